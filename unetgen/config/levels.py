@@ -1,0 +1,99 @@
+"""What each place in the network is told: top level < side < level < the level's side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unetgen.config.node import Node, from_data
+from unetgen.config.overlay import merge
+from unetgen.config.slots import LEVEL_KEYS, SIDES, SLOTS
+from unetgen.config.spec import Place
+from unetgen.errors import Problem, did_you_mean
+
+
+def places(depth: int) -> Iterator[Place]:
+    """Every place of a network: each level's slots on the way down, at the bottom, on the way up."""
+    for level in range(depth):
+        yield from (("encoder", level, slot) for slot in SIDES["encoder"])
+    yield from (("bottleneck", depth, slot) for slot in SIDES["bottleneck"])
+    for level in range(depth):
+        yield from (("decoder", level, slot) for slot in SIDES["decoder"])
+
+
+def told(root: Node, place: Place) -> Node:
+    """Everything the spec says about one place, laid over each other."""
+    side, level, slot = place
+    top = root.mapping
+    here = _entry(_entry(root, "levels"), str(level))
+    sources = (top.get(slot), _entry(top.get(side), slot), _entry(here, slot), _entry(_entry(here, side), slot))
+    given = [node for node in sources if node is not None]
+    if not given:
+        return _default(slot)
+    node = given[0]
+    for over in given[1:]:
+        node = merge(node, over, slot)
+    # A lone name and a mapping are spelt alike from here on.
+    return merge(_nothing(node), node, slot)
+
+
+def check_keys(root: Node, depth: int) -> list[Problem]:
+    """Keys of sides and levels that name nothing, or that can have no effect where they stand."""
+    problems: list[Problem] = []
+    for side in ("bottleneck",):
+        problems += _check_side(root.mapping.get(side), side, SIDES[side])
+    levels = root.mapping.get("levels")
+    if levels is None:
+        return problems
+    if not isinstance(levels.value, dict):
+        return [*problems, levels.problem("levels", "levels is a mapping of level numbers", "write {0: {...}}")]
+    for key, level in levels.value.items():
+        if not (key.isdecimal() and int(key) <= depth):
+            message = f"there is no level {key!r}"
+            hint = f"levels go from 0, the finest, to {depth}, the bottleneck"
+            problems.append(level.key_problem("levels", message, hint))
+        elif not isinstance(level.value, dict):
+            problems.append(level.problem("levels", "a level is a mapping", "write {block: {...}}"))
+        else:
+            problems += _check_level(level, int(key), depth)
+    return problems
+
+
+def _check_level(level: Node, index: int, depth: int) -> list[Problem]:
+    problems: list[Problem] = []
+    bottom = index == depth
+    sides = ("bottleneck",) if bottom else ("encoder", "decoder")
+    slots = SIDES["bottleneck"] if bottom else LEVEL_KEYS
+    for key, node in level.mapping.items():
+        if key in sides:
+            problems += _check_side(node, key, SIDES[key])
+        elif key not in slots:
+            problems.append(_misplaced(node, key, (*slots, *sides), f"level {index}{' (the bottleneck)' * bottom}"))
+    return problems
+
+
+def _check_side(node: Node | None, side: str, slots: tuple[str, ...]) -> list[Problem]:
+    if node is None:
+        return []
+    if not isinstance(node.value, dict):
+        return [node.problem("side", f"{side} is a mapping", f"write {{{slots[0]}: ...}}")]
+    return [_misplaced(child, key, slots, side) for key, child in node.mapping.items() if key not in slots]
+
+
+def _misplaced(node: Node, key: str, known: tuple[str, ...], where: str) -> Problem:
+    listed = f"its keys are {', '.join(known)}"
+    if key in (*LEVEL_KEYS, *SIDES, *SLOTS):
+        return node.key_problem("no_effect", f"{key!r} has no effect in {where}", listed)
+    return node.key_problem("unknown_key", f"unknown key of {where}", did_you_mean(key, known) or listed)
+
+
+def _entry(node: Node | None, key: str) -> Node | None:
+    return node.mapping.get(key) if node is not None else None
+
+
+def _default(slot: str) -> Node:
+    value: dict[str, object] = {} if slot == "skip" else {"type": SLOTS[slot].default}
+    return from_data(value, "default", slot)
+
+
+def _nothing(node: Node) -> Node:
+    return Node({}, node.path, node.mark, node.key)

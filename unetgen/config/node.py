@@ -1,0 +1,96 @@
+"""A tree of plain values in which every value knows where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unetgen.errors import Mark, Problem, SpecError
+
+Scalar = None | bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A scalar, a list of nodes, or a mapping of names to nodes.
+
+    ``mark`` is where the value starts, ``key`` where its key starts, ``path`` how a person names
+    the value: ``decoder.block.norm``, ``widths[2]``.
+    """
+
+    value: Scalar | list[Node] | dict[str, Node]
+    path: str
+    mark: Mark
+    key: Mark
+
+    @property
+    def mapping(self) -> dict[str, Node]:
+        """The entries; no entries where the value is not a mapping."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def plain(self) -> Any:
+        """The bare Python data."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+    def find(self, location: tuple[int | str, ...]) -> Node:
+        """The node at a location, or the closest one above it."""
+        node = self
+        for step in location:
+            children: Any = node.value
+            try:
+                child = children[str(step) if isinstance(children, dict) else step]
+            except (KeyError, IndexError, TypeError):
+                return node
+            if not isinstance(child, Node):
+                return node
+            node = child
+        return node
+
+    def without(self, *names: str) -> Node:
+        """The same mapping with some entries left out."""
+        return replace(self, value={k: v for k, v in self.mapping.items() if k not in names})
+
+    def problem(self, code: str, message: str, hint: str = "") -> Problem:
+        """A problem with this value, at the place of the value."""
+        return Problem(code, self.path, message, hint, self.mark)
+
+    def key_problem(self, code: str, message: str, hint: str = "") -> Problem:
+        """A problem with this value's key, at the place of the key."""
+        return Problem(code, self.path, message, hint, self.key)
+
+
+def child_path(parent: str, step: int | str) -> str:
+    """The path of an entry: ``a.b`` in a mapping, ``a[0]`` in a list."""
+    if isinstance(step, int):
+        return f"{parent}[{step}]"
+    return f"{parent}.{step}" if parent else step
+
+
+def from_data(data: Any, source: str, path: str = "") -> Node:
+    """The tree of a Python value: a spec given as a dict, or one value of ``--set``."""
+    mark = Mark(source)
+    if isinstance(data, Mapping):
+        entries = {str(k): from_data(v, source, child_path(path, str(k))) for k, v in data.items()}
+        return Node(entries, path, mark, mark)
+    if isinstance(data, (list, tuple)):
+        items = [from_data(item, source, child_path(path, i)) for i, item in enumerate(data)]
+        return Node(items, path, mark, mark)
+    if data is None or type(data) in (bool, int, float, str):
+        return Node(data, path, mark, mark)
+    kind = type(data).__name__
+    message = f"a {kind} is not something YAML can say"
+    raise SpecError([Problem("type", path, message, "use numbers, text, lists and mappings", mark)])
+
+
+def leaves(node: Node) -> Iterator[Node]:
+    """Every scalar and every list below a node, in order."""
+    if isinstance(node.value, dict):
+        for child in node.value.values():
+            yield from leaves(child)
+    else:
+        yield node

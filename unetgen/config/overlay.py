@@ -1,0 +1,65 @@
+"""The one overlay rule: mappings merge, lists replace, another ``type`` starts from its own defaults.
+
+Sides, levels, ``extends`` and ``--set`` all go through ``merge``; ``difference`` is its inverse, which
+is how a resolved spec says only once what several levels share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from unetgen.config.node import Node, child_path
+from unetgen.config.slots import SLOTS
+
+# One spec's name is not another's, however much of it is inherited.
+NOT_INHERITED = ("name", "description", "extends", "$schema")
+
+
+def merge(base: Node, over: Node, key: str = "") -> Node:
+    """``over`` laid on ``base``; ``key`` is the name both stand under."""
+    base, over = _spelt_out(base, key), _spelt_out(over, key)
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    if "type" in over.value and _type(over, key) != _type(base, key):
+        return over
+    entries = dict(base.value)
+    for name, node in over.value.items():
+        entries[name] = merge(entries[name], node, name) if name in entries else node
+    return replace(over, value=entries)
+
+
+def put(tree: Node, location: tuple[str, ...], value: Node) -> Node:
+    """The tree with ``value`` laid over what stands at a dotted path (``--set``)."""
+    node = value
+    for depth in range(len(location) - 1, -1, -1):
+        path = ""
+        for step in location[:depth]:
+            path = child_path(path, step)
+        node = Node({location[depth]: node}, path, value.mark, value.mark)
+    return merge(tree, node)
+
+
+def difference(base: Any, value: Any) -> Any:
+    """The smallest overlay that turns one resolved part into another."""
+    if not (isinstance(base, dict) and isinstance(value, dict)) or base.keys() != value.keys():
+        return value
+    if base.get("type") != value.get("type"):
+        return value
+    return {k: difference(base[k], v) for k, v in value.items() if v != base[k]}
+
+
+def _spelt_out(node: Node, key: str) -> Node:
+    """A part given by its name, or a skip by its fusion, as the mapping that it stands for."""
+    if isinstance(node.value, str) and key == "skip":
+        return replace(node, value={"fusion": replace(node, path=child_path(node.path, "fusion"))})
+    if isinstance(node.value, str) and key in SLOTS:
+        return replace(node, value={"type": replace(node, path=child_path(node.path, "type"))})
+    return node
+
+
+def _type(node: Node, key: str) -> object:
+    named = node.mapping.get("type")
+    if named is not None:
+        return named.value
+    return SLOTS[key].default if key in SLOTS else None

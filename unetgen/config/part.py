@@ -1,0 +1,149 @@
+"""Part: what may stand in a slot of a spec. Its fields are what the YAML may say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from unetgen.config.slots import SLOTS
+
+if TYPE_CHECKING:
+    # The registry holds parts; a part meets it only as an argument.
+    from unetgen.config.registry import Registry
+
+
+class Context(NamedTuple):
+    """What validation needs to know beside the text: the installed parts and the number of axes."""
+
+    registry: Registry
+    dims: int
+
+
+class Inert(NamedTuple):
+    """An option that changes nothing beside the value of another option."""
+
+    option: str
+    because: str
+    reason: str
+
+
+class Part(BaseModel):
+    """A frozen set of options. Subclasses are the kinds of part; theirs are the parts themselves."""
+
+    # Schemas are built when a part is first used: a spec names a dozen of the parts that exist.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True, allow_inf_nan=False)
+
+    slot: ClassVar[str]
+    type: ClassVar[str]
+
+    def describe(self) -> str | dict[str, Any]:
+        """The part as a spec writes it, with every option; just its name where it has no options."""
+        options = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+        return {"type": self.type, **options} if options else self.type
+
+    def inert(self) -> list[Inert]:
+        """The options that change nothing as the others stand. They must keep their defaults."""
+        return []
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.describe()
+    return list(value) if isinstance(value, tuple) else value
+
+
+class In:
+    """Marks a field that holds a part: ``norm: Annotated[Norm, In("norm")]``."""
+
+    def __init__(self, slot: str) -> None:
+        self.slot = slot
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def choose(value: Any, info: ValidationInfo) -> Any:
+            return value if isinstance(value, Part) else validate_part(self.slot, value, info.context)
+
+        instance = core_schema.is_instance_schema(source)
+        return core_schema.with_info_before_validator_function(choose, instance)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"$ref": f"#/$defs/{self.slot}"}
+
+
+def validate_part(slot: str, value: Any, context: Context) -> Part:
+    """The part that a plain value describes. Raises pydantic's ValidationError."""
+    options = _options(slot, value)
+    named = options.pop("type", SLOTS[slot].default)
+    if not isinstance(named, str):
+        raise PydanticCustomError("part_type", "{what}", {"what": "a type is a name", "at": "type"})
+    entry = context.registry.find(slot, named)
+    if entry is None:
+        what, hint = context.registry.explain_missing(slot, named)
+        raise PydanticCustomError("unknown_part", "{what}", {"what": what, "hint": hint, "at": "type", "name": named})
+    return entry.part.model_validate(options, context=context)
+
+
+def _options(slot: str, value: Any) -> dict[str, Any]:
+    number = SLOTS[slot].number
+    if isinstance(value, str):
+        return {"type": value}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if number and type(value) in (int, float):
+        return {"type": number[0], number[1]: float(value)}
+    what = f"{'an' if slot[0] in 'aeiou' else 'a'} {slot} is a name or a mapping with 'type'"
+    off = "to have none, write 'none'" if value is None or value is False else ""
+    raise PydanticCustomError("part", "{what}", {"what": what, "hint": off})
+
+
+@dataclass(frozen=True)
+class PerAxis:
+    """Marks a whole number for all axes, or a list with one for each axis of the network."""
+
+    minimum: int
+    maximum: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        number = {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+        return {"anyOf": [number, {"type": "array", "items": number, "minItems": 1, "maxItems": 3}]}
+
+    def _check(self, value: Any, info: ValidationInfo) -> int | tuple[int, ...]:
+        if not isinstance(value, (list, tuple)):
+            return self._number(value)
+        dims = info.context.dims if info.context else len(value)
+        if len(value) != dims:
+            what = f"a list has one number for each of the {dims} axes, this has {len(value)}"
+            hint = "what varies by level goes into 'levels'"
+            raise PydanticCustomError("axes", "{what}", {"what": what, "hint": hint})
+        numbers = tuple(self._number(item) for item in value)
+        # One spelling for one meaning, so that equal networks have equal hashes.
+        return numbers[0] if len(set(numbers)) == 1 else numbers
+
+    def _number(self, value: Any) -> int:
+        if type(value) is not int:
+            hint = "write a number, or a list such as [3, 3]"
+            raise PydanticCustomError("axes", "{what}", {"what": f"{shown(value)} is not a whole number", "hint": hint})
+        if not self.minimum <= value <= self.maximum:
+            what = f"{value} is not between {self.minimum} and {self.maximum}"
+            raise PydanticCustomError("axes", "{what}", {"what": what})
+        return value
+
+
+def shown(value: Any) -> str:
+    """A value as YAML would write it."""
+    return repr(value) if isinstance(value, str) else json.dumps(value)
+
+
+# The bounds are far above anything published; they only keep a typing error from costing minutes.
+Kernel = Annotated[int | tuple[int, ...], PerAxis(1, 255)]
+Factor = Annotated[int | tuple[int, ...], PerAxis(1, 16)]
+Amount = Annotated[int | tuple[int, ...], PerAxis(0, 255)]
+Count = Annotated[int, Field(ge=1, le=64)]
+Channels = Annotated[int, Field(ge=1, le=65_536)]

@@ -1,0 +1,46 @@
+"""The slots of a spec: the places where a part can be named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A kind of part: what one is called, and which one stands there when nothing is said.
+
+    ``number`` names the part and the option that a bare number stands for (``dropout: 0.5``).
+    """
+
+    name: str
+    plural: str
+    default: str
+    number: tuple[str, str] | None = None
+
+
+SLOTS = {
+    slot.name: slot
+    for slot in (
+        Slot("encoder", "encoders", "plain"),
+        Slot("decoder", "decoders", "plain"),
+        Slot("block", "blocks", "conv"),
+        Slot("downsample", "downsamplings", "max_pool"),
+        Slot("upsample", "upsamplings", "transposed_conv"),
+        Slot("align", "alignments", "crop"),
+        Slot("fusion", "fusions", "concat"),
+        Slot("norm", "norms", "none"),
+        Slot("activation", "activations", "relu"),
+        Slot("dropout", "dropouts", "none", number=("element", "rate")),
+        Slot("head", "heads", "conv"),
+        Slot("init", "inits", "he_normal"),
+    )
+}
+
+# What each side of the network draws with; a key given for a side that does not use it is refused.
+SIDES = {
+    "encoder": ("block", "downsample"),
+    "bottleneck": ("block",),
+    "decoder": ("upsample", "skip", "block"),
+}
+
+LEVEL_KEYS = ("block", "downsample", "upsample", "skip")

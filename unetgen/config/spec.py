@@ -1,0 +1,162 @@
+"""Spec: what was asked, complete. Every default is in it, and every level has its own parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from unetgen.config.node import Node
+from unetgen.config.overlay import difference
+from unetgen.config.part import Part
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What happens to a skip where it meets the decoder: made to fit, then fused."""
+
+    align: Part
+    fusion: Part
+
+    @property
+    def dropped(self) -> bool:
+        """Whether this level has no skip."""
+        return self.fusion.type == "none"
+
+    def describe(self) -> str | dict[str, Any]:
+        """The skip as a spec writes it."""
+        if self.dropped:
+            return "none"
+        return {"align": self.align.describe(), "fusion": self.fusion.describe()}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderLevel:
+    """One level on the way down: its block, then its downsampling."""
+
+    width: int
+    block: Part
+    downsample: Part
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderLevel:
+    """One level on the way up: upsampled from below, joined by the skip, then its block."""
+
+    width: int
+    upsample: Part
+    skip: Skip
+    block: Part
+
+
+# A place in the network: the side, the level, the slot.
+Place = tuple[str, int, str]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A checked spec. Equal networks have equal ``resolved()`` and so equal ``hash``.
+
+    ``encoder_levels`` and ``decoder_levels`` are indexed by level; level 0 is the finest.
+    """
+
+    name: str
+    description: str
+    dims: int
+    in_channels: int
+    out_channels: int
+    input_size: tuple[int, ...] | None
+    encoder: Part
+    encoder_levels: tuple[EncoderLevel, ...]
+    bottleneck_width: int
+    bottleneck: Part
+    decoder: Part
+    decoder_levels: tuple[DecoderLevel, ...]
+    head: Part
+    init: Part
+    root: Node = field(repr=False, compare=False)
+    origins: dict[Place, Node] = field(repr=False, compare=False, default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    notices: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def depth(self) -> int:
+        """How often the resolution changes."""
+        return len(self.encoder_levels)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The encoder's channels per level, the bottleneck last."""
+        return (*(level.width for level in self.encoder_levels), self.bottleneck_width)
+
+    @cached_property
+    def hash(self) -> str:
+        """The architecture's identity: SHA-256 of the resolved spec without name and description."""
+        identity = {k: v for k, v in self.resolved().items() if k not in ("name", "description", "plugins")}
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole spec in the spec language, every default written out, as plain data."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "description": self.description,
+            "dims": self.dims,
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+            "input_size": list(self.input_size) if self.input_size else None,
+            "depth": self.depth,
+            "widths": list(self.widths),
+            **self._slots(),
+            "head": self.head.describe(),
+            "init": self.init.describe(),
+            **({"plugins": list(self.plugins)} if self.plugins else {}),
+        }
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Spec:
+        return self  # nothing in it changes
+
+    def places(self) -> Iterator[tuple[Place, Part | Skip]]:
+        """Every part that belongs to one level, with its place."""
+        for index, level in enumerate(self.encoder_levels):
+            yield ("encoder", index, "block"), level.block
+            yield ("encoder", index, "downsample"), level.downsample
+        yield ("bottleneck", self.depth, "block"), self.bottleneck
+        for index, stage in enumerate(self.decoder_levels):
+            yield ("decoder", index, "upsample"), stage.upsample
+            yield ("decoder", index, "skip"), stage.skip
+            yield ("decoder", index, "block"), stage.block
+
+    def _slots(self) -> dict[str, Any]:
+        """Each slot once, then only what differs: by side where a whole side agrees, else by level."""
+        at = {place: part.describe() for place, part in self.places()}
+        top: dict[str, Any] = {}
+        for place, value in at.items():
+            top.setdefault(place[2], value)
+        sides: dict[str, dict[str, Any]] = {"encoder": _side(self.encoder), "bottleneck": {}, "decoder": _side(self.decoder)}
+        sides["decoder"]["widths"] = [level.width for level in self.decoder_levels]
+        levels: dict[int, dict[str, Any]] = {}
+        for side, slot in dict.fromkeys((place[0], place[2]) for place in at):
+            here = {place[1]: value for place, value in at.items() if (place[0], place[2]) == (side, slot)}
+            first = next(iter(here.values()))
+            base = first if all(value == first for value in here.values()) else top[slot]
+            if base != top[slot]:
+                sides[side][slot] = difference(top[slot], base)
+            for level, value in here.items():
+                if value != base:
+                    overlay = levels.setdefault(level, {})
+                    target = overlay if side == "bottleneck" else overlay.setdefault(side, {})
+                    target[slot] = difference(base, value)
+        written = {"levels": dict(sorted(levels.items()))} if levels else {}
+        return {**top, **{side: value for side, value in sides.items() if value}, **written}
+
+
+def _side(part: Part) -> dict[str, Any]:
+    described = part.describe()
+    return {"type": described} if isinstance(described, str) else described

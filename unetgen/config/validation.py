@@ -1,0 +1,150 @@
+"""pydantic's findings as problems: in the spec's own words, at the place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from unetgen.config.node import Node
+from unetgen.config.part import Context, Part, shown, validate_part
+from unetgen.config.slots import SLOTS
+from unetgen.errors import Problem, did_you_mean
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def part_at(slot: str, node: Node, context: Context) -> tuple[Part | None, list[Problem]]:
+    """The part that a node describes, or what is wrong with it."""
+    try:
+        part = validate_part(slot, node.plain(), context)
+    except ValidationError as error:
+        return None, [_problem(detail, node, slot, context) for detail in error.errors(include_url=False)]
+    except ValueError as error:
+        # pydantic's custom errors raised outside a model are plain ValueErrors.
+        return None, [_custom(getattr(error, "context", None) or {}, node, getattr(error, "type", "value"))]
+    settled, problems = _settle(part, node)
+    return settled, problems
+
+
+def model_at(model: type[M], node: Node) -> tuple[M | None, list[Problem]]:
+    """A plain model from a node, or what is wrong with it."""
+    try:
+        return model.model_validate(node.plain()), []
+    except ValidationError as error:
+        return None, [_sentence(detail, node.find(detail["loc"])) for detail in error.errors(include_url=False)]
+
+
+def _settle(part: Part, node: Node) -> tuple[Part, list[Problem]]:
+    """Refuses options without effect; an inherited one goes back to its default in silence.
+
+    Who writes ``mode: nearest`` over a base's ``mode: linear, align_corners: true`` said nothing wrong.
+    """
+    changes: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name in type(part).model_fields:
+        if isinstance(child := getattr(part, name), Part):
+            settled, found = _settle(child, node.mapping.get(name, node))
+            problems += found
+            if settled is not child:
+                changes[name] = settled
+    for option, because, reason in part.inert():
+        default = type(part).model_fields[option].default
+        written = node.mapping.get(option)
+        if getattr(part, option) == default:
+            continue
+        if written is None or _inherited(written, node.mapping.get(because)):
+            changes[option] = default
+        else:
+            problems.append(written.key_problem("no_effect", f"it has no effect: {reason}", f"delete {option!r}"))
+    return (part.model_copy(update=changes) if changes else part), problems
+
+
+def _inherited(option: Node, because: Node | None) -> bool:
+    """Whether the cause was written somewhere else than the option, so laid over it."""
+    if because is None:
+        return False
+    return (_parent(option.path), option.key.source) != (_parent(because.path), because.key.source)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _problem(detail: Any, node: Node, slot: str, context: Context) -> Problem:
+    location = tuple(detail["loc"])
+    at = node.find(location)
+    if detail["type"] == "extra_forbidden":
+        return _unknown_option(at, node, location, slot, context)
+    return _sentence(detail, at)
+
+
+def _unknown_option(at: Node, root: Node, location: tuple[int | str, ...], slot: str, context: Context) -> Problem:
+    parent = root.find(location[:-1])
+    for step in location[:-1]:
+        slot = str(step) if step in SLOTS else slot
+    named = parent.mapping.get("type")
+    name = parent.value if isinstance(parent.value, str) else named.value if named else SLOTS[slot].default
+    entry = context.registry.find(slot, str(name))
+    known = ["type", *(entry.part.model_fields if entry else ())]
+    hint = did_you_mean(str(location[-1]), known) or f"its options are {', '.join(sorted(known))}"
+    return at.key_problem("unknown_option", f"unknown option of {slot} {name!r}", hint)
+
+
+def _sentence(detail: Any, at: Node) -> Problem:
+    context = detail.get("ctx") or {}
+    if "what" in context:
+        return _custom(context, at, detail["type"])
+    if detail["type"] == "missing":
+        missing = ".".join(str(step) for step in detail["loc"][-1:])
+        return at.problem("missing", f"{missing!r} is missing", f"add '{missing}: ...'")
+    say = _SENTENCES.get(detail["type"])
+    message = say(context) if say else str(detail["msg"])[:1].lower() + str(detail["msg"])[1:]
+    given = at.value if not isinstance(at.value, (dict, list)) else at.plain()
+    text = shown(given)
+    return at.problem(detail["type"], f"{text if len(text) < 40 else 'this'} {message}", _lookalike(given))
+
+
+def _custom(context: dict[str, Any], at: Node, code: str) -> Problem:
+    at = at.mapping.get(context.get("at", ""), at)
+    hint = _lookalike(at.value) or context.get("hint", "")
+    return at.problem(code, context.get("what", "this is not valid"), hint)
+
+
+def _lookalike(value: object) -> str:
+    """Text that would be something else in Python: what to write in YAML."""
+    if not isinstance(value, str):
+        return ""
+    if value == "None":
+        return "write 'none' for no part, null for no value"
+    if value.startswith("(") or value.rstrip().endswith((")", ",")):
+        inner = ", ".join(word.strip() for word in value.strip("(), ").split(",") if word.strip())
+        return f"write [{inner}]" if inner else ""
+    if value.replace(".", "", 1).replace("-", "", 1).isdigit():
+        return "write the number without quotes"
+    return ""
+
+
+_Sentence = Callable[[dict[str, Any]], str]
+
+_SENTENCES: dict[str, _Sentence] = {
+    "int_type": lambda c: "is not a whole number",
+    "int_from_float": lambda c: "is not a whole number",
+    "float_type": lambda c: "is not a number",
+    "finite_number": lambda c: "is not a finite number",
+    "bool_type": lambda c: "is neither true nor false",
+    "string_type": lambda c: "is not text",
+    "literal_error": lambda c: f"is not one of {str(c['expected']).replace(' or ', ', ')}",
+    "greater_than": lambda c: f"must be greater than {c['gt']}",
+    "greater_than_equal": lambda c: f"must be at least {c['ge']}",
+    "less_than": lambda c: f"must be less than {c['lt']}",
+    "less_than_equal": lambda c: f"must be at most {c['le']}",
+    "tuple_type": lambda c: "is not a list",
+    "list_type": lambda c: "is not a list",
+    "model_type": lambda c: "is not a mapping",
+    "dict_type": lambda c: "is not a mapping",
+    "too_short": lambda c: f"needs at least {c['min_length']} entries",
+    "too_long": lambda c: f"has room for at most {c['max_length']} entries",
+}

@@ -1,0 +1,133 @@
+"""Depth and widths: how many levels, and how many channels in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from unetgen.config.node import Node
+from unetgen.config.part import Channels, shown
+from unetgen.config.validation import model_at
+from unetgen.errors import Problem
+
+MAX_DEPTH = 12
+
+_CHANNELS = TypeAdapter(Channels)
+
+
+class Growth(BaseModel):
+    """``{base: 64, growth: 2, max: 1024}``: channels that grow with the level."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    base: Channels
+    growth: Annotated[float, Field(gt=0, le=16)] = 2
+    max: Channels | None = None
+
+    def at(self, level: int) -> float:
+        """The channels of a level, whole or not."""
+        return min(self.base * self.growth**level, self.max or float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """The channels of every level, finest first; the bottleneck's are the encoder's last."""
+
+    encoder: tuple[int, ...]
+    decoder: tuple[int, ...]
+
+    @property
+    def depth(self) -> int:
+        """How often the resolution changes."""
+        return len(self.encoder) - 1
+
+
+def widths_of(root: Node) -> tuple[Widths | None, list[Problem]]:
+    """The widths that a spec asks for, or what is wrong with them."""
+    depth, problems = _depth(root)
+    encoder, found = _encoder(root, depth)
+    problems += found
+    if not encoder or problems:
+        return None, problems
+    decoder, problems = _decoder(root, encoder)
+    return Widths(tuple(encoder), tuple(decoder)), problems
+
+
+def _depth(root: Node) -> tuple[int | None, list[Problem]]:
+    node = root.mapping.get("depth")
+    if node is None:
+        return None, []
+    if type(node.value) is not int:
+        hint = "write the number without quotes" if isinstance(node.value, str) and node.value.isdigit() else ""
+        value = shown(node.value) if not isinstance(node.value, (list, dict)) else "this"
+        return None, [node.problem("int_type", f"{value} is not a whole number", hint)]
+    if not 1 <= node.value <= MAX_DEPTH:
+        return None, [node.problem("depth", f"{node.value} is not between 1 and {MAX_DEPTH}")]
+    return node.value, []
+
+
+def _encoder(root: Node, depth: int | None) -> tuple[list[int], list[Problem]]:
+    node = root.mapping.get("widths")
+    if node is None:
+        hint = "add 'widths: [64, 128, 256, 512, 1024]', finest level first"
+        return [], [root.problem("missing", "'widths' is missing", hint)]
+    if isinstance(node.value, dict):
+        return _grown(node, depth)
+    widths, problems = _channels(node)
+    if problems:
+        return [], problems
+    if not 2 <= len(widths) <= MAX_DEPTH + 1:
+        hint = "one number for each level, the bottleneck last"
+        return [], [node.problem("widths", f"{len(widths)} widths; a network has 2 to {MAX_DEPTH + 1}", hint)]
+    if depth is not None and depth != len(widths) - 1:
+        where = root.mapping["depth"].mark
+        line = f" (line {where.line})" if where.line else ""
+        message = f"depth {depth}{line} needs {depth + 1} widths, this has {len(widths)}"
+        return [], [node.problem("widths", message, "give one of the two, or make them agree")]
+    return widths, []
+
+
+def _grown(node: Node, depth: int | None) -> tuple[list[int], list[Problem]]:
+    growth, problems = model_at(Growth, node)
+    if growth is None:
+        return [], problems
+    if depth is None:
+        return [], [node.problem("depth", "widths that grow need a depth", "add 'depth: 4'")]
+    widths = [growth.at(level) for level in range(depth + 1)]
+    for level, width in enumerate(widths):
+        if width != int(width) or not 1 <= width <= 65_536:
+            message = f"level {level} would have {width:g} channels"
+            return [], [node.problem("widths", message, "write the widths as a list of whole numbers up to 65536")]
+    return [int(width) for width in widths], []
+
+
+def _decoder(root: Node, encoder: list[int]) -> tuple[list[int], list[Problem]]:
+    side = root.mapping.get("decoder")
+    node = side.mapping.get("widths") if side else None
+    depth = len(encoder) - 1
+    if node is None:
+        return encoder[:-1], []
+    widths, problems = _channels(node)
+    if not problems and len(widths) != depth:
+        message = f"depth {depth} needs {depth} decoder widths, this has {len(widths)}"
+        problems = [node.problem("widths", message, "finest level first; the bottleneck has none")]
+    return (widths if not problems else encoder[:-1]), problems
+
+
+def _channels(node: Node) -> tuple[list[int], list[Problem]]:
+    if not isinstance(node.value, list):
+        hint = "write a list such as [64, 128, 256], or {base: 64, growth: 2} with a depth"
+        return [], [node.problem("widths", "widths are a list or a mapping", hint)]
+    problems = []
+    for item in node.value:
+        try:
+            _CHANNELS.validate_python(item.plain(), strict=True)
+        except ValidationError:
+            problems.append(item.problem("widths", f"{_brief(item)} is not a number of channels", "write a whole number from 1 to 65536"))
+    return ([] if problems else [item.plain() for item in node.value]), problems
+
+
+def _brief(node: Node) -> str:
+    return "this" if isinstance(node.value, (list, dict)) else shown(node.value)

@@ -1,0 +1,239 @@
+"""YAML text to a tree of nodes: YAML 1.2 scalars, every position kept, nothing but data.
+
+PyYAML's event parser does the syntax. The tree is built here because its loaders take the last of two
+equal keys without a word, read YAML 1.1 (``no`` is False, ``1e-5`` is text) and lose all positions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from unetgen.config.node import Node, Scalar, child_path
+from unetgen.errors import Mark, Problem, SpecError
+
+# The C parser is seven times as fast and comes with PyYAML's wheels; the Python one reads the same.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# A hundred levels of settings take some 2,000 nodes; the limits only stop texts made to do harm.
+MAX_BYTES = 1_000_000
+MAX_NODES = 20_000
+MAX_DEPTH = 24
+MAX_DIGITS = 15
+
+NULL = re.compile(r"(?:null|Null|NULL|~|)\Z")
+TRUE = re.compile(r"(?:true|True|TRUE)\Z")
+FALSE = re.compile(r"(?:false|False|FALSE)\Z")
+INTEGER = re.compile(r"[-+]?[0-9]+\Z")
+RADIX = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+SPECIAL_FLOAT = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
+
+
+def read_bytes(raw: bytes, source: str) -> Node:
+    """The tree of a YAML file's bytes: UTF-8, with or without a byte order mark."""
+    if len(raw) > MAX_BYTES:
+        message = f"the file has {len(raw):,} bytes, a spec has at most {MAX_BYTES:,}"
+        raise SpecError([Problem("size", "", message, "is this a spec?", Mark(source, 1, 1))])
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
+        message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+        hint = "save the file as UTF-8"
+        raise SpecError([Problem("encoding", "", message, hint, Mark(source, line, column))]) from None
+    return read(text, source)
+
+
+def read(text: str, source: str) -> Node:
+    """The tree of a YAML text whose root is a mapping."""
+    root = _parse(text, source)
+    if root is None or root.value is None:
+        message = "the spec is empty"
+        raise SpecError([Problem("empty", "", message, "start with: unetgen new", Mark(source, 1, 1))])
+    if not isinstance(root.value, dict):
+        kind = "list" if isinstance(root.value, list) else "single value"
+        hint = "write one 'key: value' to a line"
+        raise SpecError([root.problem("root", f"a spec is a mapping, this is a {kind}", hint)])
+    return root
+
+
+def read_value(text: str, source: str, path: str) -> Node:
+    """The tree of one value, as ``--set`` gives it."""
+    root = _parse(text, source, path)
+    mark = Mark(source)
+    return root if root is not None else Node(None, path, mark, mark)
+
+
+def _parse(text: str, source: str, path: str = "") -> Node | None:
+    try:
+        tree = _Tree(text, source)
+        root = tree.document(path)
+    except yaml.YAMLError as error:
+        raise SpecError([_syntax_problem(error, text, source)]) from None
+    if tree.problems:
+        raise SpecError(tree.problems)
+    return root
+
+
+class _Tree:
+    """Builds nodes from the parser's events, and collects what is refused on the way."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source = source
+        self.problems: list[Problem] = []
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+        self._anchors: dict[str, Node] = {}
+        self._count = 0
+
+    def document(self, path: str) -> Node | None:
+        """The one document of the text, or None where there is none."""
+        root = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    hint = "one file holds one spec; delete the '---' or split the file"
+                    self._refuse("documents", self._mark(event), path, "a second document starts here", hint)
+                    return root
+                root = self._node(next(self._events), path, None, 0)
+        return root
+
+    def _node(self, event: Any, path: str, key: Mark | None, depth: int) -> Node:
+        mark = self._mark(event)
+        key = key or mark
+        self._count += 1
+        if depth > MAX_DEPTH or self._count > MAX_NODES:
+            what = f"{MAX_DEPTH} levels deep" if depth > MAX_DEPTH else f"{MAX_NODES:,} values long"
+            message = f"the spec is more than {what}"
+            raise SpecError([*self.problems, Problem("size", path, message, "is this a spec?", mark)])
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path, key)
+        self._refuse_tag(event, path, mark)
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(self._scalar(event, path, mark), path, mark, key)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = Node(self._list(path, depth), path, mark, key)
+        else:
+            node = Node(self._mapping(path, depth), path, mark, key)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, event: Any, path: str, key: Mark) -> Node:
+        target = self._anchors.get(event.anchor)
+        if target is None:
+            hint = "an anchor is set with '&' before it is used, and cannot hold itself"
+            self._refuse("alias", self._mark(event), path, f"'*{event.anchor}' names no anchor", hint)
+            return Node(None, path, self._mark(event), key)
+        copy = self._copy(target, path)
+        return replace(copy, key=key)
+
+    def _copy(self, node: Node, path: str) -> Node:
+        """A node under another path; its marks stay where the text was written."""
+        self._count += 1
+        if self._count > MAX_NODES:
+            message = f"the aliases make the spec more than {MAX_NODES:,} values long"
+            raise SpecError([*self.problems, node.problem("size", message, "is this a spec?")])
+        value: Any = node.value
+        if isinstance(value, dict):
+            value = {k: self._copy(v, child_path(path, k)) for k, v in value.items()}
+        elif isinstance(value, list):
+            value = [self._copy(v, child_path(path, i)) for i, v in enumerate(value)]
+        return replace(node, value=value, path=path)
+
+    def _list(self, path: str, depth: int) -> list[Node]:
+        items: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, child_path(path, len(items)), None, depth + 1))
+        return items
+
+    def _mapping(self, path: str, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        merged: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            name, mark = self._key(event, path, depth)
+            value = self._node(next(self._events), child_path(path, name), mark, depth + 1)
+            if name == "<<":
+                merged.append(value)
+            elif name in entries:
+                first = entries[name].key
+                message = f"duplicate key {name!r}, first given on line {first.line}"
+                self._refuse("duplicate", mark, child_path(path, name), message, "keep one of the two")
+            else:
+                entries[name] = value
+        for source in merged:
+            self._merge(entries, source, path)
+        return entries
+
+    def _merge(self, entries: dict[str, Node], source: Node, path: str) -> None:
+        """``<<: *anchor``, or a list of them: entries that the mapping does not have itself."""
+        for mapping in source.value if isinstance(source.value, list) else [source]:
+            if not isinstance(mapping.value, dict):
+                hint = "write <<: *name, where &name marks a mapping"
+                self._refuse("merge", mapping.mark, mapping.path, "'<<' merges mappings only", hint)
+                continue
+            for name, node in mapping.mapping.items():
+                entries.setdefault(name, self._copy(node, child_path(path, name)))
+
+    def _key(self, event: Any, path: str, depth: int) -> tuple[str, Mark]:
+        mark = self._mark(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return str(event.value), mark
+        self._node(event, path, None, depth + 1)
+        self._refuse("key", mark, path, "a key is a name, not a list, a mapping or an alias", "write 'name: value'")
+        return f"?{mark.line}:{mark.column}", mark
+
+    def _scalar(self, event: Any, path: str, mark: Mark) -> Scalar:
+        if not event.implicit[0]:
+            return str(event.value)
+        digits = sum(character.isdigit() for character in event.value)
+        if digits > MAX_DIGITS and (INTEGER.match(event.value) or RADIX.match(event.value)):
+            hint = f"write at most {MAX_DIGITS} digits"
+            self._refuse("number", mark, path, "the number is too large", hint)
+            return 0
+        return plain_scalar(event.value)
+
+    def _refuse_tag(self, event: Any, path: str, mark: Mark) -> None:
+        # PyYAML marks quoted scalars with the tag '!', which is no tag at all.
+        if event.tag is not None and event.tag != "!":
+            hint = "a spec is plain data; delete the tag"
+            self._refuse("tag", mark, path, f"the YAML tag {event.tag!r} is not allowed", hint)
+
+    def _refuse(self, code: str, mark: Mark, path: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(code, path, message, hint, mark))
+
+    def _mark(self, event: Any) -> Mark:
+        return Mark(self.source, event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def plain_scalar(text: str) -> Scalar:
+    """What an unquoted YAML 1.2 scalar means (core schema, YAML 1.2.2 section 10.3.2)."""
+    if NULL.match(text):
+        return None
+    if TRUE.match(text) or FALSE.match(text):
+        return bool(TRUE.match(text))
+    if INTEGER.match(text):
+        return int(text)
+    if RADIX.match(text):
+        return int(text, 0)
+    if FLOAT.match(text):
+        return float(text)
+    if special := SPECIAL_FLOAT.match(text):
+        return float(text.replace(".", "", 1)) if special[1] is not None else float("nan")
+    return text
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
+    place = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+    mark = Mark(source, place.line + 1, place.column + 1) if place else Mark(source, 1, 1)
+    lines = text.splitlines()
+    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return Problem("syntax", "", "a tab indents this line", "YAML indents with spaces", mark)
+    return Problem("syntax", "", f"not valid YAML: {what}", "check brackets, quotes and indentation", mark)

@@ -1,0 +1,38 @@
+"""Plain data to YAML that says the same to a reader of YAML 1.1 and of 1.2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from unetgen.config.yaml_source import FLOAT, RADIX
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes text that YAML 1.2 would read as a number; PyYAML itself sees to 1.1."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for pattern in (FLOAT, RADIX):
+    _Writer.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+.0123456789"))
+
+
+def _float(writer: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    # repr is the shortest text that reads back as the same number; 1e-05 is a float in 1.2 only with 1.1's dot.
+    text = repr(value)
+    mantissa, exponent, power = text.partition("e")
+    return writer.represent_scalar(
+        "tag:yaml.org,2002:float", f"{mantissa}{'' if '.' in mantissa else '.0'}{exponent}{power}"
+    )
+
+
+_Writer.add_representer(float, _float)
+
+
+def write(data: Any) -> str:
+    """YAML text, keys in the order given, innermost collections on one line."""
+    text = yaml.dump(data, Dumper=_Writer, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
+    return str(text)

@@ -1,0 +1,42 @@
+"""What must be true of every finished drawing, whoever's parts drew it."""
+
+from __future__ import annotations
+
+from unetgen.config.spec import Spec
+from unetgen.errors import Problem
+from unetgen.graph.graph import Graph
+
+
+def structural_problems(graph: Graph, spec: Spec) -> list[Problem]:
+    """Skips that reach nothing, parameters that change nothing, an output with other channels than asked for."""
+    return [*_lost_skips(graph, spec), *_dead_layers(graph, spec), *_wrong_output(graph, spec)]
+
+
+def _lost_skips(graph: Graph, spec: Spec) -> list[Problem]:
+    problems = []
+    for level, source in graph.skips.items():
+        if not any(graph.nodes[reader].side == "decoder" for reader in graph.consumers[source]):
+            written = spec.origins["decoder", level, "skip"]
+            hint = f"drop it: levels: {{{level}: {{skip: none}}}}"
+            problems.append(written.problem("lost_skip", f"the skip of level {level} reaches no decoder node", hint))
+    return problems
+
+
+def _dead_layers(graph: Graph, spec: Spec) -> list[Problem]:
+    """Layers on no path to the output: their parameters would never get a gradient."""
+    alive = {graph.output}
+    for node in reversed(graph.nodes):
+        if node.index in alive:
+            alive.update(node.inputs)
+    return [
+        spec.root.problem("dead_layer", f"{node.path} is on no path to the output", "this is a fault of the part that drew it")
+        for node in graph.nodes
+        if node.index not in alive and node.op.parameters()
+    ]
+
+
+def _wrong_output(graph: Graph, spec: Spec) -> list[Problem]:
+    if graph.out_channels == spec.out_channels:
+        return []
+    message = f"the head makes {graph.out_channels} channels of {spec.out_channels}"
+    return [spec.root.problem("output", message, "this is a fault of the part that drew it")]

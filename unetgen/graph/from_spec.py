@@ -1,0 +1,83 @@
+"""A Spec to a Graph: every part draws itself, and what cannot be drawn is reported where it is written."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from unetgen.config.node import Node as Written
+from unetgen.config.part import Part
+from unetgen.config.spec import Place, Spec
+from unetgen.errors import Problem, SpecError
+from unetgen.graph.builder import Builder, Finding
+from unetgen.graph.checks import structural_problems
+from unetgen.graph.graph import Graph
+from unetgen.graph.kinds import Block, Decoder, Encoder, Head
+
+
+def draw(spec: Spec) -> Graph:
+    """The graph of a spec. Raises SpecError where parts do not go together; sizes are not looked at here."""
+    g = Builder(spec.dims, spec.in_channels, spec.input_size)
+    block = cast(Block, spec.bottleneck)
+    with g.scope("encoder", label="Encoder"), g.at("encoder", 0, "encoder"):
+        features, x = cast(Encoder, spec.encoder).emit(g, g.input, spec.encoder_levels)
+    with g.scope("bottleneck", label=type(block).__name__), g.at("bottleneck", spec.depth, "block"):
+        x = block.emit(g, x, spec.bottleneck_width)
+    g.skips.update({i: features[i].index for i, stage in enumerate(spec.decoder_levels) if not stage.skip.dropped})
+    with g.scope("decoder", label="Decoder"), g.at("decoder", 0, "decoder"):
+        x = cast(Decoder, spec.decoder).emit(g, x, features, spec.decoder_levels)
+    with g.scope("head", label="Head"), g.at("head", 0, "head"), g.scope("0", label=type(spec.head).__name__):
+        x = cast(Head, spec.head).emit(g, x, spec.out_channels)
+    graph = g.graph(x, spec.name)
+    problems = [_problem(spec, finding) for finding in g.findings]
+    problems += structural_problems(graph, spec) if not problems else []
+    if problems:
+        raise SpecError(problems)
+    return graph
+
+
+def _problem(spec: Spec, finding: Finding) -> Problem:
+    written, location = _written(spec, finding.place, finding.part)
+    node = written.find((*location, finding.option))
+    path = ".".join((*location, finding.option))
+    where = _where(finding.place)
+    hint = finding.hint
+    if not node.path.endswith(finding.option):
+        # The option was not written anywhere: name it, at the closest place that was.
+        return Problem("cannot_draw", f"{node.path}.{path.rpartition('.')[2]}", f"{where}: {finding.message}", hint, node.mark)
+    return node.problem("cannot_draw", f"{where}: {finding.message}", hint)
+
+
+def _where(place: Place) -> str:
+    side, level, _ = place
+    if side == "head":
+        return "in the head"
+    return "in the bottleneck" if side == "bottleneck" else f"in the {side} at level {level}"
+
+
+def _written(spec: Spec, place: Place, part: Part) -> tuple[Written, tuple[str, ...]]:
+    """Where the part that stands at a place was written, and how deep inside the slot it sits."""
+    side, level, slot = place
+    if side in ("encoder", "decoder", "bottleneck") and slot not in ("encoder", "decoder"):
+        standing = dict(spec.places())[place]
+        written = spec.origins[place]
+    else:
+        standing = getattr(spec, slot)
+        written = spec.root.mapping.get(slot, spec.root)
+    if isinstance(standing, Part):
+        return written, _inside(standing, part) or ()
+    for name in ("align", "fusion"):
+        found = _inside(getattr(standing, name), part)
+        if found is not None:
+            return written, (name, *found)
+    return written, ()
+
+
+def _inside(whole: Part, part: Part) -> tuple[str, ...] | None:
+    """The names that lead from a part to a part inside it; None where it is not inside."""
+    if whole is part:
+        return ()
+    for name in type(whole).model_fields:
+        child = getattr(whole, name)
+        if isinstance(child, Part) and (found := _inside(child, part)) is not None:
+            return (name, *found)
+    return None

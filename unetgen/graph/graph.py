@@ -1,0 +1,122 @@
+"""Graph: what a spec means. Nodes in the order in which they run, each with its path and channels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from unetgen.graph.algebra import Misfit, Numbers
+from unetgen.graph.fit import AxisFit, solve
+from unetgen.graph.node import Node
+from unetgen.graph.ops import Op
+from unetgen.graph.ops.base import Parameter, Size
+
+_NUMBERS = Numbers()
+
+
+class SizeMisfit(Misfit):
+    """A Misfit with its place: which axis, which node, and how many levels down."""
+
+    def __init__(self, misfit: Misfit, axis: int, node: Node) -> None:
+        super().__init__(misfit.size, misfit.reason)
+        self.axis = axis
+        self.node = node
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A drawn network. Shapes and costs are asked for an input size, so one drawing serves all sizes."""
+
+    name: str
+    dims: int
+    nodes: tuple[Node, ...]
+    output: int
+    labels: Mapping[str, str]
+    """What the modules above the nodes are called, by path."""
+    skips: Mapping[int, int]
+    """For each level with a skip, the node whose output is handed over."""
+    input_size: Size | None = None
+    bound: bool = False
+    """Whether some part asked for the size itself, so that only ``input_size`` fits."""
+
+    def sizes(self, input_size: Size) -> tuple[Size, ...]:
+        """The spatial size of every node's output. Raises SizeMisfit at the first that cannot be."""
+        per_axis = [self.along(axis, size) for axis, size in enumerate(input_size)]
+        return tuple(zip(*per_axis, strict=True))
+
+    def along(self, axis: int, size: int) -> list[int]:
+        """The size of every node's output along one axis."""
+        sizes = [size]
+        for node in self.nodes[1:]:
+            try:
+                sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], _NUMBERS))
+            except Misfit as misfit:
+                raise SizeMisfit(misfit, axis, self.nodes[node.inputs[0]]) from None
+        return sizes
+
+    def output_size(self, input_size: Size) -> Size:
+        """The size of the network's output. Raises SizeMisfit."""
+        return self.sizes(input_size)[self.output]
+
+    @cached_property
+    def fits(self) -> tuple[AxisFit, ...]:
+        """Which input sizes fit, for each axis."""
+        if self.bound and self.input_size:
+            outputs = self.output_size(self.input_size)
+            return tuple(AxisFit.only(n, out) for n, out in zip(self.input_size, outputs, strict=True))
+        return tuple(solve(self.nodes, self.output, axis) for axis in range(self.dims))
+
+    @property
+    def in_channels(self) -> int:
+        """The channels of the image."""
+        return self.nodes[0].channels
+
+    @property
+    def out_channels(self) -> int:
+        """The channels of the output."""
+        return self.nodes[self.output].channels
+
+    @cached_property
+    def layers(self) -> dict[str, Op]:
+        """The op of each layer, shared ones once."""
+        return {node.layer: node.op for node in reversed(self.nodes[1:])}
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every learned tensor by its state-dict key, in the order of execution."""
+        seen: dict[str, Parameter] = {}
+        for node in self.nodes[1:]:
+            if node.layer == node.path:
+                for parameter in node.op.parameters():
+                    seen[f"{node.path}.{parameter.name}"] = parameter
+        return seen
+
+    @cached_property
+    def consumers(self) -> tuple[tuple[int, ...], ...]:
+        """For each node, the nodes that read its output."""
+        readers: list[list[int]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for source in dict.fromkeys(node.inputs):
+                readers[source].append(node.index)
+        return tuple(tuple(found) for found in readers)
+
+    @cached_property
+    def last_use(self) -> tuple[int, ...]:
+        """For each node, the last node that reads its output; the network's output is read at the end."""
+        last = [readers[-1] if readers else node.index for node, readers in zip(self.nodes, self.consumers, strict=True)]
+        last[self.output] = len(self.nodes)
+        return tuple(last)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of everything that is drawn: equal for graphs that compute the same in the same way."""
+        lines = [f"{n.path} {n.layer} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
+        lines += [str(self.output), str(self.input_size), self.name]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
+        return self  # nothing in it changes
+

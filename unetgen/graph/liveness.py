@@ -1,0 +1,43 @@
+"""Which maps share memory, and which activations may write over their input."""
+
+from __future__ import annotations
+
+from unetgen.graph.graph import Graph
+from unetgen.graph.ops import Activation
+
+
+def overwriting(graph: Graph) -> frozenset[int]:
+    """The activations that can run in place, in training and in evaluation.
+
+    Nobody may read the memory later, the graph's input is not ours to write on, and autograd must not keep
+    what would be overwritten, neither as somebody's input nor as its producer's output.
+    """
+    roots, chosen = _roots(graph, frozenset()), set()
+    members: dict[int, list[int]] = {}
+    for index, root in enumerate(roots):
+        members.setdefault(root, []).append(index)
+    for node in graph.nodes[1:]:
+        if not (isinstance(node.op, Activation) and node.op.can_overwrite):
+            continue
+        root = roots[node.inputs[0]]
+        shared = members[root]
+        last = max(graph.last_use[index] for index in shared)
+        readers = {reader for index in shared for reader in graph.consumers[index]} - {node.index}
+        kept = any(graph.nodes[reader].op.kept in ("input", "inputs") for reader in readers)
+        made = any(graph.nodes[index].op.kept == "output" for index in shared)
+        if root != 0 and last == node.index and not kept and not made:
+            chosen.add(node.index)
+    return frozenset(chosen)
+
+
+def storages(graph: Graph) -> tuple[int, ...]:
+    """For each node the node whose memory its output lies in, in evaluation."""
+    return _roots(graph, overwriting(graph))
+
+
+def _roots(graph: Graph, overwritten: frozenset[int]) -> tuple[int, ...]:
+    roots: list[int] = []
+    for node in graph.nodes:
+        shares = node.inputs and (node.op.aliases or node.index in overwritten)
+        roots.append(roots[node.inputs[0]] if shares else node.index)
+    return tuple(roots)

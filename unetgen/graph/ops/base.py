@@ -1,0 +1,97 @@
+"""Op: a primitive of the graph. What it makes of shapes, what it costs, and which torch layer it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from unetgen.graph.algebra import Algebra, S
+
+Size = tuple[int, ...]
+Interval = tuple[int, int]
+
+Kept = Literal["", "input", "inputs", "output"]
+
+# What a parameter is for; an init speaks of roles, not of layers.
+Role = Literal["kernel", "bias", "scale", "shift", "slope"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A torch layer as data: what to call, and with which arguments. ``nn.Conv2d``, ``layers.Crop``."""
+
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Parameter(NamedTuple):
+    """A learned tensor: its name in the layer, its shape and its role.
+
+    ``fan_in`` is how many inputs feed one output (kernels and biases), ``start`` where a slope starts.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    fan_in: int = 1
+    start: float = 0.0
+
+
+class Op:
+    """The base of all ops: one input, shape unchanged, no parameters, no multiply-adds."""
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    """What people call it, in tables and messages."""
+
+    aliases: ClassVar[bool] = False
+    """Whether the output can be the input's memory (a view, or the same tensor in evaluation)."""
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        """The channels that come out."""
+        return channels[0]
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        """The output's size along one axis."""
+        return sizes[0]
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        """Which pixels of the first input an interval of output pixels depends on, borders not clipped.
+
+        ``sizes`` are the first input's and the output's along this axis.
+        """
+        return interval
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The learned tensors, in the order in which torch registers them."""
+        return ()
+
+    def macs(self, inputs: Size, outputs: Size) -> int:
+        """Multiply-adds for one sample."""
+        return 0
+
+    @property
+    def kept(self) -> Kept:
+        """Which whole maps autograd keeps for the backward pass."""
+        return ""
+
+    def kept_bytes(self, inputs: int, outputs: int, item: int) -> int:
+        """Bytes that autograd keeps beside whole inputs and outputs; inputs and outputs in elements."""
+        return 0
+
+    def call(self) -> Call:
+        """The torch layer."""
+        raise TypeError(f"{self.kind} runs nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Op):
+    """The image."""
+
+    channels: int
+    kind: ClassVar[str] = "input"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return self.channels

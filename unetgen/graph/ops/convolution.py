@@ -1,0 +1,175 @@
+"""Convolutions, plain and transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any, ClassVar
+
+from unetgen.graph.algebra import Algebra, Rounding, Rule, S
+from unetgen.graph.ops.base import Call, Interval, Kept, Op, Parameter, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution(Op):
+    """``nn.Conv{dims}d`` with the same padding on both ends of an axis."""
+
+    in_channels: int
+    channels: int
+    kernel: Size
+    stride: Size
+    padding: Size
+    dilation: Size
+    groups: int = 1
+    bias: bool = True
+    padding_mode: str = "zeros"
+    rounding: Rounding = "exact"
+
+    kind: ClassVar[str] = "conv"
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return self.channels
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        rule = _window_rule(
+            _extent(self.kernel[axis], self.dilation[axis]),
+            self.stride[axis],
+            self.padding[axis],
+            self.padding_mode,
+            self.rounding,
+        )
+        return algebra.apply(sizes[0], rule, "conv")
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        extent = _extent(self.kernel[axis], self.dilation[axis])
+        return window_reach(interval, extent, self.stride[axis], self.padding[axis])
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        weight = (self.channels, self.in_channels // self.groups, *self.kernel)
+        return _weight_and_bias(weight, self.channels, self.bias)
+
+    def macs(self, inputs: Size, outputs: Size) -> int:
+        return prod(outputs) * prod(self.kernel) * (self.in_channels // self.groups) * self.channels
+
+    def call(self) -> Call:
+        return Call(f"nn.Conv{len(self.kernel)}d", _arguments(self, {"padding_mode": self.padding_mode}))
+
+
+@dataclass(frozen=True, slots=True)
+class TransposedConvolution(Op):
+    """``nn.ConvTranspose{dims}d``; torch pads it with zeros only, whatever the network's padding."""
+
+    in_channels: int
+    channels: int
+    kernel: Size
+    stride: Size
+    padding: Size
+    output_padding: Size
+    dilation: Size
+    groups: int = 1
+    bias: bool = True
+
+    kind: ClassVar[str] = "transposed_conv"
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return self.channels
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        stride, padding = self.stride[axis], self.padding[axis]
+        extent = _extent(self.kernel[axis], self.dilation[axis])
+        plus = extent - 2 * padding + self.output_padding[axis] - stride
+        minimum = max(1, -(-(1 - plus) // stride))
+        return algebra.apply(sizes[0], Rule(factor=stride, offset=plus, minimum=minimum), self.kind)
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        stride, padding = self.stride[axis], self.padding[axis]
+        extent = _extent(self.kernel[axis], self.dilation[axis])
+        low = -(-(interval[0] + padding - extent + 1) // stride)
+        high = (interval[1] + padding) // stride
+        # Between the windows of a kernel smaller than its stride an output sees no input at all.
+        return (low, high) if low <= high else (high, high)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        weight = (self.in_channels, self.channels // self.groups, *self.kernel)
+        return _weight_and_bias(weight, self.channels, self.bias)
+
+    def macs(self, inputs: Size, outputs: Size) -> int:
+        return prod(inputs) * prod(self.kernel) * (self.channels // self.groups) * self.in_channels
+
+    def call(self) -> Call:
+        return Call(
+            f"nn.ConvTranspose{len(self.kernel)}d", _arguments(self, {"output_padding": self.output_padding})
+        )
+
+
+def window_rule(kernel: int, stride: int, rounding: Rounding) -> Rule:
+    """The rule of an unpadded window (a pooling)."""
+    return _window_rule(kernel, stride, 0, "zeros", rounding)
+
+
+def window_reach(interval: Interval, extent: int, stride: int, padding: int) -> Interval:
+    """The input pixels under the windows of an interval of output pixels."""
+    return interval[0] * stride - padding, interval[1] * stride - padding + extent - 1
+
+
+@lru_cache(maxsize=4096)
+def _window_rule(extent: int, stride: int, padding: int, mode: str, rounding: Rounding) -> Rule:
+    """floor((n + 2 padding - extent) / stride) + 1, as torch has it.
+
+    Exact means: a padded window, or one shorter than its stride, takes multiples of the stride; an unpadded
+    one ends on the last pixel.
+    """
+    residue = None
+    if rounding == "exact" and stride > 1:
+        residue = 0 if padding or extent < stride else extent % stride
+    smallest = extent - 2 * padding
+    if rounding == "ceil":
+        smallest = max(1, smallest - stride + 1)
+    # A mirror image has no edge pixel to repeat, a periodic one cannot be longer than its period.
+    smallest = max(smallest, {"reflect": padding + 1, "circular": padding}.get(mode, 1), 1)
+    return Rule(1, 2 * padding - extent, stride, 1, smallest, residue, rounding == "ceil")
+
+
+def _extent(kernel: int, dilation: int) -> int:
+    return dilation * (kernel - 1) + 1
+
+
+def _weight_and_bias(weight: Size, channels: int, bias: bool) -> tuple[Parameter, ...]:
+    # torch takes the fan-in from the second axis of the weight, for transposed convolutions too.
+    fan_in = prod(weight[1:])
+    kernel = Parameter("weight", weight, "kernel", fan_in)
+    return (kernel, Parameter("bias", (channels,), "bias", fan_in)) if bias else (kernel,)
+
+
+def _arguments(op: Convolution | TransposedConvolution, own: dict[str, Any]) -> dict[str, Any]:
+    """torch's arguments, those at torch's own defaults left out."""
+    given: dict[str, Any] = {
+        "stride": op.stride,
+        "padding": op.padding,
+        **own,
+        "dilation": op.dilation,
+        "groups": op.groups,
+        "bias": op.bias,
+    }
+    ones, zeros = (1,) * len(op.kernel), (0,) * len(op.kernel)
+    usual = {
+        "stride": ones, "padding": zeros, "output_padding": zeros, "dilation": ones,
+        "groups": 1, "bias": True, "padding_mode": "zeros",
+    }  # fmt: skip
+    changed = {name: value for name, value in given.items() if value != usual[name]}
+    return {
+        "in_channels": op.in_channels,
+        "out_channels": op.channels,
+        "kernel_size": op.kernel,
+        **changed,
+    }

@@ -1,0 +1,97 @@
+"""Ops that change a map's border: padding by given amounts, or fitting it to the size of another map.
+
+The fitting ops take two inputs: the map to change, and the map whose size it gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from unetgen.graph.algebra import Algebra, Rule, S
+from unetgen.graph.ops.base import Call, Interval, Op
+from unetgen.graph.ops.resampling import Mode, interpolation_reach, mode_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Op):
+    """So many pixels before and after each axis."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    mode: str
+
+    kind: ClassVar[str] = "pad"
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        amount = self.before[axis] + self.after[axis]
+        longest = max(self.before[axis], self.after[axis])
+        minimum = {"reflect": longest + 1, "circular": longest}.get(self.mode, 1)
+        return algebra.apply(sizes[0], Rule(offset=amount, minimum=max(minimum, 1)), f"{self.mode} padding")
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return interval[0] - self.before[axis], interval[1] - self.before[axis]
+
+    def call(self) -> Call:
+        return Call("layers.Pad", {"before": self.before, "after": self.after, "mode": self.mode})
+
+
+@dataclass(frozen=True, slots=True)
+class CropTo(Op):
+    """The centre of the first map, in the size of the second."""
+
+    kind: ClassVar[str] = "crop"
+    aliases: ClassVar[bool] = True
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        algebra.at_least(sizes[0], sizes[1], self.kind)
+        return sizes[1]
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        margin = (sizes[0] - sizes[1]) // 2
+        return interval[0] + margin, interval[1] + margin
+
+    def call(self) -> Call:
+        return Call("layers.CropTo")
+
+
+@dataclass(frozen=True, slots=True)
+class PadTo(Op):
+    """The first map in the middle of a frame in the size of the second; an odd pixel goes to the end."""
+
+    mode: str
+
+    kind: ClassVar[str] = "pad"
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        algebra.at_least(sizes[1], sizes[0], self.kind)
+        return sizes[1]
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        margin = (sizes[1] - sizes[0]) // 2
+        return interval[0] - margin, interval[1] - margin
+
+    def call(self) -> Call:
+        return Call("layers.PadTo", {"mode": self.mode})
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeTo(Op):
+    """The first map interpolated to the size of the second."""
+
+    mode: Mode
+    align_corners: bool
+    dims: int
+
+    kind: ClassVar[str] = "resize"
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        return sizes[1]
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return interpolation_reach(interval, sizes, self.mode, self.align_corners)
+
+    def call(self) -> Call:
+        arguments: dict[str, Any] = mode_arguments(self.mode, self.dims, self.align_corners)
+        return Call("layers.ResizeTo", arguments)

@@ -1,0 +1,82 @@
+"""Ops that leave the shape alone: norms, activations, dropouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from unetgen.graph.ops.base import Call, Kept, Op, Parameter
+
+# Activations whose backward pass needs only their output can write over their input while training.
+_FROM_OUTPUT = {"nn.ReLU", "nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU", "nn.Sigmoid", "nn.Tanh", "nn.Softmax", "nn.LogSoftmax"}
+_HAS_INPLACE = {"nn.ReLU", "nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization(Op):
+    """A norm layer. ``elements`` is how many values each statistic needs at least."""
+
+    layer: str
+    channels: int
+    arguments: Mapping[str, Any]
+    affine: bool
+    elements: int = 1
+
+    kind: ClassVar[str] = "norm"
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        shape = (self.channels,)
+        return (Parameter("weight", shape, "scale"), Parameter("bias", shape, "shift")) if self.affine else ()
+
+    def call(self) -> Call:
+        return Call(self.layer, self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Activation(Op):
+    """An activation layer; ``slopes`` is the number of learned slopes (PReLU)."""
+
+    layer: str
+    arguments: Mapping[str, Any]
+    slopes: int = 0
+
+    kind: ClassVar[str] = "activation"
+
+    @property
+    def kept(self) -> Kept:
+        return "output" if self.layer in _FROM_OUTPUT else "input"
+
+    @property
+    def can_overwrite(self) -> bool:
+        """Whether torch has an in-place form that saves memory in training too."""
+        return self.layer in _HAS_INPLACE and self.arguments.get("negative_slope", 1.0) >= 0
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        if not self.slopes:
+            return ()
+        return (Parameter("weight", (self.slopes,), "slope", start=self.arguments.get("init", 0.25)),)
+
+    def call(self) -> Call:
+        return Call(self.layer, self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropping(Op):
+    """A dropout layer; in evaluation it hands on the very tensor it got."""
+
+    layer: str
+    rate: float
+
+    kind: ClassVar[str] = "dropout"
+    aliases: ClassVar[bool] = True
+
+    def kept_bytes(self, inputs: int, outputs: int, item: int) -> int:
+        return item * outputs  # the mask
+
+    def call(self) -> Call:
+        return Call(self.layer, {"p": self.rate})

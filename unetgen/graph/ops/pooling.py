@@ -1,0 +1,59 @@
+"""Poolings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from unetgen.graph.algebra import Algebra, Rounding, S
+from unetgen.graph.ops.base import Call, Interval, Kept, Op, Size
+from unetgen.graph.ops.convolution import window_reach, window_rule
+
+
+@dataclass(frozen=True, slots=True)
+class _Pooling(Op):
+    kernel: Size
+    stride: Size
+    rounding: Rounding
+
+    layer: ClassVar[str]
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        rule = window_rule(self.kernel[axis], self.stride[axis], self.rounding)
+        return algebra.apply(sizes[0], rule, self.kind)
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return window_reach(interval, self.kernel[axis], self.stride[axis], 0)
+
+    def call(self) -> Call:
+        arguments = {"kernel_size": self.kernel, "stride": self.stride}
+        ceil = {"ceil_mode": True} if self.rounding == "ceil" else {}
+        return Call(f"nn.{self.layer}{len(self.kernel)}d", {**arguments, **ceil})
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPooling(_Pooling):
+    """``nn.MaxPool{dims}d``."""
+
+    kind: ClassVar[str] = "max_pool"
+    layer: ClassVar[str] = "MaxPool"
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def kept_bytes(self, inputs: int, outputs: int, item: int) -> int:
+        return 8 * outputs  # where each maximum was, as int64
+
+
+@dataclass(frozen=True, slots=True)
+class AvgPooling(_Pooling):
+    """``nn.AvgPool{dims}d``."""
+
+    kind: ClassVar[str] = "avg_pool"
+    layer: ClassVar[str] = "AvgPool"
+
+    @property
+    def kept(self) -> Kept:
+        return "input"

@@ -1,0 +1,95 @@
+"""Why an input size does not fit, and which sizes near it do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unetgen.config.from_yaml import axis_names
+from unetgen.errors import Problem, SizeError
+from unetgen.graph.graph import Graph, SizeMisfit
+from unetgen.graph.node import Node
+from unetgen.graph.ops import Normalization
+from unetgen.graph.ops.base import Size
+
+
+def checked_sizes(graph: Graph, input_size: Size) -> tuple[Size, ...]:
+    """The size of every node's output. Raises SizeError with one problem for each axis that does not fit."""
+    try:
+        sizes = graph.sizes(input_size)
+    except SizeMisfit:
+        raise SizeError(misfits(graph, input_size)) from None
+    if starved := starved_norm(graph, sizes):
+        raise SizeError([_starved_problem(graph, input_size, starved, sizes)])
+    return sizes
+
+
+def fits(graph: Graph, input_size: Size) -> bool:
+    """Whether the network takes an input of that size."""
+    try:
+        return starved_norm(graph, graph.sizes(input_size)) is None
+    except SizeMisfit:
+        return False
+
+
+def misfits(graph: Graph, input_size: Size) -> list[Problem]:
+    """One problem for each axis whose size does not fit."""
+    problems = []
+    for axis, size in enumerate(input_size):
+        try:
+            graph.along(axis, size)
+        except SizeMisfit as misfit:
+            name = axis_names(graph.dims)[axis]
+            what = f"{size} on axis {name} gives {misfit.size} {_where(misfit.node)}, {misfit.reason}"
+            if misfit.node.index == 0:
+                what = f"{size} on axis {name} is too small: {_bare(misfit.reason)}"
+            problems.append(Problem("size", f"input_size[{axis}]", what, _nearest(graph, axis, size)))
+    return problems
+
+
+def starved_norm(graph: Graph, sizes: Sequence[Size]) -> Node | None:
+    """The first norm that would compute a statistic over a single value, which torch refuses."""
+    for node in graph.nodes:
+        if isinstance(node.op, Normalization) and node.op.elements > 1 and set(sizes[node.index]) == {1}:
+            return node
+    return None
+
+
+def smallest_fitting(graph: Graph, at_least: int = 1) -> Size | None:
+    """The smallest input, as square as its axes allow, that fits and has at least so many pixels on each axis."""
+    floor = [at_least - 1] * graph.dims
+    for _ in range(64):
+        found = [fit.above(n) for fit, n in zip(graph.fits, floor, strict=True)]
+        size = tuple(n for n in found if n is not None)
+        if len(size) < graph.dims:
+            return None
+        if fits(graph, size):
+            return size
+        floor = list(size)
+    return None
+
+
+def _where(node: Node) -> str:
+    return "at the bottleneck" if node.side == "bottleneck" else f"at level {node.level}"
+
+
+def _bare(reason: str) -> str:
+    return reason.removeprefix("where ").removeprefix("which ")
+
+
+def _nearest(graph: Graph, axis: int, size: int) -> str:
+    fit = graph.fits[axis]
+    below, above = fit.below(size), fit.above(size)
+    if below is None and above is None:
+        return "no size fits this network on that axis"
+    shown = [f"{n} (output {fit.output(n)})" for n in (below, above) if n is not None]
+    if below is None:
+        return f"the smallest that fits is {shown[0]}"
+    return f"nearest that fit: {', '.join(shown)}" if above is not None else f"the largest that fits is {shown[0]}"
+
+
+def _starved_problem(graph: Graph, input_size: Size, node: Node, sizes: Sequence[Size]) -> Problem:
+    given, there = (" x ".join(map(str, size)) for size in (input_size, sizes[node.index]))
+    what = f"{given} gives {there} {_where(node)}, where {node.path} needs more than one pixel"
+    larger = smallest_fitting(graph, min(input_size))
+    hint = f"the smallest that fits is {' x '.join(map(str, larger))}" if larger else "use another norm"
+    return Problem("size", "input_size", what, hint)

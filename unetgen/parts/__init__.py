@@ -1,0 +1,22 @@
+"""The built-in vocabulary. It enters by the same hook as a stranger's parts."""
+
+from __future__ import annotations
+
+from inspect import isabstract, isclass
+
+from unetgen.config.part import Part
+from unetgen.hookspecs import hookimpl
+from unetgen.parts import activations, blocks, dropouts, inits, norms, resample, sides, skips
+
+
+@hookimpl
+def unetgen_parts() -> list[type[Part]]:
+    """Every part that one of these files defines."""
+    files = (sides, blocks, resample, skips, norms, activations, dropouts, inits)
+    return [part for file in files for part in vars(file).values() if _is_defined_in(part, file.__name__)]
+
+
+def _is_defined_in(candidate: object, module: str) -> bool:
+    if not (isclass(candidate) and issubclass(candidate, Part)) or isabstract(candidate):
+        return False
+    return candidate.__module__ == module and "type" in vars(candidate)

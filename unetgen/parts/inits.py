@@ -1,0 +1,130 @@
+"""Inits: which function of ``torch.nn.init`` fills which tensor.
+
+Norms start at one and zero and biases at zero, whatever the init, except in torch's own default.
+For transposed convolutions torch reads the fan-in off the weight's second axis, and so do these.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import sqrt
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from unetgen.config.part import Inert
+from unetgen.graph.kinds import Init
+from unetgen.graph.ops import Call, Parameter
+
+Number = Annotated[float, Field(strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Fan = Literal["fan_in", "fan_out"]
+
+_ONES, _ZEROS = Call("nn.init.ones_"), Call("nn.init.zeros_")
+
+
+class _Init(Init):
+    """Fills kernels by ``kernel``, and the rest the usual way."""
+
+    def rule(self, parameter: Parameter) -> Call:
+        if parameter.role == "kernel":
+            return self.kernel()
+        if parameter.role == "slope":
+            return Call("nn.init.constant_", {"val": parameter.start})
+        return _ONES if parameter.role == "scale" else _ZEROS
+
+    @abstractmethod
+    def kernel(self) -> Call:
+        """The function that fills a kernel."""
+
+
+class TorchDefault(_Init):
+    """What torch does by itself: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases."""
+
+    type: ClassVar[str] = "torch_default"
+
+    def rule(self, parameter: Parameter) -> Call:
+        if parameter.role == "bias":
+            bound = 1 / sqrt(parameter.fan_in)
+            return Call("nn.init.uniform_", {"a": -bound, "b": bound})
+        return super().rule(parameter)
+
+    def kernel(self) -> Call:
+        return Call("nn.init.kaiming_uniform_", {"a": sqrt(5)})
+
+
+class _He(_Init):
+    mode: Fan = "fan_in"
+    nonlinearity: Literal["relu", "leaky_relu", "linear"] = "relu"
+    negative_slope: Annotated[float, Field(ge=0, strict=True)] = 0.0
+
+    def inert(self) -> list[Inert]:
+        if self.nonlinearity == "leaky_relu":
+            return []
+        return [Inert("negative_slope", "nonlinearity", f"{self.nonlinearity} has no slope")]
+
+    def arguments(self) -> dict[str, Any]:
+        return {"a": self.negative_slope, "mode": self.mode, "nonlinearity": self.nonlinearity}
+
+
+class HeNormal(_He):
+    """N(0, gain^2 / fan) (He et al. 2015), section 3 of the U-Net paper: N(0, 2 / fan_in)."""
+
+    type: ClassVar[str] = "he_normal"
+
+    def kernel(self) -> Call:
+        return Call("nn.init.kaiming_normal_", self.arguments())
+
+
+class HeUniform(_He):
+    """The uniform distribution of He's variance (He et al. 2015)."""
+
+    type: ClassVar[str] = "he_uniform"
+
+    def kernel(self) -> Call:
+        return Call("nn.init.kaiming_uniform_", self.arguments())
+
+
+class XavierNormal(_Init):
+    """N(0, gain^2 * 2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+
+    type: ClassVar[str] = "xavier_normal"
+
+    gain: Positive = 1.0
+
+    def kernel(self) -> Call:
+        return Call("nn.init.xavier_normal_", {"gain": self.gain})
+
+
+class XavierUniform(_Init):
+    """The uniform distribution of Xavier's variance (Glorot and Bengio 2010)."""
+
+    type: ClassVar[str] = "xavier_uniform"
+
+    gain: Positive = 1.0
+
+    def kernel(self) -> Call:
+        return Call("nn.init.xavier_uniform_", {"gain": self.gain})
+
+
+class Orthogonal(_Init):
+    """Orthogonal kernels (Saxe et al. 2014)."""
+
+    type: ClassVar[str] = "orthogonal"
+
+    gain: Positive = 1.0
+
+    def kernel(self) -> Call:
+        return Call("nn.init.orthogonal_", {"gain": self.gain})
+
+
+class Normal(_Init):
+    """N(mean, std^2)."""
+
+    type: ClassVar[str] = "normal"
+
+    mean: Number = 0.0
+    std: Positive = 0.02
+
+    def kernel(self) -> Call:
+        return Call("nn.init.normal_", {"mean": self.mean, "std": self.std})

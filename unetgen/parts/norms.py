@@ -1,0 +1,105 @@
+"""Norms. Options and defaults are torch's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from unetgen.config.part import Inert
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Norm
+
+Epsilon = Annotated[float, Field(gt=0, le=1, strict=True)]
+Share = Annotated[float, Field(gt=0, le=1, strict=True)]
+
+
+class NoNorm(Norm):
+    """No norm."""
+
+    type: ClassVar[str] = "none"
+
+    def emit(self, g: Builder, x: Value, name: str) -> Value:
+        return x
+
+
+class Batch(Norm):
+    """Over the batch and all pixels, by channel (Ioffe and Szegedy 2015)."""
+
+    type: ClassVar[str] = "batch"
+
+    eps: Epsilon = 1e-5
+    momentum: Share = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+
+    def inert(self) -> list[Inert]:
+        return _momentum_without_statistics(self.track_running_stats)
+
+    def emit(self, g: Builder, x: Value, name: str) -> Value:
+        arguments = changed(self, num_features=x.channels)
+        return g.norm(x, "nn.BatchNorm{dims}d", arguments, name=name, affine=self.affine)
+
+
+class Instance(Norm):
+    """Over the pixels of each sample, by channel (Ulyanov et al. 2016). It needs more than one pixel."""
+
+    type: ClassVar[str] = "instance"
+
+    eps: Epsilon = 1e-5
+    momentum: Share = 0.1
+    affine: bool = False
+    track_running_stats: bool = False
+
+    def inert(self) -> list[Inert]:
+        return _momentum_without_statistics(self.track_running_stats)
+
+    def emit(self, g: Builder, x: Value, name: str) -> Value:
+        arguments = changed(self, num_features=x.channels)
+        return g.norm(x, "nn.InstanceNorm{dims}d", arguments, name=name, affine=self.affine, elements=2)
+
+
+class Group(Norm):
+    """Over the pixels and a group of channels of each sample (Wu and He 2018)."""
+
+    type: ClassVar[str] = "group"
+
+    groups: Annotated[int, Field(ge=1, le=65_536)] = 8
+    eps: Epsilon = 1e-5
+    affine: bool = True
+
+    def emit(self, g: Builder, x: Value, name: str) -> Value:
+        if x.channels % self.groups:
+            divisors = [n for n in range(1, min(x.channels, 512) + 1) if x.channels % n == 0]
+            hint = f"use one of {', '.join(map(str, divisors))}"
+            g.refuse(self, "groups", f"{self.groups} does not divide the {x.channels} channels of {name}", hint)
+        arguments = {"num_groups": self.groups, "num_channels": x.channels, **changed(self)}
+        arguments.pop("groups", None)
+        elements = 2 if x.channels == self.groups else 1
+        return g.norm(x, "nn.GroupNorm", arguments, name=name, affine=self.affine, elements=elements)
+
+
+class Layer(Norm):
+    """Over the channels of each pixel (Ba et al. 2016, in the form of ConvNeXt, Liu et al. 2022).
+
+    Over channels and pixels at once is ``{type: group, groups: 1}``.
+    """
+
+    type: ClassVar[str] = "layer"
+
+    eps: Epsilon = 1e-5
+    affine: bool = True
+
+    def emit(self, g: Builder, x: Value, name: str) -> Value:
+        arguments = changed(self, channels=x.channels)
+        return g.norm(x, "layers.ChannelLayerNorm", arguments, name=name, affine=self.affine)
+
+
+def changed(norm: Norm, **given: Any) -> dict[str, Any]:
+    """The layer's arguments: those given, and the options that are not at torch's defaults."""
+    fields = type(norm).model_fields
+    return {**given, **{name: getattr(norm, name) for name in fields if getattr(norm, name) != fields[name].default}}
+
+
+def _momentum_without_statistics(tracked: bool) -> list[Inert]:
+    return [] if tracked else [Inert("momentum", "track_running_stats", "no running statistics are kept")]

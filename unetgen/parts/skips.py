@@ -1,0 +1,126 @@
+"""Where a skip meets the decoder: alignments and fusions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from unetgen.config.part import Inert
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Align, Fusion
+from unetgen.graph.ops.resampling import Mode
+
+Operand = Literal["skip", "upsampled"]
+
+
+class Strict(Align):
+    """Nothing is changed: the sizes must agree."""
+
+    type: ClassVar[str] = "strict"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> tuple[Value, Value]:
+        return upsampled, skip
+
+
+class _Changing(Align):
+    """One operand is brought to the size of the other."""
+
+    operand: Operand
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> tuple[Value, Value]:
+        if self.operand == "skip":
+            return upsampled, self.change(g, skip, upsampled)
+        return self.change(g, upsampled, skip), skip
+
+    @abstractmethod
+    def change(self, g: Builder, x: Value, other: Value) -> Value:
+        """Draws x in the size of the other map."""
+
+
+class Crop(_Changing):
+    """The centre of the larger map, as in Fig. 1 of Ronneberger et al. 2015."""
+
+    type: ClassVar[str] = "crop"
+
+    operand: Operand = "skip"
+
+    def change(self, g: Builder, x: Value, other: Value) -> Value:
+        return g.crop_to(x, other)
+
+
+class Pad(_Changing):
+    """The smaller map in a frame; an odd pixel is added at the end."""
+
+    type: ClassVar[str] = "pad"
+
+    operand: Operand = "upsampled"
+    mode: Literal["zeros", "replicate"] = "zeros"
+
+    def change(self, g: Builder, x: Value, other: Value) -> Value:
+        return g.pad_to(x, other, self.mode)
+
+
+class Resize(_Changing):
+    """One map interpolated to the size of the other."""
+
+    type: ClassVar[str] = "resize"
+
+    operand: Operand = "upsampled"
+    mode: Mode = "nearest"
+    align_corners: bool = False
+
+    def inert(self) -> list[Inert]:
+        return [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
+
+    def change(self, g: Builder, x: Value, other: Value) -> Value:
+        if self.mode == "cubic" and g.dims != 2:
+            g.refuse(self, "mode", f"torch has no cubic interpolation in {g.dims}-D", "use 'linear'")
+        return g.resize_to(x, other, self.mode, self.align_corners)
+
+
+class NoFusion(Fusion):
+    """The skip is dropped."""
+
+    type: ClassVar[str] = "none"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        return upsampled
+
+
+class Concat(Fusion):
+    """Both maps' channels, one behind the other (Ronneberger et al. 2015)."""
+
+    type: ClassVar[str] = "concat"
+
+    order: Literal["skip_first", "upsampled_first"] = "skip_first"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        return g.concat(skip, upsampled) if self.order == "skip_first" else g.concat(upsampled, skip)
+
+
+class _Elementwise(Fusion):
+    def check(self, g: Builder, upsampled: Value, skip: Value) -> None:
+        if upsampled.channels != skip.channels:
+            message = f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
+            hint = "let the upsampling make the skip's channels, or use concat"
+            g.refuse(self, "type", message, hint)
+
+
+class Add(_Elementwise):
+    """The sum (LinkNet, Chaurasia and Culurciello 2017)."""
+
+    type: ClassVar[str] = "add"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        self.check(g, upsampled, skip)
+        return g.add(upsampled, skip)
+
+
+class Multiply(_Elementwise):
+    """The product."""
+
+    type: ClassVar[str] = "multiply"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        self.check(g, upsampled, skip)
+        return g.multiply(upsampled, skip)

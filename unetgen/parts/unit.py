@@ -1,0 +1,90 @@
+"""The unit that blocks repeat: a convolution with its norm, activation and dropout, in any order."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from unetgen.config.part import Count, In, Inert, Kernel
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Activation, Block, Dropout, Norm
+from unetgen.parts.activations import Relu
+from unetgen.parts.dropouts import NoDropout
+from unetgen.parts.norms import NoNorm
+
+Padding = Literal["valid", "zeros", "reflect", "replicate", "circular"]
+Step = Literal["conv", "norm", "activation", "dropout"]
+
+USUAL_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
+
+
+class Units(Block):
+    """The options of a block that is made of units. ``none`` steps are left out of the order."""
+
+    repeats: Count = 2
+    kernel_size: Kernel = 3
+    padding: Padding = "valid"
+    dilation: Kernel = 1
+    groups: Count = 1
+    bias: bool = True
+    order: Annotated[tuple[Step, ...], Field(strict=False)] = USUAL_ORDER
+    norm: Annotated[Norm, In("norm")] = NoNorm()
+    activation: Annotated[Activation, In("activation")] = Relu()
+    dropout: Annotated[Dropout, In("dropout")] = NoDropout()
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Units:
+        twice = sorted({step for step in self.order if self.order.count(step) > 1})
+        if twice or "conv" not in self.order:
+            what = f"the order names {twice[0]!r} twice" if twice else "the order has no 'conv'"
+            hint = "each of conv, norm, activation, dropout stands in it at most once"
+            raise PydanticCustomError("order", "{what}", {"what": what, "hint": hint, "at": "order"})
+        return self
+
+    def inert(self) -> list[Inert]:
+        found = [
+            Inert(step, "order", f"the order has no {step!r}")
+            for step in ("norm", "activation", "dropout")
+            if step not in self.order and getattr(self, step).type != "none"
+        ]
+        if self.kernel_size == 1:
+            for option in ("padding", "dilation"):
+                found.append(Inert(option, "kernel_size", "a kernel of 1 has no border"))
+        if self.repeats == 1 and getattr(self.dropout, "place", "last") != "last":
+            found.append(Inert("dropout", "repeats", "one unit is the last and every one"))
+        return found
+
+    def unit(
+        self, g: Builder, x: Value, channels: int, number: int, *, last: bool, skip: tuple[Step, ...] = ()
+    ) -> Value:
+        """Draws one unit, (c, *size) -> (channels, *size); ``skip`` names steps that are drawn elsewhere."""
+        for step in self.order:
+            if step in skip:
+                continue
+            name = f"{step}{number}"
+            if step == "conv":
+                x = self._conv(g, x, channels, name)
+            elif step == "dropout":
+                x = self.dropout.emit(g, x, name, last)
+            else:
+                x = getattr(self, step).emit(g, x, name)
+        return x
+
+    def _conv(self, g: Builder, x: Value, channels: int, name: str) -> Value:
+        for count in dict.fromkeys((x.channels, channels)):
+            if count % self.groups:
+                divisors = [n for n in range(1, min(count, 64) + 1) if count % n == 0]
+                hint = f"use one of {', '.join(map(str, divisors))}"
+                g.refuse(self, "groups", f"{self.groups} does not divide the {count} channels of {name}", hint)
+        return g.conv(
+            x,
+            channels,
+            self.kernel_size,
+            name=name,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=self.bias,
+        )
