@@ -1,0 +1,65 @@
+"""unetgen: U-Nets from YAML. Checked, measured and drawn before a tensor exists, then built as an nn.Module."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unetgen.api import build, graph_of, load_spec, specs
+    from unetgen.config.spec import Spec
+    from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
+    from unetgen.hookspecs import hookimpl
+    from unetgen.network.checkpoint import load, load_weights, save
+    from unetgen.plugins import load_registry
+
+# Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
+_HOMES = {
+    "build": "unetgen.api",
+    "graph_of": "unetgen.api",
+    "load_spec": "unetgen.api",
+    "specs": "unetgen.api",
+    "Spec": "unetgen.config.spec",
+    "UnetgenError": "unetgen.errors",
+    "SpecError": "unetgen.errors",
+    "SizeError": "unetgen.errors",
+    "PluginError": "unetgen.errors",
+    "WeightsError": "unetgen.errors",
+    "hookimpl": "unetgen.hookspecs",
+    "load_registry": "unetgen.plugins",
+    "load": "unetgen.network.checkpoint",
+    "load_weights": "unetgen.network.checkpoint",
+    "save": "unetgen.network.checkpoint",
+}
+
+__all__ = [
+    "PluginError",
+    "SizeError",
+    "Spec",
+    "SpecError",
+    "UnetgenError",
+    "WeightsError",
+    "build",
+    "graph_of",
+    "hookimpl",
+    "load",
+    "load_registry",
+    "load_spec",
+    "load_weights",
+    "save",
+    "specs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("unetgen")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'unetgen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

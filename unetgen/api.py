@@ -1,0 +1,85 @@
+"""The Python interface: a spec in any form to a Spec, a Graph, a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unetgen.config.from_yaml import resolve
+from unetgen.config.library import overridden, tree_of
+from unetgen.config.registry import Registry
+from unetgen.config.spec import Spec
+from unetgen.graph.from_spec import draw
+from unetgen.graph.graph import Graph
+from unetgen.graph.size import checked_sizes
+from unetgen.plugins import load_registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from unetgen.network.from_graph import UNet
+
+AnySpec = Spec | Mapping[str, Any] | str | Path
+
+
+def load_spec(spec: AnySpec, *, registry: Registry | None = None, **overrides: Any) -> Spec:
+    """The checked, complete spec of a file, a shipped spec's name, YAML text, a mapping, or a Spec.
+
+    ``overrides`` are laid over it like a file that extends it: ``in_channels=3``, or with dotted paths
+    ``**{"decoder.block.repeats": 1}``. Raises SpecError with every problem found.
+    """
+    if isinstance(spec, Spec) and not overrides:
+        return spec
+    tree = tree_of(spec.resolved() if isinstance(spec, Spec) else spec)
+    if overrides:
+        tree = overridden(tree, overrides, "override")
+    return resolve(tree, registry or load_registry())
+
+
+def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: Any) -> Graph:
+    """The graph of a spec: every shape and cost, without torch.
+
+    Raises SpecError where the parts do not go together, and SizeError where ``input_size`` does not fit.
+    """
+    checked = load_spec(spec, registry=registry, **overrides)
+    graph = draw(checked)
+    if checked.input_size:
+        checked_sizes(graph, checked.input_size)
+    return graph
+
+
+def build(
+    spec: AnySpec,
+    *,
+    seed: int | None = None,
+    device: torch.device | str | None = None,
+    registry: Registry | None = None,
+    **overrides: Any,
+) -> UNet:
+    """The network of a spec, with its first weights.
+
+    ``seed`` decides the weights, each tensor's by its own path; without one it is drawn from torch's generator.
+    On ``device="meta"`` nothing is allocated. ``overrides`` are as in ``load_spec``. Raises SpecError.
+    """
+    import torch
+
+    from unetgen.network.from_graph import network
+    from unetgen.network.init import initialise, seed_from_torch
+
+    checked = load_spec(spec, registry=registry, **overrides)
+    graph = graph_of(checked)
+    with torch.device("meta"):
+        model = network(checked, graph)
+    if str(device) == "meta":
+        return model
+    model.to_empty(device="cpu")
+    initialise(model, graph.parameters, checked.init, seed_from_torch() if seed is None else seed)  # type: ignore[arg-type]  # the init slot holds an Init
+    return model if device is None else model.to(device)
+
+
+def specs(names: Sequence[str] | None = None) -> dict[str, Spec]:
+    """The shipped specs by name, or those of the given names."""
+    from unetgen.config.library import shipped
+
+    return {name: load_spec(name) for name in (names or shipped())}

@@ -1,0 +1,138 @@
+"""The layers that torch has no module for. None of them learns anything but ``ChannelLayerNorm``.
+
+Sizes are taken from the tensors at run time, without a branch on them, so that one exported program serves every
+size that fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Concat(nn.Module):
+    """(batch, c_i, *size) each -> (batch, sum of c_i, *size)."""
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        return torch.cat(maps, dim=1)
+
+
+class Add(nn.Module):
+    """The sum of maps of one shape."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        for other in others:
+            first = first + other
+        return first
+
+
+class Multiply(nn.Module):
+    """The product of maps of one shape."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        for other in others:
+            first = first * other
+        return first
+
+
+class CropTo(nn.Module):
+    """The centre of a map in the size of another; of an odd rest the larger half goes at the end."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        for axis in range(2, x.dim()):
+            size = other.shape[axis]
+            x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
+        return x
+
+
+class PadTo(nn.Module):
+    """A map in the middle of a frame in the size of another; an odd pixel goes to the end."""
+
+    def __init__(self, mode: str = "zeros") -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        missing = [other.shape[axis] - x.shape[axis] for axis in range(2, x.dim())]
+        if not torch.compiler.is_compiling() and not any(missing):
+            return x  # torch would copy it
+        return _pad(x, [n // 2 for n in missing], [n - n // 2 for n in missing], self.mode)
+
+    def extra_repr(self) -> str:
+        return f"mode={self.mode!r}"
+
+
+class Pad(nn.Module):
+    """A map with so many pixels more at each end of its axes."""
+
+    def __init__(self, before: Sequence[int], after: Sequence[int], mode: str = "zeros") -> None:
+        super().__init__()
+        self.before = tuple(before)
+        self.after = tuple(after)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _pad(x, self.before, self.after, self.mode)
+
+    def extra_repr(self) -> str:
+        return f"before={self.before}, after={self.after}, mode={self.mode!r}"
+
+
+class ResizeTo(nn.Module):
+    """A map interpolated to the size of another."""
+
+    def __init__(self, mode: str, align_corners: bool | None = None) -> None:
+        super().__init__()
+        self.mode = mode
+        self.align_corners = align_corners
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        return F.interpolate(x, size=other.shape[2:], mode=self.mode, align_corners=self.align_corners)
+
+    def extra_repr(self) -> str:
+        return f"mode={self.mode!r}, align_corners={self.align_corners}"
+
+
+class PixelShuffle(nn.Module):
+    """Channels to pixels in any number of dimensions: (batch, c * prod(f), *size) -> (batch, c, *(size * f))."""
+
+    def __init__(self, factor: Sequence[int]) -> None:
+        super().__init__()
+        self.factor = tuple(factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        dims, size = len(self.factor), x.shape[2:]
+        x = x.unflatten(1, (-1, *self.factor))
+        order = [axis for i in range(dims) for axis in (2 + dims + i, 2 + i)]
+        x = x.permute(0, 1, *order)
+        return x.reshape(x.shape[0], x.shape[1], *(n * f for n, f in zip(size, self.factor, strict=True)))
+
+    def extra_repr(self) -> str:
+        return f"factor={self.factor}"
+
+
+class ChannelLayerNorm(nn.Module):
+    """Layer norm over the channels of each pixel."""
+
+    def __init__(self, channels: int, eps: float = 1e-5, affine: bool = True) -> None:
+        super().__init__()
+        self.channels = channels
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.movedim(1, -1)
+        return F.layer_norm(x, (self.channels,), self.weight, self.bias, self.eps).movedim(-1, 1)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, eps={self.eps}, affine={self.weight is not None}"
+
+
+def _pad(x: Tensor, before: Sequence[int], after: Sequence[int], mode: str) -> Tensor:
+    # torch counts axes from the last, and calls zeros 'constant'.
+    amounts = [n for axis in reversed(range(len(before))) for n in (before[axis], after[axis])]
+    return F.pad(x, amounts, mode="constant" if mode == "zeros" else mode)

@@ -1,0 +1,65 @@
+"""Scope: a module that runs a stretch of the graph, and drops each map after its last use."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+
+
+class Step(NamedTuple):
+    """One call: which child, on which of the scope's values, where its results go, and what is then done with."""
+
+    child: str
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+    done: tuple[int, ...]
+
+
+class Scope(nn.Module):
+    """The values that come in have the first numbers, in the order of their first use; each step adds its own."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+        self.steps: tuple[Step, ...] = ()
+        self.results: tuple[int, ...] = ()
+        self.values = 0
+        # Layers that belong to another scope and are applied here too, out of the module tree's sight.
+        self.borrowed: dict[str, list[nn.Module]] = {}
+
+    def forward(self, *maps: Tensor) -> Tensor | list[Tensor]:
+        results = self.run(list(maps))
+        return results[0] if len(results) == 1 else results
+
+    def run(self, values: list[Tensor | None]) -> list[Tensor]:
+        """Runs the steps on values that nobody else holds, so that memory is free as soon as it can be."""
+        values += [None] * (self.values - len(values))
+        for child, sources, targets, done in self.steps:
+            module = self._modules[child] if child in self._modules else self.borrowed[child][0]
+            given = [values[source] for source in sources]
+            for index in done:
+                values[index] = None
+            if isinstance(module, Scope):
+                made = module.run(given) if module.untouched() else module(*given)
+                for target, value in zip(targets, made if isinstance(made, list) else [made], strict=True):
+                    values[target] = value
+            else:
+                values[targets[0]] = module(*given)
+            del given
+        return [values[index] for index in self.results]  # type: ignore[misc]  # all of them are made by now
+
+    def untouched(self) -> bool:
+        """Whether calling this module would only run its steps: no hooks, not compiled by itself."""
+        return not (
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or self._compiled_call_impl
+            or _has_any_global_hook()
+        )
+
+    def _get_name(self) -> str:
+        return self.label
