@@ -45,7 +45,7 @@ def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: An
     checked = load_spec(spec, registry=registry, **overrides)
     graph = draw(checked)
     if checked.input_size:
-        checked_sizes(graph, checked.input_size)
+        checked_sizes(graph, checked.input_size, checked.root.mapping.get("input_size"))
     return graph
 
 

@@ -103,9 +103,7 @@ class MissingExtra(UnetgenError, ImportError):
     exit_code = ExitCode.USAGE
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs {package}, which is not installed; run: pip install 'unetgen[{extra}]'"
-        )
+        super().__init__(f"{feature} needs {package}, which is not installed; run: pip install 'unetgen[{extra}]'")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -70,8 +70,7 @@ def _installed(disabled: str, strict: bool) -> Registry:
 def warn_of(failures: Iterable[Failure]) -> list[str]:
     """One line for each plugin that failed: who, why, and what to do."""
     return [
-        f"plugin {failure.provider} failed to load: {failure}; "
-        f"uninstall it, or set {DISABLE}={failure.provider.name}"
+        f"plugin {failure.provider} failed to load: {failure}; uninstall it, or set {DISABLE}={failure.provider.name}"
         for failure in failures
     ]
 

@@ -140,7 +140,9 @@ class _Resolver:
                 continue
             hint = did_you_mean(key, TOP_KEYS)
             if key in SLOTS:
-                hint = "it belongs into a block" if key in ("norm", "activation", "dropout") else "it belongs into 'skip'"
+                hint = (
+                    "it belongs into a block" if key in ("norm", "activation", "dropout") else "it belongs into 'skip'"
+                )
             self.problems.append(node.key_problem("unknown_key", "unknown key", hint or "see: unetgen new"))
 
     def _plugins(self) -> list[str]:
@@ -165,7 +167,8 @@ class _Resolver:
                 raise PluginError(message) from failure.cause
         absent = sorted(names - {provider.name for provider in self.registry.loaded()})
         if unknown and absent:
-            hint = f"the spec needs {', '.join(n for n in needed if n.split(' ')[0] in absent)}; run: pip install {' '.join(absent)}"
+            wanted = ", ".join(name for name in needed if name.split(" ")[0] in absent)
+            hint = f"the spec needs {wanted}; run: pip install {' '.join(absent)}"
             self.problems = [replace(p, hint=hint) if p in unknown else p for p in self.problems]
 
     def _input_size(self) -> tuple[int, ...] | None:

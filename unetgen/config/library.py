@@ -107,4 +107,3 @@ def _extended(tree: Node, folder: Path, chain: tuple[str, ...]) -> Node:
         raise SpecError([problem])
     base = _from_file(node.value, folder, node.mark, node.path, chain)
     return merge(base.without(*NOT_INHERITED), tree.without("extends", "$schema"))
-

@@ -52,9 +52,9 @@ def difference(base: Any, value: Any) -> Any:
 def _spelt_out(node: Node, key: str) -> Node:
     """A part given by its name, or a skip by its fusion, as the mapping that it stands for."""
     if isinstance(node.value, str) and key == "skip":
-        return replace(node, value={"fusion": replace(node, path=child_path(node.path, "fusion"))})
+        return replace(node, value={"fusion": node})
     if isinstance(node.value, str) and key in SLOTS:
-        return replace(node, value={"type": replace(node, path=child_path(node.path, "type"))})
+        return replace(node, value={"type": node})
     return node
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -25,7 +25,7 @@ class Context(NamedTuple):
 
 
 class Inert(NamedTuple):
-    """An option that changes nothing beside the value of another option."""
+    """An option (``place``, or ``dropout.place`` of a part inside) that another option's value makes idle."""
 
     option: str
     because: str
@@ -65,13 +65,13 @@ class In:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def choose(value: Any, info: ValidationInfo) -> Any:
-            return value if isinstance(value, Part) else validate_part(self.slot, value, info.context)
+            return value if isinstance(value, Part) else validate_part(self.slot, value, cast(Context, info.context))
 
         instance = core_schema.is_instance_schema(source)
         return core_schema.with_info_before_validator_function(choose, instance)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.slot}"}
+        return {"slot": self.slot}  # the writer of the whole schema puts the slot's own schema here
 
 
 def validate_part(slot: str, value: Any, context: Context) -> Part:

@@ -139,7 +139,11 @@ class Spec:
         top: dict[str, Any] = {}
         for place, value in at.items():
             top.setdefault(place[2], value)
-        sides: dict[str, dict[str, Any]] = {"encoder": _side(self.encoder), "bottleneck": {}, "decoder": _side(self.decoder)}
+        sides: dict[str, dict[str, Any]] = {
+            "encoder": _side(self.encoder),
+            "bottleneck": {},
+            "decoder": _side(self.decoder),
+        }
         sides["decoder"]["widths"] = [level.width for level in self.decoder_levels]
         levels: dict[int, dict[str, Any]] = {}
         for side, slot in dict.fromkeys((place[0], place[2]) for place in at):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from unetgen.config.node import Node
-from unetgen.config.part import Context, Part, shown, validate_part
+from unetgen.config.part import Context, Inert, Part, shown, validate_part
 from unetgen.config.slots import SLOTS
 from unetgen.errors import Problem, did_you_mean
-
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,16 +50,26 @@ def _settle(part: Part, node: Node) -> tuple[Part, list[Problem]]:
             problems += found
             if settled is not child:
                 changes[name] = settled
-    for option, because, reason in part.inert():
-        default = type(part).model_fields[option].default
-        written = node.mapping.get(option)
-        if getattr(part, option) == default:
-            continue
-        if written is None or _inherited(written, node.mapping.get(because)):
-            changes[option] = default
-        else:
-            problems.append(written.key_problem("no_effect", f"it has no effect: {reason}", f"delete {option!r}"))
-    return (part.model_copy(update=changes) if changes else part), problems
+    part = part.model_copy(update=changes) if changes else part
+    for idle in part.inert():
+        part, found = _without_idle(part, node, idle)
+        problems += found
+    return part, problems
+
+
+def _without_idle(part: Part, node: Node, idle: Inert) -> tuple[Part, list[Problem]]:
+    """The part with an idle option at its default; a problem where somebody wrote it beside its cause."""
+    outer, _, option = idle.option.rpartition(".")
+    inside = getattr(part, outer, None) if outer else part
+    field = type(inside).model_fields.get(option) if isinstance(inside, Part) else None
+    if inside is None or field is None or getattr(inside, option) == field.default:
+        return part, []
+    written = (node.mapping.get(outer, node) if outer else node).mapping.get(option)
+    if written is not None and not _inherited(written, node.mapping.get(idle.because)):
+        message = f"it has no effect: {idle.reason}"
+        return part, [written.key_problem("no_effect", message, f"delete {option!r}")]
+    settled = inside.model_copy(update={option: field.default})
+    return (part.model_copy(update={outer: settled}) if outer else settled), []
 
 
 def _inherited(option: Node, because: Node | None) -> bool:
@@ -104,7 +114,10 @@ def _sentence(detail: Any, at: Node) -> Problem:
     message = say(context) if say else str(detail["msg"])[:1].lower() + str(detail["msg"])[1:]
     given = at.value if not isinstance(at.value, (dict, list)) else at.plain()
     text = shown(given)
-    return at.problem(detail["type"], f"{text if len(text) < 40 else 'this'} {message}", _lookalike(given))
+    hint = _lookalike(given, a_list=detail["type"] not in ("int_type", "float_type"))
+    return at.problem(
+        detail["type"], f"{text if len(text) < 40 else 'this'} {message}", hint or _expected(context, given)
+    )
 
 
 def _custom(context: dict[str, Any], at: Node, code: str) -> Problem:
@@ -113,18 +126,23 @@ def _custom(context: dict[str, Any], at: Node, code: str) -> Problem:
     return at.problem(code, context.get("what", "this is not valid"), hint)
 
 
-def _lookalike(value: object) -> str:
+def _lookalike(value: object, *, a_list: bool = True) -> str:
     """Text that would be something else in Python: what to write in YAML."""
     if not isinstance(value, str):
         return ""
     if value == "None":
         return "write 'none' for no part, null for no value"
     if value.startswith("(") or value.rstrip().endswith((")", ",")):
-        inner = ", ".join(word.strip() for word in value.strip("(), ").split(",") if word.strip())
-        return f"write [{inner}]" if inner else ""
+        words = [word.strip() for word in value.strip("(), ").split(",") if word.strip()]
+        return (f"write [{', '.join(words)}]" if a_list else f"write {words[0]}") if words else ""
     if value.replace(".", "", 1).replace("-", "", 1).isdigit():
         return "write the number without quotes"
     return ""
+
+
+def _expected(context: dict[str, Any], given: object) -> str:
+    words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+    return did_you_mean(given, words) if isinstance(given, str) else ""
 
 
 _Sentence = Callable[[dict[str, Any]], str]

@@ -125,7 +125,11 @@ def _channels(node: Node) -> tuple[list[int], list[Problem]]:
         try:
             _CHANNELS.validate_python(item.plain(), strict=True)
         except ValidationError:
-            problems.append(item.problem("widths", f"{_brief(item)} is not a number of channels", "write a whole number from 1 to 65536"))
+            problems.append(
+                item.problem(
+                    "widths", f"{_brief(item)} is not a number of channels", "write a whole number from 1 to 65536"
+                )
+            )
     return ([] if problems else [item.plain() for item in node.value]), problems
 
 

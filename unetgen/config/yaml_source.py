@@ -65,9 +65,19 @@ def read(text: str, source: str) -> Node:
 
 def read_value(text: str, source: str, path: str) -> Node:
     """The tree of one value, as ``--set`` gives it."""
-    root = _parse(text, source, path)
     mark = Mark(source)
-    return root if root is not None else Node(None, path, mark, mark)
+    root = _parse(text, source, path)
+    return _unplaced(root, mark) if root is not None else Node(None, path, mark, mark)
+
+
+def _unplaced(node: Node, mark: Mark) -> Node:
+    """A tree whose text is too short to have lines: it is quoted whole instead."""
+    value: Any = node.value
+    if isinstance(value, dict):
+        value = {key: _unplaced(child, mark) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_unplaced(child, mark) for child in value]
+    return replace(node, value=value, mark=mark, key=mark)
 
 
 def _parse(text: str, source: str, path: str = "") -> Node | None:
@@ -217,10 +227,8 @@ def plain_scalar(text: str) -> Scalar:
         return None
     if TRUE.match(text) or FALSE.match(text):
         return bool(TRUE.match(text))
-    if INTEGER.match(text):
-        return int(text)
-    if RADIX.match(text):
-        return int(text, 0)
+    if INTEGER.match(text) or RADIX.match(text):
+        return int(text, 0 if RADIX.match(text) else 10)
     if FLOAT.match(text):
         return float(text)
     if special := SPECIAL_FLOAT.match(text):

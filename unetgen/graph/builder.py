@@ -115,7 +115,7 @@ class Builder:
 
     # Layers
 
-    def conv(
+    def conv(  # noqa: PLR0913  # what torch calls a convolution has so many sides
         self,
         x: Value,
         channels: int,
@@ -219,9 +219,7 @@ class Builder:
         """``x`` in the middle of a frame in the size of ``other``."""
         return self._add(name, PadTo(mode), (x, other))
 
-    def resize_to(
-        self, x: Value, other: Value, mode: Mode, align_corners: bool = False, name: str = "resize"
-    ) -> Value:
+    def resize_to(self, x: Value, other: Value, mode: Mode, align_corners: bool = False, name: str = "resize") -> Value:
         """``x`` interpolated to the size of ``other``."""
         return self._add(name, ResizeTo(mode, align_corners, self.dims), (x, other))
 
@@ -279,4 +277,3 @@ def _same_padding(kernel: int, stride: int, dilation: int, padding: str) -> tupl
         # A window that starts past the last whole stride is dropped, so one pixel too many does no harm.
         return -(-total // 2), -(-total // 2)
     return total // 2, total - total // 2
-

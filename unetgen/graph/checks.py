@@ -29,7 +29,9 @@ def _dead_layers(graph: Graph, spec: Spec) -> list[Problem]:
         if node.index in alive:
             alive.update(node.inputs)
     return [
-        spec.root.problem("dead_layer", f"{node.path} is on no path to the output", "this is a fault of the part that drew it")
+        spec.root.problem(
+            "dead_layer", f"{node.path} is on no path to the output", "this is a fault of the part that drew it"
+        )
         for node in graph.nodes
         if node.index not in alive and node.op.parameters()
     ]

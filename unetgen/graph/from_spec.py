@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from unetgen.config.node import Node as Written
@@ -28,23 +29,31 @@ def draw(spec: Spec) -> Graph:
     with g.scope("head", label="Head"), g.at("head", 0, "head"), g.scope("0", label=type(spec.head).__name__):
         x = cast(Head, spec.head).emit(g, x, spec.out_channels)
     graph = g.graph(x, spec.name)
-    problems = [_problem(spec, finding) for finding in g.findings]
+    problems = _problems(spec, g.findings)
     problems += structural_problems(graph, spec) if not problems else []
     if problems:
         raise SpecError(problems)
     return graph
 
 
+def _problems(spec: Spec, findings: list[Finding]) -> list[Problem]:
+    """One problem for each thing refused, however many places it is refused in."""
+    places: dict[Problem, list[str]] = {}
+    for finding in findings:
+        places.setdefault(_problem(spec, finding), []).append(_where(finding.place))
+    return [
+        replace(problem, message=f"{', '.join(dict.fromkeys(where))}: {problem.message}")
+        for problem, where in places.items()
+    ]
+
+
 def _problem(spec: Spec, finding: Finding) -> Problem:
     written, location = _written(spec, finding.place, finding.part)
     node = written.find((*location, finding.option))
-    path = ".".join((*location, finding.option))
-    where = _where(finding.place)
-    hint = finding.hint
-    if not node.path.endswith(finding.option):
-        # The option was not written anywhere: name it, at the closest place that was.
-        return Problem("cannot_draw", f"{node.path}.{path.rpartition('.')[2]}", f"{where}: {finding.message}", hint, node.mark)
-    return node.problem("cannot_draw", f"{where}: {finding.message}", hint)
+    # An option that was written nowhere is named at the closest place that was.
+    spelt = node.path.split(".")[-1] in (finding.option, finding.place[2]) or finding.option == "type"
+    path = node.path if spelt else f"{node.path}.{finding.option}"
+    return Problem("cannot_draw", path, finding.message, finding.hint, node.mark)
 
 
 def _where(place: Place) -> str:

@@ -106,7 +106,9 @@ class Graph:
     @cached_property
     def last_use(self) -> tuple[int, ...]:
         """For each node, the last node that reads its output; the network's output is read at the end."""
-        last = [readers[-1] if readers else node.index for node, readers in zip(self.nodes, self.consumers, strict=True)]
+        last = [
+            readers[-1] if readers else node.index for node, readers in zip(self.nodes, self.consumers, strict=True)
+        ]
         last[self.output] = len(self.nodes)
         return tuple(last)
 
@@ -119,4 +121,3 @@ class Graph:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self  # nothing in it changes
-

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from unetgen.config.from_yaml import axis_names
+from unetgen.config.node import Node
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.graph import Graph, SizeMisfit
-from unetgen.graph.node import Node
+from unetgen.graph.node import Node as Drawn
 from unetgen.graph.ops import Normalization
 from unetgen.graph.ops.base import Size
 
 
-def checked_sizes(graph: Graph, input_size: Size) -> tuple[Size, ...]:
-    """The size of every node's output. Raises SizeError with one problem for each axis that does not fit."""
+def checked_sizes(graph: Graph, input_size: Size, written: Node | None = None) -> tuple[Size, ...]:
+    """The size of every node's output. Raises SizeError with one problem for each axis that does not fit.
+
+    ``written`` is the spec's ``input_size`` where that is what is checked, so that problems point there.
+    """
     try:
         sizes = graph.sizes(input_size)
     except SizeMisfit:
-        raise SizeError(misfits(graph, input_size)) from None
+        raise SizeError(misfits(graph, input_size, written)) from None
     if starved := starved_norm(graph, sizes):
-        raise SizeError([_starved_problem(graph, input_size, starved, sizes)])
+        problem = _starved_problem(graph, input_size, starved, sizes)
+        raise SizeError([replace(problem, mark=written.mark if written else None)])
     return sizes
 
 
@@ -31,7 +37,7 @@ def fits(graph: Graph, input_size: Size) -> bool:
         return False
 
 
-def misfits(graph: Graph, input_size: Size) -> list[Problem]:
+def misfits(graph: Graph, input_size: Size, written: Node | None = None) -> list[Problem]:
     """One problem for each axis whose size does not fit."""
     problems = []
     for axis, size in enumerate(input_size):
@@ -42,11 +48,12 @@ def misfits(graph: Graph, input_size: Size) -> list[Problem]:
             what = f"{size} on axis {name} gives {misfit.size} {_where(misfit.node)}, {misfit.reason}"
             if misfit.node.index == 0:
                 what = f"{size} on axis {name} is too small: {_bare(misfit.reason)}"
-            problems.append(Problem("size", f"input_size[{axis}]", what, _nearest(graph, axis, size)))
+            mark = written.find((axis,)).mark if written else None
+            problems.append(Problem("size", "input_size", what, _nearest(graph, axis, size), mark))
     return problems
 
 
-def starved_norm(graph: Graph, sizes: Sequence[Size]) -> Node | None:
+def starved_norm(graph: Graph, sizes: Sequence[Size]) -> Drawn | None:
     """The first norm that would compute a statistic over a single value, which torch refuses."""
     for node in graph.nodes:
         if isinstance(node.op, Normalization) and node.op.elements > 1 and set(sizes[node.index]) == {1}:
@@ -68,7 +75,7 @@ def smallest_fitting(graph: Graph, at_least: int = 1) -> Size | None:
     return None
 
 
-def _where(node: Node) -> str:
+def _where(node: Drawn) -> str:
     return "at the bottleneck" if node.side == "bottleneck" else f"at level {node.level}"
 
 
@@ -87,7 +94,7 @@ def _nearest(graph: Graph, axis: int, size: int) -> str:
     return f"nearest that fit: {', '.join(shown)}" if above is not None else f"the largest that fits is {shown[0]}"
 
 
-def _starved_problem(graph: Graph, input_size: Size, node: Node, sizes: Sequence[Size]) -> Problem:
+def _starved_problem(graph: Graph, input_size: Size, node: Drawn, sizes: Sequence[Size]) -> Problem:
     given, there = (" x ".join(map(str, size)) for size in (input_size, sizes[node.index]))
     what = f"{given} gives {there} {_where(node)}, where {node.path} needs more than one pixel"
     larger = smallest_fitting(graph, min(input_size))

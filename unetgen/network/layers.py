@@ -105,7 +105,7 @@ class PixelShuffle(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         dims, size = len(self.factor), x.shape[2:]
-        x = x.unflatten(1, (-1, *self.factor))
+        x = torch.unflatten(x, 1, (-1, *self.factor))
         order = [axis for i in range(dims) for axis in (2 + dims + i, 2 + i)]
         x = x.permute(0, 1, *order)
         return x.reshape(x.shape[0], x.shape[1], *(n * f for n, f in zip(size, self.factor, strict=True)))

@@ -37,7 +37,7 @@ class Scope(nn.Module):
         """Runs the steps on values that nobody else holds, so that memory is free as soon as it can be."""
         values += [None] * (self.values - len(values))
         for child, sources, targets, done in self.steps:
-            module = self._modules[child] if child in self._modules else self.borrowed[child][0]
+            module = self.borrowed[child][0] if child in self.borrowed else self.get_submodule(child)
             given = [values[source] for source in sources]
             for index in done:
                 values[index] = None
@@ -58,7 +58,7 @@ class Scope(nn.Module):
             or self._backward_hooks
             or self._backward_pre_hooks
             or self._compiled_call_impl
-            or _has_any_global_hook()
+            or _has_any_global_hook()  # type: ignore[no-untyped-call]
         )
 
     def _get_name(self) -> str:

@@ -72,7 +72,7 @@ class Group(Norm):
         if x.channels % self.groups:
             divisors = [n for n in range(1, min(x.channels, 512) + 1) if x.channels % n == 0]
             hint = f"use one of {', '.join(map(str, divisors))}"
-            g.refuse(self, "groups", f"{self.groups} does not divide the {x.channels} channels of {name}", hint)
+            g.refuse(self, "groups", f"{self.groups} does not divide {x.channels} channels", hint)
         arguments = {"num_groups": self.groups, "num_channels": x.channels, **changed(self)}
         arguments.pop("groups", None)
         elements = 2 if x.channels == self.groups else 1

@@ -101,7 +101,9 @@ class Concat(Fusion):
 class _Elementwise(Fusion):
     def check(self, g: Builder, upsampled: Value, skip: Value) -> None:
         if upsampled.channels != skip.channels:
-            message = f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
+            message = (
+                f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
+            )
             hint = "let the upsampling make the skip's channels, or use concat"
             g.refuse(self, "type", message, hint)
 

@@ -50,10 +50,9 @@ class Units(Block):
             if step not in self.order and getattr(self, step).type != "none"
         ]
         if self.kernel_size == 1:
-            for option in ("padding", "dilation"):
-                found.append(Inert(option, "kernel_size", "a kernel of 1 has no border"))
-        if self.repeats == 1 and getattr(self.dropout, "place", "last") != "last":
-            found.append(Inert("dropout", "repeats", "one unit is the last and every one"))
+            found += [Inert(option, "kernel_size", "a kernel of 1 has no border") for option in ("padding", "dilation")]
+        if self.repeats == 1 and self.dropout.type != "none":
+            found.append(Inert("dropout.place", "repeats", "the only unit is the last one"))
         return found
 
     def unit(
@@ -77,7 +76,7 @@ class Units(Block):
             if count % self.groups:
                 divisors = [n for n in range(1, min(count, 64) + 1) if count % n == 0]
                 hint = f"use one of {', '.join(map(str, divisors))}"
-                g.refuse(self, "groups", f"{self.groups} does not divide the {count} channels of {name}", hint)
+                g.refuse(self, "groups", f"{self.groups} does not divide {count} channels", hint)
         return g.conv(
             x,
             channels,

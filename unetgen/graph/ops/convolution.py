@@ -107,9 +107,7 @@ class TransposedConvolution(Op):
         return prod(inputs) * prod(self.kernel) * (self.channels // self.groups) * self.in_channels
 
     def call(self) -> Call:
-        return Call(
-            f"nn.ConvTranspose{len(self.kernel)}d", _arguments(self, {"output_padding": self.output_padding})
-        )
+        return Call(f"nn.ConvTranspose{len(self.kernel)}d", _arguments(self, {"output_padding": self.output_padding}))
 
 
 def window_rule(kernel: int, stride: int, rounding: Rounding) -> Rule:

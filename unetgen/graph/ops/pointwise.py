@@ -9,7 +9,17 @@ from typing import Any, ClassVar
 from unetgen.graph.ops.base import Call, Kept, Op, Parameter
 
 # Activations whose backward pass needs only their output can write over their input while training.
-_FROM_OUTPUT = {"nn.ReLU", "nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU", "nn.Sigmoid", "nn.Tanh", "nn.Softmax", "nn.LogSoftmax"}
+_FROM_OUTPUT = {
+    "nn.ReLU",
+    "nn.LeakyReLU",
+    "nn.ELU",
+    "nn.SELU",
+    "nn.CELU",
+    "nn.Sigmoid",
+    "nn.Tanh",
+    "nn.Softmax",
+    "nn.LogSoftmax",
+}
 _HAS_INPLACE = {"nn.ReLU", "nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
 
 

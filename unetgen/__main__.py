@@ -1,0 +1,5 @@
+"""``python -m unetgen``."""
+
+from unetgen.cli.main import main
+
+main()

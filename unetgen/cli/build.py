@@ -1,0 +1,60 @@
+"""unetgen build: the layer table, then what is known of the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from unetgen.cli.options import (
+    InputSize,
+    loaded,
+    plugin_option,
+    registry_with,
+    set_option,
+    size_for,
+    spec_argument,
+)
+
+_EPILOG = """\b
+Examples:
+  unetgen build
+  unetgen build specs/unet_3d.yaml --input-size 92
+  unetgen build my.yaml --set block.norm=batch --out my.safetensors"""
+
+
+@click.command(epilog=_EPILOG)
+@spec_argument
+@click.option("--input-size", type=InputSize(), help="Show shapes and costs for this size: 572x572, or one number.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write initial weights and spec here.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the weights that --out writes.")
+@set_option
+@plugin_option
+def command(
+    spec: str,
+    input_size: tuple[int, ...] | None,
+    out: Path | None,
+    seed: int,
+    assignments: tuple[str, ...],
+    plugins: tuple[str, ...],
+) -> None:
+    """Check a spec, measure its network, and build it. SPEC is a file or a shipped spec's name (unet_paper)."""
+    from unetgen.graph.from_spec import draw
+    from unetgen.outputs.report import Report
+
+    checked = loaded(spec, assignments, registry_with(plugins))
+    report = Report.of(checked, draw(checked), size_for(input_size, checked.dims))
+
+    # From here on the spec is right, so torch is worth its second.
+    from unetgen.api import build
+    from unetgen.outputs.layer_table import layer_table
+
+    click.echo(layer_table(build(checked, device="meta"), report.input_size))
+    click.echo()
+    for name, sentence in [("network", checked.name or spec), *report.lines()]:
+        click.echo(f"{name:<16} {sentence}")
+    if out is not None:
+        from unetgen.network.checkpoint import save
+
+        save(build(checked, seed=seed), out)
+        click.echo(f"{'written':<16} {out}, seed {seed}")

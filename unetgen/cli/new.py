@@ -1,0 +1,22 @@
+"""unetgen new: a spec to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="\b\nExamples:\n  unetgen new my.yaml\n  unetgen new > my.yaml")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def command(file: Path | None, *, force: bool) -> None:
+    """Write a commented spec with the usual choices, to FILE or to stdout."""
+    text = (Path(__file__).parent / "starter.yaml").read_text(encoding="utf-8")
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} is there already; use --force to write over it")
+    file.write_text(text, encoding="utf-8")
+    click.echo(f"{file}: written; next: unetgen build {file}")

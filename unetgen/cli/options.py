@@ -1,0 +1,85 @@
+"""The options that several commands share, and the specs they lead to."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from unetgen.config.from_yaml import resolve
+from unetgen.config.library import assigned, tree_of
+from unetgen.config.registry import Registry
+from unetgen.config.spec import Spec
+from unetgen.plugins import load_registry, warn_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_SPEC = "unet_paper"
+
+
+class InputSize(click.ParamType[tuple[int, ...]]):
+    """572, 572x572 or 116,132,132."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        parts = re.split(r"[x,]", str(value).strip())
+        if not all(part.strip().isdigit() and 0 < int(part) < 10**6 for part in parts):
+            self.fail(f"{value!r} is not a size; write 572x572", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+def plugin_option(command: F) -> F:
+    """``--plugin``: parts from a file or a module, beside the installed ones."""
+    text = "Also load the parts of this file or module. May be given several times."
+    return click.option("--plugin", "plugins", multiple=True, metavar="FILE|MODULE", help=text)(command)
+
+
+def set_option(command: F) -> F:
+    """``--set``: values laid over the spec."""
+    text = "Lay a value over the spec: --set block.norm=batch. May be given several times."
+    return click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help=text)(command)
+
+
+def format_option(command: F) -> F:
+    """``--format``: for people or for programs."""
+    choice = click.Choice(["text", "json"])
+    return click.option("--format", "form", type=choice, default="text", help="For people, or for programs.")(command)
+
+
+def spec_argument(command: F) -> F:
+    """SPEC: a file or the name of a shipped spec."""
+    return click.argument("spec", default=DEFAULT_SPEC, metavar="[SPEC]")(command)
+
+
+def registry_with(plugins: Sequence[str]) -> Registry:
+    """The registry, with one line on stderr for each plugin that is broken."""
+    registry = load_registry(plugins)
+    for line in warn_of(registry.failures):
+        click.echo(f"warning: {line}", err=True)
+    return registry
+
+
+def loaded(spec: str, assignments: Sequence[str], registry: Registry) -> Spec:
+    """A spec with ``--set`` laid over it; what it should be told about goes to stderr."""
+    checked = resolve(assigned(tree_of(spec), tuple(assignments)), registry)
+    for notice in checked.notices:
+        click.echo(f"note: {spec}: {notice}", err=True)
+    return checked
+
+
+def size_for(size: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:
+    """A size from the command line for all axes; one number stands for each."""
+    if size is None or len(size) == dims:
+        return size
+    if len(size) == 1:
+        return size * dims
+    raise click.UsageError(f"--input-size has {len(size)} numbers, the network has {dims} axes")
+
+
+def is_terminal() -> bool:
+    """Whether a person watches stdout."""
+    return sys.stdout.isatty()

@@ -1,0 +1,42 @@
+"""unetgen show: the resolved spec."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from unetgen.cli.options import format_option, loaded, plugin_option, registry_with, set_option, spec_argument
+
+_EPILOG = """\b
+Examples:
+  unetgen show unet_tutorial
+  unetgen show my.yaml --set depth=3 > resolved.yaml
+  unetgen show my.yaml --provenance"""
+
+
+@click.command(epilog=_EPILOG)
+@spec_argument
+@click.option("--provenance", "with_origin", is_flag=True, help="Say of each value which file and line set it.")
+@format_option
+@set_option
+@plugin_option
+def command(spec: str, form: str, assignments: tuple[str, ...], plugins: tuple[str, ...], *, with_origin: bool) -> None:
+    """Print a spec with every default written out. The output is a spec itself, and resolves to itself."""
+    from unetgen.config.provenance import provenance
+    from unetgen.config.yaml_writer import write
+
+    checked = loaded(spec, assignments, registry_with(plugins))
+    if with_origin:
+        rows = [(path, value, origin) for path, value, origin in provenance(checked)]
+        if form == "json":
+            click.echo(json.dumps([{"path": p, "value": v, "origin": o} for p, v, o in rows], indent=2))
+            return
+        said = [(f"{path}: {json.dumps(value, ensure_ascii=False)}", origin) for path, value, origin in rows]
+        width = min(max(len(text) for text, _ in said), 60)
+        for text, origin in said:
+            click.echo(f"{text:<{width}}  # {origin}")
+    elif form == "json":
+        click.echo(json.dumps(checked.resolved(), indent=2))
+    else:
+        click.echo(write(checked.resolved()), nl=False)

@@ -1,0 +1,69 @@
+"""Where each value of a resolved spec comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from unetgen.config.node import Node, child_path
+from unetgen.config.slots import SIDES, SLOTS
+from unetgen.config.spec import Place, Spec
+
+_FIRST = {"block": "encoder", "downsample": "encoder", "upsample": "decoder", "skip": "decoder"}
+
+
+def provenance(spec: Spec) -> Iterator[tuple[str, Any, str]]:
+    """Every value of the resolved spec: its path, the value, and the file and place that set it."""
+    for steps, value in _leaves(spec.resolved(), ()):
+        path = ""
+        for step in steps:
+            path = child_path(path, str(step))
+        yield path, value, _origin(spec, steps)
+
+
+def _leaves(data: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _leaves(value, (*steps, key))
+    else:
+        yield steps, data
+
+
+def _origin(spec: Spec, steps: tuple[str | int, ...]) -> str:
+    place, rest = _place(steps, spec.depth)
+    start = spec.origins.get(place, spec.root) if place else spec.root
+    node = _exactly(start, rest)
+    if steps[0] == "depth" and node is None:
+        return "from widths"
+    if node is None and steps == ("decoder", "widths"):
+        return "mirrors widths"
+    return str(node.mark) if node is not None and node.mark.source != "default" else "default"
+
+
+def _place(steps: tuple[str | int, ...], depth: int) -> tuple[Place | None, tuple[str | int, ...]]:
+    """The place whose part a path is inside of, and the path inside it."""
+    head, *rest = (str(step) for step in steps)
+    if head in _FIRST:
+        return (_FIRST[head], 0, head), tuple(rest)
+    if head in SIDES and rest and rest[0] in SIDES[head]:
+        return (head, depth if head == "bottleneck" else 0, rest[0]), tuple(rest[1:])
+    if head == "levels":
+        return (rest[1], int(rest[0]), rest[2]), tuple(rest[3:])
+    return None, steps
+
+
+def _exactly(start: Node, steps: tuple[str | int, ...]) -> Node | None:
+    node = start
+    for step in steps:
+        child = node.mapping.get(str(step))
+        if child is None:
+            return node if _shorthand(node, step) else None
+        node = child
+    return node
+
+
+def _shorthand(node: Node, step: str | int) -> bool:
+    """Whether a bare value says what an option would: ``norm: batch`` its type, ``dropout: 0.5`` its rate too."""
+    number = type(node.value) in (int, float)
+    options = {option for slot in SLOTS.values() if number and slot.number for option in ("type", slot.number[1])}
+    return step in options or (step == "type" and isinstance(node.value, str))

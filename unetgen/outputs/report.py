@@ -1,0 +1,131 @@
+"""Report: everything that is known about a network at one input size, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from unetgen.config.from_yaml import axis_names
+from unetgen.config.spec import Spec
+from unetgen.graph.cost import Cost, level_costs, total_cost
+from unetgen.graph.fit import AxisFit
+from unetgen.graph.graph import Graph
+from unetgen.graph.memory import Memory, memory
+from unetgen.graph.ops.base import Size
+from unetgen.graph.receptive_field import Field, receptive_field
+from unetgen.graph.size import checked_sizes, smallest_fitting
+
+# Where a spec names no size, the smallest that fits and is no smaller than this stands in.
+USUAL_SIZE = 64
+
+
+def times(shape: tuple[int, ...]) -> str:
+    """A shape as people write it: 2 x 388 x 388."""
+    return " x ".join(map(str, shape))
+
+
+@dataclass(frozen=True)
+class Report:
+    """A network at an input size. All sums are for one sample of float32."""
+
+    spec: Spec
+    graph: Graph
+    input_size: Size
+
+    @classmethod
+    def of(cls, spec: Spec, graph: Graph, input_size: Size | None = None) -> Report:
+        """The report for a size, else for the spec's, else for a small one that fits. Raises SizeError."""
+        size = input_size or spec.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * spec.dims
+        checked_sizes(graph, size, None if input_size else spec.root.mapping.get("input_size"))
+        return cls(spec, graph, size)
+
+    @cached_property
+    def sizes(self) -> tuple[Size, ...]:
+        """The size of every node's output."""
+        return self.graph.sizes(self.input_size)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters and MACs."""
+        return total_cost(self.graph, self.sizes)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes of maps."""
+        return memory(self.graph, self.sizes)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The receptive field along each axis."""
+        return tuple(receptive_field(self.graph, axis, self.sizes) for axis in range(self.graph.dims))
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """(channels, *size) of the image."""
+        return (self.graph.in_channels, *self.input_size)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """(channels, *size) of the output."""
+        return (self.graph.out_channels, *self.sizes[self.graph.output])
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What is known, as a name and a sentence each."""
+        assumed = "" if self.spec.input_size or self.input_size == () else " (the spec names no input_size)"
+        weights = 4 * self.cost.params
+        return [
+            ("sizes", f"{times(self.in_shape)} -> {times(self.out_shape)}{assumed}"),
+            ("fits", self._fits()),
+            ("receptive field", f"{self._by_axis([str(field) for field in self.fields])} pixels"),
+            ("parameters", f"{self.cost.params:,}"),
+            ("MACs", f"{self.cost.macs:,} ({self.cost.flops:,} FLOPs), convolutions only"),
+            (
+                "memory",
+                f"about {_megabytes(self.memory.inference)} of maps in inference, "
+                f"{_megabytes(self.memory.training)} kept in training, and {_megabytes(weights)} of weights "
+                "(estimate, one sample, float32)",
+            ),
+            ("hash", self.spec.hash[:16]),
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """The same as plain data."""
+        rows = level_costs(self.graph, self.sizes)
+        return {
+            "name": self.spec.name,
+            "hash": self.spec.hash,
+            "input": list(self.in_shape),
+            "output": list(self.out_shape),
+            "fits": [str(fit) for fit in self.graph.fits],
+            "receptive_field": [[field.smallest, field.largest] for field in self.fields],
+            "params": {"total": self.cost.params},
+            "macs": self.cost.macs,
+            "flops": self.cost.flops,
+            "memory_bytes": {"inference": self.memory.inference, "training": self.memory.training},
+            "levels": [
+                {"side": side, "level": level, "params": cost.params, "macs": cost.macs}
+                for (side, level), cost in rows.items()
+            ],
+        }
+
+    def _fits(self) -> str:
+        return self._by_axis([f"{fit}{_output(fit)}" for fit in self.graph.fits])
+
+    def _by_axis(self, texts: list[str]) -> str:
+        if len(set(texts)) == 1:
+            return texts[0]
+        return "; ".join(f"{axis}: {text}" for axis, text in zip(axis_names(self.graph.dims), texts, strict=True))
+
+
+def _output(fit: AxisFit) -> str:
+    """How the output follows from the input, where that is one sentence."""
+    lost = {c.first - c.output for c in fit.classes if c.output_step == c.period}
+    if len(lost) != 1 or any(c.output_step != c.period for c in fit.classes):
+        return ""
+    (less,) = lost
+    return f", output n{f' - {less}' if less > 0 else f' + {-less}' if less else ''}"
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,54 @@
+"""Tables of a network for the terminal: by level, and node by node."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from unetgen.graph.cost import level_costs, node_cost
+from unetgen.outputs.report import Report, times
+
+
+def level_table(report: Report) -> Table:
+    """One row for each level on each side: what goes out of it, and what it costs."""
+    table = _table("side", "level", "output", "parameters", "MACs")
+    # The end of an encoder level is its block; the downsampling behind it makes the next level's input.
+    last = {(node.side, node.level): node for node in report.graph.nodes[1:] if ".down" not in node.path}
+    for (side, level), cost in level_costs(report.graph, report.sizes).items():
+        node = last.get((side, level), report.graph.nodes[-1])
+        shape = times((node.channels, *report.sizes[node.index]))
+        table.add_row(side, "" if side == "head" else str(level), shape, f"{cost.params:,}", f"{cost.macs:,}")
+    table.add_section()
+    table.add_row("total", "", times(report.out_shape), f"{report.cost.params:,}", f"{report.cost.macs:,}")
+    return table
+
+
+def node_table(report: Report) -> Table:
+    """One row for each op, in the order in which they run."""
+    table = _table("node", "op", "reads", "output", "parameters", "MACs")
+    nodes = report.graph.nodes
+    for node in nodes:
+        cost = node_cost(node, report.sizes)
+        reads = ", ".join(nodes[source].path for source in node.inputs)
+        shape = times((node.channels, *report.sizes[node.index]))
+        table.add_row(node.path, node.op.kind, reads, shape, _blank(cost.params), _blank(cost.macs))
+    return table
+
+
+def text_table(headers: tuple[str, ...], rows: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> Table:
+    """A plain table; the columns named in ``right`` are numbers."""
+    table = _table(*headers, right=right)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _table(*headers: str, right: tuple[str, ...] = ("level", "parameters", "MACs")) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        numeric = header in right
+        table.add_column(header, justify="right" if numeric else "left", no_wrap=True, overflow="fold")
+    return table
+
+
+def _blank(count: int) -> str:
+    return f"{count:,}" if count else ""
