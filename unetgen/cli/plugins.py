@@ -21,9 +21,8 @@ def command(form: str, plugins: tuple[str, ...]) -> None:
     if form == "json":
         keys = ("slot", "name", "provider", "description")
         failed = [{"provider": str(f.provider), "cause": str(f)} for f in registry.failures]
-        click.echo(
-            json.dumps({"parts": [dict(zip(keys, row, strict=True)) for row in rows], "failed": failed}, indent=2)
-        )
+        parts = [dict(zip(keys, row, strict=True)) for row in rows]
+        click.echo(json.dumps({"parts": parts, "failed": failed}, indent=2))
         return
     from unetgen.cli.console import show
     from unetgen.outputs.table import text_table

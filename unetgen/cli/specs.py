@@ -23,21 +23,19 @@ def command(form: str) -> None:
         click.echo(json.dumps([_record(report) for report in reports], indent=2))
         return
     from unetgen.cli.console import show
-    from unetgen.outputs.report import times
     from unetgen.outputs.table import text_table
 
-    rows = [
-        (
-            r.spec.name,
-            times(r.in_shape),
-            times(r.out_shape),
-            f"{r.cost.params / 1e6:.2f} M",
-            f"{r.cost.macs / 1e9:.1f} G",
-        )
-        for r in reports
-    ]
+    rows = [_row(report) for report in reports]
     show(text_table(("name", "input", "output", "parameters", "MACs"), rows, right=("parameters", "MACs")))
 
 
 def _record(report: Any) -> dict[str, Any]:
     return {"description": report.spec.description, **report.record()}
+
+
+def _row(report: Any) -> tuple[str, ...]:
+    from unetgen.outputs.report import times
+
+    cost = report.cost
+    shapes = times(report.in_shape), times(report.out_shape)
+    return (report.spec.name, *shapes, f"{cost.params / 1e6:.2f} M", f"{cost.macs / 1e9:.1f} G")

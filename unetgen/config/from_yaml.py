@@ -151,7 +151,7 @@ class _Resolver:
         if node is None:
             return []
         names = node.plain()
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
             self._add([node.problem("plugins", "plugins is a list of distributions", "write [acme-unet 1.2]")])
             return []
         return names
@@ -236,4 +236,4 @@ class _Resolver:
                 self._note_provider(child)
 
     def _add(self, problems: list[Problem]) -> None:
-        self.problems += [problem for problem in problems if problem not in self.problems]
+        self.problems += problems  # SpecError says equal ones once

@@ -46,8 +46,9 @@ def check_keys(root: Node, depth: int) -> list[Problem]:
         return problems
     if not isinstance(levels.value, dict):
         return [*problems, levels.problem("levels", "levels is a mapping of level numbers", "write {0: {...}}")]
+    known = {str(level) for level in range(depth + 1)}
     for key, level in levels.value.items():
-        if not (key.isdecimal() and int(key) <= depth):
+        if key not in known:
             message = f"there is no level {key!r}"
             hint = f"levels go from 0, the finest, to {depth}, the bottleneck"
             problems.append(level.key_problem("levels", message, hint))

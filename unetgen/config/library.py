@@ -8,7 +8,7 @@ from typing import Any
 
 from unetgen.config.node import Node, from_data
 from unetgen.config.overlay import NOT_INHERITED, merge, put
-from unetgen.config.yaml_source import read, read_bytes, read_value
+from unetgen.config.yaml_source import MAX_BYTES, read, read_bytes, read_value
 from unetgen.errors import Mark, Problem, SpecError, did_you_mean
 
 MAX_EXTENDS = 16
@@ -68,24 +68,31 @@ def _location(path: str, source: str) -> tuple[str, ...]:
 
 
 def _from_file(name: str, folder: Path, mark: Mark, path: str, chain: tuple[str, ...]) -> Node:
-    known = shipped()
-    file = folder / name
-    if name in known and not file.is_file():
-        file, source = known[name], f"{name}.yaml"
-    else:
-        source = str(file)
     try:
-        raw = file.read_bytes()
+        file, source = _located(name, folder)
+        with file.open("rb") as opened:
+            # One byte more than a spec may have is enough to refuse it, and /dev/zero has no end.
+            raw = opened.read(MAX_BYTES + 1)
+        identity = str(file.resolve())
     except (OSError, ValueError) as error:
         raise SpecError([_unreadable(name, error, mark, path)]) from None
-    if len(raw) >= 2 and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        problem = Problem("encoding", "", "the file is UTF-16", "save the file as UTF-8", Mark(source, 1, 1))
+    if identity in chain or len(chain) >= MAX_EXTENDS:
+        problem = Problem("extends", path, f"{name!r} extends itself in the end", "break the circle", mark)
         raise SpecError([problem])
-    return _extended(read_bytes(raw, source), file.parent, (*chain, str(file.resolve())))
+    return _extended(read_bytes(raw, source), file.parent, (*chain, identity))
+
+
+def _located(name: str, folder: Path) -> tuple[Path, str]:
+    """The file of a name, and what messages call it. A file at hand goes before a shipped spec."""
+    file = folder / name
+    if file.is_fifo() or file.is_char_device():
+        raise ValueError("it is no regular file")
+    known = shipped()
+    return (known[name], f"{name}.yaml") if name in known and not file.is_file() else (file, str(file))
 
 
 def _unreadable(name: str, error: Exception, mark: Mark, path: str) -> Problem:
-    what = "it is a folder" if isinstance(error, IsADirectoryError) else f"{type(error).__name__}"
+    what = str(getattr(error, "strerror", None) or error).lower()
     if isinstance(error, FileNotFoundError):
         what = "there is no such file and no shipped spec of that name"
     names = did_you_mean(name, shipped()) or f"shipped specs are {', '.join(shipped())}"
@@ -99,11 +106,5 @@ def _extended(tree: Node, folder: Path, chain: tuple[str, ...]) -> Node:
     if not isinstance(node.value, str):
         hint = "write extends: unet_paper"
         raise SpecError([node.problem("extends", "extends is the name of a spec or the path of a file", hint)])
-    target = shipped().get(node.value, folder / node.value).resolve()
-    if (folder / node.value).is_file():
-        target = (folder / node.value).resolve()
-    if str(target) in chain or len(chain) > MAX_EXTENDS:
-        problem = node.problem("extends", f"{node.value!r} extends itself in the end", "break the circle")
-        raise SpecError([problem])
     base = _from_file(node.value, folder, node.mark, node.path, chain)
     return merge(base.without(*NOT_INHERITED), tree.without("extends", "$schema"))

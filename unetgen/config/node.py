@@ -71,19 +71,29 @@ def child_path(parent: str, step: int | str) -> str:
     return f"{parent}.{step}" if parent else step
 
 
-def from_data(data: Any, source: str, path: str = "") -> Node:
+# Deeper than any spec, and far from where Python gives up; the reader of YAML has the same limit.
+MAX_DEPTH = 24
+MAX_DIGITS = 15
+
+
+def from_data(data: Any, source: str, path: str = "", depth: int = 0) -> Node:
     """The tree of a Python value: a spec given as a dict, or one value of ``--set``."""
     mark = Mark(source)
+    if depth > MAX_DEPTH:
+        raise SpecError([Problem("size", path, f"more than {MAX_DEPTH} levels deep", "is this a spec?", mark)])
     if isinstance(data, Mapping):
-        entries = {str(k): from_data(v, source, child_path(path, str(k))) for k, v in data.items()}
+        named = [(str(key), value) for key, value in data.items()]
+        entries = {key: from_data(value, source, child_path(path, key), depth + 1) for key, value in named}
         return Node(entries, path, mark, mark)
     if isinstance(data, (list, tuple)):
-        items = [from_data(item, source, child_path(path, i)) for i, item in enumerate(data)]
+        items = [from_data(item, source, child_path(path, i), depth + 1) for i, item in enumerate(data)]
         return Node(items, path, mark, mark)
+    if type(data) is int and abs(data) >= 10**MAX_DIGITS:
+        hint = f"write at most {MAX_DIGITS} digits"
+        raise SpecError([Problem("number", path, "the number is too large", hint, mark)])
     if data is None or type(data) in (bool, int, float, str):
         return Node(data, path, mark, mark)
-    kind = type(data).__name__
-    message = f"a {kind} is not something YAML can say"
+    message = f"a {type(data).__name__} is not something YAML can say"
     raise SpecError([Problem("type", path, message, "use numbers, text, lists and mappings", mark)])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from unetgen.config.node import Node, Scalar, child_path
+from unetgen.config.node import MAX_DEPTH, MAX_DIGITS, Node, Scalar, child_path
 from unetgen.errors import Mark, Problem, SpecError
 
 # The C parser is seven times as fast and comes with PyYAML's wheels; the Python one reads the same.
@@ -22,8 +22,6 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A hundred levels of settings take some 2,000 nodes; the limits only stop texts made to do harm.
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
-MAX_DEPTH = 24
-MAX_DIGITS = 15
 
 NULL = re.compile(r"(?:null|Null|NULL|~|)\Z")
 TRUE = re.compile(r"(?:true|True|TRUE)\Z")
@@ -37,7 +35,7 @@ SPECIAL_FLOAT = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 def read_bytes(raw: bytes, source: str) -> Node:
     """The tree of a YAML file's bytes: UTF-8, with or without a byte order mark."""
     if len(raw) > MAX_BYTES:
-        message = f"the file has {len(raw):,} bytes, a spec has at most {MAX_BYTES:,}"
+        message = f"the file has more than {MAX_BYTES:,} bytes"
         raise SpecError([Problem("size", "", message, "is this a spec?", Mark(source, 1, 1))])
     try:
         text = raw.decode("utf-8-sig")
@@ -116,13 +114,9 @@ class _Tree:
     def _node(self, event: Any, path: str, key: Mark | None, depth: int) -> Node:
         mark = self._mark(event)
         key = key or mark
-        self._count += 1
-        if depth > MAX_DEPTH or self._count > MAX_NODES:
-            what = f"{MAX_DEPTH} levels deep" if depth > MAX_DEPTH else f"{MAX_NODES:,} values long"
-            message = f"the spec is more than {what}"
-            raise SpecError([*self.problems, Problem("size", path, message, "is this a spec?", mark)])
+        self._grow(path, depth, mark)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, path, key)
+            return self._alias(event, path, key, depth)
         self._refuse_tag(event, path, mark)
         if isinstance(event, yaml.ScalarEvent):
             node = Node(self._scalar(event, path, mark), path, mark, key)
@@ -134,27 +128,31 @@ class _Tree:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, event: Any, path: str, key: Mark) -> Node:
+    def _alias(self, event: Any, path: str, key: Mark, depth: int) -> Node:
         target = self._anchors.get(event.anchor)
         if target is None:
             hint = "an anchor is set with '&' before it is used, and cannot hold itself"
             self._refuse("alias", self._mark(event), path, f"'*{event.anchor}' names no anchor", hint)
             return Node(None, path, self._mark(event), key)
-        copy = self._copy(target, path)
-        return replace(copy, key=key)
+        return replace(self._copy(target, path, depth), key=key)
 
-    def _copy(self, node: Node, path: str) -> Node:
+    def _copy(self, node: Node, path: str, depth: int) -> Node:
         """A node under another path; its marks stay where the text was written."""
-        self._count += 1
-        if self._count > MAX_NODES:
-            message = f"the aliases make the spec more than {MAX_NODES:,} values long"
-            raise SpecError([*self.problems, node.problem("size", message, "is this a spec?")])
+        self._grow(path, depth, node.mark)
         value: Any = node.value
         if isinstance(value, dict):
-            value = {k: self._copy(v, child_path(path, k)) for k, v in value.items()}
+            value = {k: self._copy(v, child_path(path, k), depth + 1) for k, v in value.items()}
         elif isinstance(value, list):
-            value = [self._copy(v, child_path(path, i)) for i, v in enumerate(value)]
+            value = [self._copy(v, child_path(path, i), depth + 1) for i, v in enumerate(value)]
         return replace(node, value=value, path=path)
+
+    def _grow(self, path: str, depth: int, mark: Mark) -> None:
+        """Counts one value more, and refuses a tree that is no spec."""
+        self._count += 1
+        if depth > MAX_DEPTH or self._count > MAX_NODES:
+            what = f"{MAX_DEPTH} levels deep" if depth > MAX_DEPTH else f"{MAX_NODES:,} values long"
+            message = f"the spec is more than {what}"
+            raise SpecError([*self.problems, Problem("size", path, message, "is this a spec?", mark)])
 
     def _list(self, path: str, depth: int) -> list[Node]:
         items: list[Node] = []
@@ -177,10 +175,10 @@ class _Tree:
             else:
                 entries[name] = value
         for source in merged:
-            self._merge(entries, source, path)
+            self._merge(entries, source, path, depth)
         return entries
 
-    def _merge(self, entries: dict[str, Node], source: Node, path: str) -> None:
+    def _merge(self, entries: dict[str, Node], source: Node, path: str, depth: int) -> None:
         """``<<: *anchor``, or a list of them: entries that the mapping does not have itself."""
         for mapping in source.value if isinstance(source.value, list) else [source]:
             if not isinstance(mapping.value, dict):
@@ -188,7 +186,7 @@ class _Tree:
                 self._refuse("merge", mapping.mark, mapping.path, "'<<' merges mappings only", hint)
                 continue
             for name, node in mapping.mapping.items():
-                entries.setdefault(name, self._copy(node, child_path(path, name)))
+                entries.setdefault(name, self._copy(node, child_path(path, name), depth + 1))
 
     def _key(self, event: Any, path: str, depth: int) -> tuple[str, Mark]:
         mark = self._mark(event)
@@ -201,8 +199,7 @@ class _Tree:
     def _scalar(self, event: Any, path: str, mark: Mark) -> Scalar:
         if not event.implicit[0]:
             return str(event.value)
-        digits = sum(character.isdigit() for character in event.value)
-        if digits > MAX_DIGITS and (INTEGER.match(event.value) or RADIX.match(event.value)):
+        if len(event.value) > MAX_DIGITS and (INTEGER.match(event.value) or RADIX.match(event.value)):
             hint = f"write at most {MAX_DIGITS} digits"
             self._refuse("number", mark, path, "the number is too large", hint)
             return 0

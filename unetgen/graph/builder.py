@@ -132,17 +132,17 @@ class Builder:
     ) -> Value:
         """A convolution. ``padding`` is ``valid``, or the border mode of a same-size (or exactly divided) output.
 
-        Where torch cannot pad both ends differently, a padding op does it before the convolution. ``layer`` names
+        Axes whose two ends need different padding get it from an op before the convolution. ``layer`` names
         an earlier convolution of this drawing whose weights are used again.
         """
         kernel, strides, dilations = self.per_axis(kernel_size), self.per_axis(stride), self.per_axis(dilation)
         amounts = [_same_padding(*axis, padding) for axis in zip(kernel, strides, dilations, strict=True)]
         mode = "zeros" if padding == "valid" else padding
+        symmetric = tuple(before if before == after else 0 for before, after in amounts)
         if any(before != after for before, after in amounts):
-            before, after = (tuple(side) for side in zip(*amounts, strict=True))
+            uneven = [pair if pair[0] != pair[1] else (0, 0) for pair in amounts]
+            before, after = (tuple(side) for side in zip(*uneven, strict=True))
             x = self.pad(x, before, after, mode, name=f"{name}_pad".lstrip("_"))
-            amounts = [(0, 0)] * self.dims
-        symmetric = tuple(before for before, _ in amounts)
         op = Convolution(
             x.channels, channels, kernel, strides, symmetric, dilations, groups, bias,
             mode if any(symmetric) else "zeros", rounding,

@@ -15,8 +15,10 @@ from typing import NamedTuple
 from unetgen.graph.algebra import Rule
 from unetgen.graph.node import Node
 
-# A thousand classes of a net with ten halvings that all round; beyond that, the answer is no answer.
+# Ten halvings that all round make a thousand classes. A net that needs more work than this is refused an answer
+# for the classes that are left; the sizes themselves are still reckoned exactly.
 MAX_PERIOD = 4096
+MAX_STEPS = 300_000
 
 
 class Line(NamedTuple):
@@ -46,6 +48,8 @@ class AxisFit:
     """All sizes that fit along one axis."""
 
     classes: tuple[Class, ...]
+    complete: bool = True
+    """Whether these are all; False where there are too many classes to list."""
 
     @classmethod
     def only(cls, size: int, output: int) -> AxisFit:
@@ -79,6 +83,8 @@ class AxisFit:
         return min((n for c in self.classes if (n := _above(c, size)) is not None), default=None)
 
     def __str__(self) -> str:
+        if not self.complete:
+            return "sizes in more classes than can be listed; each is checked when it is used"
         endless = [c for c in self.classes if c.last is None]
         single = sorted({n for c in self.classes if c.last is not None for n in range(c.first, c.last + 1, c.period)})
         sentences = [_endless(endless)] if endless else []
@@ -89,8 +95,9 @@ class AxisFit:
 
 def solve(nodes: Sequence[Node], output: int, axis: int) -> AxisFit:
     """All sizes that run through the nodes along one axis."""
-    open_classes, found = [(0, 1)], []
-    while open_classes:
+    open_classes, found, steps, complete = [(0, 1)], [], 0, True
+    while open_classes and steps < MAX_STEPS:
+        steps += len(nodes)
         residue, period = open_classes.pop()
         lines = _Lines(residue, period)
         try:
@@ -98,13 +105,14 @@ def solve(nodes: Sequence[Node], output: int, axis: int) -> AxisFit:
             for node in nodes[1:]:
                 sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], lines))
         except _Split as split:
-            if period * split.ways <= MAX_PERIOD:
+            complete = complete and period * split.ways <= MAX_PERIOD
+            if complete:
                 open_classes += [(residue + i * period, period * split.ways) for i in range(split.ways)]
         except _Never:
             continue
         else:
             found.append(lines.result(sizes[output]))
-    return AxisFit(tuple(sorted(found)))
+    return AxisFit(tuple(sorted(found)), complete and not open_classes)
 
 
 class _Split(Exception):

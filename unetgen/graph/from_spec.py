@@ -65,7 +65,7 @@ def _where(place: Place) -> str:
 
 def _written(spec: Spec, place: Place, part: Part) -> tuple[Written, tuple[str, ...]]:
     """Where the part that stands at a place was written, and how deep inside the slot it sits."""
-    side, level, slot = place
+    side, _, slot = place
     if side in ("encoder", "decoder", "bottleneck") and slot not in ("encoder", "decoder"):
         standing = dict(spec.places())[place]
         written = spec.origins[place]

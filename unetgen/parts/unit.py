@@ -29,7 +29,7 @@ class Units(Block):
     dilation: Kernel = 1
     groups: Count = 1
     bias: bool = True
-    order: Annotated[tuple[Step, ...], Field(strict=False)] = USUAL_ORDER
+    order: Annotated[tuple[Step, ...], Field(strict=False, max_length=4)] = USUAL_ORDER
     norm: Annotated[Norm, In("norm")] = NoNorm()
     activation: Annotated[Activation, In("activation")] = Relu()
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
