@@ -50,6 +50,11 @@ _ACTIVATION_OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "log_softmax": {},
 }
 
+NORMS = ("none", "tracked", "untracked", "instance", "group", "layer")
+
+# In evaluation these look at no other pixel.
+POINTWISE_NORMS = ("none", "tracked", "layer")
+
 SMOOTH = ("none", "gelu", "silu", "mish", "softplus", "softsign", "sigmoid", "tanh")
 
 
@@ -74,15 +79,14 @@ def activations(kinds: tuple[str, ...] = tuple(_ACTIVATION_OPTIONS)) -> st.Searc
     return st.one_of(*usual, st.one_of(*each, *([threshold] if "relu" in kinds else [])))
 
 
-def norms(kinds: tuple[str, ...] = ("none", "batch", "instance", "group", "layer")) -> st.SearchStrategy[Any]:
-    """A norm. Statistics that are not tracked have no momentum, so the two are never drawn together."""
+def norms(kinds: tuple[str, ...] = NORMS) -> st.SearchStrategy[Any]:
+    """A norm; batch norm with running statistics or without, since only those that are kept have a momentum."""
     eps, flag = st.sampled_from([1e-5, 0.001]), st.booleans()
     usual = {"eps": eps, "affine": flag}
     parts: dict[str, st.SearchStrategy[Any]] = {
         "none": st.just("none"),
-        "batch": st.one_of(
-            _part("batch", {**usual, "momentum": st.just(0.3)}), _part("batch", usual, {"track_running_stats": False})
-        ),
+        "tracked": _part("batch", {**usual, "momentum": st.just(0.3)}),
+        "untracked": _part("batch", usual, {"track_running_stats": False}),
         "instance": st.one_of(
             _part("instance", usual), _part("instance", {**usual, "momentum": st.just(0.3)}, {"track_running_stats": True})
         ),
@@ -139,7 +143,7 @@ def blocks(draw: Draw, dims: int, smooth: bool = False) -> Data:
     if order:
         block["order"] = order
     if "norm" in steps:
-        block |= draw(_some_of({"norm": norms(("none", "batch", "layer")) if smooth else norms()}))
+        block |= draw(_some_of({"norm": norms(POINTWISE_NORMS) if smooth else norms()}))
     if "activation" in steps:
         block["activation"] = draw(activations(SMOOTH) if smooth else activations())
     if "dropout" in steps:
@@ -175,9 +179,8 @@ def _spread(value: int | list[int], dims: int) -> list[int]:
 
 def _tail(smooth: bool = False) -> st.SearchStrategy[Data]:
     """What may stand behind a convolution of a resampling."""
-    kinds = ("none", "batch") if smooth else ("none", "batch", "instance", "group", "layer")
     acts = activations(SMOOTH) if smooth else activations()
-    return _some_of({"bias": st.booleans(), "norm": norms(kinds), "activation": acts})
+    return _some_of({"bias": st.booleans(), "norm": norms(POINTWISE_NORMS if smooth else NORMS), "activation": acts})
 
 
 @st.composite

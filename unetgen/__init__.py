@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetgen.api import build, graph_of, load_spec, specs
+    from unetgen.api import build, graph_of, load, load_spec, specs
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
     from unetgen.hookspecs import hookimpl
-    from unetgen.network.checkpoint import load, load_weights, save
+    from unetgen.network.checkpoint import load_weights, save
     from unetgen.plugins import load_registry
 
 # Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
@@ -27,7 +27,7 @@ _HOMES = {
     "WeightsError": "unetgen.errors",
     "hookimpl": "unetgen.hookspecs",
     "load_registry": "unetgen.plugins",
-    "load": "unetgen.network.checkpoint",
+    "load": "unetgen.api",
     "load_weights": "unetgen.network.checkpoint",
     "save": "unetgen.network.checkpoint",
 }

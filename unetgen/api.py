@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetgen.config.from_yaml import resolve
-from unetgen.config.library import overridden, tree_of
+from unetgen.config.library import overridden, shipped, tree_of
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.graph.from_spec import draw
@@ -78,8 +78,16 @@ def build(
     return model if device is None else model.to(device)
 
 
-def specs(names: Sequence[str] | None = None) -> dict[str, Spec]:
-    """The shipped specs by name, or those of the given names."""
-    from unetgen.config.library import shipped
+def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Registry | None = None) -> UNet:
+    """The network of a weights file that ``save`` wrote, rebuilt from that file alone, in evaluation mode.
 
-    return {name: load_spec(name) for name in (names or shipped())}
+    Raises WeightsError where the file carries no spec, and SpecError where a plugin that it needs is missing.
+    """
+    from unetgen.network import checkpoint
+
+    return checkpoint.load(path, registry or load_registry(), device)
+
+
+def specs() -> dict[str, Spec]:
+    """The shipped specs by name."""
+    return {name: load_spec(name) for name in shipped()}

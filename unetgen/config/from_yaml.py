@@ -152,7 +152,7 @@ class _Resolver:
             return []
         names = node.plain()
         if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
-            self._add([node.problem("plugins", "plugins is a list of distributions", "write [acme-unet 1.2]")])
+            self._add([node.problem("plugins", "this is no list of distributions", "write [acme-unet 1.2]")])
             return []
         return names
 
@@ -180,7 +180,7 @@ class _Resolver:
         dims = self.context.dims
         if len(model.input_size) != dims:
             example = f"[{', '.join(['572'] * dims)}]"
-            message = f"{len(model.input_size)} numbers for dims {dims}"
+            message = f"dims {dims} has as many axes, this names {len(model.input_size)}"
             self.problems.append(node.problem("input_size", message, f"write one for each axis: {example}"))
         return tuple(model.input_size)
 
@@ -191,7 +191,7 @@ class _Resolver:
 
     def _skip(self, node: Node) -> Skip | None:
         if not isinstance(node.value, dict):
-            self._add([node.problem("skip", "skip is a mapping or 'none'", "write {align: crop, fusion: concat}")])
+            self._add([node.problem("skip", "a skip is a mapping, or 'none'", "write {align: crop, fusion: concat}")])
             return None
         for key, child in node.mapping.items():
             if key not in ("align", "fusion"):
@@ -214,7 +214,7 @@ class _Resolver:
         """A part that the network has once; for a side, without what it says about its levels."""
         node = self.root.mapping.get(slot)
         if node is not None and slot in SIDES and isinstance(node.value, dict):
-            node = node.without(*SIDES[slot], *(["widths"] if slot == "decoder" else []))
+            node = node.without(*LEVEL_KEYS, *(["widths"] if slot == "decoder" else []))
         return self._part(slot, node)
 
     def _part(self, slot: str, node: Node | None) -> Part | None:

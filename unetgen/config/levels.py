@@ -39,13 +39,17 @@ def told(root: Node, place: Place) -> Node:
 def check_keys(root: Node, depth: int) -> list[Problem]:
     """Keys of sides and levels that name nothing, or that can have no effect where they stand."""
     problems: list[Problem] = []
-    for side in ("bottleneck",):
-        problems += _check_side(root.mapping.get(side), side, SIDES[side])
+    problems += _check_side(root.mapping.get("bottleneck"), "bottleneck", SIDES["bottleneck"])
+    for side in ("encoder", "decoder"):
+        # What else stands there may be an option of the encoder or decoder itself.
+        given = root.mapping[side].mapping if side in root.mapping else {}
+        foreign = {key: node for key, node in given.items() if key in LEVEL_KEYS and key not in SIDES[side]}
+        problems += [_misplaced(node, key, SIDES[side], side) for key, node in foreign.items()]
     levels = root.mapping.get("levels")
     if levels is None:
         return problems
     if not isinstance(levels.value, dict):
-        return [*problems, levels.problem("levels", "levels is a mapping of level numbers", "write {0: {...}}")]
+        return [*problems, levels.problem("levels", "this is no mapping of level numbers", "write {0: {...}}")]
     known = {str(level) for level in range(depth + 1)}
     for key, level in levels.value.items():
         if key not in known:
@@ -68,7 +72,7 @@ def _check_level(level: Node, index: int, depth: int) -> list[Problem]:
         if key in sides:
             problems += _check_side(node, key, SIDES[key])
         elif key not in slots:
-            problems.append(_misplaced(node, key, (*slots, *sides), f"level {index}{' (the bottleneck)' * bottom}"))
+            problems.append(_misplaced(node, key, (*slots, *sides), f"level {index}{', the bottleneck' * bottom}"))
     return problems
 
 
@@ -76,7 +80,7 @@ def _check_side(node: Node | None, side: str, slots: tuple[str, ...]) -> list[Pr
     if node is None:
         return []
     if not isinstance(node.value, dict):
-        return [node.problem("side", f"{side} is a mapping", f"write {{{slots[0]}: ...}}")]
+        return [node.problem("side", "a side is a mapping", f"write {{{slots[0]}: ...}}")]
     return [_misplaced(child, key, slots, side) for key, child in node.mapping.items() if key not in slots]
 
 

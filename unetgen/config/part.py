@@ -79,7 +79,10 @@ def validate_part(slot: str, value: Any, context: Context) -> Part:
     options = _options(slot, value)
     named = options.pop("type", SLOTS[slot].default)
     if not isinstance(named, str):
-        raise PydanticCustomError("part_type", "{what}", {"what": "a type is a name", "at": "type"})
+        hint = f"{SLOTS[slot].plural} are {', '.join(context.registry.names(slot))}"
+        raise PydanticCustomError(
+            "part_type", "{what}", {"what": f"{shown(named)} is not a name", "hint": hint, "at": "type"}
+        )
     entry = context.registry.find(slot, named)
     if entry is None:
         what, hint = context.registry.explain_missing(slot, named)

@@ -10,8 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from unetgen.config.node import Node
 from unetgen.config.part import Context, Inert, Part, shown, validate_part
-from unetgen.config.slots import SLOTS
+from unetgen.config.slots import SIDES, SLOTS
 from unetgen.errors import Problem, did_you_mean
+
+# (3, 3) and 3, are tuples in Python, and text in YAML.
+_TUPLE = re.compile(r"\s*(?=.*\d)(?=.*[(),])[-\d.,()\s]+\Z")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,7 +68,8 @@ def _without_idle(part: Part, node: Node, idle: Inert) -> tuple[Part, list[Probl
     if inside is None or field is None or getattr(inside, option) == field.default:
         return part, []
     written = (node.mapping.get(outer, node) if outer else node).mapping.get(option)
-    if written is not None and not _inherited(written, node.mapping.get(idle.because)):
+    beside = node.mapping.get(outer, written)
+    if written is not None and beside is not None and not _inherited(beside, node.mapping.get(idle.because)):
         message = f"it has no effect: {idle.reason}"
         return part, [written.key_problem("no_effect", message, f"delete {option!r}")]
     settled = inside.model_copy(update={option: field.default})
@@ -98,7 +102,7 @@ def _unknown_option(at: Node, root: Node, location: tuple[int | str, ...], slot:
     named = parent.mapping.get("type")
     name = parent.value if isinstance(parent.value, str) else named.value if named else SLOTS[slot].default
     entry = context.registry.find(slot, str(name))
-    known = ["type", *(entry.part.model_fields if entry else ())]
+    known = ["type", *(entry.part.model_fields if entry else ()), *SIDES.get(slot, ())]
     hint = did_you_mean(str(location[-1]), known) or f"its options are {', '.join(sorted(known))}"
     return at.key_problem("unknown_option", f"unknown option of {slot} {name!r}", hint)
 
@@ -132,9 +136,9 @@ def _lookalike(value: object, *, a_list: bool = True) -> str:
         return ""
     if value == "None":
         return "write 'none' for no part, null for no value"
-    if value.startswith("(") or value.rstrip().endswith((")", ",")):
-        words = [word.strip() for word in value.strip("(), ").split(",") if word.strip()]
-        return (f"write [{', '.join(words)}]" if a_list else f"write {words[0]}") if words else ""
+    if _TUPLE.match(value):
+        words = re.findall(r"-?[\d.]+", value)
+        return f"write [{', '.join(words)}]" if a_list else f"write {words[0]}"
     if value.replace(".", "", 1).replace("-", "", 1).isdigit():
         return "write the number without quotes"
     return ""

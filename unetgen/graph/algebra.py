@@ -70,12 +70,12 @@ class Numbers:
         first = sizes[0]
         for other in sizes:
             if other != first:
-                raise Misfit(first, f"from below and {other} from the skip, which {kind} cannot join")
+                raise Misfit(first, f"beside {other}, which {kind} cannot join")
         return first
 
     def at_least(self, size: int, other: int, kind: str) -> None:
         if size < other:
-            raise Misfit(size, f"beside {other}, which {kind} cannot match")
+            raise Misfit(size, f"where {kind} needs at least {other}")
 
 
 def _divide(rule: Rule) -> str:

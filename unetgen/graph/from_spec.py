@@ -38,13 +38,10 @@ def draw(spec: Spec) -> Graph:
 
 def _problems(spec: Spec, findings: list[Finding]) -> list[Problem]:
     """One problem for each thing refused, however many places it is refused in."""
-    places: dict[Problem, list[str]] = {}
+    places: dict[Problem, list[Place]] = {}
     for finding in findings:
-        places.setdefault(_problem(spec, finding), []).append(_where(finding.place))
-    return [
-        replace(problem, message=f"{', '.join(dict.fromkeys(where))}: {problem.message}")
-        for problem, where in places.items()
-    ]
+        places.setdefault(_problem(spec, finding), []).append(finding.place)
+    return [replace(problem, message=f"{_where(found)}: {problem.message}") for problem, found in places.items()]
 
 
 def _problem(spec: Spec, finding: Finding) -> Problem:
@@ -56,11 +53,19 @@ def _problem(spec: Spec, finding: Finding) -> Problem:
     return Problem("cannot_draw", path, finding.message, finding.hint, node.mark)
 
 
-def _where(place: Place) -> str:
-    side, level, _ = place
-    if side == "head":
-        return "in the head"
-    return "in the bottleneck" if side == "bottleneck" else f"in the {side} at level {level}"
+def _where(places: list[Place]) -> str:
+    """Sides and levels in words: ``in the encoder at levels 0, 1 and in the bottleneck``."""
+    levels: dict[str, list[int]] = {}
+    for side, level, _ in places:
+        if level not in levels.setdefault(side, []):
+            levels[side].append(level)
+    return " and ".join(_side(side, sorted(found)) for side, found in levels.items())
+
+
+def _side(side: str, levels: list[int]) -> str:
+    if side not in ("encoder", "decoder"):
+        return f"in the {side}"
+    return f"in the {side} at level{'s' * (len(levels) > 1)} {', '.join(map(str, levels))}"
 
 
 def _written(spec: Spec, place: Place, part: Part) -> tuple[Written, tuple[str, ...]]:

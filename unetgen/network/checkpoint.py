@@ -15,6 +15,7 @@ from unetgen.config.library import tree_of
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.errors import MissingExtra, WeightsError
+from unetgen.graph.from_spec import draw
 from unetgen.network.from_graph import UNet, network
 from unetgen.network.key_map import KeyMap, translated
 
@@ -46,16 +47,13 @@ def save(model: UNet, path: str | Path) -> None:
         raise WeightsError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
 
 
-def load(path: str | Path, *, device: str | torch.device = "cpu", registry: Registry | None = None) -> UNet:
+def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu") -> UNet:
     """The network of a weights file, rebuilt from the spec in it, in evaluation mode."""
-    from unetgen.graph.from_spec import draw
-    from unetgen.plugins import load_registry
-
     tensors, metadata = _read(path)
     if SPEC not in metadata:
         hint = "build the network from its spec and use load_weights(model, path)"
         raise WeightsError(f"{path}: this file carries no spec; {hint}")
-    spec = resolve(tree_of(json.loads(metadata[SPEC])), registry or load_registry())
+    spec = resolve(tree_of(json.loads(metadata[SPEC])), registry)
     with torch.device("meta"):
         model = network(spec, draw(spec))
     _check_tensors(model, tensors, str(path))

@@ -43,7 +43,7 @@ class PlainDecoder(Decoder):
             with g.scope(str(index), label=type(block).__name__):
                 with g.at("decoder", index, "upsample"), g.scope("up", label=type(upsample).__name__):
                     x = upsample.emit(g, x, level.width)
-                with g.at("decoder", index, "skip"):
+                with g.at("decoder", index, "skip"), g.scope("skip", label="Skip"):
                     x = _joined(g, x, features[index], level.skip)
                 with g.at("decoder", index, "block"):
                     x = block.emit(g, x, level.width)

@@ -76,7 +76,7 @@ class Units(Block):
             if count % self.groups:
                 divisors = [n for n in range(1, min(count, 64) + 1) if count % n == 0]
                 hint = f"use one of {', '.join(map(str, divisors))}"
-                g.refuse(self, "groups", f"{self.groups} does not divide {count} channels", hint)
+                g.refuse(self, "groups", f"{self.groups} does not divide {count} channel{'s' * (count > 1)}", hint)
         return g.conv(
             x,
             channels,

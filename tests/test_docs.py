@@ -1,0 +1,94 @@
+"""What the README and the docs say is what happens: every snippet is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Outcome
+
+import unetgen
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(kind: str) -> list[pytest.param]:
+    return [
+        pytest.param(
+            page, match, id=f"{page.name}:{page.read_text(encoding='utf-8')[: match.start()].count(chr(10)) + 1}"
+        )
+        for page in PAGES
+        for match in BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if match[1] == kind
+    ]
+
+
+def answered(block: str, run: Callable[..., Outcome]) -> str:
+    """The block with what its commands print now."""
+    lines = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            program, *arguments = shlex.split(line[2:])
+            assert program == "unetgen", f"only unetgen is run here, not {program}"
+            outcome = run(*arguments)
+            lines += [line, *(text.rstrip() for text in (outcome.out + outcome.err).splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(("page", "match"), blocks("console"))
+def test_commands_print_what_the_page_shows(
+    page: Path, match: re.Match[str], run: Callable[..., Outcome], request: pytest.FixtureRequest
+) -> None:
+    now = answered(match[2], run)
+    if request.config.getoption("--update-golden"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(match[0], f"```console\n{now}```"), encoding="utf-8")
+    else:
+        assert match[2] == now
+
+
+@pytest.mark.parametrize(("page", "match"), blocks("python"))
+def test_python_runs(page: Path, match: re.Match[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(match[2], page.name, "exec"), {})  # noqa: S102  # the page's own code
+
+
+@pytest.mark.parametrize(("page", "match"), blocks("yaml"))
+def test_yaml_is_a_spec(page: Path, match: re.Match[str]) -> None:
+    """Fragments are laid over the paper's spec; whole specs stand for themselves."""
+    text = match[2]
+    whole = text if "in_channels" in text or "extends" in text else f"extends: unet_paper\n{text}"
+    unetgen.graph_of(whole)
+
+
+def test_readme_shows_the_shipped_paper_spec() -> None:
+    """The spec in the README is the file's, but for the description and the line of dropout."""
+    shown = unetgen.load_spec(
+        next(m[2] for m in BLOCK.finditer(PAGES[0].read_text(encoding="utf-8")) if m[1] == "yaml")
+    )
+    shipped = unetgen.load_spec("unet_paper").resolved()
+    for key in ("levels", "bottleneck", "description"):
+        shipped.pop(key)
+    resolved = shown.resolved()
+    resolved.pop("description")
+    assert resolved == shipped
+
+
+def test_readme_has_its_two_commands() -> None:
+    lines = [line for line in PAGES[0].read_text(encoding="utf-8").splitlines() if line.startswith("python3 -m venv")]
+    assert len(lines) == 2
+    assert lines[0].endswith("unetgen build specs/unet_paper.yaml")
+    assert lines[1].endswith("./check")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_pages_name_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((?!http)([^)#]+)", text)
+    named = re.findall(r"`((?:unetgen|specs|tests|docs|benchmarks)/[\w./]*)`", text)
+    for target in [*((page.parent / link) for link in linked), *((ROOT / name) for name in named)]:
+        assert target.exists(), f"{page.name} names {target}, which is not there"

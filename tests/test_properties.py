@@ -1,0 +1,345 @@
+"""What must hold for every network: what the graph says is what torch does, and what is written is what is read."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import pytest
+import strategies
+import torch
+from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import unetgen
+from unetgen.config.node import from_data
+from unetgen.config.overlay import difference, merge
+from unetgen.config.part import Context, Part, validate_part
+from unetgen.config.spec import Skip, Spec
+from unetgen.config.yaml_writer import write
+from unetgen.errors import SizeError, SpecError
+from unetgen.graph.cost import params, total_cost
+from unetgen.graph.fit import AxisFit
+from unetgen.graph.from_spec import draw
+from unetgen.graph.graph import Graph, SizeMisfit
+from unetgen.graph.memory import memory
+from unetgen.graph.node import Node
+from unetgen.graph.ops import (
+    Add,
+    AvgPooling,
+    Convolution,
+    CropTo,
+    MaxPooling,
+    Multiply,
+    Normalization,
+    Op,
+    PadTo,
+)
+from unetgen.graph.ops.base import Size
+from unetgen.graph.receptive_field import input_window
+from unetgen.graph.size import fits, smallest_fitting
+from unetgen.network.from_graph import UNet
+from unetgen.network.scope import Scope
+
+# The same specs in every run and on every machine; nothing is kept between runs.
+REPEATABLE = settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+AFFORDABLE_MACS = 30_000_000
+AFFORDABLE_PIXELS = 100_000
+
+
+def drawn(data: strategies.Data) -> tuple[Spec, Graph]:
+    """A random spec with its graph; one whose parts do not go together is left out."""
+    try:
+        spec = unetgen.load_spec(data)
+        return spec, draw(spec)
+    except SpecError:
+        reject()
+
+
+def some_size(data: st.DataObject, graph: Graph) -> Size:
+    """A size that fits, where there is one that torch runs in no time; else, and at times, any size."""
+    if data.draw(st.integers(0, 3), label="fitting"):
+        steps = data.draw(st.integers(0, 2), label="steps above the smallest")
+        size = [_counted(fit, steps) for fit in graph.fits]
+        if all(size) and prod(size) <= AFFORDABLE_PIXELS:
+            return tuple(size)
+    return tuple(data.draw(st.integers(1, 40 if graph.dims < 3 else 20), label="pixels") for _ in range(graph.dims))
+
+
+def _counted(fit: AxisFit, steps: int) -> int:
+    """The fitting size so many steps above the smallest, or the last before that; 0 where none fits."""
+    size = fit.smallest or 0
+    for _ in range(steps):
+        size = fit.above(size) or size
+    return size
+
+
+def picture(graph: Graph, size: Size, batch: int = 1, **options: Any) -> Tensor:
+    """A random input, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch, graph.in_channels, *size)
+    return torch.randn(shape, generator=generator, **options)
+
+
+def layers_of(model: nn.Module, graph: Graph) -> Iterator[tuple[Node, nn.Module]]:
+    """Every node with the layer that runs it."""
+    return ((node, model.get_submodule(node.path)) for node in graph.nodes[1:])
+
+
+@contextmanager
+def hooked(model: nn.Module, graph: Graph, seen: Any) -> Iterator[None]:
+    """Calls ``seen(node, input sizes, output)`` for each layer that runs; the output is None before it ran."""
+    handles = []
+    for node, module in layers_of(model, graph):
+        handles.append(module.register_forward_pre_hook(lambda _, given, node=node: seen(node, _sizes(given), None)))
+        handles.append(module.register_forward_hook(lambda _, given, made, node=node: seen(node, _sizes(given), made)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _sizes(maps: Sequence[Tensor]) -> list[Size]:
+    return [tuple(given.shape[2:]) for given in maps]
+
+
+# What the graph says, and what torch does
+
+
+@settings(REPEATABLE, max_examples=500)
+@given(strategies.specs(), st.data())
+def test_torch_does_what_the_graph_says(described: strategies.Data, data: st.DataObject) -> None:
+    """Shapes, parameters and multiply-adds are torch's own where a size fits; where it does not, torch objects too."""
+    spec, graph = drawn(described)
+    size = some_size(data, graph)
+    if fits(graph, size):
+        _check_fitting(spec, graph, size)
+    else:
+        _check_misfit(spec, graph, size)
+
+
+def _check_fitting(spec: Spec, graph: Graph, size: Size) -> None:
+    sizes = graph.sizes(size)
+    cost = total_cost(graph, sizes)
+    # Shapes and counts of a large network are torch's on the meta device too, where nothing is computed.
+    device = "cpu" if cost.macs <= AFFORDABLE_MACS else "meta"
+    model = unetgen.build(spec, seed=0, device=device).eval()
+    shapes, losses = {}, []
+
+    def seen(node: Node, given: list[Size], made: Tensor | None) -> None:
+        if made is None:
+            losses.extend([node.path] if loses(node.op, given) else [])
+        else:
+            shapes[node.path] = tuple(made.shape)
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), hooked(model, graph, seen), counter:
+        output = model(picture(graph, size).to(device))
+    assert shapes == {node.path: (1, node.channels, *sizes[node.index]) for node in graph.nodes[1:]}
+    assert tuple(output.shape) == (1, spec.out_channels, *sizes[graph.output])
+    assert losses == []
+    assert counter.get_total_flops() == cost.flops
+    _check_parameters(model, graph, cost.params)
+
+
+def _check_parameters(model: nn.Module, graph: Graph, counted: int) -> None:
+    given = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
+    assert given == {name: parameter.shape for name, parameter in graph.parameters.items()}
+    assert given.keys() <= model.state_dict().keys()
+    assert sum(tensor.numel() for tensor in model.parameters()) == params(graph) == counted
+
+
+def _check_misfit(spec: Spec, graph: Graph, size: Size) -> None:
+    model = unetgen.build(spec, seed=0).eval()
+    x = picture(graph, size)
+    with torch.no_grad(), pytest.raises(SizeError) as caught:
+        model(x)
+    assert caught.value.problems
+    assert torch_objects(model, graph, x)
+
+
+def torch_objects(model: UNet, graph: Graph, x: Tensor) -> bool:
+    """Whether torch refuses the input when nobody checks its size, or loses pixels that the spec does not give up."""
+    losses = []
+    try:
+        with torch.no_grad(), hooked(model, graph, lambda node, given, _: losses.append(loses(node.op, given))):
+            Scope.forward(model, x)
+    except (RuntimeError, ValueError, IndexError):
+        return True
+    return any(losses)
+
+
+def loses(op: Op, given: Sequence[Size]) -> bool:
+    """Whether an op, given maps of these sizes, drops pixels or spreads them in silence.
+
+    Norms that torch only refuses in training, or for one sample, count as well.
+    """
+    if isinstance(op, (Convolution, MaxPooling, AvgPooling)):
+        return op.rounding == "exact" and any(_left_over(op, axis, n) for axis, n in enumerate(given[0]))
+    if isinstance(op, (Add, Multiply)):
+        return len(set(given)) > 1
+    if isinstance(op, (CropTo, PadTo)):
+        small, large = given if isinstance(op, PadTo) else given[::-1]
+        return any(n > m for n, m in zip(small, large, strict=True))
+    return isinstance(op, Normalization) and op.elements > 1 and prod(given[0]) == 1
+
+
+def _left_over(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) -> bool:
+    """Whether the last window ends before the last pixel, or a padded axis is not divided exactly."""
+    dilation, padding = (op.dilation[axis], op.padding[axis]) if isinstance(op, Convolution) else (1, 0)
+    extent, stride = dilation * (op.kernel[axis] - 1) + 1, op.stride[axis]
+    divided = padding > 0 or extent < stride
+    return bool(size % stride if divided else (size - extent) % stride)
+
+
+# Which sizes fit
+
+
+@settings(REPEATABLE, max_examples=200)
+@given(strategies.specs())
+def test_the_fitting_sizes_are_those_that_run(described: strategies.Data) -> None:
+    """The closed form of the fitting sizes agrees with trying every size, and so do its outputs and neighbours."""
+    _, graph = drawn(described)
+    for axis, fit in enumerate(graph.fits):
+        outputs = {n: made for n in range(1, 101) if (made := _output(graph, axis, n)) is not None}
+        assert {n: fit.output(n) for n in range(1, 101) if n in fit} == outputs
+        assert fit.smallest == min(outputs, default=fit.smallest if (fit.smallest or 101) > 100 else None)
+        for n in range(1, 101):
+            assert fit.below(n) == max((m for m in outputs if m < n), default=None)
+            above = fit.above(n)
+            assert above == min((m for m in outputs if m > n), default=above if (above or 101) > 100 else 0)
+
+
+def _output(graph: Graph, axis: int, size: int) -> int | None:
+    try:
+        return graph.along(axis, size)[graph.output]
+    except SizeMisfit:
+        return None
+
+
+# What is written, and what is read
+
+
+@settings(REPEATABLE, max_examples=300)
+@given(strategies.specs(), st.text(max_size=12), st.text(max_size=40))
+def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: str, description: str) -> None:
+    """Resolving is idempotent through YAML and JSON; the hash and the graph stay the same."""
+    spec, graph = drawn({**described, "name": name, "description": description})
+    resolved = spec.resolved()
+    from_yaml = unetgen.load_spec(write(resolved))
+    from_json = unetgen.load_spec(json.loads(json.dumps(resolved)))
+    for again in (from_yaml, from_json):
+        assert again.resolved() == resolved
+        assert again.hash == spec.hash
+        assert draw(again).digest == graph.digest
+    assert write(from_yaml.resolved()) == write(resolved)
+
+
+@settings(REPEATABLE, max_examples=100)
+@given(strategies.specs(), st.data())
+def test_a_difference_laid_over_its_base_gives_the_value(described: strategies.Data, data: st.DataObject) -> None:
+    """``difference`` and ``merge`` are inverse on any two resolved parts of a slot, from one spec or two."""
+    spec, _ = drawn(described)
+    other, _ = drawn(data.draw(strategies.specs(dims=spec.dims)))
+    for slot in ("block", "downsample", "upsample", "skip"):
+        parts = [part.describe() for one in (spec, other) for place, part in one.places() if place[2] == slot]
+        for base, value in zip(parts, [*parts[1:], parts[0]], strict=True):
+            laid = merge(from_data(base, ""), from_data(difference(base, value), ""), slot).plain()
+            assert _meaning(laid, slot, spec.dims) == _meaning(value, slot, spec.dims)
+
+
+def _meaning(value: Any, slot: str, dims: int) -> Any:
+    context = Context(unetgen.load_registry(), dims)
+    if slot != "skip":
+        return validate_part(slot, value, context)
+    told = value if isinstance(value, dict) else {"fusion": value}
+    parts: list[Part] = [validate_part(key, told.get(key, "crop"), context) for key in ("align", "fusion")]
+    return Skip(*parts).describe()
+
+
+# What an output pixel sees
+
+
+@settings(REPEATABLE, max_examples=150)
+@given(strategies.windowed_specs(), st.data())
+def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, data: st.DataObject) -> None:
+    """The gradient of one output pixel is zero outside its input window."""
+    spec, graph = drawn(described)
+    size = _small(graph)
+    sizes = graph.sizes(size)
+    pixel = tuple(data.draw(st.integers(0, n - 1), label="pixel") for n in sizes[graph.output])
+    for axis, seen in enumerate(_seen(spec, graph, size, pixel)):
+        low, high = input_window(graph, axis, (pixel[axis], pixel[axis]), sizes)
+        assert all(low <= n <= high for n in seen), (axis, seen, (low, high))
+
+
+@settings(REPEATABLE, max_examples=60)
+@given(strategies.windowed_specs(plain=True), st.data())
+def test_an_input_window_is_no_larger_than_it_must_be(described: strategies.Data, data: st.DataObject) -> None:
+    """In networks of convolutions and means alone the gradient reaches both ends of the window on every axis."""
+    spec, graph = drawn(described)
+    size = _small(graph)
+    sizes = graph.sizes(size)
+    pixel = tuple(data.draw(st.integers(0, n - 1), label="pixel") for n in sizes[graph.output])
+    for axis, seen in enumerate(_seen(spec, graph, size, pixel)):
+        window = input_window(graph, axis, (pixel[axis], pixel[axis]), sizes)
+        assert (min(seen), max(seen)) == window
+
+
+def _small(graph: Graph) -> Size:
+    size = smallest_fitting(graph, at_least=8)
+    assume(size is not None and prod(size) <= 10_000)
+    assert size is not None
+    return size
+
+
+def _seen(spec: Spec, graph: Graph, size: Size, pixel: Size) -> list[list[int]]:
+    """For each axis the positions at which the image has a share in an output pixel."""
+    model = unetgen.build(spec, seed=0).double().eval()
+    x = picture(graph, size, dtype=torch.float64).requires_grad_()
+    model(x)[(0, slice(None), *pixel)].sum().backward()
+    assert x.grad is not None
+    matters = (x.grad[0] != 0).any(dim=0)
+    return [sorted(set(found.tolist())) for found in matters.nonzero().unbind(1)]
+
+
+# What runs in place
+
+
+@settings(REPEATABLE, max_examples=200)
+@given(strategies.specs())
+def test_running_in_place_changes_no_gradient(described: strategies.Data) -> None:
+    """Training gives the same output and gradients whether activations write over their input or not."""
+    spec, graph = drawn(described)
+    size = smallest_fitting(graph)
+    assume(size is not None and total_cost(graph, graph.sizes(size)).macs <= AFFORDABLE_MACS)
+    assert size is not None
+    model = unetgen.build(spec, seed=0).double().train()
+    apart = copy.deepcopy(model)
+    for module in apart.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    for ours, theirs in zip(_trained(model, graph, size), _trained(apart, graph, size), strict=True):
+        torch.testing.assert_close(ours, theirs, equal_nan=True)
+
+
+def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
+    """The output and all gradients of one training step; dropouts drop the same values each time."""
+    torch.manual_seed(0)
+    x = picture(graph, size, batch=2, dtype=torch.float64).requires_grad_()
+    output = model(x)
+    output.square().mean().backward()
+    grads = [tensor.grad for tensor in (x, *model.parameters())]
+    return [output.detach(), *(grad for grad in grads if grad is not None)]
