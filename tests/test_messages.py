@@ -127,6 +127,10 @@ REFUSED = {
     "idle resize corners": BASE + "skip: {align: {type: resize, align_corners: true}}\n",
     "idle slot in a decoder": BASE + "decoder: {downsample: max_pool}\n",
     # sides, levels, skips
+    "block whose body is not indented": BASE + "block:\ntype: conv\n",
+    "side whose body is not indented": BASE + "decoder:\nhead: conv\n",
+    "bottleneck whose body is not indented": BASE + "bottleneck:\nblock: conv\n",
+    "levels whose body is not indented": BASE + "levels:\n",
     "no such level": BASE + "levels: {3: {block: conv}}\n",
     "level by two digits": BASE + "levels: {00: {block: conv}}\n",
     "level key": BASE + "levels: {0: {blok: conv}}\n",

@@ -49,7 +49,7 @@ class Problem:
     mark: Mark | None = None
 
     def __str__(self) -> str:
-        where = [str(part) for part in (self.mark, self.path) if part]
+        where = [text for text in (str(self.mark or ""), self.path) if text]
         what = f"{self.message}; {self.hint}" if self.hint else self.message
         return ": ".join([*where, what])
 

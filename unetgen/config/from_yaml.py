@@ -213,6 +213,8 @@ class _Resolver:
     def _whole(self, slot: str) -> Part | None:
         """A part that the network has once; for a side, without what it says about its levels."""
         node = self.root.mapping.get(slot)
+        if node is not None and slot in SIDES and node.value is None:
+            return None  # said already, with what to do about it
         if node is not None and slot in SIDES and isinstance(node.value, dict):
             node = node.without(*LEVEL_KEYS, *(["widths"] if slot == "decoder" else []))
         return self._part(slot, node)

@@ -42,14 +42,20 @@ def check_keys(root: Node, depth: int) -> list[Problem]:
     problems += _check_side(root.mapping.get("bottleneck"), "bottleneck", SIDES["bottleneck"])
     for side in ("encoder", "decoder"):
         # What else stands there may be an option of the encoder or decoder itself.
-        given = root.mapping[side].mapping if side in root.mapping else {}
+        whole = root.mapping.get(side)
+        if whole is not None and whole.value is None:
+            problems.append(whole.problem("side", "a side is a name or a mapping", _indented("", whole)))
+        given = whole.mapping if whole else {}
         foreign = {key: node for key, node in given.items() if key in LEVEL_KEYS and key not in SIDES[side]}
         problems += [_misplaced(node, key, SIDES[side], side) for key, node in foreign.items()]
     levels = root.mapping.get("levels")
     if levels is None:
         return problems
     if not isinstance(levels.value, dict):
-        return [*problems, levels.problem("levels", "this is no mapping of level numbers", "write {0: {...}}")]
+        return [
+            *problems,
+            levels.problem("levels", "this is no mapping of level numbers", _indented("write {0: {...}}", levels)),
+        ]
     known = {str(level) for level in range(depth + 1)}
     for key, level in levels.value.items():
         if key not in known:
@@ -57,7 +63,7 @@ def check_keys(root: Node, depth: int) -> list[Problem]:
             hint = f"levels go from 0, the finest, to {depth}, the bottleneck"
             problems.append(level.key_problem("levels", message, hint))
         elif not isinstance(level.value, dict):
-            problems.append(level.problem("levels", "a level is a mapping", "write {block: {...}}"))
+            problems.append(level.problem("levels", "a level is a mapping", _indented("write {block: {...}}", level)))
         else:
             problems += _check_level(level, int(key), depth)
     return problems
@@ -80,7 +86,7 @@ def _check_side(node: Node | None, side: str, slots: tuple[str, ...]) -> list[Pr
     if node is None:
         return []
     if not isinstance(node.value, dict):
-        return [node.problem("side", "a side is a mapping", f"write {{{slots[0]}: ...}}")]
+        return [node.problem("side", "a side is a mapping", _indented(f"write {{{slots[0]}: ...}}", node))]
     return [_misplaced(child, key, slots, side) for key, child in node.mapping.items() if key not in slots]
 
 
@@ -89,6 +95,11 @@ def _misplaced(node: Node, key: str, known: tuple[str, ...], where: str) -> Prob
     if key in (*LEVEL_KEYS, *SIDES, *SLOTS):
         return node.key_problem("no_effect", f"{key!r} has no effect in {where}", listed)
     return node.key_problem("unknown_key", f"unknown key of {where}", did_you_mean(key, known) or listed)
+
+
+def _indented(hint: str, node: Node) -> str:
+    """Of a mapping that is empty, most often what belongs into it stands too far left."""
+    return "indent its entries below it" if node.value is None else hint
 
 
 def _entry(node: Node | None, key: str) -> Node | None:

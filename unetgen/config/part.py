@@ -99,7 +99,9 @@ def _options(slot: str, value: Any) -> dict[str, Any]:
     if number and type(value) in (int, float):
         return {"type": number[0], number[1]: float(value)}
     what = f"{'an' if slot[0] in 'aeiou' else 'a'} {slot} is a name or a mapping with 'type'"
-    off = "to have none, write 'none'" if value is None or value is False else ""
+    off = "to have none, write 'none'" if value is False else ""
+    if value is None:
+        off = "indent its options below it, or write 'none' to have none"
     raise PydanticCustomError("part", "{what}", {"what": what, "hint": off})
 
 

@@ -29,7 +29,14 @@ def _float(writer: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     )
 
 
+def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    # In single quotes PyYAML breaks lines at these; in double quotes it escapes them.
+    breaks = any(character in value for character in "\x85\u2028\u2029")
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style='"' if breaks else None)
+
+
 _Writer.add_representer(float, _float)
+_Writer.add_representer(str, _text)
 
 
 def write(data: Any) -> str:

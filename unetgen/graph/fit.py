@@ -49,7 +49,7 @@ class AxisFit:
 
     classes: tuple[Class, ...]
     complete: bool = True
-    """Whether these are all; False where there are too many classes to list."""
+    """Whether these are all; False where there are too many classes to list. Then only single sizes can be tried."""
 
     @classmethod
     def only(cls, size: int, output: int) -> AxisFit:
@@ -63,11 +63,6 @@ class AxisFit:
         """The output size of a size that fits."""
         found = next(c for c in self.classes if size in c)
         return found.output + (size - found.first) // found.period * found.output_step
-
-    @property
-    def smallest(self) -> int | None:
-        """The smallest size that fits; None where none does."""
-        return min((c.first for c in self.classes), default=None)
 
     @property
     def period(self) -> int:
@@ -105,8 +100,9 @@ def solve(nodes: Sequence[Node], output: int, axis: int) -> AxisFit:
             for node in nodes[1:]:
                 sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], lines))
         except _Split as split:
-            complete = complete and period * split.ways <= MAX_PERIOD
-            if complete:
+            if period * split.ways > MAX_PERIOD:
+                complete = False
+            else:
                 open_classes += [(residue + i * period, period * split.ways) for i in range(split.ways)]
         except _Never:
             continue

@@ -48,7 +48,8 @@ def input_window(graph: Graph, axis: int, outputs: Interval, sizes: Sequence[Siz
 def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> Field:
     """The receptive field along one axis, for the sizes given."""
     length = sizes[graph.output][axis]
-    period = length if _depends_on_position(graph) else min(length, graph.fits[axis].period)
+    fit = graph.fits[axis]
+    period = length if _depends_on_position(graph) or not fit.complete else min(length, fit.period)
     start = (length - period) // 2
     windows = [input_window(graph, axis, (o, o), sizes) for o in range(start, start + period)]
     extents = [high - low + 1 for low, high in windows]

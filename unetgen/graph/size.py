@@ -13,6 +13,9 @@ from unetgen.graph.node import Node as Drawn
 from unetgen.graph.ops import Normalization
 from unetgen.graph.ops.base import Size
 
+# Where the sizes that fit cannot be listed, so many around a size are tried one by one.
+SEARCH = 512
+
 
 def checked_sizes(graph: Graph, input_size: Size, written: Node | None = None) -> tuple[Size, ...]:
     """The size of every node's output. Raises SizeError with one problem for each axis that does not fit.
@@ -65,7 +68,7 @@ def smallest_fitting(graph: Graph, at_least: int = 1) -> Size | None:
     """The smallest input, as square as its axes allow, that fits and has at least so many pixels on each axis."""
     floor = [at_least - 1] * graph.dims
     for _ in range(64):
-        found = [fit.above(n) for fit, n in zip(graph.fits, floor, strict=True)]
+        found = [_neighbours(graph, axis, n)[1] for axis, n in enumerate(floor)]
         size = tuple(n for n in found if n is not None)
         if len(size) < graph.dims:
             return None
@@ -84,14 +87,34 @@ def _bare(reason: str) -> str:
 
 
 def _nearest(graph: Graph, axis: int, size: int) -> str:
-    fit = graph.fits[axis]
-    below, above = fit.below(size), fit.above(size)
+    below, above = _neighbours(graph, axis, size)
     if below is None and above is None:
-        return "no size fits this network on that axis"
-    shown = [f"{n} (output {fit.output(n)})" for n in (below, above) if n is not None]
+        near = "" if graph.fits[axis].complete else f" within {SEARCH} of this one"
+        return f"no size{near} fits this network on that axis"
+    shown = [f"{n} (output {graph.along(axis, n)[graph.output]})" for n in (below, above) if n is not None]
+    if not graph.fits[axis].complete:
+        return f"nearest that fit: {', '.join(shown)}"
     if below is None:
         return f"the smallest that fits is {shown[0]}"
     return f"nearest that fit: {', '.join(shown)}" if above is not None else f"the largest that fits is {shown[0]}"
+
+
+def _neighbours(graph: Graph, axis: int, size: int) -> tuple[int | None, int | None]:
+    """The largest size below and the smallest above that fit along one axis."""
+    fit = graph.fits[axis]
+    if fit.complete:
+        return fit.below(size), fit.above(size)
+    below = (n for n in range(size - 1, max(size - SEARCH, 0), -1) if _fits_along(graph, axis, n))
+    above = (n for n in range(size + 1, size + SEARCH) if _fits_along(graph, axis, n))
+    return next(below, None), next(above, None)
+
+
+def _fits_along(graph: Graph, axis: int, size: int) -> bool:
+    try:
+        graph.along(axis, size)
+    except SizeMisfit:
+        return False
+    return True
 
 
 def _starved_problem(graph: Graph, input_size: Size, node: Drawn, sizes: Sequence[Size]) -> Problem:

@@ -38,7 +38,9 @@ class Batch(Norm):
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
         arguments = changed(self, num_features=x.channels)
-        return g.norm(x, "nn.BatchNorm{dims}d", arguments, name=name, affine=self.affine)
+        # Without running statistics the batch's own are used in evaluation too, and one value has none.
+        elements = 1 if self.track_running_stats else 2
+        return g.norm(x, "nn.BatchNorm{dims}d", arguments, name=name, affine=self.affine, elements=elements)
 
 
 class Instance(Norm):
