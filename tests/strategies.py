@@ -88,9 +88,12 @@ def norms(kinds: tuple[str, ...] = NORMS) -> st.SearchStrategy[Any]:
         "tracked": _part("batch", {**usual, "momentum": st.just(0.3)}),
         "untracked": _part("batch", usual, {"track_running_stats": False}),
         "instance": st.one_of(
-            _part("instance", usual), _part("instance", {**usual, "momentum": st.just(0.3)}, {"track_running_stats": True})
+            _part("instance", usual),
+            _part("instance", {**usual, "momentum": st.just(0.3)}, {"track_running_stats": True}),
         ),
-        "group": st.builds(lambda n, more: {"type": "group", "groups": n, **more}, st.sampled_from([1, 1, 2]), _some_of(usual)),
+        "group": st.builds(
+            lambda n, more: {"type": "group", "groups": n, **more}, st.sampled_from([1, 1, 2]), _some_of(usual)
+        ),
         "layer": _part("layer", usual),
     }
     return st.one_of(*(parts[kind] for kind in kinds))
@@ -268,7 +271,10 @@ def inits() -> st.SearchStrategy[Any]:
     leaky = {"nonlinearity": "leaky_relu", "negative_slope": 0.2}
     return st.one_of(
         st.just("torch_default"),
-        *(_part(kind, {**fans, "nonlinearity": st.sampled_from(["relu", "linear"])}) for kind in ("he_normal", "he_uniform")),
+        *(
+            _part(kind, {**fans, "nonlinearity": st.sampled_from(["relu", "linear"])})
+            for kind in ("he_normal", "he_uniform")
+        ),
         *(_part(kind, fans, leaky) for kind in ("he_normal", "he_uniform")),
         *(_part(kind, gain) for kind in ("xavier_normal", "xavier_uniform", "orthogonal")),
         _part("normal", {"mean": st.just(0.1), "std": st.just(0.2)}),
@@ -367,7 +373,9 @@ def windowed_specs(draw: Draw, plain: bool = False) -> Data:
         "out_channels": 1 if plain else 2,
         "widths": [draw(st.sampled_from([2, 4])) for _ in range(depth + 1)],
         "block": block,
-        "downsample": {"type": "avg_pool", "kernel_size": factor, "stride": factor} if plain else draw(downsamples(dims, factor, True)),
+        "downsample": {"type": "avg_pool", "kernel_size": factor, "stride": factor}
+        if plain
+        else draw(downsamples(dims, factor, True)),
         "upsample": {"type": "transposed_conv", "kernel_size": factor, "stride": factor} if plain else up,
         "skip": draw(skips(dims, fusion, plain=True)) if not plain else _cropped(fusion),
         "head": "conv" if plain else draw(heads(dims, smooth=True)),

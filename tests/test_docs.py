@@ -61,7 +61,7 @@ def test_python_runs(page: Path, match: re.Match[str], tmp_path: Path, monkeypat
 def test_yaml_is_a_spec(page: Path, match: re.Match[str]) -> None:
     """Fragments are laid over the paper's spec; whole specs stand for themselves."""
     text = match[2]
-    whole = text if "in_channels" in text or "extends" in text else f"extends: unet_paper\n{text}"
+    whole = text if "in_channels" in text or "extends" in text else f"extends: unet_paper\ninput_size: null\n{text}"
     unetgen.graph_of(whole)
 
 

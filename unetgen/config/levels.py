@@ -44,7 +44,8 @@ def check_keys(root: Node, depth: int) -> list[Problem]:
         # What else stands there may be an option of the encoder or decoder itself.
         whole = root.mapping.get(side)
         if whole is not None and whole.value is None:
-            problems.append(whole.problem("side", "a side is a name or a mapping", _indented("", whole)))
+            hint = _indented("", whole)
+            problems.append(whole.problem("side", "a side is a name or a mapping", hint))
         given = whole.mapping if whole else {}
         foreign = {key: node for key, node in given.items() if key in LEVEL_KEYS and key not in SIDES[side]}
         problems += [_misplaced(node, key, SIDES[side], side) for key, node in foreign.items()]

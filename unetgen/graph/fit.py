@@ -65,6 +65,11 @@ class AxisFit:
         return found.output + (size - found.first) // found.period * found.output_step
 
     @property
+    def smallest(self) -> int | None:
+        """The smallest size that fits; None where none does."""
+        return min((c.first for c in self.classes), default=None)
+
+    @property
     def period(self) -> int:
         """How far apart sizes are that are treated alike."""
         return lcm(*(c.period for c in self.classes))
