@@ -119,7 +119,7 @@ def graph_with(slot: str, part: dict[str, Any], dims: int = 2) -> Graph:
 
 def test_every_registered_part_has_a_row() -> None:
     registry = unetgen.load_registry()
-    assert PARTS == sorted((slot, name) for slot in SLOTS for name in registry.names(slot))
+    assert sorted((slot, name) for slot in SLOTS for name in registry.names(slot)) == PARTS
 
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)

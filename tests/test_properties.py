@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
+from unetgen.config.choice import Context, validate_part
 from unetgen.config.node import from_data
 from unetgen.config.overlay import difference, merge
-from unetgen.config.part import Context, Part, validate_part
+from unetgen.config.part import Part
 from unetgen.config.spec import Skip, Spec
 from unetgen.config.yaml_writer import write
 from unetgen.errors import SizeError, SpecError
@@ -28,7 +29,6 @@ from unetgen.graph.cost import params, total_cost
 from unetgen.graph.fit import AxisFit
 from unetgen.graph.from_spec import draw
 from unetgen.graph.graph import Graph, SizeMisfit
-from unetgen.graph.memory import memory
 from unetgen.graph.node import Node
 from unetgen.graph.ops import (
     Add,

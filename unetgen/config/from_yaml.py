@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from unetgen.config.choice import Context
 from unetgen.config.levels import check_keys, places, told
 from unetgen.config.node import Node, from_data
-from unetgen.config.part import Channels, Context, Part
+from unetgen.config.part import Channels, Part
 from unetgen.config.registry import Provider, Registry
 from unetgen.config.slots import LEVEL_KEYS, SIDES, SLOTS
 from unetgen.config.spec import SCHEMA_VERSION, DecoderLevel, EncoderLevel, Place, Skip, Spec

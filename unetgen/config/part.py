@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, cast
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-
-from unetgen.config.slots import SLOTS
-
-if TYPE_CHECKING:
-    # The registry holds parts; a part meets it only as an argument.
-    from unetgen.config.registry import Registry
-
-
-class Context(NamedTuple):
-    """What validation needs to know beside the text: the installed parts and the number of axes."""
-
-    registry: Registry
-    dims: int
 
 
 class Inert(NamedTuple):
@@ -55,54 +41,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Part):
         return value.describe()
     return list(value) if isinstance(value, tuple) else value
-
-
-class In:
-    """Marks a field that holds a part: ``norm: Annotated[Norm, In("norm")]``."""
-
-    def __init__(self, slot: str) -> None:
-        self.slot = slot
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def choose(value: Any, info: ValidationInfo) -> Any:
-            return value if isinstance(value, Part) else validate_part(self.slot, value, cast(Context, info.context))
-
-        instance = core_schema.is_instance_schema(source)
-        return core_schema.with_info_before_validator_function(choose, instance)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"slot": self.slot}  # the writer of the whole schema puts the slot's own schema here
-
-
-def validate_part(slot: str, value: Any, context: Context) -> Part:
-    """The part that a plain value describes. Raises pydantic's ValidationError."""
-    options = _options(slot, value)
-    named = options.pop("type", SLOTS[slot].default)
-    if not isinstance(named, str):
-        hint = f"{SLOTS[slot].plural} are {', '.join(context.registry.names(slot))}"
-        raise PydanticCustomError(
-            "part_type", "{what}", {"what": f"{shown(named)} is not a name", "hint": hint, "at": "type"}
-        )
-    entry = context.registry.find(slot, named)
-    if entry is None:
-        what, hint = context.registry.explain_missing(slot, named)
-        raise PydanticCustomError("unknown_part", "{what}", {"what": what, "hint": hint, "at": "type", "name": named})
-    return entry.part.model_validate(options, context=context)
-
-
-def _options(slot: str, value: Any) -> dict[str, Any]:
-    number = SLOTS[slot].number
-    if isinstance(value, str):
-        return {"type": value}
-    if isinstance(value, Mapping):
-        return dict(value)
-    if number and type(value) in (int, float):
-        return {"type": number[0], number[1]: float(value)}
-    what = f"{'an' if slot[0] in 'aeiou' else 'a'} {slot} is a name or a mapping with 'type'"
-    off = "to have none, write 'none'" if value is False else ""
-    if value is None:
-        off = "indent its options below it, or write 'none' to have none"
-    raise PydanticCustomError("part", "{what}", {"what": what, "hint": off})
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from unetgen.config.choice import Context, validate_part
 from unetgen.config.node import Node
-from unetgen.config.part import Context, Inert, Part, shown, validate_part
+from unetgen.config.part import Inert, Part, shown
 from unetgen.config.slots import SIDES, SLOTS
 from unetgen.errors import Problem, did_you_mean
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.part import Amount, Factor, In, Inert, Kernel
+from unetgen.config.choice import In
+from unetgen.config.part import Amount, Factor, Inert, Kernel
 from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Downsample, Norm, Upsample

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, cast
 
-from unetgen.config.part import In, Inert, Kernel
+from unetgen.config.choice import In
+from unetgen.config.part import Inert, Kernel
 from unetgen.config.spec import DecoderLevel, EncoderLevel, Skip
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Align, Block, Decoder, Downsample, Encoder, Fusion, Head, Upsample

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.part import Count, In, Inert, Kernel
+from unetgen.config.choice import In
+from unetgen.config.part import Count, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Dropout, Norm
 from unetgen.parts.activations import Relu
