@@ -350,38 +350,45 @@ def specs(draw: Draw, dims: int | None = None, overridden: bool = True) -> Data:
 
 
 @st.composite
-def windowed_specs(draw: Draw, plain: bool = False) -> Data:
-    """A spec whose outputs see a window of the image: borders of zeros or none, no statistics over whole maps.
-
-    ``plain`` has only convolutions, mean pools and sums of them, in which every pixel of the window counts.
-    """
-    dims = draw(st.sampled_from([1, 1, 2]))
-    depth = draw(st.sampled_from([1, 2]))
+def windowed_specs(draw: Draw) -> Data:
+    """A spec whose outputs see a window of the image: borders of zeros or none, no statistics over whole maps."""
+    dims, depth = draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from([1, 2]))
     factor = draw(per_axis(dims, (2, 2, 3)))
     block = draw(blocks(dims, smooth=True))
     block.pop("dropout", None)
     if block.get("padding") not in (None, "valid", "zeros"):
         block["padding"] = "zeros"
-    if plain:
-        block = {"type": "conv", "repeats": block["repeats"], "kernel_size": block["kernel_size"], "activation": "none"}
-    fusion = draw(st.sampled_from(["concat", "none"] if plain else ["concat", "add", "none"]))
-    up = draw(upsamples(dims, factor, same_width=True, plain=True))
+    fusion = draw(st.sampled_from(["concat", "add", "none"]))
     return {
-        "schema_version": 1,
-        "dims": dims,
-        "in_channels": draw(st.sampled_from([1, 2])),
-        "out_channels": 1 if plain else 2,
-        "widths": [draw(st.sampled_from([2, 4])) for _ in range(depth + 1)],
+        **draw(_frame(dims, depth)),
+        "out_channels": 2,
         "block": block,
-        "downsample": {"type": "avg_pool", "kernel_size": factor, "stride": factor}
-        if plain
-        else draw(downsamples(dims, factor, True)),
-        "upsample": {"type": "transposed_conv", "kernel_size": factor, "stride": factor} if plain else up,
-        "skip": draw(skips(dims, fusion, plain=True)) if not plain else _cropped(fusion),
-        "head": "conv" if plain else draw(heads(dims, smooth=True)),
-        "init": {"type": "normal", "mean": 0.1 if plain else 0.0, "std": 0.3},
+        "downsample": draw(downsamples(dims, factor, plain=True)),
+        "upsample": draw(upsamples(dims, factor, same_width=True, plain=True)),
+        "skip": draw(skips(dims, fusion, plain=True)),
+        "head": draw(heads(dims, smooth=True)),
+        "init": {"type": "normal", "std": 0.3},
     }
 
 
-def _cropped(fusion: str) -> Data:
-    return {"fusion": "none"} if fusion == "none" else {"align": "crop", "fusion": fusion}
+@st.composite
+def plain_specs(draw: Draw) -> Data:
+    """A spec of unpadded convolutions, means and concatenations, in which every pixel of a window has its share."""
+    dims, depth = draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from([1, 2]))
+    factor = draw(per_axis(dims, (2, 2, 3)))
+    kernel_size = draw(per_axis(dims, (3, 3, 2, 4, 5)))
+    return {
+        **draw(_frame(dims, depth)),
+        "out_channels": 1,
+        "block": {"repeats": draw(st.integers(1, 2)), "kernel_size": kernel_size, "activation": "none"},
+        "downsample": {"type": "avg_pool", "kernel_size": factor, "stride": factor},
+        "upsample": {"type": "transposed_conv", "kernel_size": factor, "stride": factor},
+        "skip": draw(st.sampled_from([{"align": "crop", "fusion": "concat"}, "none"])),
+        "init": {"type": "normal", "mean": 0.1, "std": 0.3},
+    }
+
+
+@st.composite
+def _frame(draw: Draw, dims: int, depth: int) -> Data:
+    widths = [draw(st.sampled_from([2, 4])) for _ in range(depth + 1)]
+    return {"schema_version": 1, "dims": dims, "in_channels": draw(st.sampled_from([1, 2])), "widths": widths}

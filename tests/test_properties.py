@@ -286,7 +286,7 @@ def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, d
 
 
 @settings(REPEATABLE, max_examples=60)
-@given(strategies.windowed_specs(plain=True), st.data())
+@given(strategies.plain_specs(), st.data())
 def test_an_input_window_is_no_larger_than_it_must_be(described: strategies.Data, data: st.DataObject) -> None:
     """In networks of convolutions and means alone the gradient reaches both ends of the window on every axis."""
     spec, graph = drawn(described)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from math import prod
+
 from unetgen.graph.graph import Graph
-from unetgen.graph.ops import Activation
+from unetgen.graph.ops import Activation, Dropping
+from unetgen.graph.ops.base import Size
 
 
 def overwriting(graph: Graph) -> frozenset[int]:
@@ -23,21 +27,24 @@ def overwriting(graph: Graph) -> frozenset[int]:
         shared = members[root]
         last = max(graph.last_use[index] for index in shared)
         readers = {reader for index in shared for reader in graph.consumers[index]} - {node.index}
-        kept = any(graph.nodes[reader].op.kept in ("input", "inputs") for reader in readers)
-        made = any(graph.nodes[index].op.kept == "output" for index in shared)
+        kept = any(graph.nodes[reader].op.kept in ("input", "inputs", "either") for reader in readers)
+        made = any(graph.nodes[index].op.kept in ("output", "either") for index in shared)
         if root != 0 and last == node.index and not kept and not made:
             chosen.add(node.index)
     return frozenset(chosen)
 
 
-def storages(graph: Graph) -> tuple[int, ...]:
-    """For each node the node whose memory its output lies in, in evaluation."""
-    return _roots(graph, overwriting(graph))
+def storages(graph: Graph, sizes: Sequence[Size], *, training: bool = False) -> tuple[int, ...]:
+    """For each node the node whose memory its output lies in; in training a dropout makes a map of its own."""
+    own = {n.index for n in graph.nodes if training and isinstance(n.op, Dropping)}
+    # What may hand on its very input does not where it makes it larger.
+    own |= {n.index for n in graph.nodes[1:] if prod(sizes[n.index]) > prod(sizes[n.inputs[0]])}
+    return _roots(graph, overwriting(graph), own)
 
 
-def _roots(graph: Graph, overwritten: frozenset[int]) -> tuple[int, ...]:
+def _roots(graph: Graph, overwritten: frozenset[int], own: Collection[int] = ()) -> tuple[int, ...]:
     roots: list[int] = []
     for node in graph.nodes:
-        shares = node.inputs and (node.op.aliases or node.index in overwritten)
+        shares = node.index not in own and (node.op.aliases or node.index in overwritten)
         roots.append(roots[node.inputs[0]] if shares else node.index)
     return tuple(roots)

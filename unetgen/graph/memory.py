@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import prod
 
 from unetgen.graph.graph import Graph
-from unetgen.graph.liveness import storages
-from unetgen.graph.ops.base import Size
+from unetgen.graph.liveness import overwriting, storages
+from unetgen.graph.node import Node
+from unetgen.graph.ops.base import Shape, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +26,50 @@ class Memory:
 
 def memory(graph: Graph, sizes: Sequence[Size], batch: int = 1, item: int = 4) -> Memory:
     """The estimate for a batch of ``batch`` samples of ``item`` bytes a value."""
-    elements = [batch * node.channels * prod(size) for node, size in zip(graph.nodes, sizes, strict=True)]
-    homes = storages(graph)
-    return Memory(_peak(graph, elements, homes) * item, _kept(graph, elements, homes, item))
+    shapes = [(batch, node.channels, *size) for node, size in zip(graph.nodes, sizes, strict=True)]
+    peak = _peak(graph, shapes, storages(graph, sizes))
+    kept = _kept(graph, shapes, storages(graph, sizes, training=True))
+    return Memory(peak * item, kept * item)
 
 
-def _peak(graph: Graph, elements: Sequence[int], homes: Sequence[int]) -> int:
-    freed: dict[int, int] = {}
+def _peak(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
+    """The most values alive at one time."""
+    last = dict.fromkeys(homes, 0)
     for node in graph.nodes:
-        freed[homes[node.index]] = max(freed.get(homes[node.index], 0), graph.last_use[node.index])
-    freed[0] = len(graph.nodes)  # the caller holds the image
+        last[homes[node.index]] = max(last[homes[node.index]], graph.last_use[node.index])
+    last[0] = len(graph.nodes)  # the caller holds the image
     alive = peak = 0
-    dying: dict[int, list[int]] = {}
-    for home, last in freed.items():
-        dying.setdefault(last, []).append(home)
     for node in graph.nodes:
-        if homes[node.index] == node.index:
-            alive += elements[node.index]
-        peak = max(peak, alive)
-        alive -= sum(elements[home] for home in dying.get(node.index, ()))
+        alive += prod(shapes[node.index]) if homes[node.index] == node.index else 0
+        working = node.op.working_values(shapes[node.inputs[0]], shapes[node.index]) if node.inputs else 0
+        peak = max(peak, alive + working)
+        alive -= sum(prod(shapes[home]) for home in _ending(last, node.index))
     return peak
 
 
-def _kept(graph: Graph, elements: Sequence[int], homes: Sequence[int], item: int) -> int:
-    kept = {homes[graph.output]}
-    extra = 0
+def _ending(last: dict[int, int], index: int) -> list[int]:
+    return [home for home, end in last.items() if end == index]
+
+
+def _kept(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
+    """The values that autograd keeps: whole maps once each, and what ops keep beside them."""
+    in_place = overwriting(graph)
+    kept, beside = {homes[graph.output]}, 0
     for node in graph.nodes[1:]:
-        if node.op.kept in ("input", "inputs"):
-            sources = node.inputs if node.op.kept == "inputs" else node.inputs[:1]
-            kept.update(_trained(graph, homes, source) for source in sources)
-        elif node.op.kept == "output":
-            kept.add(_trained(graph, homes, node.index))
-        extra += node.op.kept_bytes(elements[node.inputs[0]], elements[node.index], item)
-    return sum(elements[home] for home in kept) * item + extra
+        beside += node.op.kept_values(shapes[node.inputs[0]], shapes[node.index])
+        for index in _kept_maps(node, in_place):
+            # No gradient flows to the image, so only what has parameters keeps it.
+            if homes[index] != 0 or node.op.parameters():
+                kept.add(homes[index])
+    return sum(prod(shapes[home]) for home in kept) + beside
 
 
-def _trained(graph: Graph, homes: Sequence[int], index: int) -> int:
-    """Where a map lies in training, when a dropout makes a map of its own."""
-    node = graph.nodes[index]
-    while node.index != homes[index] and node.op.kind != "dropout":
-        node = graph.nodes[node.inputs[0]]
-    return node.index
+def _kept_maps(node: Node, in_place: frozenset[int]) -> tuple[int, ...]:
+    kept = node.op.kept
+    if kept == "either":
+        kept = "output" if node.index in in_place else "input"
+    if kept == "output":
+        return (node.index,)
+    if kept == "inputs":
+        return node.inputs
+    return node.inputs[:1] if kept else ()

@@ -43,8 +43,9 @@ class Scope(nn.Module):
                 values[index] = None
             if isinstance(module, Scope):
                 made = module.run(given) if module.untouched() else module(*given)
-                for target, value in zip(targets, made if isinstance(made, list) else [made], strict=True):
-                    values[target] = value
+                for target in reversed(targets):
+                    values[target] = made.pop() if isinstance(made, list) else made
+                del made
             else:
                 values[targets[0]] = module(*given)
             del given

@@ -11,7 +11,11 @@ from unetgen.graph.algebra import Algebra, S
 Size = tuple[int, ...]
 Interval = tuple[int, int]
 
-Kept = Literal["", "input", "inputs", "output"]
+# (batch, channels, *size)
+Shape = tuple[int, ...]
+
+# Which whole maps autograd keeps; "either" is the input, or the output where the op runs in place.
+Kept = Literal["", "input", "inputs", "output", "either"]
 
 # What a parameter is for; an init speaks of roles, not of layers.
 Role = Literal["kernel", "bias", "scale", "shift", "slope"]
@@ -74,11 +78,15 @@ class Op:
 
     @property
     def kept(self) -> Kept:
-        """Which whole maps autograd keeps for the backward pass."""
+        """Which whole maps autograd keeps for the backward pass, as torch 2.13 does on a CPU."""
         return ""
 
-    def kept_bytes(self, inputs: int, outputs: int, item: int) -> int:
-        """Bytes that autograd keeps beside whole inputs and outputs; inputs and outputs in elements."""
+    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+        """How many values autograd keeps beside whole inputs and outputs, in units of the maps' own type."""
+        return 0
+
+    def working_values(self, inputs: Shape, outputs: Shape) -> int:
+        """How many values the op holds while it runs, beside inputs and outputs."""
         return 0
 
     def call(self) -> Call:

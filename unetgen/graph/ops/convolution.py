@@ -9,7 +9,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from unetgen.graph.algebra import Algebra, Rounding, Rule, S
-from unetgen.graph.ops.base import Call, Interval, Kept, Op, Parameter, Size
+from unetgen.graph.ops.base import Call, Interval, Kept, Op, Parameter, Shape, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,17 @@ class Convolution(Op):
 
     @property
     def kept(self) -> Kept:
-        return "input"
+        return "" if self.padding_mode == "circular" else "input"
+
+    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+        if self.padding_mode == "zeros":
+            return 0
+        # Any other border is a padded copy of the input, and the copy is what the convolution keeps.
+        padded = [n + 2 * p for n, p in zip(inputs[2:], self.padding, strict=True)]
+        return inputs[0] * inputs[1] * prod(padded)
+
+    def working_values(self, inputs: Shape, outputs: Shape) -> int:
+        return self.kept_values(inputs, outputs)
 
     def out_channels(self, channels: Sequence[int]) -> int:
         return self.channels

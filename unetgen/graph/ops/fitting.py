@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from unetgen.graph.algebra import Algebra, Rule, S
-from unetgen.graph.ops.base import Call, Interval, Op
+from unetgen.graph.ops.base import Call, Interval, Kept, Op
 from unetgen.graph.ops.resampling import Mode, interpolation_reach, mode_arguments
 
 
@@ -32,6 +32,10 @@ class Pad(Op):
 
     def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
         return interval[0] - self.before[axis], interval[1] - self.before[axis]
+
+    @property
+    def kept(self) -> Kept:
+        return "input" if self.mode in ("reflect", "replicate") else ""
 
     def call(self) -> Call:
         return Call("layers.Pad", {"before": self.before, "after": self.after, "mode": self.mode})
@@ -63,6 +67,7 @@ class PadTo(Op):
     mode: str
 
     kind: ClassVar[str] = "pad"
+    aliases: ClassVar[bool] = True
 
     def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
         algebra.at_least(sizes[1], sizes[0], self.kind)
@@ -71,6 +76,10 @@ class PadTo(Op):
     def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
         margin = (sizes[1] - sizes[0]) // 2
         return interval[0] - margin, interval[1] - margin
+
+    @property
+    def kept(self) -> Kept:
+        return "input" if self.mode == "replicate" else ""
 
     def call(self) -> Call:
         return Call("layers.PadTo", {"mode": self.mode})

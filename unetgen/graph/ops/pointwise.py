@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
-from unetgen.graph.ops.base import Call, Kept, Op, Parameter
+from unetgen.graph.ops.base import Call, Kept, Op, Parameter, Shape
 
-# Activations whose backward pass needs only their output can write over their input while training.
-_FROM_OUTPUT = {
-    "nn.ReLU",
-    "nn.LeakyReLU",
-    "nn.ELU",
-    "nn.SELU",
-    "nn.CELU",
-    "nn.Sigmoid",
-    "nn.Tanh",
-    "nn.Softmax",
-    "nn.LogSoftmax",
-}
-_HAS_INPLACE = {"nn.ReLU", "nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
+# What autograd keeps of an activation: its output for these, and for those with an in-place form the input or,
+# in place, the output; its input for all others but Tanhshrink.
+_FROM_OUTPUT = {"nn.ReLU", "nn.Sigmoid", "nn.Tanh", "nn.Softmax", "nn.LogSoftmax"}
+_EITHER = {"nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
+_MAP_OF_ITS_OWN = {"nn.RReLU", "nn.Softsign", "nn.LogSigmoid", "nn.Tanhshrink"}
+# The in-place forms that save memory in training too; the others would keep a copy of what they overwrite.
+_HAS_INPLACE = {"nn.ReLU", *_EITHER}
+_BY_CHANNEL = {"nn.Dropout1d", "nn.Dropout2d", "nn.Dropout3d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,14 @@ class Activation(Op):
 
     @property
     def kept(self) -> Kept:
+        if self.layer in _EITHER:
+            return "either"
+        if self.layer == "nn.Tanhshrink":
+            return ""
         return "output" if self.layer in _FROM_OUTPUT else "input"
+
+    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+        return prod(outputs) if self.layer in _MAP_OF_ITS_OWN else 0
 
     @property
     def can_overwrite(self) -> bool:
@@ -85,8 +88,9 @@ class Dropping(Op):
     kind: ClassVar[str] = "dropout"
     aliases: ClassVar[bool] = True
 
-    def kept_bytes(self, inputs: int, outputs: int, item: int) -> int:
-        return item * outputs  # the mask
+    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+        # The mask: of whole channels, or of single values.
+        return prod(outputs[:2]) if self.layer in _BY_CHANNEL else prod(outputs)
 
     def call(self) -> Call:
         return Call(self.layer, {"p": self.rate})

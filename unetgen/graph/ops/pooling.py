@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from unetgen.graph.algebra import Algebra, Rounding, S
-from unetgen.graph.ops.base import Call, Interval, Kept, Op, Size
+from unetgen.graph.ops.base import Call, Interval, Kept, Op, Shape, Size
 from unetgen.graph.ops.convolution import window_reach, window_rule
 
 
@@ -43,8 +44,11 @@ class MaxPooling(_Pooling):
     def kept(self) -> Kept:
         return "input"
 
-    def kept_bytes(self, inputs: int, outputs: int, item: int) -> int:
-        return 8 * outputs  # where each maximum was, as int64
+    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+        return 2 * prod(outputs)  # where each maximum was, as int64: two float32
+
+    def working_values(self, inputs: Shape, outputs: Shape) -> int:
+        return self.kept_values(inputs, outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,13 @@ class AvgPooling(_Pooling):
 
     kind: ClassVar[str] = "avg_pool"
     layer: ClassVar[str] = "AvgPool"
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        rule = window_rule(self.kernel[axis], self.stride[axis], self.rounding)
+        if len(self.kernel) == 3:
+            # In 3-D, and only there, torch refuses a map smaller than the kernel even when rounding up.
+            rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis]))
+        return algebra.apply(sizes[0], rule, self.kind)
 
     @property
     def kept(self) -> Kept:
