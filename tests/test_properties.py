@@ -29,6 +29,7 @@ from unetgen.graph.cost import params, total_cost
 from unetgen.graph.fit import AxisFit
 from unetgen.graph.from_spec import draw
 from unetgen.graph.graph import Graph, SizeMisfit
+from unetgen.graph.memory import memory
 from unetgen.graph.node import Node
 from unetgen.graph.ops import (
     Add,
@@ -343,3 +344,40 @@ def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
     output.square().mean().backward()
     grads = [tensor.grad for tensor in (x, *model.parameters())]
     return [output.detach(), *(grad for grad in grads if grad is not None)]
+
+
+# What is kept
+
+
+@settings(REPEATABLE, max_examples=100)
+@given(strategies.specs())
+def test_the_training_estimate_is_near_what_autograd_keeps(described: strategies.Data) -> None:
+    """The estimate is no guess: it stays within a third of the bytes that torch's autograd holds on to."""
+    spec, graph = drawn(described)
+    size = smallest_fitting(graph, at_least=8)
+    assume(size is not None and total_cost(graph, graph.sizes(size)).macs <= AFFORDABLE_MACS)
+    assert size is not None
+    model = unetgen.build(spec, seed=0).train()
+    kept = _kept_bytes(model, picture(graph, size, batch=2))
+    estimate = memory(graph, graph.sizes(size), batch=2).training
+    assert kept / 1.33 <= estimate <= kept * 1.33
+
+
+def _kept_bytes(model: nn.Module, x: Tensor) -> int:
+    """The bytes of maps that a forward pass leaves behind for the backward pass, and of its output."""
+    own = {_storage(tensor).data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+    held: list[Tensor] = []  # or a freed map's address would be given to the next
+
+    def keep(tensor: Tensor) -> Tensor:
+        held.append(tensor)
+        kept[_storage(tensor).data_ptr()] = _storage(tensor).nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        keep(model(x))
+    return sum(count for address, count in kept.items() if address not in own)
+
+
+def _storage(tensor: Tensor) -> torch.UntypedStorage:
+    return tensor.untyped_storage()
