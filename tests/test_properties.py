@@ -349,7 +349,7 @@ def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
 # What is kept
 
 
-@settings(REPEATABLE, max_examples=100)
+@settings(REPEATABLE, max_examples=60)
 @given(strategies.specs())
 def test_the_training_estimate_is_near_what_autograd_keeps(described: strategies.Data) -> None:
     """The estimate is no guess: it stays within a third of the bytes that torch's autograd holds on to."""

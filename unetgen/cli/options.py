@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -78,8 +77,3 @@ def size_for(size: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:
     if len(size) == 1:
         return size * dims
     raise click.UsageError(f"--input-size has {len(size)} numbers, the network has {dims} axes")
-
-
-def is_terminal() -> bool:
-    """Whether a person watches stdout."""
-    return sys.stdout.isatty()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,13 +23,6 @@ TOP_KEYS = (
     "$schema", "schema_version", "extends", "name", "description", "dims", "in_channels", "out_channels",
     "input_size", "depth", "widths", *LEVEL_KEYS, *SIDES, "levels", "head", "init", "plugins",
 )  # fmt: skip
-
-_AXES = MappingProxyType({1: "L", 2: "HW", 3: "DHW"})
-
-
-def axis_names(dims: int) -> str:
-    """One letter for each axis, in the order of a tensor's axes."""
-    return _AXES[dims]
 
 
 class Header(BaseModel):

@@ -15,6 +15,9 @@ from unetgen.config.part import Part
 
 SCHEMA_VERSION = 1
 
+# The letters of the axes by their number, in the order of a tensor's axes.
+AXIS_NAMES = {1: "L", 2: "HW", 3: "DHW"}
+
 
 @dataclass(frozen=True, slots=True)
 class Skip:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from unetgen.graph.algebra import Rule
 from unetgen.graph.node import Node
 
-# Ten halvings that all round make a thousand classes. A net that needs more work than this is refused an answer
+# Nine halvings that all round make 512 classes. A net that needs more work than this is refused an answer
 # for the classes that are left; the sizes themselves are still reckoned exactly.
 MAX_PERIOD = 4096
-MAX_STEPS = 300_000
+MAX_STEPS = 150_000
 
 
 class Line(NamedTuple):

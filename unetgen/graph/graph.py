@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -67,7 +67,16 @@ class Graph:
         if self.bound and self.input_size:
             outputs = self.output_size(self.input_size)
             return tuple(AxisFit.only(n, out) for n, out in zip(self.input_size, outputs, strict=True))
-        return tuple(solve(self.nodes, self.output, axis) for axis in range(self.dims))
+        solved: dict[tuple[int, ...], AxisFit] = {}
+        for axis in range(self.dims):
+            if (profile := self._profile(axis)) not in solved:
+                solved[profile] = solve(self.nodes, self.output, axis)
+        return tuple(solved[self._profile(axis)] for axis in range(self.dims))
+
+    def _profile(self, axis: int) -> tuple[int, ...]:
+        """What the ops say about one axis: axes with equal profiles take the same sizes."""
+        values = (getattr(node.op, field.name) for node in self.nodes for field in fields(node.op))
+        return tuple(value[axis] for value in values if isinstance(value, tuple))
 
     @property
     def in_channels(self) -> int:
@@ -116,7 +125,7 @@ class Graph:
     def digest(self) -> str:
         """A hash of everything that is drawn: equal for graphs that compute the same in the same way."""
         lines = [f"{n.path} {n.layer} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
-        lines += [str(self.output), str(self.input_size), self.name]
+        lines += [str(self.output), str(self.input_size if self.bound else None)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unetgen.config.from_yaml import axis_names
 from unetgen.config.node import Node
+from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.graph import Graph, SizeMisfit
 from unetgen.graph.node import Node as Drawn
@@ -47,7 +47,7 @@ def misfits(graph: Graph, input_size: Size, written: Node | None = None) -> list
         try:
             graph.along(axis, size)
         except SizeMisfit as misfit:
-            name = axis_names(graph.dims)[axis]
+            name = AXIS_NAMES[graph.dims][axis]
             what = f"{size} on axis {name} gives {misfit.size} {_where(misfit.node)}, {misfit.reason}"
             if misfit.node.index == 0:
                 what = f"{size} on axis {name} is too small: {_bare(misfit.reason)}"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from unetgen.config.from_yaml import axis_names
-from unetgen.config.spec import Spec
+from unetgen.config.spec import AXIS_NAMES, Spec
 from unetgen.graph.cost import Cost, level_costs, total_cost
 from unetgen.graph.fit import AxisFit
 from unetgen.graph.graph import Graph
@@ -72,7 +71,7 @@ class Report:
 
     def lines(self) -> list[tuple[str, str]]:
         """What is known, as a name and a sentence each."""
-        assumed = "" if self.spec.input_size or self.input_size == () else " (the spec names no input_size)"
+        assumed = "" if self.spec.input_size else " (the spec names no input_size)"
         weights = 4 * self.cost.params
         return [
             ("sizes", f"{times(self.in_shape)} -> {times(self.out_shape)}{assumed}"),
@@ -115,7 +114,7 @@ class Report:
     def _by_axis(self, texts: list[str]) -> str:
         if len(set(texts)) == 1:
             return texts[0]
-        return "; ".join(f"{axis}: {text}" for axis, text in zip(axis_names(self.graph.dims), texts, strict=True))
+        return "; ".join(f"{axis}: {text}" for axis, text in zip(AXIS_NAMES[self.graph.dims], texts, strict=True))
 
 
 def _output(fit: AxisFit) -> str:

@@ -42,10 +42,9 @@ class Parameter(NamedTuple):
     start: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
 class Op:
     """The base of all ops: one input, shape unchanged, no parameters, no multiply-adds."""
-
-    __slots__ = ()
 
     kind: ClassVar[str]
     """What people call it, in tables and messages."""

@@ -1,0 +1,103 @@
+"""Pair: one network twice, from unetgen and by hand, with the same weights and the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.handwritten import MilesialNet, PaperNet, VolumeNet
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A shipped spec, the hand-written class for it, and a size and width that run in well under a second."""
+
+    spec: str
+    by_hand: Callable[..., nn.Module]
+    levels: int
+    size: tuple[int, ...]
+    full_size: tuple[int, ...]
+    width: int = 64
+
+    def overrides(self, width: int) -> dict[str, Any]:
+        """What makes the spec's network as wide as the hand-written one of that width."""
+        return {"widths": [width * 2**level for level in range(self.levels)]}
+
+
+TWINS = {
+    "paper": Twin("unet_paper", PaperNet, 5, (284, 284), (572, 572)),
+    "milesial": Twin("unet_milesial", MilesialNet, 5, (256, 256), (572, 572)),
+    "volume": Twin("unet_3d", VolumeNet, 4, (92, 92, 92), (116, 132, 132), width=16),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two networks, and an image that both take."""
+
+    ours: nn.Module
+    by_hand: nn.Module
+    image: Tensor
+
+
+def pair(name: str, size: tuple[int, ...], width: int) -> Pair:
+    """Both networks of a name, checked to compute the same."""
+    twin = TWINS[name]
+    ours, by_hand = built_ours(name, width), twin.by_hand(width=width)
+    carry(ours, by_hand)
+    made = Pair(ours, by_hand, image(name, size))
+    assert_equal(made)
+    return made
+
+
+def built_ours(name: str, width: int) -> nn.Module:
+    """unetgen's network of a name."""
+    from unetgen import build
+
+    twin = TWINS[name]
+    return build(twin.spec, seed=0, **twin.overrides(width))
+
+
+def image(name: str, size: tuple[int, ...]) -> Tensor:
+    """A random image for the networks of a name."""
+    channels = 1 if name == "paper" else 3
+    return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
+
+
+def carry(source: nn.Module, target: nn.Module) -> None:
+    """Copies weights over in the order of execution, which both modules' state dicts have."""
+    theirs, ours = target.state_dict(), source.state_dict()
+    assert [t.shape for t in theirs.values()] == [t.shape for t in ours.values()], "not the same network"
+    target.load_state_dict(dict(zip(theirs, ours.values(), strict=True)))
+
+
+def assert_equal(made: Pair) -> None:
+    """Both give the same map in evaluation, and in training the same loss and gradients, to the last bit."""
+    made.ours.eval()
+    made.by_hand.eval()
+    with torch.inference_mode():
+        assert torch.equal(made.ours(made.image), made.by_hand(made.image)), "outputs differ"
+    assert torch.equal(*(_first_gradient(model, made.image) for model in (made.ours, made.by_hand))), "gradients differ"
+
+
+def _first_gradient(model: nn.Module, x: Tensor) -> Tensor:
+    """The gradient of the first kernel; dropouts draw from equal seeds, running statistics are put back."""
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    torch.manual_seed(0)
+    loss(model.train()(x)).backward()
+    found = next(model.parameters()).grad
+    assert found is not None
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(before)
+    return found
+
+
+def loss(logits: Tensor) -> Tensor:
+    """Cross entropy against a checkerboard of the first two classes."""
+    index = torch.stack(torch.meshgrid(*(torch.arange(n) for n in logits.shape[2:]), indexing="ij")).sum(0)
+    return F.cross_entropy(logits, (index % 2).expand(logits.shape[0], *index.shape))

@@ -1,0 +1,23 @@
+"""A small aligned table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+Row = Sequence[str]
+
+
+class Table:
+    """Prints each row as soon as it is known, under a header; the first column is as wide as it is told."""
+
+    def __init__(self, *headers: str, first: int = 36) -> None:
+        self.widths = [first, *(max(len(header), 9) + 6 * ("-" in header or header == "quartiles") for header in headers[1:])]
+        self.row(*headers)
+
+    def row(self, *cells: str) -> None:
+        """Prints one row: text on the left, numbers on the right."""
+        print("  ".join(self._aligned(cells)).rstrip(), flush=True)
+
+    def _aligned(self, cells: Row) -> Iterator[str]:
+        for index, (cell, width) in enumerate(zip(cells, self.widths, strict=False)):
+            yield f"{cell:<{width}}" if index == 0 else f"{cell:>{width}}"
