@@ -199,7 +199,7 @@ class _Resolver:
 
     def _refuse_idle_align(self, node: Node, skip: Skip) -> None:
         align, fusion = node.mapping.get("align"), node.mapping.get("fusion")
-        if skip.dropped and align and fusion and align.path.rpartition(".")[0] == fusion.path.rpartition(".")[0]:
+        if skip.dropped and align and fusion and fusion.layer <= align.layer:
             message = "it has no effect: a skip that is dropped has nothing to align"
             self._add([align.key_problem("no_effect", message, "delete 'align'")])
 

@@ -33,7 +33,7 @@ def told(root: Node, place: Place) -> Node:
     for over in given[1:]:
         node = merge(node, over, slot)
     # A lone name and a mapping are spelt alike from here on.
-    return merge(_nothing(node), node, slot)
+    return merge(Node({}, node.path, node.mark, node.key, layer=-1), node, slot)
 
 
 def check_keys(root: Node, depth: int) -> list[Problem]:
@@ -110,7 +110,3 @@ def _entry(node: Node | None, key: str) -> Node | None:
 def _default(slot: str) -> Node:
     value: dict[str, object] = {} if slot == "skip" else {"type": SLOTS[slot].default}
     return from_data(value, "default", slot)
-
-
-def _nothing(node: Node) -> Node:
-    return Node({}, node.path, node.mark, node.key)

@@ -16,13 +16,15 @@ class Node:
     """A scalar, a list of nodes, or a mapping of names to nodes.
 
     ``mark`` is where the value starts, ``key`` where its key starts, ``path`` how a person names
-    the value: ``decoder.block.norm``, ``widths[2]``.
+    the value: ``decoder.block.norm``, ``widths[2]``. ``layer`` counts what it was laid over: of two entries of a
+    mapping the one with the higher layer was written over the other.
     """
 
     value: Scalar | list[Node] | dict[str, Node]
     path: str
     mark: Mark
     key: Mark
+    layer: int = 0
 
     @property
     def mapping(self) -> dict[str, Node]:

@@ -11,21 +11,29 @@ from typing import Any
 
 from unetgen.config.node import Node, child_path
 from unetgen.config.slots import SLOTS
+from unetgen.errors import Mark
 
 # One spec's name is not another's, however much of it is inherited.
 NOT_INHERITED = ("name", "description", "extends", "$schema")
 
 
+_NOTHING = Node(None, "", Mark(""), Mark(""))
+
+
 def merge(base: Node, over: Node, key: str = "") -> Node:
     """``over`` laid on ``base``; ``key`` is the name both stand under."""
-    base, over = _spelt_out(base, key), _spelt_out(over, key)
+    return _laid(base, over, key, base.layer + 1)
+
+
+def _laid(base: Node, over: Node, key: str, lift: int) -> Node:
+    base, over = _spelt_out(base, key), replace(_spelt_out(over, key), layer=over.layer + lift)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     if "type" in over.value and _type(over, key) != _type(base, key):
         return over
     entries = dict(base.value)
     for name, node in over.value.items():
-        entries[name] = merge(entries[name], node, name) if name in entries else node
+        entries[name] = _laid(entries.get(name, _NOTHING), node, name, lift)
     return replace(over, value=entries)
 
 

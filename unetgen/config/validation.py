@@ -62,30 +62,20 @@ def _settle(part: Part, node: Node) -> tuple[Part, list[Problem]]:
 
 
 def _without_idle(part: Part, node: Node, idle: Inert) -> tuple[Part, list[Problem]]:
-    """The part with an idle option at its default; a problem where somebody wrote it beside its cause."""
+    """The part with an idle option at its default, if its cause was laid over it; else that is a problem."""
     outer, _, option = idle.option.rpartition(".")
     inside = getattr(part, outer, None) if outer else part
     field = type(inside).model_fields.get(option) if isinstance(inside, Part) else None
     if inside is None or field is None or getattr(inside, option) == field.default:
         return part, []
     written = (node.mapping.get(outer, node) if outer else node).mapping.get(option)
+    cause = node.mapping.get(idle.because)
     beside = node.mapping.get(outer, written)
-    if written is not None and beside is not None and not _inherited(beside, node.mapping.get(idle.because)):
+    if written is not None and beside is not None and (cause is None or cause.layer <= beside.layer):
         message = f"it has no effect: {idle.reason}"
         return part, [written.key_problem("no_effect", message, f"delete {option!r}")]
     settled = inside.model_copy(update={option: field.default})
     return (part.model_copy(update={outer: settled}) if outer else settled), []
-
-
-def _inherited(option: Node, because: Node | None) -> bool:
-    """Whether the cause was written somewhere else than the option, so laid over it."""
-    if because is None:
-        return False
-    return (_parent(option.path), option.key.source) != (_parent(because.path), because.key.source)
-
-
-def _parent(path: str) -> str:
-    return path.rpartition(".")[0]
 
 
 def _problem(detail: Any, node: Node, slot: str, context: Context) -> Problem:
