@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.handwritten import MilesialNet, PaperNet, VolumeNet
+from unetgen import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,6 @@ def pair(name: str, size: tuple[int, ...], width: int) -> Pair:
 
 def built_ours(name: str, width: int) -> nn.Module:
     """unetgen's network of a name."""
-    from unetgen import build
-
     twin = TWINS[name]
     return build(twin.spec, seed=0, **twin.overrides(width))
 

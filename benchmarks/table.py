@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 Row = Sequence[str]
 
+_WIDTHS = {"quartiles": 15, "min - max": 15, "pairs": 5}
+
 
 class Table:
     """Prints each row as soon as it is known, under a header; the first column is as wide as it is told."""
 
     def __init__(self, *headers: str, first: int = 36) -> None:
-        self.widths = [first, *(max(len(header), 9) + 6 * ("-" in header or header == "quartiles") for header in headers[1:])]
+        self.widths = [first, *(_WIDTHS.get(header, 7) for header in headers[1:])]
         self.row(*headers)
 
     def row(self, *cells: str) -> None:

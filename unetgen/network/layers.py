@@ -38,6 +38,21 @@ class Multiply(nn.Module):
         return first
 
 
+class MaxPool1d(nn.MaxPool1d):
+    """``nn.MaxPool1d``, which torch itself exports for one length only.
+
+    Its form with indices has no such limit, but takes many times as long, so it runs while a program is traced only.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            return super().forward(x)
+        result: tuple[Tensor, Tensor] = torch.max_pool1d_with_indices(
+            x, self.kernel_size, self.stride, ceil_mode=self.ceil_mode
+        )
+        return result[0]
+
+
 class CropTo(nn.Module):
     """The centre of a map in the size of another; of an odd rest the larger half goes at the end."""
 

@@ -30,15 +30,24 @@ class _Pooling(Op):
     def call(self) -> Call:
         arguments = {"kernel_size": self.kernel, "stride": self.stride}
         ceil = {"ceil_mode": True} if self.rounding == "ceil" else {}
-        return Call(f"nn.{self.layer}{len(self.kernel)}d", {**arguments, **ceil})
+        return Call(f"{self.home}.{self.layer}{len(self.kernel)}d", {**arguments, **ceil})
+
+    @property
+    def home(self) -> str:
+        """Where the layer comes from."""
+        return "nn"
 
 
 @dataclass(frozen=True, slots=True)
 class MaxPooling(_Pooling):
-    """``nn.MaxPool{dims}d``."""
+    """``nn.MaxPool{dims}d``; in 1-D our own, which can be exported for any length."""
 
     kind: ClassVar[str] = "max_pool"
     layer: ClassVar[str] = "MaxPool"
+
+    @property
+    def home(self) -> str:
+        return "layers" if len(self.kernel) == 1 else "nn"
 
     @property
     def kept(self) -> Kept:

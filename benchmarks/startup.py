@@ -1,0 +1,51 @@
+"""Whole processes of the command line, against importing torch and against a script that does the same by hand.
+
+    python -m benchmarks.startup [--pairs 11]
+
+Ratios are unetgen's time over the other's. Files are in the system's cache and byte code is compiled: the first runs of
+each command are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+
+from benchmarks.interleaved import COLUMNS, conditions, interleaved
+from benchmarks.table import Table
+
+UNETGEN = ("-m", "unetgen")
+IMPORT_TORCH = ("-c", "import torch")
+BY_HAND = ("-m", "benchmarks.layer_table")
+ROWS = (
+    ("validate one spec / import torch", (*UNETGEN, "validate", "specs/unet_paper.yaml"), IMPORT_TORCH, "< 0.25"),
+    ("--help / import torch", (*UNETGEN, "--help"), IMPORT_TORCH, "< 0.25"),
+    ("build / by hand with torchinfo", (*UNETGEN, "build", "unet_paper"), BY_HAND, "<= 1.1"),
+    ("build / import torch", (*UNETGEN, "build", "unet_paper"), IMPORT_TORCH, ""),
+)
+
+
+def main() -> None:
+    """Prints one row for each command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--pairs", type=int, default=11)
+    pairs = parser.parse_args().pairs
+    print(conditions())
+    table = Table("unetgen / other", *COLUMNS, "goal", first=34)
+    for title, ours, other, goal in ROWS:
+        table.row(title, *interleaved(process(ours), process(other), pairs).cells(), goal)
+
+
+def process(words: tuple[str, ...]) -> Callable[[], object]:
+    """A Python process with these arguments, run to its end."""
+
+    def run() -> None:
+        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
