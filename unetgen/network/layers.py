@@ -46,7 +46,8 @@ class MaxPool1d(nn.MaxPool1d):
 
     def forward(self, x: Tensor) -> Tensor:
         if not torch.compiler.is_compiling():
-            return super().forward(x)
+            pooled: Tensor = super().forward(x)
+            return pooled
         result: tuple[Tensor, Tensor] = torch.max_pool1d_with_indices(
             x, self.kernel_size, self.stride, ceil_mode=self.ceil_mode
         )
