@@ -120,6 +120,14 @@ def test_inspect_tables(run: Run, golden: Callable[[str, str], None]) -> None:
     golden("inspect_nodes.txt", run("inspect", "unet_1d", "--nodes").out)
 
 
+def test_inspect_takes_a_small_size_that_fits_where_none_is_named(run: Run) -> None:
+    sentence = "(a size that fits; the spec names none)"
+    named = run("inspect", "unet_paper", "--set", "input_size=null", "--input-size", "188").out
+    assert "1 x 188 x 188 -> 2 x 4 x 4" in named
+    assert sentence not in named
+    assert f"1 x 64 -> 5 x 64 {sentence}" in run("inspect", "unet_1d", "--set", "input_size=null").out
+
+
 def test_inspect_as_json(run: Run) -> None:
     record = json.loads(run("inspect", "specs/unet_paper.yaml", "--format", "json").out)
     assert record["params"]["total"] == 31_030_658

@@ -59,6 +59,15 @@ AFFORDABLE_MACS = 30_000_000
 AFFORDABLE_PIXELS = 100_000
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks this small wait longer for a second thread, on a busy machine, than they run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def drawn(data: strategies.Data) -> tuple[Spec, Graph]:
     """A random spec with its graph; one whose parts do not go together is left out."""
     try:

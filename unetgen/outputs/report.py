@@ -31,13 +31,15 @@ class Report:
     spec: Spec
     graph: Graph
     input_size: Size
+    assumed: bool = False
+    """Whether nobody named the size."""
 
     @classmethod
     def of(cls, spec: Spec, graph: Graph, input_size: Size | None = None) -> Report:
         """The report for a size, else for the spec's, else for a small one that fits. Raises SizeError."""
         size = input_size or spec.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * spec.dims
         checked_sizes(graph, size, None if input_size else spec.root.mapping.get("input_size"))
-        return cls(spec, graph, size)
+        return cls(spec, graph, size, assumed=not (input_size or spec.input_size))
 
     @cached_property
     def sizes(self) -> tuple[Size, ...]:
@@ -71,7 +73,7 @@ class Report:
 
     def lines(self) -> list[tuple[str, str]]:
         """What is known, as a name and a sentence each."""
-        assumed = "" if self.spec.input_size else " (the spec names no input_size)"
+        assumed = " (a size that fits; the spec names none)" if self.assumed else ""
         weights = 4 * self.cost.params
         return [
             ("sizes", f"{times(self.in_shape)} -> {times(self.out_shape)}{assumed}"),
