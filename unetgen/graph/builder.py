@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unetgen.config.part import Part
 from unetgen.config.spec import Place
 from unetgen.graph.algebra import Rounding
+from unetgen.graph.border import border_of
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
 from unetgen.graph.ops import (
@@ -79,31 +79,32 @@ class Builder:
         self._labels: dict[str, str] = {}
         self._scope = ""
         self._place: Place = ("", 0, "")
-        self.input = self._add("input", Input(in_channels), ())
+        self._add("input", Input(in_channels), ())
+
+    @property
+    def input(self) -> Value:
+        """The image."""
+        return Value(self, 0, self._nodes[0].channels)
 
     # Where the pen is
 
-    @contextmanager
-    def scope(self, name: str, label: str = "") -> Iterator[None]:
-        """Draws into a module of that name; ``label`` is what printing the network calls it."""
-        outer = self._scope
-        self._scope = _join(outer, name)
+    def scope(self, name: str, label: str = "") -> _Pen:
+        """``with g.scope("conv"):`` draws into a module of that name; ``label`` is what printing calls it."""
+        pen = _Pen(self, self._scope, self._place)
+        self._scope = _join(self._scope, name)
         if label:
             self._labels[self._scope] = label
-        try:
-            yield
-        finally:
-            self._scope = outer
+        return pen
 
-    @contextmanager
-    def at(self, side: str, level: int, slot: str) -> Iterator[None]:
-        """Draws the part in one slot of one level, so that what it refuses is reported there."""
-        outer = self._place
+    def at(self, side: str, level: int, slot: str) -> _Pen:
+        """``with g.at("encoder", 0, "block"):`` draws that part, so that what it refuses is reported there."""
+        pen = _Pen(self, self._scope, self._place)
         self._place = (side, level, slot)
-        try:
-            yield
-        finally:
-            self._place = outer
+        return pen
+
+    def move(self, scope: str, place: Place) -> None:
+        """Puts the pen where it was."""
+        self._scope, self._place = scope, place
 
     def refuse(self, part: Part, option: str, message: str, hint: str = "") -> None:
         """Reports an option that cannot be drawn here; the drawing goes on, to find the rest."""
@@ -136,17 +137,12 @@ class Builder:
         an earlier convolution of this drawing whose weights are used again.
         """
         kernel, strides, dilations = self.per_axis(kernel_size), self.per_axis(stride), self.per_axis(dilation)
-        amounts = [_same_padding(*axis, padding) for axis in zip(kernel, strides, dilations, strict=True)]
-        mode = "zeros" if padding == "valid" else padding
-        symmetric = tuple(before if before == after else 0 for before, after in amounts)
-        if any(before != after for before, after in amounts):
-            uneven = [pair if pair[0] != pair[1] else (0, 0) for pair in amounts]
-            before, after = (tuple(side) for side in zip(*uneven, strict=True))
-            x = self.pad(x, before, after, mode, name=f"{name}_pad".lstrip("_"))
-        op = Convolution(
-            x.channels, channels, kernel, strides, symmetric, dilations, groups, bias,
-            mode if any(symmetric) else "zeros", rounding,
-        )  # fmt: skip
+        border = border_of(kernel, strides, dilations, padding)
+        if border.uneven:
+            x = self.pad(x, *border.uneven, border.mode, name=f"{name}_pad".lstrip("_"))
+        # What the padding op has padded is none of the convolution's own mode.
+        mode = border.mode if any(border.even) else "zeros"
+        op = Convolution(x.channels, channels, kernel, strides, border.even, dilations, groups, bias, mode, rounding)
         return self._add(name, op, (x,), layer)
 
     def transposed_conv(
@@ -268,12 +264,18 @@ def _join(scope: str, name: str) -> str:
     return f"{scope}.{name}" if scope and name else scope or name
 
 
-def _same_padding(kernel: int, stride: int, dilation: int, padding: str) -> tuple[int, int]:
-    """Pixels before and after an axis so that n pixels become n / stride, as torch's own 'same' splits them."""
-    if padding == "valid":
-        return 0, 0
-    total = max(dilation * (kernel - 1) + 1 - stride, 0)
-    if stride > 1:
-        # A window that starts past the last whole stride is dropped, so one pixel too many does no harm.
-        return -(-total // 2), -(-total // 2)
-    return total // 2, total - total // 2
+class _Pen:
+    """Where the pen was before a ``with``, to go back there."""
+
+    __slots__ = ("_builder", "_place", "_scope")
+
+    def __init__(self, builder: Builder, scope: str, place: Place) -> None:
+        self._builder = builder
+        self._scope = scope
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._builder.move(self._scope, self._place)

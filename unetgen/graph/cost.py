@@ -44,7 +44,7 @@ def node_cost(node: Node, sizes: Sequence[Size]) -> Cost:
 
 def total_cost(graph: Graph, sizes: Sequence[Size]) -> Cost:
     """The cost of the whole network."""
-    return sum((node_cost(node, sizes) for node in graph.nodes), NOTHING)
+    return Cost(params(graph), sum(node.op.macs(sizes[node.inputs[0]], sizes[node.index]) for node in graph.nodes[1:]))
 
 
 def level_costs(graph: Graph, sizes: Sequence[Size]) -> dict[tuple[str, int], Cost]:
@@ -58,4 +58,5 @@ def level_costs(graph: Graph, sizes: Sequence[Size]) -> dict[tuple[str, int], Co
 
 def params(graph: Graph) -> int:
     """The number of parameters, which no input size changes."""
-    return sum(prod(parameter.shape) for parameter in graph.parameters.values())
+    own = (node.op.parameters() for node in graph.nodes if node.layer == node.path)
+    return sum(prod(parameter.shape) for parameters in own for parameter in parameters)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from unetgen.graph.ops import Op
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once it is drawn; not frozen, since a frozen one takes twice as long to make, and sweeps make millions.
+@dataclass(slots=True, eq=False)
 class Node:
     """One op in its place. ``path`` is its module's path, and so the prefix of its state-dict keys.
 
