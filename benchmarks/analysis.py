@@ -5,12 +5,14 @@
 A variant is analysed from the Spec in memory: the graph is drawn, and its sizes, parameters and MACs are reckoned. The
 other side constructs the same network by hand on torch's meta device and has torchinfo summarise it. Every variant has
 other widths and is seen once, so nothing that is remembered of one helps with the next; both must count the same
-parameters. Ratios are torchinfo's time over unetgen's: how many times faster.
+parameters. Ratios are torchinfo's time over unetgen's: how many times faster. What torch itself has put on the heap is
+left out of garbage collections for both sides, as one of them would otherwise pay for all of it now and then.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count, islice
@@ -52,6 +54,7 @@ def compared(twin: Twin, batches: int, size: int) -> tuple[Ratios, float]:
     """The ratios for batches of variants, and unetgen's median seconds for a variant."""
     supply, ratios, ours = variants(twin), [], []
     for number in range(-1, batches):
+        gc.freeze()
         by_torchinfo, by_unetgen = _seconds(twin, list(islice(supply, size)), unetgen_first=number % 2 == 0)
         if number >= 0:  # the batch before the first warms up
             ratios.append(by_torchinfo / by_unetgen)

@@ -39,7 +39,8 @@ class Failure:
     cause: BaseException
 
     def __str__(self) -> str:
-        return f"{type(self.cause).__name__}: {self.cause}"
+        said = " ".join(str(self.cause).split())
+        return f"{type(self.cause).__name__}: {said}"
 
 
 @dataclass(frozen=True)
