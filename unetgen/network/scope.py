@@ -42,20 +42,23 @@ class Scope(nn.Module):
             given = [values[source] for source in sources]
             for index in done:
                 values[index] = None
-            if isinstance(module, Scope):
-                made = module.run(given) if module.untouched() else module(*given)
-                for target in reversed(targets):
-                    values[target] = made.pop() if isinstance(made, list) else made
-                del made
+            whole = isinstance(module, Scope) and module.untouched()
+            made: Any = module.run(given) if whole else module(*given)
+            if len(targets) == 1:
+                values[targets[0]] = made[0] if whole else made
             else:
-                values[targets[0]] = module(*given)
+                # Not emptied: a hook may have kept it.
+                for place, target in enumerate(targets):
+                    values[target] = made[place]
+            del made
             del given
         return [values[index] for index in self.results]  # type: ignore[misc]  # all of them are made by now
 
     def untouched(self) -> bool:
-        """Whether calling this module would only run its steps: no hooks, not compiled by itself."""
+        """Whether calling this module would only run its steps: no hooks, not patched, not compiled by itself."""
         return not (
-            self._forward_hooks
+            "forward" in self.__dict__
+            or self._forward_hooks
             or self._forward_pre_hooks
             or self._backward_hooks
             or self._backward_pre_hooks

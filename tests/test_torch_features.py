@@ -1,0 +1,681 @@
+"""What torch can do with a module it must do with ours: compile, export, copy, pickle, hooks, DDP; and first weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram, export
+
+import unetgen
+from unetgen.config.library import shipped
+from unetgen.graph.fit import AxisFit
+from unetgen.graph.graph import Graph
+from unetgen.network.from_graph import UNet
+from unetgen.outputs.layer_table import layer_table
+from unetgen.outputs.report import Report
+
+SPECS = sorted(shipped())
+
+# All that a traced network may call. A size check would show as an assertion or as another function.
+TRACED = {
+    "batch_norm", "cat", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d", "dropout", "floordiv",
+    "getitem", "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "narrow", "pad", "relu_", "sub", "sym_size",
+    "upsample_bilinear2d", "upsample_nearest1d",
+}  # fmt: skip
+
+
+def shrunk(name: str, depth: int | None = None, **overrides: Any) -> UNet:
+    """A shipped network with a sixteenth of its widths, in evaluation mode; ``depth`` cuts off its coarsest levels."""
+    spec = unetgen.load_spec(name)
+    described = spec.resolved()
+    depth = depth or spec.depth
+    described |= {"depth": depth, "input_size": None, "widths": [max(w // 16, 2) for w in spec.widths[: depth + 1]]}
+    decoder = [max(level.width // 16, 2) for level in spec.decoder_levels[:depth]]
+    described["levels"] = {level: told for level, told in described.get("levels", {}).items() if int(level) <= depth}
+    return unetgen.build(described, seed=1, **{"decoder.widths": decoder}, **overrides).eval()
+
+
+def fitting(graph: Graph, skip: int = 0) -> tuple[int, ...]:
+    """A small size that fits, unequal where the axes allow it, whose coarsest map has more than one pixel."""
+    size = []
+    for axis, fit in enumerate(graph.fits):
+        step = 1 + skip + (axis == graph.dims - 1)
+        # torch traces an axis of one pixel as that number, so sizes with a single pixel below are left out.
+        n = _coarse_enough(graph, axis, fit)
+        for _ in range(step):
+            n = fit.above(n) or n
+        size.append(n)
+    return tuple(size)
+
+
+def _coarse_enough(graph: Graph, axis: int, fit: AxisFit) -> int:
+    n = fit.smallest or 0
+    while min(graph.along(axis, n)) < 2:
+        n = fit.above(n) or 0
+    return n
+
+
+def image(model: UNet, size: Sequence[int] | None = None, batch: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, model.graph.in_channels, *(size or fitting(model.graph)), generator=generator)
+
+
+def by_nodes(model: UNet, x: Tensor) -> dict[str, Tensor]:
+    """What each layer makes when the graph is run one node after the other, nothing overwritten and nothing freed."""
+    values = [x]
+    for node in model.graph.nodes[1:]:
+        module = model.get_submodule(node.layer)
+        values.append(module(*(values[i].clone() for i in node.inputs)).clone())
+    return {node.path: value for node, value in zip(model.graph.nodes, values, strict=True)}
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def _fresh_compiler() -> Iterator[None]:
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+# The network is its graph
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_forward_is_the_graph_run_node_by_node(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    head = model.graph.nodes[model.graph.output].path
+    assert torch.equal(model(x), by_nodes(model, x)[head])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_four_parts_by_hand_are_the_network(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    *features, coarsest = model.encoder(x)
+    assert [f.shape[1] for f in features] == list(model.spec.widths[:-1])
+    below = model.bottleneck(coarsest)
+    finest = model.decoder(below, *reversed(features))
+    assert torch.equal(model.head(finest), model(x))
+
+
+# Compile and export
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+@pytest.mark.parametrize("name", SPECS)
+def test_compiles_in_one_graph(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(x), model(x))
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+@pytest.mark.parametrize("name", SPECS)
+def test_one_compiled_graph_serves_every_size(name: str) -> None:
+    model = shrunk(name, depth=2)
+    graphs = []
+
+    def backend(module: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
+        graphs.append(module)
+        return module.forward
+
+    compiled = torch.compile(model, backend=backend, fullgraph=True, dynamic=True)
+    for skip in (0, 1):
+        x = image(model, fitting(model.graph, skip))
+        torch.testing.assert_close(compiled(x), model(x))
+    assert len(graphs) == 1
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("name", SPECS)
+def test_compiles_through_autograd_tracing(name: str, *, dynamic: bool) -> None:
+    model = shrunk(name, depth=1)
+    x = image(model)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=dynamic)
+    torch.testing.assert_close(compiled(x), model(x))
+
+
+@torch.enable_grad()
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_a_compiled_training_step_is_the_plain_one() -> None:
+    plain = shrunk("unet_milesial", depth=1).train()
+    other = copy.deepcopy(plain)
+    compiled = torch.compile(other, backend="aot_eager", fullgraph=True)
+    x = image(plain)
+    for network in (plain, compiled):
+        network(x).square().sum().backward()
+    for key, parameter in plain.named_parameters():
+        torch.testing.assert_close(other.get_parameter(key).grad, parameter.grad, msg=key)
+    for key, buffer in plain.named_buffers():
+        torch.testing.assert_close(other.get_buffer(key), buffer, msg=key)
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_compiles_to_machine_code() -> None:
+    model = shrunk("unet_paper", depth=1)
+    x = image(model)
+    torch.testing.assert_close(torch.compile(model, fullgraph=True)(x), model(x))
+
+
+def calls(program: ExportedProgram) -> set[str]:
+    """The functions that an exported program calls, without namespace and overload."""
+    targets = [node.target for node in program.graph.nodes if node.op == "call_function"]
+    return {getattr(t, "_opname", None) or str(getattr(t, "__name__", t)).split(".")[0] for t in targets}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_export_has_nothing_but_the_arithmetic(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    program = export(model, (x,))
+    assert calls(program) <= TRACED
+    assert torch.equal(program.module()(x), model(x))
+
+
+def test_strict_export() -> None:
+    model = shrunk("unet_paper", depth=2)
+    x = image(model)
+    program = export(model, (x,), strict=True)
+    assert calls(program) <= TRACED
+    assert torch.equal(program.module()(x), model(x))
+
+
+def free_axes(graph: Graph) -> dict[int, Any]:
+    return {2 + axis: Dim.DYNAMIC for axis in range(graph.dims)}
+
+
+def exact_axes(graph: Graph) -> dict[int, Any]:
+    """The closed form of ``graph.fits`` as torch writes it: ``16*n - 4`` with bounds, or bounds alone."""
+    axes: dict[int, Any] = {}
+    for axis, fit in enumerate(graph.fits):
+        first, period = _coarse_enough(graph, axis, fit), fit.period
+        if len(fit.classes) == period:
+            axes[2 + axis] = Dim(f"n{axis}", min=first, max=512)
+            continue
+        short = -first % period
+        n = Dim(f"n{axis}", min=(first + short) // period, max=64)
+        axes[2 + axis] = period * n - short if short else period * n
+    return axes
+
+
+@pytest.mark.parametrize("axes", [free_axes, exact_axes])
+@pytest.mark.parametrize("name", SPECS)
+def test_one_exported_program_serves_every_size_that_fits(name: str, axes: Callable[[Graph], dict[int, Any]]) -> None:
+    model = shrunk(name, depth=2 if model_is_flat(name) else 1)
+    program = export(model, (image(model),), dynamic_shapes=(axes(model.graph),))
+    assert calls(program) <= TRACED
+    for skip in (1, 3):
+        other = image(model, fitting(model.graph, skip))
+        torch.testing.assert_close(program.module()(other), model(other))
+
+
+def model_is_flat(name: str) -> bool:
+    return unetgen.load_spec(name).dims < 3
+
+
+def test_the_papers_sizes_are_those_that_export_finds() -> None:
+    model = shrunk("unet_paper")
+    height = 16 * Dim("height", min=12, max=64) - 4
+    program = export(model, (image(model, (204, 220)),), dynamic_shapes=({2: height},))
+    assert "VR[188, 1020]" in {str(bounds) for bounds in program.range_constraints.values()}
+    other = image(model, (188, 220))
+    torch.testing.assert_close(program.module()(other), model(other))
+
+
+def test_batch_exports_as_free_too() -> None:
+    model = shrunk("unet_milesial", depth=2)
+    program = export(model, (image(model),), dynamic_shapes=({0: Dim("batch")},))
+    other = image(model, batch=5)
+    torch.testing.assert_close(program.module()(other), model(other))
+
+
+# Copies, types and layouts
+
+
+@torch.enable_grad()
+@pytest.mark.parametrize("name", SPECS)
+def test_a_deep_copy_is_equal_and_its_own(name: str) -> None:
+    model = shrunk(name)
+    twin = copy.deepcopy(model)
+    assert twin.spec is model.spec
+    x = image(model)
+    before = model(x)
+    assert torch.equal(twin(x), before)
+    assert not {p.data_ptr() for p in twin.parameters()} & {p.data_ptr() for p in model.parameters()}
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    assert torch.equal(model(x), before)
+
+
+def outputs_of(models: dict[str, UNet]) -> dict[str, Any]:
+    """In another process: what each network makes of its image, and what it says it is."""
+    with torch.no_grad():
+        return {name: (model(image(model)).numpy(), model.spec.hash) for name, model in models.items()}
+
+
+def test_pickles_into_a_spawned_process() -> None:
+    models = {name: shrunk(name) for name in SPECS}
+    with torch.multiprocessing.get_context("spawn").Pool(1) as pool:
+        there = pool.apply(outputs_of, (models,))
+    for name, (output, identity) in there.items():
+        assert torch.equal(torch.from_numpy(output), models[name](image(models[name])))
+        assert identity == models[name].spec.hash
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_autocast(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model(x)
+    assert half.dtype == torch.bfloat16
+    full = model(x)
+    assert (half - full).abs().max() < 0.05 * full.abs().max()
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "unet_1d"])  # torch has no such layout in 1-D
+def test_channels_last(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    expected = model(x)
+    layout = torch.channels_last if model.graph.dims == 2 else torch.channels_last_3d
+    result = model.to(memory_format=layout)(x.to(memory_format=layout))
+    torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
+    assert result.is_contiguous(memory_format=layout)
+
+
+def test_double_precision() -> None:
+    model = shrunk("unet_paper").double()
+    x = image(model).double()
+    assert model(x).dtype == torch.float64
+    torch.testing.assert_close(model(x).float(), model.float()(x.float()), atol=1e-5, rtol=1e-4)
+
+
+# Hooks and replaced modules
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_hook_fires_once_and_sees_the_true_value(name: str) -> None:
+    model = shrunk(name)
+    x = image(model)
+    plain, expected = model(x), by_nodes(model, x)
+    fired: Counter[str] = Counter()
+    seen: dict[str, Tensor] = {}
+
+    def record(path: str) -> Callable[..., None]:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            fired[path] += 1
+            if isinstance(output, Tensor):
+                seen[path] = output.clone()  # the next layer may run in place
+
+        return hook
+
+    for path, module in model.named_modules():
+        module.register_forward_hook(record(path))
+    assert torch.equal(model(x), plain)
+    assert fired == dict.fromkeys((path for path, _ in model.named_modules()), 1)
+    assert all(torch.equal(seen[path], value) for path, value in expected.items() if path != "input")
+
+
+@pytest.mark.parametrize("path", ["encoder", "bottleneck", "decoder", "decoder.0", "decoder.1.up", "head"])
+def test_what_a_hook_keeps_stays_as_it_was(path: str) -> None:
+    model = shrunk("unet_paper")
+    x = image(model)
+    kept: list[Any] = []
+    given: list[tuple[Tensor, ...]] = []
+    module = model.get_submodule(path)
+    module.register_forward_pre_hook(lambda _, args: given.append(args))
+    module.register_forward_hook(lambda _, __, output: kept.append(output))
+    plain = model(x)
+    again = module(*given[0])
+    kept[0], again = (value if isinstance(value, list) else [value] for value in (kept[0], again))
+    assert len(kept[0]) == len(again) == (5 if path == "encoder" else 1)
+    assert all(torch.equal(a, b) for a, b in zip(kept[0], again, strict=True))
+    assert torch.equal(plain, model(x))
+
+
+def test_a_hooks_own_result_is_what_goes_on() -> None:
+    model = shrunk("unet_paper")
+    x = image(model)
+    model.bottleneck.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
+    *features, coarsest = model.encoder(x)
+    zero = torch.zeros_like(model.bottleneck(coarsest))
+    assert torch.equal(model(x), model.head(model.decoder(zero, *reversed(features))))
+
+
+def test_a_hook_may_give_the_features_as_a_tuple() -> None:
+    model = shrunk("unet_paper")
+    x = image(model)
+    plain = model(x)
+    model.encoder.register_forward_hook(lambda _, __, features: tuple(features))
+    assert torch.equal(model(x), plain)
+
+
+@torch.enable_grad()
+def test_backward_hooks_on_the_parts_see_gradients() -> None:
+    model = shrunk("unet_paper")
+    fired: Counter[str] = Counter()
+    for path in ("encoder", "encoder.0", "bottleneck", "decoder", "decoder.0", "head"):
+        model.get_submodule(path).register_full_backward_hook(lambda *_, path=path: fired.update([path]))
+    model(image(model)).sum().backward()
+    assert fired == dict.fromkeys(("encoder", "encoder.0", "bottleneck", "decoder", "decoder.0", "head"), 1)
+
+
+class Wrapped(nn.Module):
+    """What people put around a part: counts its calls."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.calls = 0
+
+    def forward(self, *maps: Tensor) -> Any:
+        self.calls += 1
+        return self.inner(*maps)
+
+
+PARTS = ["encoder", "encoder.0", "encoder.0.down", "bottleneck", "decoder", "decoder.1.skip", "head"]
+
+
+@pytest.mark.parametrize("path", PARTS)
+def test_a_wrapped_part_is_called(path: str) -> None:
+    model = shrunk("unet_paper")
+    x = image(model)
+    plain = model(x)
+    wrapped = Wrapped(model.get_submodule(path))
+    model.set_submodule(path, wrapped)
+    assert torch.equal(model(x), plain)
+    assert wrapped.calls == 1
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+@pytest.mark.parametrize("path", ["encoder", "bottleneck", "decoder"])
+def test_a_part_may_be_compiled_by_itself(path: str) -> None:
+    model = shrunk("unet_paper", depth=2)
+    x = image(model)
+    plain = model(x)
+    graphs = []
+
+    def backend(module: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
+        graphs.append(module)
+        return module.forward
+
+    in_place = copy.deepcopy(model)
+    in_place.get_submodule(path).compile(backend=backend, fullgraph=True)
+    assert torch.equal(in_place(x), plain)
+    assert len(graphs) == 1
+    setattr(model, path, torch.compile(model.get_submodule(path), backend=backend, fullgraph=True))
+    assert torch.equal(model(x), plain)
+    assert len(graphs) == 2
+
+
+@pytest.mark.parametrize("path", PARTS)
+def test_a_patched_forward_is_called(path: str) -> None:
+    model = shrunk("unet_paper")
+    module, called = model.get_submodule(path), []
+    original = module.forward
+
+    def forward(*maps: Tensor) -> Any:
+        called.append(path)
+        return original(*maps)
+
+    module.forward = forward
+    model(image(model))
+    assert called == [path]
+
+
+def test_a_replaced_bottleneck_is_what_runs() -> None:
+    model = shrunk("unet_milesial")
+    x = image(model)
+    *features, coarsest = model.encoder(x)
+    model.bottleneck = nn.Conv2d(coarsest.shape[1], model.spec.bottleneck_width, 1)
+    expected = model.head(model.decoder(model.bottleneck(coarsest), *reversed(features)))
+    assert torch.equal(model(x), expected)
+
+
+# Training
+
+
+@pytest.fixture
+def process_group(tmp_path: Path) -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'rendezvous'}", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@torch.enable_grad()
+@pytest.mark.usefixtures("process_group")
+@pytest.mark.parametrize("name", SPECS)
+def test_data_parallel_training_uses_every_parameter(name: str) -> None:
+    model = shrunk(name, depth=2 if model_is_flat(name) else 1).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    parallel = nn.parallel.DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(parallel.parameters(), lr=0.1)
+    for _ in range(2):  # an unused parameter is complained of in the second step
+        optimizer.zero_grad()
+        parallel(image(model)).square().mean().backward()
+        optimizer.step()
+    kernels = [key for key in before if key.endswith("weight")]
+    assert kernels
+    assert all(not torch.equal(before[key], model.state_dict()[key]) for key in kernels)
+
+
+def test_statistics_and_modes_are_left_alone_by_what_only_looks() -> None:
+    model = unetgen.build("unet_tutorial", widths=[4, 8, 16], seed=1, device="meta").train()
+    model.decoder.eval()
+    real = shrunk("unet_tutorial", depth=2).train()
+    real.bottleneck.eval()
+    state = copy.deepcopy(real.state_dict())
+    modes = [module.training for module in (*model.modules(), *real.modules())]
+    for _ in range(2):
+        unetgen.graph_of(real.spec)
+        Report.of(real.spec, real.graph, (64, 64))
+        layer_table(model, (64, 64))
+    assert [module.training for module in (*model.modules(), *real.modules())] == modes
+    assert all(torch.equal(value, state[key]) for key, value in real.state_dict().items())
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+# Memory
+
+
+@pytest.mark.parametrize("name", ["unet_paper", "unet_milesial", "unet_1d"])
+def test_skips_are_freed_as_soon_as_they_are_joined(name: str) -> None:
+    model = shrunk(name)
+    last = {level: model.graph.nodes[index].path for level, index in model.graph.skips.items()}
+    skips: dict[int, weakref.ref[Tensor]] = {}
+    alive: dict[int, list[int]] = {}
+    for level, path in last.items():
+
+        def made(_: nn.Module, __: Any, output: Tensor, level: int = level) -> None:
+            skips[level] = weakref.ref(output)
+
+        def joined(_: nn.Module, __: Any, level: int = level) -> None:
+            alive[level] = [other for other, skip in skips.items() if skip() is not None]
+
+        model.get_submodule(path).register_forward_hook(made)
+        model.decoder.get_submodule(f"{level}.conv1").register_forward_pre_hook(joined)
+    model(image(model))
+    assert alive == {level: list(range(level)) for level in last}
+
+
+def test_the_image_is_not_held_by_the_network() -> None:
+    model = shrunk("unet_paper")
+    x = image(model)
+    watched = weakref.ref(x)
+    result = model(x)
+    del x
+    assert watched() is None
+    assert result.isfinite().all()
+
+
+# First weights
+
+BASE = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8, 16], "block": {"padding": "zeros"}}
+
+
+def weights(**overrides: Any) -> dict[str, Tensor]:
+    return unetgen.build(BASE, **{"seed": 7, **overrides}).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ({"levels.1.decoder.block": {"type": "residual", "repeats": 3}}, "decoder.1."),
+        ({"levels.0.encoder.block": {"type": "residual", "kernel_size": 5}}, "encoder.0."),
+        ({"bottleneck.block.norm": "batch"}, "bottleneck."),
+        ({"levels.1.skip.fusion": "add"}, "decoder.1.conv1."),
+        ({"levels.0.skip": "none"}, "decoder.0.conv1."),
+        ({"upsample": {"type": "interpolate", "projection": "after"}}, ("decoder.0.up.", "decoder.1.up.")),
+        ({"out_channels": 5, "head.kernel_size": 3}, "head."),
+    ],
+)
+def test_a_change_elsewhere_leaves_weights_bit_identical(change: dict[str, Any], touched: str | tuple[str, ...]) -> None:
+    before, after = weights(), weights(**change)
+    assert any(key not in after or before[key].shape != after[key].shape for key in before) or set(after) - set(before)
+    for key, tensor in before.items():
+        if not key.startswith(touched):
+            assert torch.equal(after[key], tensor), key
+
+
+def test_a_level_more_leaves_the_others_weights() -> None:
+    before, after = weights(), weights(widths=[4, 8, 16, 32])
+    kept = [key for key in before if key.startswith(("encoder.", "decoder.0.", "decoder.1.", "head."))]
+    assert len(kept) > 20
+    assert all(torch.equal(before[key], after[key]) for key in kept)
+
+
+def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_seed_decides_every_kernel() -> None:
+    assert equal(weights(seed=3), weights(seed=3))
+    one, two = weights(seed=3), weights(seed=4)
+    kernels = [key for key in one if key.endswith("weight")]
+    assert not any(torch.equal(one[key], two[key]) for key in kernels)
+
+
+def test_no_two_kernels_of_a_network_start_alike() -> None:
+    state = weights(widths=[8, 8, 8])
+    kernels = [tensor for key, tensor in state.items() if key.endswith("weight") and tensor.shape == (8, 8, 3, 3)]
+    assert len(kernels) > 4
+    assert len({tuple(kernel.flatten().tolist()) for kernel in kernels}) == len(kernels)
+
+
+def test_without_a_seed_torchs_own_decides() -> None:
+    torch.manual_seed(11)
+    first, second = weights(seed=None), weights(seed=None)
+    torch.manual_seed(11)
+    assert equal(first, weights(seed=None))
+    assert not equal(first, second)
+
+
+def test_a_seed_leaves_torchs_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    weights(seed=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+# gain^2 / fan, with the fans of 64 -> 128 channels under a 3x3 kernel.
+FAN_IN, FAN_OUT = 64 * 9, 128 * 9
+DEVIATIONS: dict[str, tuple[dict[str, Any], float]] = {
+    "he_normal": ({"type": "he_normal"}, math.sqrt(2 / FAN_IN)),
+    "he_normal fan_out": ({"type": "he_normal", "mode": "fan_out"}, math.sqrt(2 / FAN_OUT)),
+    "he_normal linear": ({"type": "he_normal", "nonlinearity": "linear"}, math.sqrt(1 / FAN_IN)),
+    "he_normal leaky": (
+        {"type": "he_normal", "nonlinearity": "leaky_relu", "negative_slope": 0.5},
+        math.sqrt(2 / 1.25 / FAN_IN),
+    ),
+    "he_uniform": ({"type": "he_uniform"}, math.sqrt(2 / FAN_IN)),
+    "xavier_normal": ({"type": "xavier_normal", "gain": 2.0}, 2 * math.sqrt(2 / (FAN_IN + FAN_OUT))),
+    "xavier_uniform": ({"type": "xavier_uniform"}, math.sqrt(2 / (FAN_IN + FAN_OUT))),
+    "normal": ({"type": "normal", "std": 0.1}, 0.1),
+    "torch_default": ({"type": "torch_default"}, math.sqrt(1 / FAN_IN / 3)),
+}
+
+
+@pytest.mark.parametrize("case", DEVIATIONS)
+def test_kernels_have_the_deviation_of_their_init(case: str) -> None:
+    init, deviation = DEVIATIONS[case]
+    kernel = weights(widths=[64, 128], init=init)["bottleneck.conv1.weight"]
+    assert kernel.std().item() == pytest.approx(deviation, rel=0.02)  # 73,728 values: about 0.3 % either way
+    assert kernel.mean().abs().item() < 5 * deviation / math.sqrt(kernel.numel())
+    if "uniform" in case or case == "torch_default":
+        assert kernel.abs().max().item() <= deviation * math.sqrt(3) * (1 + 1e-6)
+    else:
+        assert kernel.abs().max().item() > 3 * deviation
+
+
+def test_normal_has_its_mean() -> None:
+    init = {"type": "normal", "mean": 1.0, "std": 0.5}
+    kernel = weights(widths=[64, 128], init=init)["bottleneck.conv1.weight"]
+    assert kernel.mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_orthogonal_kernels_are() -> None:
+    kernel = weights(widths=[16, 32], init={"type": "orthogonal", "gain": 2.0})["bottleneck.conv1.weight"]
+    rows = kernel.flatten(1)
+    torch.testing.assert_close(rows @ rows.T, 4 * torch.eye(len(rows)), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("init", ["he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "orthogonal", "normal"])
+def test_biases_and_norms_start_at_zero_and_one(init: str) -> None:
+    model = unetgen.build(BASE, seed=1, init=init, **{"block.norm": "batch", "block.activation": "prelu"})
+    for path, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.weight.eq(1).all(), path
+            assert module.running_mean.eq(0).all(), path
+            assert module.running_var.eq(1).all(), path
+            assert module.num_batches_tracked == 0
+        if isinstance(module, nn.PReLU):
+            assert module.weight.eq(0.25).all(), path
+        if getattr(module, "bias", None) is not None:
+            assert module.bias.eq(0).all(), path
+
+
+def test_torchs_default_is_torchs() -> None:
+    """Against a convolution that torch itself has just filled."""
+    state = weights(widths=[64, 128], init="torch_default")
+    own = nn.Conv2d(64, 128, 3)
+    for ours, theirs in [(state["bottleneck.conv1.weight"], own.weight), (state["bottleneck.conv1.bias"], own.bias)]:
+        assert ours.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=0.05)
+    assert state["bottleneck.conv1.bias"].std().item() == pytest.approx(own.bias.std().item(), rel=0.2)
+
+
+def test_the_meta_device_allocates_nothing() -> None:
+    """At this width one kernel alone would take 155 GB."""
+    model = unetgen.build(BASE, widths=[64, 65536], device="meta", **{"block.norm": "batch"})
+    assert all(tensor.is_meta for tensor in model.state_dict().values())
+    assert sum(p.numel() for p in model.parameters()) > 38e9
+
+
+def test_building_twice_from_one_mapping_changes_nothing_in_it() -> None:
+    mapping = {**BASE, "levels": {0: {"skip": "none"}}, "init": {"type": "normal"}}
+    before = json.dumps(mapping)
+    first, second = unetgen.build(mapping, seed=1), unetgen.build(mapping, seed=1)
+    assert json.dumps(mapping) == before
+    assert first.spec.hash == second.spec.hash == unetgen.build(first.spec, seed=1).spec.hash
+    assert first.graph.digest == second.graph.digest
+    assert equal(first.state_dict(), second.state_dict())
