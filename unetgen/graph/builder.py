@@ -255,7 +255,7 @@ class Builder:
         index = len(self._nodes)
         side, level, _ = self._place
         used = _join(self._scope, layer) if layer else path
-        node = Node(index, path, used, op, tuple(value.index for value in inputs), channels, side, level)
+        node = Node(index, path, used, op, tuple([value.index for value in inputs]), channels, side, level)
         self._nodes.append(node)
         return Value(self, index, channels)
 

@@ -14,8 +14,9 @@ def structural_problems(graph: Graph, spec: Spec) -> list[Problem]:
 
 def _lost_skips(graph: Graph, spec: Spec) -> list[Problem]:
     problems = []
+    read = {source for node in graph.nodes if node.side == "decoder" for source in node.inputs}
     for level, source in graph.skips.items():
-        if not any(graph.nodes[reader].side == "decoder" for reader in graph.consumers[source]):
+        if source not in read:
             written = spec.origins["decoder", level, "skip"]
             hint = f"drop it: levels: {{{level}: {{skip: none}}}}"
             problems.append(written.problem("lost_skip", f"the skip of level {level} reaches no decoder node", hint))

@@ -38,7 +38,7 @@ class Scope(nn.Module):
         values += [None] * (self.values - len(values))
         children: dict[str, Any] = self._modules  # asking a module for its children by name takes longer than a ReLU
         for child, sources, targets, done in self.steps:
-            module = children[child] if child in children else self.borrowed[child][0]
+            module: Any = children[child] if child in children else self.borrowed[child][0]
             given = [values[source] for source in sources]
             for index in done:
                 values[index] = None

@@ -24,8 +24,11 @@ class _Torch(Activation):
         return g.activation(x, f"nn.{self.layer}", self._arguments(), name=name)
 
     def _arguments(self) -> dict[str, Any]:
+        given = vars(self)
+        if not given:
+            return given
         fields = type(self).model_fields
-        return {n: getattr(self, n) for n in fields if getattr(self, n) != fields[n].default}
+        return {name: value for name, value in given.items() if value != fields[name].default}
 
 
 class NoActivation(Activation):
