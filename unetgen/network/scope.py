@@ -29,11 +29,11 @@ class Scope(nn.Module):
         # Layers that belong to another scope and are applied here too, out of the module tree's sight.
         self.borrowed: dict[str, list[nn.Module]] = {}
 
-    def forward(self, *maps: Tensor) -> Tensor | list[Tensor]:
+    def forward(self, *maps: Tensor) -> Tensor | tuple[Tensor, ...]:
         results = self.run(list(maps))
         return results[0] if len(results) == 1 else results
 
-    def run(self, values: list[Tensor | None]) -> list[Tensor]:
+    def run(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
         """Runs the steps on values that nobody else holds, so that memory is free as soon as it can be."""
         values += [None] * (self.values - len(values))
         children: dict[str, Any] = self._modules  # asking a module for its children by name takes longer than a ReLU
@@ -47,12 +47,11 @@ class Scope(nn.Module):
             if len(targets) == 1:
                 values[targets[0]] = made[0] if whole else made
             else:
-                # Not emptied: a hook may have kept it.
                 for place, target in enumerate(targets):
                     values[target] = made[place]
             del made
             del given
-        return [values[index] for index in self.results]  # type: ignore[misc]  # all of them are made by now
+        return tuple([values[index] for index in self.results])  # type: ignore[misc]  # all are made by now
 
     def untouched(self) -> bool:
         """Whether calling this module would only run its steps: no hooks, not patched, not compiled by itself."""

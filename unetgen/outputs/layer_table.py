@@ -59,6 +59,7 @@ def _depth(nodes: Sequence[Node]) -> int:
 def _shapes_of(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Iterator[None]:
     """Has every layer return empty tensors of the shapes that its nodes have, in their order."""
     shapes: dict[nn.Module, list[tuple[int, ...]]] = {}
+    training = {module: module.training for module in model.modules()}
     for node in nodes:
         module = model.get_submodule(node.layer)
         shapes.setdefault(module, []).append((1, node.channels, *sizes[node.index]))
@@ -69,6 +70,9 @@ def _shapes_of(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Ite
     finally:
         for module in shapes:
             del module.forward
+        # torchinfo sets the whole tree to the mode of its root.
+        for module, flag in training.items():
+            module.training = flag
 
 
 def _handing_out(shapes: list[tuple[int, ...]]) -> Any:
