@@ -46,7 +46,9 @@ def test_a_change_at_one_level_renames_nothing_at_another() -> None:
 
 def test_a_norm_or_dropout_more_renames_no_convolution() -> None:
     plain = unetgen.graph_of("unet_paper")
-    normed = unetgen.graph_of("unet_paper", block={"norm": "batch", "dropout": {"rate": 0.1, "type": "element", "place": "every"}})
+    normed = unetgen.graph_of(
+        "unet_paper", block={"norm": "batch", "dropout": {"rate": 0.1, "type": "element", "place": "every"}}
+    )
     assert set(plain.parameters) <= set(normed.parameters)
 
 

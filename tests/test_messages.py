@@ -191,7 +191,15 @@ def test_every_code_is_among_them() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "unetgen").rglob("*.py"))
     written = set(re.findall(r"(?:[Pp]roblem|_refuse)\(\s*\"(\w+)\"", source))
     shown = {problem.code for text in REFUSED.values() for problem in problems(text).problems}
-    elsewhere = {"set", "type", "encoding", "shape", "lost_skip", "dead_layer", "output"}  # tested beside what raises them
+    elsewhere = {
+        "set",
+        "type",
+        "encoding",
+        "shape",
+        "lost_skip",
+        "dead_layer",
+        "output",
+    }  # tested beside what raises them
     assert written - shown - elsewhere == set()
 
 

@@ -1,293 +1,525 @@
-"""Parts by strangers: they come in by entry point, module or file, and a broken one harms nobody but who needs it."""
+"""Plugins: how they are found, what they may give, and how one that is broken is set aside."""
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import ROOT
+import torch
+from conftest import Outcome
 
 import unetgen
-from unetgen.config.registry import Entry, Provider, Registry
+from unetgen import plugins
+from unetgen.config.registry import Registry
 from unetgen.errors import PluginError, SpecError
-from unetgen.plugins import load_registry
 
-# A whole plugin: one block, with an option.
-WIDE = '''
+Run = Callable[..., Outcome]
+
+TWICE = '''\
+"""A plugin as an author would write it."""
+
+from __future__ import annotations
+
 from typing import ClassVar
+
 import unetgen
-from unetgen.config.part import Count
 from unetgen.graph.kinds import Block
 
 
-class {name}(Block):
-    """A 1x1 convolution, repeated."""
+class Twice(Block):
+    """Two convolutions and nothing else."""
 
-    type: ClassVar[str] = "{type}"
-    times: Count = 1
+    type: ClassVar[str] = "twice"
+
+    kernel_size: int = 3
 
     def emit(self, g, x, channels):
-        for number in range(self.times):
-            x = g.conv(x, channels, 1, name=f"conv{{number}}")
+        for number in (1, 2):
+            x = g.conv(x, channels, self.kernel_size, name=f"conv{number}", padding="zeros")
         return x
 
 
 @unetgen.hookimpl
 def unetgen_parts():
-    return [{name}]
+    return [Twice]
 '''
-GOOD = WIDE.format(name="Wide", type="wide")
-SPEC = "schema_version: 1\nin_channels: 1\nout_channels: 2\nwidths: [2, 4]\nskip: {align: strict}\n"
+
+SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8]}
 
 
-def install(site: Path, distribution: str, source: str, version: str = "1.2") -> None:
-    """A distribution with one plugin module, as an installer leaves it."""
-    module = distribution.replace("-", "_")
-    (site / f"{module}.py").write_text(source)
-    info = site / f"{module}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[unetgen]\n{distribution} = {module}\n")
+class Site:
+    """A folder that Python takes for site-packages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def install(self, name: str, source: str = TWICE, version: str = "1.2", entry: str | None = None) -> None:
+        module = name.lower().replace("-", "_")
+        info = self.folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[unetgen]\n{entry or f'{module} = {module}'}\n")
+        (self.folder / f"{module}.py").write_text(source)
 
 
-def run(site: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(site), **environment}
-    command = [sys.executable, "-m", "unetgen", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, check=False)
+@pytest.fixture(autouse=True)
+def _forget_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test finds its own plugins, and leaves none to the next."""
+    for name in (plugins.STRICT, plugins.DISABLE):
+        monkeypatch.delenv(name, raising=False)
+    before = set(sys.modules)
+    plugins._installed.cache_clear()
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("acme", "bob", "unetgen_plugin_")):
+            del sys.modules[name]
+    plugins._installed.cache_clear()
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "spec.yaml"
-    path.write_text(SPEC + "block: {type: wide, times: 2}\n")
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    made = Site(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(made.folder))
+    return made
+
+
+def registry() -> Registry:
+    plugins._installed.cache_clear()
+    return unetgen.load_registry()
+
+
+def refusal(spec: Any, **overrides: Any) -> str:
+    with pytest.raises(SpecError) as refused:
+        unetgen.load_spec(spec, registry=registry(), **overrides)
+    return str(refused.value)
+
+
+# Files and modules given by hand
+
+
+@pytest.fixture
+def plugin_file(tmp_path: Path) -> Path:
+    path = tmp_path / "elsewhere" / "my_blocks.py"
+    path.parent.mkdir()
+    path.write_text(TWICE)
     return path
 
 
-# The ways in
+def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "unetgen", *arguments]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, check=False)
 
 
-def test_a_file_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_blocks.py").write_text(GOOD)
-    monkeypatch.chdir(tmp_path)
-    registry = load_registry(["my_blocks.py"])
-    model = unetgen.build(SPEC + "block: wide\n", registry=registry)
-    assert "encoder.0.conv0.weight" in model.state_dict()
-    assert model.spec.plugins == ("my_blocks",)
+def test_a_file_is_found_from_another_folder(plugin_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(json.dumps({**SPEC, "block": "twice"}))
+    here = tmp_path / "here"
+    here.mkdir()
+    done = process("validate", "../mine.yaml", "--plugin", "../elsewhere/my_blocks.py", cwd=here)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "../mine.yaml: valid\n", "")
 
 
-def test_a_file_on_the_command_line(tmp_path: Path, spec: Path) -> None:
-    (tmp_path / "my_blocks.py").write_text(GOOD)
-    done = run(tmp_path, "inspect", str(spec), "--nodes", "--plugin", str(tmp_path / "my_blocks.py"))
-    assert done.returncode == 0, done.stderr
-    assert "encoder.0.conv1" in done.stdout
+@pytest.mark.parametrize("name", ["twice", "my_blocks/twice"])
+def test_a_files_part_goes_by_two_names(plugin_file: Path, name: str) -> None:
+    given = unetgen.load_registry([str(plugin_file)])
+    spec = unetgen.load_spec(SPEC, registry=given, block=name)
+    assert spec.bottleneck.type == "twice"
 
 
-def test_a_module_by_name(tmp_path: Path, spec: Path) -> None:
-    (tmp_path / "acme_blocks.py").write_text(GOOD)
-    assert run(tmp_path, "validate", str(spec), "--plugin", "acme_blocks").returncode == 0
+def test_a_module_is_found_by_its_name(site: Site, run: Run) -> None:
+    (site.folder / "acme_blocks.py").write_text(TWICE)
+    outcome = run("plugins", "--plugin", "acme_blocks", "--format", "json")
+    row = next(part for part in json.loads(outcome.out)["parts"] if part["name"] == "twice")
+    assert row == {
+        "slot": "block",
+        "name": "twice",
+        "provider": "acme_blocks",
+        "description": "Two convolutions and nothing else.",
+    }
 
 
-def test_an_installed_distribution(tmp_path: Path, spec: Path) -> None:
-    install(tmp_path, "acme-unet", GOOD)
-    done = run(tmp_path, "show", str(spec), "--format", "json")
-    assert done.returncode == 0, done.stderr
-    assert '"plugins": [\n    "acme-unet 1.2"\n  ]' in done.stdout
-    spec.write_text(SPEC + "block: {type: acme-unet/wide}\n")
-    assert run(tmp_path, "validate", str(spec)).returncode == 0
-    assert "acme-unet 1.2" in run(tmp_path, "plugins").stdout
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        (None, "FileNotFoundError: there is no file {path}"),
+        ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_file_that_was_asked_for_must_load(tmp_path: Path, run: Run, source: str | None, cause: str) -> None:
+    path = tmp_path / "mine.py"
+    if source is not None:
+        path.write_text(source)
+    outcome = run("validate", "unet_paper", "--plugin", str(path))
+    assert (outcome.code, outcome.out) == (3, "")
+    assert outcome.err == f"plugin {path} failed to load: {cause.format(path=path)}\n"
 
 
-def test_installed_plugins_import_no_torch(tmp_path: Path, spec: Path) -> None:
-    install(tmp_path, "acme-unet", GOOD)
-    code = "import sys, unetgen; unetgen.graph_of(sys.argv[1]); assert 'torch' not in sys.modules"
-    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", code, str(spec)], env=env, check=True)
+def test_a_file_may_be_given_twice(plugin_file: Path) -> None:
+    given = unetgen.load_registry([str(plugin_file), str(plugin_file)])
+    assert unetgen.load_spec(SPEC, registry=given, block="twice").bottleneck.type == "twice"
 
 
-def test_options_of_a_plugin_get_the_same_errors(tmp_path: Path, spec: Path) -> None:
-    install(tmp_path, "acme-unet", GOOD)
-    spec.write_text(SPEC + "block: {type: wide, tims: 2}\n")
-    done = run(tmp_path, "validate", str(spec))
-    assert done.stdout == f"{spec}:6:21: block.tims: unknown option of block 'wide'; did you mean 'times'?\n"
+def test_a_network_with_a_files_part_pickles(plugin_file: Path) -> None:
+    given = unetgen.load_registry([str(plugin_file)])
+    model = unetgen.build(SPEC, registry=given, seed=1, block="twice")
+    again = pickle.loads(pickle.dumps(model))
+    x = torch.ones(1, 1, 8, 8)
+    assert torch.equal(model(x), again(x))
 
 
-def test_a_near_miss_names_the_plugins_part(tmp_path: Path, spec: Path) -> None:
-    install(tmp_path, "acme-unet", GOOD)
-    spec.write_text(SPEC + "block: wode\n")
-    done = run(tmp_path, "validate", str(spec))
-    assert "unknown block 'wode'; did you mean 'wide'? Blocks are conv, residual, wide" in done.stdout
+# Installed distributions
+
+
+def test_an_installed_part_builds_runs_and_is_named_in_the_resolved_spec(site: Site) -> None:
+    site.install("acme-unet")
+    found = registry()
+    assert found.failures == ()
+    model = unetgen.build(SPEC, registry=found, seed=1, bottleneck={"block": "twice"}, block={"padding": "zeros"})
+    assert model(torch.ones(1, 1, 8, 8)).shape == (1, 2, 8, 8)
+    assert model.spec.resolved()["plugins"] == ["acme-unet 1.2"]
+    assert "bottleneck.conv2.weight" in model.state_dict()
+    assert "Twice(" in repr(model)
+
+
+def test_a_spec_without_plugins_parts_names_no_plugin(site: Site) -> None:
+    site.install("acme-unet")
+    assert "plugins" not in unetgen.load_spec(SPEC, registry=registry()).resolved()
+
+
+def test_a_resolved_spec_with_a_plugin_resolves_to_itself(site: Site) -> None:
+    site.install("acme-unet")
+    first = unetgen.load_spec(SPEC, registry=registry(), block={"type": "acme-unet/twice", "kernel_size": 5})
+    second = unetgen.load_spec(first.resolved(), registry=registry())
+    assert second.resolved() == first.resolved()
+    assert second.hash == first.hash
+
+
+def test_a_plugins_part_survives_saving(site: Site, tmp_path: Path) -> None:
+    site.install("acme-unet")
+    model = unetgen.build(SPEC, registry=registry(), seed=1, block="twice").eval()
+    unetgen.save(model, tmp_path / "net.safetensors")
+    again = unetgen.load(tmp_path / "net.safetensors", registry=registry())
+    assert torch.equal(again(torch.ones(1, 1, 8, 8)), model(torch.ones(1, 1, 8, 8)))
+
+
+def test_the_command_line_finds_what_is_installed(site: Site, tmp_path: Path) -> None:
+    site.install("acme-unet")
+    (tmp_path / "mine.yaml").write_text(json.dumps({**SPEC, "block": "twice"}))
+    done = process("show", "mine.yaml", "--format", "json", cwd=tmp_path, PYTHONPATH=str(site.folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["plugins"] == ["acme-unet 1.2"]
+
+
+def test_a_part_of_another_kind_enters_too(site: Site) -> None:
+    source = TWICE.replace("Block", "Head").replace("Twice", "Double").replace('"twice"', '"double"')
+    site.install("acme-unet", source)
+    model = unetgen.build(SPEC, registry=registry(), seed=1, head="double")
+    assert model.spec.resolved()["plugins"] == ["acme-unet 1.2"]
+    assert "head.0.conv2.weight" in model.state_dict()
 
 
 # Broken ones
 
+HOOK = "\n@unetgen.hookimpl\ndef unetgen_parts():\n    return [{parts}]\n"
+PART = "from typing import ClassVar\nimport unetgen\nfrom unetgen.graph.kinds import Block\n"
+
 BROKEN = {
-    "import": ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
-    "syntax": ("def (:", "SyntaxError: invalid syntax"),
+    "import": ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+    "syntax": ("def", "SyntaxError: invalid syntax (acme_unet.py, line 1)"),
     "exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
-    "misspelt": ("import unetgen\n@unetgen.hookimpl\ndef unetgen_part(): return []", "PluginValidationError: unknown hook 'unetgen_part'"),
-    "argument": ("import unetgen\n@unetgen.hookimpl\ndef unetgen_parts(path): return []", "PluginValidationError: Plugin 'acme-unet' for hook 'unetgen_parts'"),
-    "no part": ("import unetgen\n@unetgen.hookimpl\ndef unetgen_parts(): return [int]", "TypeError: int is not a Part; subclass one of the kinds in unetgen.graph.kinds"),
-    "careless": (GOOD.replace("    times:", "    model_config = {'extra': 'ignore'}\n    times:"), "TypeError: Wide accepts unknown options; leave extra='forbid' in its model_config"),
-    "no type": (GOOD.replace('type: ClassVar[str] = "wide"', "pass"), "TypeError: Wide has no slot and type; subclass a kind such as Block and set type = 'my_name'"),
-    "ours": ("import unetgen\nfrom unetgen.parts.blocks import Conv\n@unetgen.hookimpl\ndef unetgen_parts(): return [Conv]", "TypeError: Conv is one of unetgen's own parts; register a subclass with a name of its own"),
+    "assertion": ("assert False", "AssertionError"),
+    "hook that raises": (
+        "import unetgen\n\n@unetgen.hookimpl\ndef unetgen_parts():\n    raise ValueError('first\\nsecond')\n",
+        "ValueError: first second",
+    ),
+    "nothing returned": (
+        "import unetgen\n\n@unetgen.hookimpl\ndef unetgen_parts():\n    pass\n",
+        "TypeError: unetgen_parts() returned None, not a list of parts",
+    ),
+    "no hook": ("x = 1", "TypeError: it implements none of unetgen's hooks; they are in unetgen/hookspecs.py"),
+    "misspelt hook": (
+        TWICE.replace("def unetgen_parts", "def unetgen_partz"),
+        "PluginValidationError: unknown hook 'unetgen_partz' in plugin <module 'acme_unet' from 'SITE/acme_unet.py'>",
+    ),
+    "extra argument": (
+        TWICE.replace("def unetgen_parts()", "def unetgen_parts(more)"),
+        "PluginValidationError: Plugin 'acme-unet' for hook 'unetgen_parts' hookimpl definition: unetgen_parts(more) "
+        "Argument(s) {'more'} are declared in the hookimpl but can not be found in the hookspec",
+    ),
+    "unknown options": (
+        TWICE.replace("    kernel_size", "    model_config = {'extra': 'ignore'}\n    kernel_size"),
+        "TypeError: Twice accepts unknown options; leave extra='forbid' in its model_config",
+    ),
+    "no part": (
+        "import unetgen\n" + HOOK.format(parts="int"),
+        "TypeError: int is not a Part; subclass one of the kinds in unetgen.graph.kinds",
+    ),
+    "no class": (
+        "import unetgen\n" + HOOK.format(parts="3"),
+        "TypeError: 3 is not a Part; subclass one of the kinds in unetgen.graph.kinds",
+    ),
+    "no type": (
+        PART + "class Nameless(Block):\n    def emit(self, g, x, channels):\n        return x\n" + HOOK.format(parts="Nameless"),
+        "TypeError: Nameless has no slot and type; subclass a kind such as Block and set type = 'my_name'",
+    ),
+    "not finished": (
+        PART + "class Half(Block):\n    type: ClassVar[str] = 'half'\n" + HOOK.format(parts="Half"),
+        "TypeError: Half does not implement emit",
+    ),
+    "ours": (
+        "import unetgen\nfrom unetgen.parts.blocks import Conv\n" + HOOK.format(parts="Conv"),
+        "TypeError: Conv is one of unetgen's own parts; register a subclass with a name of its own",
+    ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_plugin_is_set_aside_with_one_line(tmp_path: Path, name: str) -> None:
-    source, cause = BROKEN[name]
-    install(tmp_path, "acme-unet", source)
-    install(tmp_path, "other-unet", WIDE.format(name="Other", type="other"))
-    done = run(tmp_path, "validate", "unet_paper")
-    assert done.returncode == 0
-    assert done.stdout == "unet_paper: valid\n"
-    assert done.stderr.startswith(f"warning: plugin acme-unet 1.2 failed to load: {cause}")
-    assert done.stderr.endswith("; uninstall it, or set UNETGEN_DISABLE_PLUGINS=acme-unet\n")
-    assert len(done.stderr.splitlines()) == 1
-    assert "other-unet 1.2" in run(tmp_path, "plugins").stdout
-
-
-@pytest.mark.parametrize("said", ["block: acme-unet/wide\n", "block: wide\nplugins: [acme-unet 1.2]\n"])
-def test_a_spec_that_needs_a_broken_plugin_is_3_with_the_cause(tmp_path: Path, spec: Path, said: str) -> None:
-    install(tmp_path, "acme-unet", "import nowhere_at_all")
-    spec.write_text(SPEC + said)
-    done = run(tmp_path, "build", str(spec))
-    assert done.returncode == 3
-    assert "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere_at_all'" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_broken_plugin_given_by_hand_is_3(tmp_path: Path) -> None:
-    path = tmp_path / "bad.py"
-    path.write_text("1 / 0")
-    done = run(tmp_path, "validate", "unet_paper", "--plugin", str(path))
-    assert done.returncode == 3
-    assert done.stderr == f"plugin {path} failed to load: ZeroDivisionError: division by zero\n"
-    with pytest.raises(
-        PluginError, match=r"^plugin nowhere\.py failed to load: FileNotFoundError: there is no file .*nowhere\.py$"
-    ):
-        load_registry(["nowhere.py"])
-
-
-def test_strict_raises_and_disable_skips(tmp_path: Path) -> None:
-    install(tmp_path, "acme-unet", "import nowhere_at_all")
-    strict = run(tmp_path, "--traceback", "validate", "unet_paper", UNETGEN_STRICT_PLUGINS="1")
-    assert strict.returncode != 0
-    assert "ModuleNotFoundError: No module named 'nowhere_at_all'" in strict.stderr
-    for off in ("acme-unet", "*", "x, acme-unet"):
-        quiet = run(tmp_path, "validate", "unet_paper", UNETGEN_DISABLE_PLUGINS=off)
-        assert (quiet.returncode, quiet.stderr) == (0, "")
-
-
-def test_a_missing_plugin_is_named_with_what_to_install(tmp_path: Path, spec: Path) -> None:
-    spec.write_text(SPEC + "block: wide\nplugins: [acme-unet 1.2]\n")
-    done = run(tmp_path, "validate", str(spec))
-    assert done.returncode == 1
-    assert done.stdout == (
-        f"{spec}:6:8: block: unknown block 'wide'; the spec needs acme-unet 1.2; run: pip install acme-unet\n"
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_plugin_is_one_warning(site: Site, run: Run, case: str) -> None:
+    source, cause = BROKEN[case]
+    cause = cause.replace("SITE", str(site.folder))
+    site.install("acme-unet", source)
+    outcome = run("validate", "unet_paper")
+    assert (outcome.code, outcome.out) == (0, "unet_paper: valid\n")
+    assert outcome.err == (
+        f"warning: plugin acme-unet 1.2 failed to load: {cause}; "
+        "uninstall it, or set UNETGEN_DISABLE_PLUGINS=acme-unet\n"
     )
+
+
+def test_a_broken_plugin_takes_no_other_with_it(site: Site, run: Run) -> None:
+    site.install("acme-unet", "import nowhere")
+    site.install("bob-unet", version="0.1")
+    outcome = run("plugins", "--format", "json")
+    record = json.loads(outcome.out)
+    assert record["failed"] == [
+        {"provider": "acme-unet 1.2", "cause": "ModuleNotFoundError: No module named 'nowhere'"}
+    ]
+    assert "bob-unet 0.1" in {row["provider"] for row in record["parts"]}
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_name_that_leads_nowhere_is_a_broken_plugin(site: Site) -> None:
+    site.install("acme-unet", entry="acme = acme_unet:missing")
+    (failure,) = registry().failures
+    assert str(failure) == "AttributeError: module 'acme_unet' has no attribute 'missing'"
+
+
+def test_an_interrupt_is_no_broken_plugin(site: Site) -> None:
+    site.install("acme-unet", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        registry()
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ({"block": "acme-unet/twice"}, "block: unknown block 'acme-unet/twice'; blocks are conv, residual"),
+        (
+            {"block": {"norm": "acme-unet/twice"}},
+            "block.norm: unknown norm 'acme-unet/twice'; norms are batch, group, instance, layer, none",
+        ),
+        (
+            {"block": "twice", "plugins": ["acme-unet 1.2"]},
+            "block: unknown block 'twice'; blocks are conv, residual",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "show", "build"])
+def test_a_spec_that_needs_a_broken_plugin_is_3(
+    site: Site, run: Run, tmp_path: Path, command: str, needs: dict[str, Any], said: str
+) -> None:
+    site.install("acme-unet", "import nowhere")
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps({**SPEC, **needs}))
+    outcome = run(command, str(path))
+    assert outcome.code == 3
+    *_, first, second = (outcome.out if command == "validate" else outcome.err).splitlines()
+    assert first.startswith(f"{path}:1:")
+    assert first.endswith(f": {said}")
+    assert second == "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
+
+
+def test_the_original_exception_is_the_cause(site: Site) -> None:
+    site.install("acme-unet", "import nowhere")
+    with pytest.raises(PluginError) as refused:
+        unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/twice")
+    assert isinstance(refused.value.__cause__, ModuleNotFoundError)
+
+
+def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(site: Site) -> None:
+    site.install("acme-unet", "import nowhere")
+    assert refusal(SPEC, block="convv") == (
+        "override: block: unknown block 'convv'; did you mean 'conv'? Blocks are conv, residual"
+    )
+
+
+# Strict, disabled
+
+
+@pytest.mark.parametrize("source", ["import nowhere", "import sys; sys.exit(0)", "def"])
+def test_strict_raises(site: Site, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    site.install("acme-unet", source)
+    monkeypatch.setenv(plugins.STRICT, "1")
+    with pytest.raises(PluginError) as refused:
+        registry()
+    assert str(refused.value).startswith("plugin acme-unet 1.2 failed to load: ")
+    assert refused.value.__cause__ is not None
+    outcome = run("validate", "unet_paper")
+    assert (outcome.code, outcome.out, outcome.err) == (3, "", f"{refused.value}\n")
+
+
+@pytest.mark.parametrize("off", ["", "0"])
+def test_strict_can_be_off(site: Site, monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+    site.install("acme-unet", "import nowhere")
+    monkeypatch.setenv(plugins.STRICT, off)
+    assert len(registry().failures) == 1
+
+
+@pytest.mark.parametrize("names", ["acme-unet", "other, acme-unet ,", "*", "acme_unet", "Acme-UNet"])
+def test_a_disabled_plugin_is_not_even_imported(site: Site, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    site.install("acme-unet", "raise SystemExit(9)")
+    monkeypatch.setenv(plugins.DISABLE, names)
+    assert registry().failures == ()
+    assert "acme_unet" not in sys.modules
+
+
+def test_one_of_two_can_be_disabled(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.install("acme-unet")
+    site.install("bob-unet")
+    monkeypatch.setenv(plugins.DISABLE, "bob-unet")
+    entry = registry().find("block", "twice")
+    assert entry is not None
+    assert str(entry.provider) == "acme-unet 1.2"
 
 
 # Names
 
 
-def entries(*named: tuple[str, type]) -> list[Entry]:
-    return [Entry(part, Provider(name, "1.0")) for name, part in named]
+@pytest.mark.parametrize("order", [("acme-unet", "bob-unet"), ("bob-unet", "acme-unet")])
+def test_one_name_from_two_distributions_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
+) -> None:
+    for name in order:
+        made = Site(tmp_path / name)
+        made.install(name)
+        monkeypatch.syspath_prepend(str(made.folder))
+    assert refusal(SPEC, block="twice") == (
+        "override: block: block 'twice' comes from acme-unet 1.2 and bob-unet 1.2; "
+        "write 'acme-unet/twice' or 'bob-unet/twice'"
+    )
+    for name in order:
+        spec = unetgen.load_spec(SPEC, registry=registry(), block=f"{name}/twice")
+        assert spec.plugins == (f"{name} 1.2",)
+        assert type(spec.bottleneck).__module__ == name.replace("-", "_")
+        again = unetgen.load_spec(spec.resolved(), registry=registry())
+        assert again.resolved() == spec.resolved()
 
 
-def defined(source: str) -> dict[str, object]:
-    """What a plugin's source defines."""
-    scope: dict[str, object] = {}
-    exec(compile(source, "plugin", "exec", dont_inherit=True), scope)  # noqa: S102  # the sources are above
-    return scope
+def test_a_built_in_name_is_never_taken_over(site: Site) -> None:
+    site.install("acme-unet", TWICE.replace('"twice"', '"conv"'))
+    found = registry()
+    assert unetgen.load_spec(SPEC, registry=found).plugins == ()
+    theirs = unetgen.load_spec(SPEC, registry=found, block="acme-unet/conv")
+    assert type(theirs.bottleneck).__name__ == "Twice"
+    assert theirs.plugins == ("acme-unet 1.2",)
 
 
-def part(type_: str) -> type:
-    return defined(WIDE.format(name="Wide", type=type_))["Wide"]  # type: ignore[return-value]
+def test_a_part_named_like_a_built_in_stays_itself_when_resolved(site: Site) -> None:
+    site.install("acme-unet", TWICE.replace('"twice"', '"conv"'))
+    theirs = unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/conv")
+    again = unetgen.load_spec(theirs.resolved(), registry=registry())
+    assert type(again.bottleneck).__name__ == "Twice"
+    assert theirs.hash == again.hash
+    assert theirs.hash != unetgen.load_spec(SPEC, registry=registry()).hash
 
 
-def builtin() -> set[Entry]:
-    return {e for names in load_registry().entries.values() for found in names.values() for e in found}
+@pytest.mark.parametrize("parts", ["[Twice, Twice]", "(Twice for _ in range(3))"])
+def test_the_same_part_twice_is_harmless(site: Site, parts: str) -> None:
+    site.install("acme-unet", TWICE.replace("return [Twice]", f"return {parts}"))
+    found = registry()
+    assert found.failures == ()
+    assert len(found.entries["block"]["twice"]) == 1
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_two_distributions_with_one_name(turned: bool) -> None:
-    """The same sentence in either order of installation; the full name always works."""
-    ones = entries(("acme", part("wide")), ("best", part("wide")))
-    registry = Registry.of([*builtin(), *(reversed(ones) if turned else ones)])
-    sentence = r"^<text>:6:8: block: block 'wide' comes from acme 1\.0 and best 1\.0; write 'acme/wide' or 'best/wide'$"
-    with pytest.raises(SpecError, match=sentence):
-        unetgen.load_spec(SPEC + "block: wide\n", registry=registry)
-    chosen = unetgen.load_spec(SPEC + "block: best/wide\n", registry=registry).bottleneck
-    assert type(chosen) is next(e.part for e in ones if e.provider.name == "best")
+def test_two_names_for_one_module_are_harmless(site: Site) -> None:
+    site.install("acme-unet", entry="one = acme_unet\ntwo = acme_unet")
+    assert unetgen.load_spec(SPEC, registry=registry(), block="twice").plugins == ("acme-unet 1.2",)
 
 
-def test_a_builtin_name_is_never_taken_over() -> None:
-    from unetgen.parts.blocks import Conv
-
-    theirs = part("conv")
-    registry = Registry.of([*entries(("acme", theirs)), *builtin()])
-    assert type(unetgen.load_spec(SPEC + "block: conv\n", registry=registry).bottleneck) is Conv
-    assert type(unetgen.load_spec(SPEC + "block: acme/conv\n", registry=registry).bottleneck) is theirs
+def test_two_parts_of_one_name_in_one_distribution_are_a_broken_plugin(site: Site) -> None:
+    other = TWICE.replace("return [Twice]", "return [Twice, type('Other', (Twice,), {})]")
+    site.install("acme-unet", other)
+    (failure,) = registry().failures
+    assert str(failure) == "TypeError: Twice and Other are both blocks called 'twice'"
 
 
-def test_the_same_part_twice_is_harmless() -> None:
-    one = part("wide")
-    registry = Registry.of([*builtin(), *entries(("acme", one), ("acme", one))])
-    assert unetgen.load_spec(SPEC + "block: wide\n", registry=registry).bottleneck.describe() == {
-        "type": "wide",
-        "times": 1,
-    }
+def test_a_misspelt_name_finds_a_plugins_part(site: Site) -> None:
+    site.install("acme-unet")
+    assert refusal(SPEC, block="twise") == (
+        "override: block: unknown block 'twise'; did you mean 'twice'? Blocks are conv, residual, twice"
+    )
 
 
-def test_a_plugins_part_keeps_its_options_through_the_resolved_form() -> None:
-    registry = Registry.of([*builtin(), *entries(("acme", part("wide")))])
-    spec = unetgen.load_spec(SPEC + "block: {type: wide, times: 3}\n", registry=registry)
-    again = unetgen.load_spec(spec.resolved(), registry=registry)
-    assert (again.hash, again.bottleneck.times) == (spec.hash, 3)
+def test_the_options_of_a_plugins_part_are_checked_like_ours(site: Site) -> None:
+    site.install("acme-unet")
+    assert refusal(SPEC, block={"type": "twice", "kernel_sise": 3}) == (
+        "override: block.kernel_sise: unknown option of block 'twice'; did you mean 'kernel_size'?"
+    )
 
 
-# What a drawing must be
+# Not installed
 
 
-LOOP = """        for number in range(self.times):
-            x = g.conv(x, channels, 1, name=f"conv{{number}}")
-        return x"""
+def test_a_missing_plugin_is_named_with_what_to_install(site: Site, run: Run, tmp_path: Path) -> None:
+    site.install("acme-unet")
+    resolved = unetgen.load_spec(SPEC, registry=registry(), **{"bottleneck.block": "twice"}).resolved()
+    path = tmp_path / "resolved.json"
+    path.write_text(json.dumps(resolved))
+    for item in site.folder.glob("acme*"):
+        item.rename(tmp_path / item.name)
+    plugins._installed.cache_clear()
+    outcome = run("validate", str(path))
+    assert (outcome.code, outcome.err) == (1, "")
+    (line,) = outcome.out.splitlines()
+    assert line.startswith(f"{path}:1:")
+    assert line.endswith(
+        ": bottleneck.block.type: unknown block 'twice'; the spec needs acme-unet 1.2; run: pip install acme-unet"
+    )
 
 
-def drawn(body: str, slot: str = "Block", arguments: str = "x, channels") -> None:
-    """A spec whose one foreign part draws as the body says."""
-    source = WIDE.replace(LOOP, body).format(name="Odd", type="odd").replace("Block", slot)
-    odd = defined(source.replace("x, channels)", f"{arguments})", 1))["Odd"]
-    registry = Registry.of([*builtin(), *entries(("acme", odd))])  # type: ignore[arg-type]
-    unetgen.graph_of(SPEC + f"{slot.lower()}: odd\n", registry=registry)
+def test_a_missing_file_is_not_to_be_installed(plugin_file: Path) -> None:
+    """A stranger could own that name on the package index."""
+    given = unetgen.load_registry([str(plugin_file)])
+    resolved = unetgen.load_spec(SPEC, registry=given, block="twice").resolved()
+    sentence = refusal(resolved)
+    assert "pip install" not in sentence
+    assert "--plugin" in sentence
 
 
-def test_a_layer_on_no_path_to_the_output_is_refused() -> None:
-    with pytest.raises(
-        SpecError, match=r"encoder\.0\.lost is on no path to the output; this is a fault of the part that drew it"
-    ):
-        drawn("        g.conv(x, channels, 1, name='lost')\n        return g.conv(x, channels, 1, name='conv')")
+def test_a_disabled_plugin_is_not_to_be_installed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.install("acme-unet")
+    resolved = unetgen.load_spec(SPEC, registry=registry(), block="twice").resolved()
+    monkeypatch.setenv(plugins.DISABLE, "acme-unet")
+    sentence = refusal(resolved)
+    assert "pip install" not in sentence
+    assert "UNETGEN_DISABLE_PLUGINS" in sentence
 
 
-def test_a_decoder_that_loses_a_skip_is_refused() -> None:
-    body = "        for i in (0,):\n            with g.scope('0'):\n                x = g.interpolate(x, 2, 'nearest', name='up')\n        return x"
-    with pytest.raises(
-        SpecError, match=r"the skip of level 0 reaches no decoder node; drop it: levels: \{0: \{skip: none\}\}"
-    ):
-        drawn(body, "Decoder", "x, features, levels")
-
-
-def test_a_head_with_other_channels_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"the head makes 7 channels of 2; this is a fault of the part that drew it"):
-        drawn("        return g.conv(x, 7, 1, name='conv')", "Head")
-
-
-def test_a_part_that_asks_for_the_size_binds_the_network_to_it() -> None:
-    curious = defined(GOOD.replace("for number", "assert x.size\n        for number"))["Wide"]
-    registry = Registry.of([*builtin(), *entries(("acme", curious))])  # type: ignore[arg-type]
-    graph = unetgen.graph_of(SPEC + "block: wide\ninput_size: [8, 12]\n", registry=registry)
-    assert [str(fit) for fit in graph.fits] == ["n = 8", "n = 12"]
+def test_weights_with_a_missing_plugin_say_so(site: Site, tmp_path: Path) -> None:
+    site.install("acme-unet")
+    model = unetgen.build(SPEC, registry=registry(), seed=1, block="twice")
+    unetgen.save(model, tmp_path / "net.safetensors")
+    for item in site.folder.glob("acme*"):
+        item.rename(tmp_path / item.name)
+    with pytest.raises(SpecError) as refused:
+        unetgen.load(tmp_path / "net.safetensors", registry=registry())
+    assert str(refused.value).endswith("the spec needs acme-unet 1.2; run: pip install acme-unet")

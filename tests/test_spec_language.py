@@ -81,7 +81,9 @@ def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> No
     """The other way round it is a mistake: who writes the option last means it."""
     (tmp_path / "base.yaml").write_text(f"{write(SMALL)}upsample: {{type: interpolate, mode: nearest}}\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nupsample: {align_corners: true}\n")
-    with pytest.raises(SpecError, match=r"mine\.yaml:2:12: upsample\.align_corners: it has no effect: nearest takes whole"):
+    with pytest.raises(
+        SpecError, match=r"mine\.yaml:2:12: upsample\.align_corners: it has no effect: nearest takes whole"
+    ):
         unetgen.load_spec(tmp_path / "mine.yaml")
     with pytest.raises(SpecError, match=r"^levels\.0\.upsample\.align_corners: it has no effect"):
         small(upsample="interpolate", levels={0: {"upsample": {"align_corners": True}}})

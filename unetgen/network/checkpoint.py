@@ -1,62 +1,49 @@
-"""Weights files. Each carries the resolved spec, so that the file alone rebuilds the network."""
+"""A network and its weights files. Each file carries the resolved spec, so that it alone rebuilds the network."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from unetgen.config.difference import differing
 from unetgen.config.from_yaml import resolve
 from unetgen.config.library import tree_of
 from unetgen.config.registry import Registry
-from unetgen.config.spec import Spec
-from unetgen.errors import MissingExtra, WeightsError
+from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import draw
 from unetgen.network.from_graph import UNet, network
 from unetgen.network.key_map import KeyMap, translated
-
-SPEC, HASH, VERSION = "unetgen.spec", "unetgen.hash", "unetgen.version"
-
-# What can differ between two specs whose networks compute the same from the same weights.
-_HARMLESS = ("name", "description", "input_size", "init", "plugins")
+from unetgen.network.weights_file import HASH, SPEC, VERSION, read, write
 
 
 def save(model: UNet, path: str | Path) -> None:
-    """Writes weights and resolved spec to a safetensors file, whole or not at all."""
-    from importlib.metadata import version
-
-    _, write = _safetensors()
-    metadata = {
-        "format": "pt",
-        SPEC: json.dumps(model.spec.resolved()),
-        HASH: model.spec.hash,
-        VERSION: version("unetgen"),
-    }
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
+    """Writes weights and resolved spec to a safetensors file, whole or not at all. Raises WeightsError."""
+    model = _bare(model)
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
+        hint = "build it on another device"
+        raise WeightsError(f"{path}: this network is on the meta device and has no weights; {hint}")
+    resolved = json.dumps(model.spec.resolved())
+    metadata = {"format": "pt", SPEC: resolved, HASH: model.spec.hash, VERSION: version("unetgen")}
     tensors = {key: tensor.detach().contiguous() for key, tensor in model.state_dict().items()}
-    try:
-        write(tensors, partial, metadata)
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise WeightsError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
+    write(tensors, metadata, path)
 
 
 def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu") -> UNet:
     """The network of a weights file, rebuilt from the spec in it, in evaluation mode."""
-    tensors, metadata = _read(path)
-    if SPEC not in metadata:
+    tensors, carried = read(path)
+    if carried is None:
         hint = "build the network from its spec and use load_weights(model, path)"
         raise WeightsError(f"{path}: this file carries no spec; {hint}")
-    spec = resolve(tree_of(json.loads(metadata[SPEC])), registry)
+    spec = resolve(tree_of(carried), registry)
     with torch.device("meta"):
         model = network(spec, draw(spec))
-    _check_tensors(model, tensors, str(path))
+    _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
     return model.eval().to(device)
 
@@ -68,19 +55,32 @@ def load_weights(
 
     ``key_map`` names the layers of a foreign network (see ``network.key_map``). A file that carries a spec of
     another architecture is refused with the fields that differ; ``strict=False`` takes it where the tensors fit.
+    A network on the meta device gets the tensors themselves. Raises WeightsError.
     """
+    model = _bare(model)
     name = "the state dict" if isinstance(weights, Mapping) else str(weights)
-    tensors, metadata = (dict(weights), {}) if isinstance(weights, Mapping) else _read(weights)
+    tensors, carried = (dict(weights), None) if isinstance(weights, Mapping) else read(weights)
     if key_map is not None:
         tensors = translated(tensors, key_map, name)
-    differing = _differing(json.loads(metadata[SPEC]), model.spec) if SPEC in metadata else []
-    if differing and strict:
-        raise WeightsError(_foreign(name, differing))
-    _check_tensors(model, tensors, name, differing)
-    model.load_state_dict(tensors)
+    lines = differing(carried, model.spec.resolved()) if carried else []
+    if lines and strict:
+        raise WeightsError(_foreign(name, lines))
+    _check_tensors(model, tensors, name, lines)
+    model.load_state_dict(tensors, assign=next(model.parameters()).is_meta)
 
 
-def _check_tensors(model: UNet, tensors: Mapping[str, Tensor], name: str, differing: list[str] | None = None) -> None:
+def _bare(model: UNet) -> UNet:
+    """The network itself, where torch.compile has wrapped it."""
+    bare = getattr(model, "_orig_mod", model)
+    if not isinstance(bare, UNet):
+        raise WeightsError(f"a {type(bare).__name__} is not a network of unetgen; pass the network inside it")
+    return bare
+
+
+def _check_tensors(model: UNet, tensors: Mapping[str, Any], name: str, lines: list[str]) -> None:
+    others = [key for key, value in tensors.items() if not isinstance(value, Tensor)]
+    if others:
+        raise WeightsError(f"{name}: not a state dict, {others[0]!r} is no tensor; save model.state_dict()")
     wanted = model.state_dict()
     found = [f"{key} is missing" for key in wanted if key not in tensors]
     found += [f"{key} is not of this network" for key in tensors if key not in wanted]
@@ -90,66 +90,10 @@ def _check_tensors(model: UNet, tensors: Mapping[str, Tensor], name: str, differ
         if key in tensors and tensors[key].shape != tensor.shape
     ]
     if found:
-        raise WeightsError(_foreign(name, [*(differing or []), *found]))
+        raise WeightsError(_foreign(name, [*lines, *found]))
 
 
 def _foreign(name: str, lines: list[str], most: int = 12) -> str:
     rest = [f"... and {len(lines) - most} more"] if len(lines) > most else []
     head = f"{name}: these weights are of another network; build the network that they belong to"
     return "\n  ".join([head, *lines[:most], *rest])
-
-
-def _differing(theirs: dict[str, Any], spec: Spec) -> list[str]:
-    """The fields of two resolved specs that differ, as ``upsample.type: 'interpolate' there, ... here``."""
-    there, here = dict(_flat(theirs)), dict(_flat(json.loads(json.dumps(spec.resolved()))))
-    paths = [path for path in {**there, **here} if path.split(".")[0] not in _HARMLESS]
-    return [
-        f"{path}: {_said(there, path)} there, {_said(here, path)} here"
-        for path in paths
-        if there.get(path) != here.get(path)
-    ]
-
-
-def _said(values: dict[str, Any], path: str) -> str:
-    return repr(values[path]) if path in values else "nothing"
-
-
-def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict):
-        for key, value in data.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, data
-
-
-def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    file = Path(path)
-    if not file.is_file():
-        raise WeightsError(f"{path}: there is no such file; check the path")
-    if file.suffix != ".safetensors":
-        return _read_torch(file), {}
-    open_file, _ = _safetensors()
-    try:
-        with open_file(file, framework="pt") as opened:
-            return {key: opened.get_tensor(key) for key in opened.keys()}, opened.metadata() or {}  # noqa: SIM118  # not a dict
-    except Exception as error:  # safetensors' own error class has no public name
-        raise WeightsError(f"{path}: not a safetensors file: {error}; was it copied whole?") from error
-
-
-def _read_torch(file: Path) -> dict[str, Tensor]:
-    try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # anything a damaged or hostile pickle brings up
-        raise WeightsError(f"{file}: not a file of tensors: {error}; save a state dict with torch.save") from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"{file}: not a state dict; save model.state_dict() with torch.save")
-    return loaded
-
-
-def _safetensors() -> tuple[Any, Any]:
-    try:
-        from safetensors import safe_open
-        from safetensors.torch import save_file
-    except ImportError:
-        raise MissingExtra("a weights file", "safetensors", "weights") from None
-    return safe_open, save_file
