@@ -219,6 +219,13 @@ def test_the_command_line_finds_what_is_installed(site: Site, tmp_path: Path) ->
     assert json.loads(done.stdout)["plugins"] == ["acme-unet 1.2"]
 
 
+def test_installed_plugins_import_no_torch(site: Site, tmp_path: Path) -> None:
+    site.install("acme-unet")
+    code = f"import sys, unetgen; unetgen.graph_of({SPEC!r}, block='twice'); assert 'torch' not in sys.modules"
+    env = {**os.environ, "PYTHONPATH": str(site.folder)}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+
+
 def test_a_part_of_another_kind_enters_too(site: Site) -> None:
     source = TWICE.replace("Block", "Head").replace("Twice", "Double").replace('"twice"', '"double"')
     site.install("acme-unet", source)
@@ -492,7 +499,7 @@ def test_a_missing_plugin_is_named_with_what_to_install(site: Site, run: Run, tm
     (line,) = outcome.out.splitlines()
     assert line.startswith(f"{path}:1:")
     assert line.endswith(
-        ": bottleneck.block.type: unknown block 'twice'; the spec needs acme-unet 1.2; run: pip install acme-unet"
+        ": bottleneck.block.type: unknown block 'acme-unet/twice'; the spec needs acme-unet 1.2; run: pip install acme-unet"
     )
 
 
@@ -523,3 +530,65 @@ def test_weights_with_a_missing_plugin_say_so(site: Site, tmp_path: Path) -> Non
     with pytest.raises(SpecError) as refused:
         unetgen.load(tmp_path / "net.safetensors", registry=registry())
     assert str(refused.value).endswith("the spec needs acme-unet 1.2; run: pip install acme-unet")
+
+
+# What a stranger's part draws
+
+DRAW = """\
+from typing import ClassVar
+import unetgen
+from unetgen.graph.kinds import {kind}
+
+class Odd({kind}):
+    type: ClassVar[str] = "odd"
+
+    def emit(self, g, x, {arguments}):
+        {body}
+
+@unetgen.hookimpl
+def unetgen_parts():
+    return [Odd]
+"""
+
+LOST_SKIP = """\
+with g.scope("0"):
+            return g.interpolate(x, 2, "nearest", name="up")"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "body", "sentence"),
+    [
+        (
+            "Block",
+            "channels",
+            "g.conv(x, 3, 1, name='lost'); return g.conv(x, channels, 1, name='conv')",
+            "encoder.0.lost is on no path to the output; this is a fault of the part that drew it",
+        ),
+        (
+            "Decoder",
+            "features, levels",
+            LOST_SKIP,
+            "the skip of level 0 reaches no decoder node; drop it: levels: {0: {skip: none}}",
+        ),
+        (
+            "Head",
+            "channels",
+            "return g.conv(x, 7, 1, name='conv')",
+            "the head makes 7 channels of 2; this is a fault of the part that drew it",
+        ),
+    ],
+)
+def test_a_drawing_that_cannot_be_meant_is_refused(
+    site: Site, kind: str, arguments: str, body: str, sentence: str
+) -> None:
+    site.install("acme-unet", DRAW.format(kind=kind, arguments=arguments, body=body))
+    with pytest.raises(SpecError) as refused:
+        unetgen.graph_of(SPEC, registry=registry(), **{kind.lower(): "odd"})
+    assert any(str(problem).endswith(sentence) for problem in refused.value.problems), str(refused.value)
+
+
+def test_a_part_that_asks_for_the_size_binds_the_network_to_it(site: Site) -> None:
+    body = "assert x.size; return g.conv(x, channels, 1, name='conv')"
+    site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
+    graph = unetgen.graph_of(SPEC, registry=registry(), block="odd", input_size=[8, 12])
+    assert [str(fit) for fit in graph.fits] == ["n = 8", "n = 12"]

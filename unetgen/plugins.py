@@ -5,8 +5,10 @@ A broken plugin is set aside with its cause, and never stops the tool; a spec th
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import warnings
@@ -21,7 +23,7 @@ import pluggy
 
 from unetgen import hookspecs
 from unetgen.config.part import Part
-from unetgen.config.registry import Entry, Failure, Provider, Registry
+from unetgen.config.registry import Entry, Failure, Provider, Registry, same_distribution
 from unetgen.config.slots import SLOTS
 from unetgen.errors import PluginError
 
@@ -35,19 +37,20 @@ def load_registry(plugins: Sequence[str] = ()) -> Registry:
     Installed plugins are looked up once in a process. A plugin that fails is in ``registry.failures``; a plugin
     given by hand that fails raises PluginError, since it was asked for.
     """
-    installed = _installed(os.environ.get(DISABLE, ""), bool(os.environ.get(STRICT)))
+    strict = os.environ.get(STRICT, "") not in ("", "0")
+    installed = _installed(os.environ.get(DISABLE, ""), strict)
     if not plugins:
         return installed
     entries = {e for names in installed.entries.values() for found in names.values() for e in found}
-    for name in plugins:
+    for name in dict.fromkeys(_same_place(name) for name in plugins):
         provider = Provider(Path(name).stem if name.endswith(".py") else name)
         try:
             entries.update(_entries(_imported(name), provider))
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise PluginError(f"plugin {name} failed to load: {type(error).__name__}: {error}") from error
-    return Registry.of(entries, installed.failures)
+            raise _refusal(Failure(Provider(name), error)) from error
+    return Registry.of(entries, installed.failures, installed.disabled)
 
 
 @lru_cache(maxsize=4)
@@ -61,10 +64,16 @@ def _installed(disabled: str, strict: bool) -> Registry:
         try:
             entries += _entries(point.load(), provider)
         except BaseException as error:  # a plugin may do anything while it is imported, sys.exit included
-            if strict or isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt):
                 raise
             failures.append(Failure(provider, error))
-    return Registry.of(entries, failures)
+            if strict:
+                raise _refusal(failures[-1]) from error
+    return Registry.of(entries, failures, filter(None, map(str.strip, disabled.split(","))))
+
+
+def _refusal(failure: Failure) -> PluginError:
+    return PluginError(f"plugin {failure.provider} failed to load: {failure}")
 
 
 def warn_of(failures: Iterable[Failure]) -> list[str]:
@@ -76,12 +85,16 @@ def warn_of(failures: Iterable[Failure]) -> list[str]:
 
 
 def _entry_points(disabled: str) -> list[EntryPoint]:
-    off = {name.strip() for name in disabled.split(",")}
+    off = {same_distribution(name.strip()) for name in disabled.split(",")}
     if "*" in off:
         return []
-    found = entry_points(group=hookspecs.GROUP)
-    named = [point for point in found if point.name not in off and (not point.dist or point.dist.name not in off)]
-    return sorted(named, key=lambda point: (point.dist.name if point.dist else "", point.name))
+    named = [(point.dist.name if point.dist else point.name, point) for point in entry_points(group=hookspecs.GROUP)]
+    kept = [(name, p) for name, p in named if not off & {same_distribution(name), same_distribution(p.name)}]
+    return [point for _, point in sorted(kept, key=lambda pair: (pair[0], pair[1].name))]
+
+
+def _same_place(name: str) -> str:
+    return str(Path(name).resolve()) if name.endswith(".py") else name
 
 
 def _imported(name: str) -> ModuleType:
@@ -89,12 +102,13 @@ def _imported(name: str) -> ModuleType:
     if not name.endswith(".py"):
         return importlib.import_module(name)
     path = Path(name).resolve()
-    key = f"unetgen_plugin_{path.stem}"
+    # Two files may have one name, and pickling a network finds its parts by module name.
+    key = f"unetgen_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(key, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module  # pickling a network finds its parts by module name
+    sys.modules[key] = module
     spec.loader.exec_module(module)
     return module
 
@@ -107,8 +121,23 @@ def _entries(plugin: Any, provider: Provider) -> list[Entry]:
         warnings.simplefilter("error", pluggy.PluggyWarning)
         manager.register(plugin, provider.name)
         manager.check_pending()
-        registered = [part for parts in manager.hook.unetgen_parts() for part in parts]
-    return [Entry(_checked(part, provider), provider) for part in registered]
+        if not manager.get_hookcallers(plugin):
+            raise TypeError("it implements none of unetgen's hooks; they are in unetgen/hookspecs.py")
+        answers = manager.hook.unetgen_parts()
+    if not answers:
+        raise TypeError("unetgen_parts() returned None, not a list of parts")
+    registered = dict.fromkeys(_checked(part, provider) for parts in answers for part in parts)
+    _refuse_twins(registered)
+    return [Entry(part, provider) for part in registered]
+
+
+def _refuse_twins(parts: Iterable[type[Part]]) -> None:
+    seen: dict[tuple[str, str], type[Part]] = {}
+    for part in parts:
+        other = seen.setdefault((part.slot, part.type), part)
+        if other is not part:
+            kind = SLOTS[part.slot].plural
+            raise TypeError(f"{other.__name__} and {part.__name__} are both {kind} called {part.type!r}")
 
 
 def _checked(part: type[Part], provider: Provider) -> type[Part]:
@@ -117,6 +146,8 @@ def _checked(part: type[Part], provider: Provider) -> type[Part]:
         raise TypeError(f"{name} is not a Part; subclass one of the kinds in unetgen.graph.kinds")
     if getattr(part, "slot", None) not in SLOTS or not isinstance(getattr(part, "type", None), str):
         raise TypeError(f"{name} has no slot and type; subclass a kind such as Block and set type = 'my_name'")
+    if inspect.isabstract(part):
+        raise TypeError(f"{name} does not implement {', '.join(sorted(part.__abstractmethods__))}")
     if part.model_config.get("extra") != "forbid":
         raise TypeError(f"{name} accepts unknown options; leave extra='forbid' in its model_config")
     if not provider.builtin and part.__module__.startswith("unetgen.parts"):

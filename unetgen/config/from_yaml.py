@@ -12,7 +12,7 @@ from unetgen.config.choice import Context
 from unetgen.config.levels import check_keys, places, told
 from unetgen.config.node import Node, from_data
 from unetgen.config.part import Channels, Part
-from unetgen.config.registry import Provider, Registry
+from unetgen.config.registry import Provider, Registry, same_distribution
 from unetgen.config.slots import LEVEL_KEYS, SIDES, SLOTS
 from unetgen.config.spec import SCHEMA_VERSION, DecoderLevel, EncoderLevel, Place, Skip, Spec
 from unetgen.config.validation import model_at, part_at
@@ -57,6 +57,7 @@ class _Resolver:
         self.problems: list[Problem] = []
         self.notices: list[str] = []
         self.providers: set[Provider] = set()
+        self.names: dict[type[Part], str] = {}
         self.registry = registry
         self.header = self._header()
         dims = self.header.dims if self.header else 2
@@ -112,6 +113,7 @@ class _Resolver:
             root=self.root,
             origins=origins,
             plugins=tuple(sorted(str(p) for p in self.providers if not p.builtin)),
+            names=self.names,
             notices=tuple(self.notices),
         )
 
@@ -152,17 +154,29 @@ class _Resolver:
     def _blame_plugins(self, needed: list[str]) -> None:
         """An unknown part of a spec that names its plugins: say which one is missing or broken."""
         unknown = [problem for problem in self.problems if problem.code == "unknown_part"]
-        names = {name.split(" ")[0] for name in needed}
+        if not unknown:
+            return
+        names = {same_distribution(name.split(" ")[0]): name for name in needed}
         for failure in self.registry.failures:
             vendors = [problem for problem in unknown if f"'{failure.provider.name}/" in problem.message]
-            if unknown and (failure.provider.name in names or vendors):
+            if same_distribution(failure.provider.name) in names or vendors:
                 message = f"{(vendors or unknown)[0]}\nplugin {failure.provider} failed to load: {failure}"
                 raise PluginError(message) from failure.cause
-        absent = sorted(names - {provider.name for provider in self.registry.loaded()})
-        if unknown and absent:
-            wanted = ", ".join(name for name in needed if name.split(" ")[0] in absent)
-            hint = f"the spec needs {wanted}; run: pip install {' '.join(absent)}"
+        loaded = {same_distribution(provider.name) for provider in self.registry.loaded()}
+        absent = [name for key, name in names.items() if key not in loaded]
+        if absent:
+            hint = "; ".join(self._way_to(name) for name in absent)
             self.problems = [replace(p, hint=hint) if p in unknown else p for p in self.problems]
+
+    def _way_to(self, plugin: str) -> str:
+        """How to get a plugin that a spec names: ``acme-unet 1.2``, or ``my_blocks`` where it was given by hand."""
+        name, _, version = plugin.partition(" ")
+        if same_distribution(name) in map(same_distribution, self.registry.disabled):
+            return f"the spec needs {plugin}, which UNETGEN_DISABLE_PLUGINS switches off"
+        if not version:
+            # Anybody could own that name on the package index.
+            return f"the spec needs {plugin}, a file or module of its author's; give it with --plugin"
+        return f"the spec needs {plugin}; run: pip install {name}"
 
     def _input_size(self) -> tuple[int, ...] | None:
         node = self.root.mapping.get("input_size")
@@ -225,7 +239,10 @@ class _Resolver:
         return part
 
     def _note_provider(self, part: Part) -> None:
-        self.providers.add(self.registry.provider(type(part)))
+        provider = self.registry.provider(type(part))
+        self.providers.add(provider)
+        if not provider.builtin:
+            self.names[type(part)] = f"{provider.name}/{part.type.rpartition('/')[2]}"
         for name in type(part).model_fields:
             if isinstance(child := getattr(part, name), Part):
                 self._note_provider(child)

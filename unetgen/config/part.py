@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -27,19 +29,27 @@ class Part(BaseModel):
     slot: ClassVar[str]
     type: ClassVar[str]
 
-    def describe(self) -> str | dict[str, Any]:
-        """The part as a spec writes it, with every option; just its name where it has no options."""
-        options = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
-        return {"type": self.type, **options} if options else self.type
+    def describe(self, names: Names = MappingProxyType({})) -> str | dict[str, Any]:
+        """The part as a spec writes it, with every option; just its name where it has no options.
+
+        ``names`` has the full names of plugins' parts, so that they mean the same wherever they are read.
+        """
+        named = names.get(type(self), self.type)
+        options = {name: _plain(getattr(self, name), names) for name in type(self).model_fields}
+        return {"type": named, **options} if options else named
 
     def inert(self) -> list[Inert]:
         """The options that change nothing as the others stand. They must keep their defaults."""
         return []
 
 
-def _plain(value: Any) -> Any:
+# The names of parts that are not told by their type alone.
+Names = Mapping[type[Part], str]
+
+
+def _plain(value: Any, names: Names) -> Any:
     if isinstance(value, Part):
-        return value.describe()
+        return value.describe(names)
     return list(value) if isinstance(value, tuple) else value
 
 

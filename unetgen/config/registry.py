@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from unetgen.errors import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Where parts come from: a distribution and its version, or a file."""
+    """Where parts come from: a distribution and its version, or, without one, a file or module given by hand."""
 
     name: str
     version: str = ""
@@ -39,8 +40,7 @@ class Failure:
     cause: BaseException
 
     def __str__(self) -> str:
-        said = " ".join(str(self.cause).split())
-        return f"{type(self.cause).__name__}: {said}"
+        return ": ".join(filter(None, (type(self.cause).__name__, " ".join(str(self.cause).split()))))
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ class Registry:
 
     entries: Mapping[str, Mapping[str, tuple[Entry, ...]]]
     failures: tuple[Failure, ...] = field(default=())
+    disabled: tuple[str, ...] = field(default=())
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], failures: Iterable[Failure] = ()) -> Registry:
+    def of(cls, entries: Iterable[Entry], failures: Iterable[Failure] = (), disabled: Iterable[str] = ()) -> Registry:
         """The registry of some parts, in no particular order."""
         table: dict[str, dict[str, list[Entry]]] = {slot: {} for slot in SLOTS}
         for entry in sorted(entries, key=lambda e: (not e.provider.builtin, str(e.provider), e.part.type)):
@@ -66,7 +67,7 @@ class Registry:
             slot: MappingProxyType({name: tuple(found) for name, found in names.items()})
             for slot, names in table.items()
         }
-        return cls(MappingProxyType(frozen), tuple(failures))
+        return cls(MappingProxyType(frozen), tuple(failures), tuple(disabled))
 
     def find(self, slot: str, name: str) -> Entry | None:
         """The part of that name; None where there is none or more than one."""
@@ -112,6 +113,11 @@ class Registry:
             return f"{name!r} is {_article(other)} {other}, not {_article(slot)} {slot}", known
         hint = did_you_mean(name, self.entries[slot])
         return f"unknown {slot} {name!r}", f"{hint} {known[0].upper()}{known[1:]}" if hint else known
+
+
+def same_distribution(name: str) -> str:
+    """A distribution's name as all its spellings have it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _names(entry: Entry) -> list[str]:

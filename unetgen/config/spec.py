@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from unetgen.config.node import Node
 from unetgen.config.overlay import difference
-from unetgen.config.part import Part
+from unetgen.config.part import Names, Part
 
 SCHEMA_VERSION = 1
 
@@ -31,11 +32,11 @@ class Skip:
         """Whether this level has no skip."""
         return self.fusion.type == "none"
 
-    def describe(self) -> str | dict[str, Any]:
+    def describe(self, names: Names = MappingProxyType({})) -> str | dict[str, Any]:
         """The skip as a spec writes it."""
         if self.dropped:
             return "none"
-        return {"align": self.align.describe(), "fusion": self.fusion.describe()}
+        return {"align": self.align.describe(names), "fusion": self.fusion.describe(names)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Spec:
     root: Node = field(repr=False, compare=False)
     origins: dict[Place, Node] = field(repr=False, compare=False, default_factory=dict)
     plugins: tuple[str, ...] = ()
+    names: Names = field(repr=False, default_factory=dict)
     notices: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -117,8 +119,8 @@ class Spec:
             "depth": self.depth,
             "widths": list(self.widths),
             **self._slots(),
-            "head": self.head.describe(),
-            "init": self.init.describe(),
+            "head": self.head.describe(self.names),
+            "init": self.init.describe(self.names),
             **({"plugins": list(self.plugins)} if self.plugins else {}),
         }
 
@@ -138,14 +140,14 @@ class Spec:
 
     def _slots(self) -> dict[str, Any]:
         """Each slot once, then only what differs: by side where a whole side agrees, else by level."""
-        at = {place: part.describe() for place, part in self.places()}
+        at = {place: part.describe(self.names) for place, part in self.places()}
         top: dict[str, Any] = {}
         for place, value in at.items():
             top.setdefault(place[2], value)
         sides: dict[str, dict[str, Any]] = {
-            "encoder": _side(self.encoder),
+            "encoder": _side(self.encoder, self.names),
             "bottleneck": {},
-            "decoder": _side(self.decoder),
+            "decoder": _side(self.decoder, self.names),
         }
         sides["decoder"]["widths"] = [level.width for level in self.decoder_levels]
         levels: dict[int, dict[str, Any]] = {}
@@ -164,6 +166,6 @@ class Spec:
         return {**top, **{side: value for side, value in sides.items() if value}, **written}
 
 
-def _side(part: Part) -> dict[str, Any]:
-    described = part.describe()
+def _side(part: Part, names: Names) -> dict[str, Any]:
+    described = part.describe(names)
     return {"type": described} if isinstance(described, str) else described
