@@ -74,6 +74,7 @@ class Builder:
         self.skips: dict[int, int] = {}
         self._input_size = input_size
         self._bound = False
+        self._alike = True
         self._nodes: list[Node] = []
         self._paths: set[str] = set()
         self._labels: dict[str, str] = {}
@@ -112,7 +113,10 @@ class Builder:
 
     def per_axis(self, value: Axes) -> Size:
         """One number for each axis."""
-        return value if isinstance(value, tuple) else (value,) * self.dims
+        if not isinstance(value, tuple):
+            return (value,) * self.dims
+        self._alike = self._alike and len(set(value)) == 1
+        return value
 
     # Layers
 
@@ -235,8 +239,9 @@ class Builder:
 
     def graph(self, output: Value, name: str = "") -> Graph:
         """The finished drawing."""
+        nodes, size = tuple(self._nodes), self._input_size
         return Graph(
-            name, self.dims, tuple(self._nodes), output.index, self._labels, self.skips, self._input_size, self._bound
+            name, self.dims, nodes, output.index, self._labels, self.skips, size, bound=self._bound, alike=self._alike
         )
 
     def size_of(self, value: Value) -> Size:

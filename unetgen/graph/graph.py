@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -41,9 +41,13 @@ class Graph:
     input_size: Size | None = None
     bound: bool = False
     """Whether some part asked for the size itself, so that only ``input_size`` fits."""
+    alike: bool = False
+    """Whether no op tells one axis from another, so that one axis speaks for all."""
 
     def sizes(self, input_size: Size) -> tuple[Size, ...]:
         """The spatial size of every node's output. Raises SizeMisfit at the first that cannot be."""
+        if self.alike and len(set(input_size)) == 1:
+            return tuple([(size,) * self.dims for size in self.along(0, input_size[0])])
         per_axis = [self.along(axis, size) for axis, size in enumerate(input_size)]
         return tuple(zip(*per_axis, strict=True))
 
@@ -67,16 +71,9 @@ class Graph:
         if self.bound and self.input_size:
             outputs = self.output_size(self.input_size)
             return tuple(AxisFit.only(n, out) for n, out in zip(self.input_size, outputs, strict=True))
-        solved: dict[tuple[int, ...], AxisFit] = {}
-        for axis in range(self.dims):
-            if (profile := self._profile(axis)) not in solved:
-                solved[profile] = solve(self.nodes, self.output, axis)
-        return tuple(solved[self._profile(axis)] for axis in range(self.dims))
-
-    def _profile(self, axis: int) -> tuple[int, ...]:
-        """What the ops say about one axis: axes with equal profiles take the same sizes."""
-        values = (getattr(node.op, field.name) for node in self.nodes for field in fields(node.op))
-        return tuple(value[axis] for value in values if isinstance(value, tuple))
+        axes = 1 if self.alike else self.dims
+        solved = tuple(solve(self.nodes, self.output, axis) for axis in range(axes))
+        return solved * self.dims if self.alike else solved
 
     @property
     def in_channels(self) -> int:
