@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,12 +97,3 @@ def from_data(data: Any, source: str, path: str = "", depth: int = 0) -> Node:
         return Node(data, path, mark, mark)
     message = f"a {type(data).__name__} is not something YAML can say"
     raise SpecError([Problem("type", path, message, "use numbers, text, lists and mappings", mark)])
-
-
-def leaves(node: Node) -> Iterator[Node]:
-    """Every scalar and every list below a node, in order."""
-    if isinstance(node.value, dict):
-        for child in node.value.values():
-            yield from leaves(child)
-    else:
-        yield node

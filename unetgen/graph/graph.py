@@ -11,7 +11,6 @@ from typing import Any
 from unetgen.graph.algebra import Misfit, Numbers
 from unetgen.graph.fit import AxisFit, solve
 from unetgen.graph.node import Node
-from unetgen.graph.ops import Op
 from unetgen.graph.ops.base import Parameter, Size
 
 _NUMBERS = Numbers()
@@ -84,11 +83,6 @@ class Graph:
     def out_channels(self) -> int:
         """The channels of the output."""
         return self.nodes[self.output].channels
-
-    @cached_property
-    def layers(self) -> dict[str, Op]:
-        """The op of each layer, shared ones once."""
-        return {node.layer: node.op for node in reversed(self.nodes[1:])}
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
