@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -50,7 +51,7 @@ def validate_part(slot: str, value: Any, context: Context) -> Part:
     if entry is None:
         what, hint = context.registry.explain_missing(slot, named)
         raise PydanticCustomError("unknown_part", "{what}", {"what": what, "hint": hint, "at": "type", "name": named})
-    return entry.part.model_validate(options, context=context)
+    return entry.part.model_validate(_over_defaults(entry.part, options), context=context)
 
 
 def _options(slot: str, value: Any) -> dict[str, Any]:
@@ -66,3 +67,24 @@ def _options(slot: str, value: Any) -> dict[str, Any]:
     if value is None:
         off = "indent its options below it, or write 'none' to have none"
     raise PydanticCustomError("part", "{what}", {"what": what, "hint": off})
+
+
+def _over_defaults(part: type[Part], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, each part among them laid over the one that stands there by default, where it is of its type."""
+    for name, default in _own_defaults(part):
+        given = options.get(name)
+        if isinstance(given, Mapping) and given.get("type", default.type) == default.type:
+            options[name] = {"type": default.type, **_set(default), **given}
+    return options
+
+
+def _set(part: Part) -> dict[str, Any]:
+    described = part.describe()
+    return {name: described[name] for name in part.model_fields_set} if isinstance(described, dict) else {}
+
+
+@lru_cache(maxsize=512)
+def _own_defaults(part: type[Part]) -> tuple[tuple[str, Part], ...]:
+    """The parts that stand in a part's fields by default and are not as their own types have them."""
+    defaults = ((name, field.default) for name, field in part.model_fields.items())
+    return tuple((name, d) for name, d in defaults if isinstance(d, Part) and d.model_fields_set)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unetgen.config.slots import SLOTS
+from unetgen.config.spec import NO_ARCHITECTURE
 
 # What can differ between two specs whose networks compute the same from the same weights.
-HARMLESS = ("name", "description", "input_size", "init", "plugins")
+HARMLESS = (*NO_ARCHITECTURE, "input_size", "init")
 
 
 def differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from unetgen.config.node import Node, from_data
 from unetgen.config.overlay import merge
@@ -10,14 +10,44 @@ from unetgen.config.slots import LEVEL_KEYS, SIDES, SLOTS
 from unetgen.config.spec import Place
 from unetgen.errors import Problem, did_you_mean
 
+# The slots that each side of a spec's network draws with: those of SIDES that its encoder and decoder use.
+Used = Mapping[str, tuple[str, ...]]
 
-def places(depth: int) -> Iterator[Place]:
+
+def places(depth: int, used: Used) -> Iterator[Place]:
     """Every place of a network: each level's slots on the way down, at the bottom, on the way up."""
     for level in range(depth):
-        yield from (("encoder", level, slot) for slot in SIDES["encoder"])
-    yield from (("bottleneck", depth, slot) for slot in SIDES["bottleneck"])
+        yield from (("encoder", level, slot) for slot in used["encoder"])
+    yield from (("bottleneck", depth, slot) for slot in used["bottleneck"])
     for level in range(depth):
-        yield from (("decoder", level, slot) for slot in SIDES["decoder"])
+        yield from (("decoder", level, slot) for slot in used["decoder"])
+
+
+def unused(root: Node, used: Used) -> list[Problem]:
+    """What is said about slots that the encoder or the decoder has no use for, unless it is inherited."""
+    problems = []
+    for side in ("encoder", "decoder"):
+        idle = [slot for slot in SIDES[side] if slot not in used[side]]
+        whole = root.mapping.get(side)
+        named = whole.mapping.get("type", whole) if whole else None
+        if not idle or named is None:
+            continue
+        others = {slot for other, slots in used.items() if other != side for slot in slots}
+        places = [("", root.mapping), (side, whole.mapping if whole else {})]
+        places += [(side, _entry(node, side).mapping) for node in _levels(root) if _entry(node, side)]  # type: ignore[union-attr]  # just asked
+        places += [("", node.mapping) for node in _levels(root)]
+        for where, entries in places:
+            for slot in idle:
+                node = entries.get(slot)
+                if node is not None and (where or slot not in others) and node.layer >= named.layer:
+                    message = f"it has no effect: {side} {named.value!r} has a way of its own"
+                    problems.append(node.key_problem("no_effect", message, f"delete {slot!r}"))
+    return problems
+
+
+def _levels(root: Node) -> list[Node]:
+    levels = root.mapping.get("levels")
+    return list(levels.mapping.values()) if levels else []
 
 
 def told(root: Node, place: Place) -> Node:

@@ -21,9 +21,9 @@ def shipped_folder() -> Path:
 
 
 def shipped() -> dict[str, Path]:
-    """The shipped specs by name."""
+    """The shipped specs by name: the first steps, then the zoo."""
     folder = shipped_folder()
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for place in (folder, folder / "zoo") for path in sorted(place.glob("*.yaml"))}
 
 
 def tree_of(spec: str | Path | Mapping[str, Any]) -> Node:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from unetgen.config.node import Node, child_path
-from unetgen.config.slots import SLOTS
+from unetgen.config.slots import SLOT_OF, SLOTS
 from unetgen.errors import Mark
 
 # One spec's name is not another's, however much of it is inherited.
-NOT_INHERITED = ("name", "description", "extends", "$schema")
+NOT_INHERITED = ("name", "description", "about", "extends", "$schema")
 
 
 _NOTHING = Node(None, "", Mark(""), Mark(""))
@@ -33,7 +33,7 @@ def _laid(base: Node, over: Node, key: str, lift: int) -> Node:
         return over
     entries = dict(base.value)
     for name, node in over.value.items():
-        entries[name] = _laid(entries.get(name, _NOTHING), node, name, lift)
+        entries[name] = _laid(entries.get(name, _NOTHING), node, "head" if key == "heads" else name, lift)
     return replace(over, value=entries)
 
 
@@ -61,7 +61,7 @@ def _spelt_out(node: Node, key: str) -> Node:
     """A part given by its name, or a skip by its fusion, as the mapping that it stands for."""
     if isinstance(node.value, str) and key == "skip":
         return replace(node, value={"fusion": node})
-    if isinstance(node.value, str) and key in SLOTS:
+    if isinstance(node.value, str) and key in SLOT_OF:
         return replace(node, value={"type": node})
     return node
 
@@ -70,4 +70,4 @@ def _type(node: Node, key: str) -> object:
     named = node.mapping.get("type")
     if named is not None:
         return named.value
-    return SLOTS[key].default if key in SLOTS else None
+    return SLOTS[SLOT_OF[key]].default if key in SLOT_OF else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -38,6 +38,15 @@ class Part(BaseModel):
         options = {name: _plain(getattr(self, name), names) for name in type(self).model_fields}
         return {"type": named, **options} if options else named
 
+    def inside(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+        """The parts that stand in this one's own fields, with where: ``norm``, or the second of ``blocks``."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Part):
+                yield (name,), value
+            elif isinstance(value, tuple):
+                yield from (((name, i), item) for i, item in enumerate(value) if isinstance(item, Part))
+
     def inert(self) -> list[Inert]:
         """The options that change nothing as the others stand. They must keep their defaults."""
         return []
@@ -50,7 +59,7 @@ Names = Mapping[type[Part], str]
 def _plain(value: Any, names: Names) -> Any:
     if isinstance(value, Part):
         return value.describe(names)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item, names) for item in value] if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,15 @@ SLOTS = {
         Slot("downsample", "downsamplings", "max_pool"),
         Slot("upsample", "upsamplings", "transposed_conv"),
         Slot("align", "alignments", "crop"),
+        Slot("gate", "gates", "none"),
+        Slot("transform", "transforms", "none"),
         Slot("fusion", "fusions", "concat"),
         Slot("norm", "norms", "none"),
         Slot("activation", "activations", "relu"),
         Slot("dropout", "dropouts", "none", number=("element", "rate")),
+        Slot("shortcut", "shortcuts", "projection"),
+        Slot("attention", "attentions", "none"),
+        Slot("input", "inputs", "none"),
         Slot("head", "heads", "conv"),
         Slot("init", "inits", "he_normal"),
     )
@@ -44,3 +49,9 @@ SIDES = {
 }
 
 LEVEL_KEYS = ("block", "downsample", "upsample", "skip")
+
+# What a skip is told, in the order in which it happens; the first and the last are words, the others parts.
+SKIP_KEYS = ("tap", "gate", "align", "transform", "fusion", "place")
+
+# Options that hold parts and are not called by their slot; overlays need to know which words are parts' names.
+SLOT_OF = {**{name: name for name in SLOTS}, "heads": "head", "branch": "block", "branches": "block", "blocks": "block"}

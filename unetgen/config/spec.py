@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from unetgen.config.node import Node
 from unetgen.config.overlay import difference
 from unetgen.config.part import Names, Part
+from unetgen.config.slots import SIDES, SKIP_KEYS
 
 SCHEMA_VERSION = 1
+
+# What a spec says beside the architecture: for people, for the installer, and for the memory of a machine.
+NO_ARCHITECTURE = ("name", "description", "about", "plugins", "checkpointing")
 
 # The letters of the axes by their number, in the order of a tensor's axes.
 AXIS_NAMES = {1: "L", 2: "HW", 3: "DHW"}
 
 
+# Where a skip is taken from the encoder, and where it joins the decoder.
+Tap = Literal["after_block", "after_downsample"]
+JoinPlace = Literal["after_upsample", "before_upsample"]
+
+
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What happens to a skip where it meets the decoder: made to fit, then fused."""
+    """One skip: tapped from the encoder, made to fit, transformed, and fused with what comes from below.
 
+    Before that its gate may weigh what comes from below.
+    """
+
+    tap: Tap
+    gate: Part
     align: Part
+    transform: Part
     fusion: Part
+    place: JoinPlace
 
     @property
     def dropped(self) -> bool:
@@ -36,26 +52,35 @@ class Skip:
         """The skip as a spec writes it."""
         if self.dropped:
             return "none"
-        return {"align": self.align.describe(names), "fusion": self.fusion.describe(names)}
+        values = ((key, getattr(self, key)) for key in SKIP_KEYS)
+        return {key: value.describe(names) if isinstance(value, Part) else value for key, value in values}
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderLevel:
-    """One level on the way down: its block, then its downsampling."""
+    """One level on the way down: its block, then its downsampling; None of what an encoder has of its own."""
 
-    width: int
-    block: Part
-    downsample: Part
+    width: int | None
+    block: Part | None
+    downsample: Part | None
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderLevel:
-    """One level on the way up: upsampled from below, joined by the skip, then its block."""
+    """One level on the way up: upsampled from below, joined by the skip, then its block; None of what is not used."""
 
     width: int
-    upsample: Part
-    skip: Skip
-    block: Part
+    upsample: Part | None
+    skip: Skip | None
+    block: Part | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHead:
+    """A head and the name of its output; the name is empty where ``head`` gives the only one."""
+
+    name: str
+    part: Part
 
 
 # A place in the network: the side, the level, the slot.
@@ -71,18 +96,21 @@ class Spec:
 
     name: str
     description: str
+    about: Mapping[str, str]
     dims: int
     in_channels: int
     out_channels: int
     input_size: tuple[int, ...] | None
     encoder: Part
     encoder_levels: tuple[EncoderLevel, ...]
-    bottleneck_width: int
+    bottleneck_width: int | None
     bottleneck: Part
     decoder: Part
     decoder_levels: tuple[DecoderLevel, ...]
-    head: Part
+    heads: tuple[NamedHead, ...]
     init: Part
+    input: Part
+    checkpointing: tuple[str, ...]
     root: Node = field(repr=False, compare=False)
     origins: dict[Place, Node] = field(repr=False, compare=False, default_factory=dict)
     plugins: tuple[str, ...] = ()
@@ -95,14 +123,15 @@ class Spec:
         return len(self.encoder_levels)
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """The encoder's channels per level, the bottleneck last."""
-        return (*(level.width for level in self.encoder_levels), self.bottleneck_width)
+    def widths(self) -> tuple[int, ...] | None:
+        """The encoder's channels per level, the bottleneck last; None where the encoder has widths of its own."""
+        widths = [level.width for level in self.encoder_levels] + [self.bottleneck_width]
+        return tuple(width for width in widths if width is not None) or None
 
     @cached_property
     def hash(self) -> str:
-        """The architecture's identity: SHA-256 of the resolved spec without name and description."""
-        identity = {k: v for k, v in self.resolved().items() if k not in ("name", "description", "plugins")}
+        """The architecture's identity: SHA-256 of the resolved spec without what is said for people and machines."""
+        identity = {k: v for k, v in self.resolved().items() if k not in NO_ARCHITECTURE}
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -112,15 +141,18 @@ class Spec:
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "description": self.description,
+            **({"about": dict(self.about)} if any(self.about.values()) else {}),
             "dims": self.dims,
             "in_channels": self.in_channels,
             "out_channels": self.out_channels,
             "input_size": list(self.input_size) if self.input_size else None,
             "depth": self.depth,
-            "widths": list(self.widths),
+            **({"widths": list(self.widths)} if self.widths else {}),
             **self._slots(),
-            "head": self.head.describe(self.names),
+            **self._heads(),
             "init": self.init.describe(self.names),
+            "input": self.input.describe(self.names),
+            "checkpointing": list(self.checkpointing),
             **({"plugins": list(self.plugins)} if self.plugins else {}),
         }
 
@@ -129,14 +161,20 @@ class Spec:
 
     def places(self) -> Iterator[tuple[Place, Part | Skip]]:
         """Every part that belongs to one level, with its place."""
-        for index, level in enumerate(self.encoder_levels):
-            yield ("encoder", index, "block"), level.block
-            yield ("encoder", index, "downsample"), level.downsample
-        yield ("bottleneck", self.depth, "block"), self.bottleneck
-        for index, stage in enumerate(self.decoder_levels):
-            yield ("decoder", index, "upsample"), stage.upsample
-            yield ("decoder", index, "skip"), stage.skip
-            yield ("decoder", index, "block"), stage.block
+        sides: dict[str, Sequence[EncoderLevel | DecoderLevel]]
+        sides = {"encoder": self.encoder_levels, "decoder": self.decoder_levels}
+        for side, slots in SIDES.items():
+            if side == "bottleneck":
+                yield (side, self.depth, "block"), self.bottleneck
+                continue
+            for index, level in enumerate(sides[side]):
+                for slot in slots:
+                    if (part := getattr(level, slot)) is not None:
+                        yield (side, index, slot), part
+
+    def _heads(self) -> dict[str, Any]:
+        written = {head.name: head.part.describe(self.names) for head in self.heads}
+        return {"head": written[""]} if "" in written else {"heads": written}
 
     def _slots(self) -> dict[str, Any]:
         """Each slot once, then only what differs: by side where a whole side agrees, else by level."""

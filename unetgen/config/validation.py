@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from unetgen.config.choice import Context, validate_part
 from unetgen.config.node import Node
 from unetgen.config.part import Inert, Part, shown
-from unetgen.config.slots import SIDES, SLOTS
+from unetgen.config.slots import SIDES, SLOT_OF, SLOTS
 from unetgen.errors import Problem, did_you_mean
 
 # (3, 3) and 3, are tuples in Python, and text in YAML.
@@ -46,19 +46,32 @@ def _settle(part: Part, node: Node) -> tuple[Part, list[Problem]]:
 
     Who writes ``mode: nearest`` over a base's ``mode: linear, align_corners: true`` said nothing wrong.
     """
-    changes: dict[str, Any] = {}
+    changes: dict[tuple[str | int, ...], Part] = {}
     problems: list[Problem] = []
-    for name in type(part).model_fields:
-        if isinstance(child := getattr(part, name), Part):
-            settled, found = _settle(child, node.mapping.get(name, node))
-            problems += found
-            if settled is not child:
-                changes[name] = settled
-    part = part.model_copy(update=changes) if changes else part
+    for location, child in part.inside():
+        settled, found = _settle(child, node.find(location))
+        problems += found
+        if settled is not child:
+            changes[location] = settled
+    part = part.model_copy(update=_updates(part, changes)) if changes else part
     for idle in part.inert():
         part, found = _without_idle(part, node, idle)
         problems += found
     return part, problems
+
+
+def _updates(part: Part, changes: dict[tuple[str | int, ...], Part]) -> dict[str, Any]:
+    """Fields with some parts in them replaced."""
+    updates: dict[str, Any] = {}
+    for (name, *place), settled in changes.items():
+        field = str(name)
+        if place:
+            items = list(updates.get(field, getattr(part, field)))
+            items[int(place[0])] = settled
+            updates[field] = tuple(items)
+        else:
+            updates[field] = settled
+    return updates
 
 
 def _without_idle(part: Part, node: Node, idle: Inert) -> tuple[Part, list[Problem]]:
@@ -89,7 +102,7 @@ def _problem(detail: Any, node: Node, slot: str, context: Context) -> Problem:
 def _unknown_option(at: Node, root: Node, location: tuple[int | str, ...], slot: str, context: Context) -> Problem:
     parent = root.find(location[:-1])
     for step in location[:-1]:
-        slot = str(step) if step in SLOTS else slot
+        slot = SLOT_OF.get(str(step), slot)
     named = parent.mapping.get("type")
     name = parent.value if isinstance(parent.value, str) else named.value if named else SLOTS[slot].default
     entry = context.registry.find(slot, str(name))

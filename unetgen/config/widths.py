@@ -33,9 +33,12 @@ class Growth(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """The channels of every level, finest first; the bottleneck's are the encoder's last."""
+    """The channels of every level, finest first; the bottleneck's are the encoder's last.
 
-    encoder: tuple[int, ...]
+    The encoder's are None where it has widths of its own.
+    """
+
+    encoder: tuple[int | None, ...]
     decoder: tuple[int, ...]
 
     @property
@@ -44,10 +47,13 @@ class Widths:
         return len(self.encoder) - 1
 
 
-def widths_of(root: Node) -> tuple[Widths | None, list[Problem]]:
-    """The widths that a spec asks for, or what is wrong with them."""
-    depth, problems = _depth(root)
-    encoder, found = _encoder(root, depth)
+def widths_of(root: Node, own_depth: int | None = None) -> tuple[Widths | None, list[Problem]]:
+    """The widths that a spec asks for, or what is wrong with them.
+
+    ``own_depth`` is how often an encoder with widths of its own can change the resolution.
+    """
+    depth, problems = _depth(root, own_depth or MAX_DEPTH)
+    encoder, found = _fixed(root, depth, own_depth) if own_depth else _encoder(root, depth)
     problems += found
     if not encoder or problems:
         return None, problems
@@ -55,7 +61,16 @@ def widths_of(root: Node) -> tuple[Widths | None, list[Problem]]:
     return Widths(tuple(encoder), tuple(decoder)), problems
 
 
-def _depth(root: Node) -> tuple[int | None, list[Problem]]:
+def _fixed(root: Node, depth: int | None, own_depth: int) -> tuple[list[int | None], list[Problem]]:
+    """No widths, since the encoder has its own; what was inherited before it was named does not count."""
+    given, encoder = root.mapping.get("widths"), root.mapping.get("encoder")
+    if given is not None and encoder is not None and given.layer >= encoder.layer:
+        message = "it has no effect: the encoder has widths of its own"
+        return [], [given.key_problem("no_effect", message, "delete 'widths', and give decoder.widths")]
+    return [None] * ((depth or own_depth) + 1), []
+
+
+def _depth(root: Node, most: int) -> tuple[int | None, list[Problem]]:
     node = root.mapping.get("depth")
     if node is None:
         return None, []
@@ -63,12 +78,12 @@ def _depth(root: Node) -> tuple[int | None, list[Problem]]:
         hint = "write the number without quotes" if isinstance(node.value, str) and node.value.isdigit() else ""
         value = shown(node.value) if not isinstance(node.value, (list, dict)) else "this"
         return None, [node.problem("int_type", f"{value} is not a whole number", hint)]
-    if not 1 <= node.value <= MAX_DEPTH:
-        return None, [node.problem("depth", f"{node.value} is not between 1 and {MAX_DEPTH}")]
+    if not 1 <= node.value <= most:
+        return None, [node.problem("depth", f"{node.value} is not between 1 and {most}")]
     return node.value, []
 
 
-def _encoder(root: Node, depth: int | None) -> tuple[list[int], list[Problem]]:
+def _encoder(root: Node, depth: int | None) -> tuple[list[int | None], list[Problem]]:
     node = root.mapping.get("widths")
     if node is None:
         hint = "add 'widths: [64, 128, 256, 512, 1024]', finest level first"
@@ -86,10 +101,10 @@ def _encoder(root: Node, depth: int | None) -> tuple[list[int], list[Problem]]:
         line = f" (line {where.line})" if where.line else ""
         message = f"depth {depth}{line} needs {depth + 1} widths, this has {len(widths)}"
         return [], [node.problem("widths", message, "give one of the two, or make them agree")]
-    return widths, []
+    return list(widths), []
 
 
-def _grown(node: Node, depth: int | None) -> tuple[list[int], list[Problem]]:
+def _grown(node: Node, depth: int | None) -> tuple[list[int | None], list[Problem]]:
     growth, problems = model_at(Growth, node)
     if growth is None:
         return [], problems
@@ -103,17 +118,23 @@ def _grown(node: Node, depth: int | None) -> tuple[list[int], list[Problem]]:
     return [int(width) for width in widths], []
 
 
-def _decoder(root: Node, encoder: list[int]) -> tuple[list[int], list[Problem]]:
+def _decoder(root: Node, encoder: list[int | None]) -> tuple[list[int], list[Problem]]:
     side = root.mapping.get("decoder")
     node = side.mapping.get("widths") if side else None
     depth = len(encoder) - 1
+    mirrored = [width for width in encoder[:-1] if width is not None]
     if node is None:
-        return encoder[:-1], []
+        if len(mirrored) == depth:
+            return mirrored, []
+        hint = "add decoder: {widths: [...]}, finest level first"
+        return [], [
+            (side or root).problem("missing", "the encoder has widths of its own, the decoder needs some", hint)
+        ]
     widths, problems = _channels(node)
     if not problems and len(widths) != depth:
         message = f"depth {depth} needs {depth} decoder widths, this has {len(widths)}"
         problems = [node.problem("widths", message, "finest level first; the bottleneck has none")]
-    return (widths if not problems else encoder[:-1]), problems
+    return (widths if not problems else mirrored), problems
 
 
 def _channels(node: Node) -> tuple[list[int], list[Problem]]:

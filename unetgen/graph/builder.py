@@ -2,121 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from unetgen.config.part import Part
-from unetgen.config.spec import Place
 from unetgen.graph.algebra import Rounding
 from unetgen.graph.border import border_of
-from unetgen.graph.graph import Graph
-from unetgen.graph.node import Node
+from unetgen.graph.drawing import Axes, Drawing, Finding, Value
 from unetgen.graph.ops import (
     Activation,
     Add,
     AvgPooling,
+    BinPooling,
+    ChannelConvolution,
+    ChannelPooling,
+    ChannelScaling,
     Concat,
     Convolution,
     CropTo,
     Dropping,
-    Input,
+    Flattening,
+    GlobalPooling,
+    Halving,
     Interpolation,
+    Maximum,
     MaxPooling,
     Multiply,
     Normalization,
-    Op,
     Pad,
     PadTo,
+    PadToMultiple,
     PixelShuffle,
     ResizeTo,
+    Scaling,
     TransposedConvolution,
 )
-from unetgen.graph.ops.base import Size
 from unetgen.graph.ops.resampling import Mode
+from unetgen.graph.ops.whole_map import Statistic
 
-Axes = int | tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something a part refuses while it is drawn: which option of which part, where, and why."""
-
-    place: Place
-    part: Part
-    option: str
-    message: str
-    hint: str
+__all__ = ["Axes", "Builder", "Finding", "Value"]
 
 
-class Value:
-    """A map in the drawing: ``channels`` and, when asked for, ``size``."""
-
-    __slots__ = ("_builder", "channels", "index")
-
-    def __init__(self, builder: Builder, index: int, channels: int) -> None:
-        self._builder = builder
-        self.index = index
-        self.channels = channels
-
-    @property
-    def size(self) -> Size:
-        """The spatial size for the spec's ``input_size``. Who asks is bound to that size."""
-        return self._builder.size_of(self)
-
-
-class Builder:
+class Builder(Drawing):
     """Draws one network for a spec's dimensions, channels and input size."""
-
-    def __init__(self, dims: int, in_channels: int, input_size: Size | None = None) -> None:
-        self.dims = dims
-        self.findings: list[Finding] = []
-        self.skips: dict[int, int] = {}
-        self._input_size = input_size
-        self._bound = False
-        self._alike = True
-        self._nodes: list[Node] = []
-        self._paths: set[str] = set()
-        self._labels: dict[str, str] = {}
-        self._scope = ""
-        self._place: Place = ("", 0, "")
-        self._add("input", Input(in_channels), ())
-
-    @property
-    def input(self) -> Value:
-        """The image."""
-        return Value(self, 0, self._nodes[0].channels)
-
-    # Where the pen is
-
-    def scope(self, name: str, label: str = "") -> _Pen:
-        """``with g.scope("conv"):`` draws into a module of that name; ``label`` is what printing calls it."""
-        pen = _Pen(self, self._scope, self._place)
-        self._scope = _join(self._scope, name)
-        if label:
-            self._labels[self._scope] = label
-        return pen
-
-    def at(self, side: str, level: int, slot: str) -> _Pen:
-        """``with g.at("encoder", 0, "block"):`` draws that part, so that what it refuses is reported there."""
-        pen = _Pen(self, self._scope, self._place)
-        self._place = (side, level, slot)
-        return pen
-
-    def move(self, scope: str, place: Place) -> None:
-        """Puts the pen where it was."""
-        self._scope, self._place = scope, place
-
-    def refuse(self, part: Part, option: str, message: str, hint: str = "") -> None:
-        """Reports an option that cannot be drawn here; the drawing goes on, to find the rest."""
-        self.findings.append(Finding(self._place, part, option, message, hint))
-
-    def per_axis(self, value: Axes) -> Size:
-        """One number for each axis."""
-        if not isinstance(value, tuple):
-            return (value,) * self.dims
-        self._alike = self._alike and len(set(value)) == 1
-        return value
 
     # Layers
 
@@ -149,7 +75,7 @@ class Builder:
         op = Convolution(x.channels, channels, kernel, strides, border.even, dilations, groups, bias, mode, rounding)
         return self._add(name, op, (x,), layer)
 
-    def transposed_conv(
+    def transposed_conv(  # noqa: PLR0913  # as many as torch has
         self,
         x: Value,
         channels: int,
@@ -159,6 +85,7 @@ class Builder:
         stride: Axes = 1,
         padding: Axes = 0,
         output_padding: Axes = 0,
+        groups: int = 1,
         bias: bool = True,
     ) -> Value:
         """A transposed convolution; ``padding`` takes pixels away, as in torch."""
@@ -170,17 +97,24 @@ class Builder:
             self.per_axis(padding),
             self.per_axis(output_padding),
             self.per_axis(1),
-            bias=bias,
+            groups,
+            bias,
         )
         return self._add(name, op, (x,))
 
-    def max_pool(self, x: Value, kernel_size: Axes, stride: Axes, rounding: Rounding, name: str = "") -> Value:
-        """The maximum under each window."""
-        return self._add(name, MaxPooling(self.per_axis(kernel_size), self.per_axis(stride), rounding), (x,))
+    def max_pool(
+        self, x: Value, kernel_size: Axes, stride: Axes, rounding: Rounding, *, name: str = "", padding: Axes = 0
+    ) -> Value:
+        """The maximum under each window; what ``padding`` adds is never the maximum."""
+        window = self.per_axis(kernel_size), self.per_axis(stride), self.per_axis(padding)
+        return self._add(name, MaxPooling(*window, rounding), (x,))
 
-    def avg_pool(self, x: Value, kernel_size: Axes, stride: Axes, rounding: Rounding, name: str = "") -> Value:
-        """The mean under each window."""
-        return self._add(name, AvgPooling(self.per_axis(kernel_size), self.per_axis(stride), rounding), (x,))
+    def avg_pool(
+        self, x: Value, kernel_size: Axes, stride: Axes, rounding: Rounding, *, name: str = "", padding: Axes = 0
+    ) -> Value:
+        """The mean under each window; ``padding`` adds zeros that count."""
+        window = self.per_axis(kernel_size), self.per_axis(stride), self.per_axis(padding)
+        return self._add(name, AvgPooling(*window, rounding), (x,))
 
     def interpolate(self, x: Value, factor: Axes, mode: Mode, align_corners: bool = False, name: str = "") -> Value:
         """A map enlarged by whole factors."""
@@ -211,13 +145,21 @@ class Builder:
         """So many pixels more at each end of an axis."""
         return self._add(name, Pad(self.per_axis(before), self.per_axis(after), mode), (x,))
 
-    def crop_to(self, x: Value, other: Value, name: str = "crop") -> Value:
-        """The centre of ``x`` in the size of ``other``."""
-        return self._add(name, CropTo(), (x, other))
+    def crop_to(
+        self, x: Value, other: Value, name: str = "crop", place: Literal["centre", "start"] = "centre"
+    ) -> Value:
+        """The centre of ``x``, or its start, in the size of ``other``."""
+        return self._add(name, CropTo(place), (x, other))
 
     def pad_to(self, x: Value, other: Value, mode: str = "zeros", name: str = "pad") -> Value:
         """``x`` in the middle of a frame in the size of ``other``."""
         return self._add(name, PadTo(mode), (x, other))
+
+    def pad_to_multiple(
+        self, x: Value, multiple: Axes, mode: str = "zeros", place: Literal["both", "end"] = "end", name: str = "pad"
+    ) -> Value:
+        """``x`` padded to the next size that ``multiple`` divides."""
+        return self._add(name, PadToMultiple(self.per_axis(multiple), mode, place), (x,))
 
     def resize_to(self, x: Value, other: Value, mode: Mode, align_corners: bool = False, name: str = "resize") -> Value:
         """``x`` interpolated to the size of ``other``."""
@@ -235,52 +177,40 @@ class Builder:
         """The product of maps with equal channels."""
         return self._add(name, Multiply(), values)
 
-    # The drawing
+    def maximum(self, first: Value, second: Value, name: str = "maximum") -> Value:
+        """The larger of each pair of values."""
+        return self._add(name, Maximum(), (first, second))
 
-    def graph(self, output: Value, name: str = "") -> Graph:
-        """The finished drawing."""
-        nodes, size = tuple(self._nodes), self._input_size
-        return Graph(
-            name, self.dims, nodes, output.index, self._labels, self.skips, size, bound=self._bound, alike=self._alike
-        )
+    # Whole maps
 
-    def size_of(self, value: Value) -> Size:
-        """The size of a map for the spec's input size. Raises SizeMisfit, or ValueError where it has none."""
-        if self._input_size is None:
-            raise ValueError("a part of this network needs 'input_size'")
-        self._bound = True
-        return self.graph(value).output_size(self._input_size)
+    def global_pool(self, x: Value, statistic: Statistic = "mean", name: str = "pool") -> Value:
+        """One value for each channel, (c, *size) -> (c, 1, ...)."""
+        return self._add(name, GlobalPooling(statistic), (x,))
 
-    def _add(self, name: str, op: Op, inputs: Sequence[Value], layer: str = "") -> Value:
-        path = _join(self._scope, name)
-        if path in self._paths:
-            raise ValueError(f"two ops are drawn at {path!r}; give one of them another name")
-        self._paths.add(path)
-        channels = op.out_channels([value.channels for value in inputs])
-        index = len(self._nodes)
-        side, level, _ = self._place
-        used = _join(self._scope, layer) if layer else path
-        node = Node(index, path, used, op, tuple([value.index for value in inputs]), channels, side, level)
-        self._nodes.append(node)
-        return Value(self, index, channels)
+    def bin_pool(self, x: Value, bins: Axes, name: str = "pool") -> Value:
+        """The mean of each of so many parts of an axis, (c, *size) -> (c, *bins)."""
+        return self._add(name, BinPooling(self.per_axis(bins)), (x,))
 
+    def channel_pool(self, x: Value, statistic: Statistic = "mean", name: str = "pool") -> Value:
+        """One value for each pixel, (c, *size) -> (1, *size)."""
+        return self._add(name, ChannelPooling(statistic), (x,))
 
-def _join(scope: str, name: str) -> str:
-    return f"{scope}.{name}" if scope and name else scope or name
+    def scale(self, x: Value, gate: Value, by: Literal["channels", "pixels"], name: str = "scale") -> Value:
+        """``x`` times a pooled gate: (c, 1, ...) for its channels, (1, *size) for its pixels."""
+        return self._add(name, Scaling(by), (x, gate))
 
+    def channel_conv(self, x: Value, kernel_size: int, name: str = "conv") -> Value:
+        """A convolution along the channels of a pooled map."""
+        return self._add(name, ChannelConvolution(x.channels, kernel_size), (x,))
 
-class _Pen:
-    """Where the pen was before a ``with``, to go back there."""
+    def channel_scale(self, x: Value, start: float, name: str = "scale") -> Value:
+        """A learned factor for each channel."""
+        return self._add(name, ChannelScaling(x.channels, start), (x,))
 
-    __slots__ = ("_builder", "_place", "_scope")
+    def halve(self, x: Value, name: str = "gate") -> Value:
+        """The first half of the channels times the second, (c, *size) -> (c / 2, *size)."""
+        return self._add(name, Halving(x.channels), (x,))
 
-    def __init__(self, builder: Builder, scope: str, place: Place) -> None:
-        self._builder = builder
-        self._scope = scope
-        self._place = place
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._builder.move(self._scope, self._place)
+    def flatten(self, x: Value, name: str = "flatten") -> Value:
+        """A pooled map without its spatial axes, (c, 1, ...) -> (c,)."""
+        return self._add(name, Flattening(), (x,))

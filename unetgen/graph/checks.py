@@ -6,6 +6,8 @@ from unetgen.config.spec import Spec
 from unetgen.errors import Problem
 from unetgen.graph.graph import Graph
 
+_FAULT = "this is a fault of the part that drew it"
+
 
 def structural_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Skips that reach nothing, parameters that change nothing, an output with other channels than asked for."""
@@ -25,21 +27,24 @@ def _lost_skips(graph: Graph, spec: Spec) -> list[Problem]:
 
 def _dead_layers(graph: Graph, spec: Spec) -> list[Problem]:
     """Layers on no path to the output: their parameters would never get a gradient."""
-    alive = {graph.output}
+    alive = set(graph.results)
     for node in reversed(graph.nodes):
         if node.index in alive:
             alive.update(node.inputs)
     return [
-        spec.root.problem(
-            "dead_layer", f"{node.path} is on no path to the output", "this is a fault of the part that drew it"
-        )
+        spec.root.problem("dead_layer", f"{node.path} is on no path to the output", _FAULT)
         for node in graph.nodes
         if node.index not in alive and node.op.parameters()
     ]
 
 
 def _wrong_output(graph: Graph, spec: Spec) -> list[Problem]:
-    if graph.out_channels == spec.out_channels:
-        return []
-    message = f"the head makes {graph.out_channels} channels of {spec.out_channels}"
-    return [spec.root.problem("output", message, "this is a fault of the part that drew it")]
+    problems = []
+    for head, output in zip(spec.heads, graph.outputs, strict=True):
+        wanted = getattr(head.part, "out_channels", None) or spec.out_channels
+        made = next((n for i in output.nodes if (n := graph.nodes[i].channels) != wanted), wanted)
+        if made != wanted:
+            message = f"the head makes {made} channels of {wanted}"
+            hint = "make them in the last block, or use a head that does" if head.part.type == "none" else _FAULT
+            problems.append(spec.root.problem("output", message, hint))
+    return problems

@@ -7,33 +7,90 @@ from typing import cast
 
 from unetgen.config.node import Node as Written
 from unetgen.config.part import Part
-from unetgen.config.spec import Place, Spec
+from unetgen.config.slots import SIDES, SKIP_KEYS
+from unetgen.config.spec import AXIS_NAMES, NamedHead, Place, Skip, Spec
 from unetgen.errors import Problem, SpecError
-from unetgen.graph.builder import Builder, Finding
+from unetgen.graph.builder import Builder, Finding, Value
 from unetgen.graph.checks import structural_problems
-from unetgen.graph.graph import Graph
-from unetgen.graph.kinds import Block, Decoder, Encoder, Head
+from unetgen.graph.graph import Graph, Output
+from unetgen.graph.kinds import Block, Decoder, Encoder, Head, Input, Maps
+from unetgen.graph.ops.base import Size
 
 
 def draw(spec: Spec) -> Graph:
     """The graph of a spec. Raises SpecError where parts do not go together; sizes are not looked at here."""
-    g = Builder(spec.dims, spec.in_channels, spec.input_size)
-    block = cast(Block, spec.bottleneck)
-    with g.scope("encoder", label="Encoder"), g.at("encoder", 0, "encoder"):
-        features, x = cast(Encoder, spec.encoder).emit(g, g.input, spec.encoder_levels)
-    with g.scope("bottleneck", label=type(block).__name__), g.at("bottleneck", spec.depth, "block"):
-        x = block.emit(g, x, spec.bottleneck_width)
-    g.skips.update({i: features[i].index for i, stage in enumerate(spec.decoder_levels) if not stage.skip.dropped})
-    with g.scope("decoder", label="Decoder"), g.at("decoder", 0, "decoder"):
-        x = cast(Decoder, spec.decoder).emit(g, x, features, spec.decoder_levels)
-    with g.scope("head", label="Head"), g.at("head", 0, "head"), g.scope("0", label=type(spec.head).__name__):
-        x = cast(Head, spec.head).emit(g, x, spec.out_channels)
-    graph = g.graph(x, spec.name)
-    problems = _problems(spec, g.findings)
-    problems += structural_problems(graph, spec) if not problems else []
-    if problems:
+    graph = _drawn(spec)
+    if spec.input.type != "none":
+        graph = _drawn(spec, _multiple(spec, graph))
+    if problems := structural_problems(graph, spec):
         raise SpecError(problems)
     return graph
+
+
+def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
+    """The drawing, with its input wrapper where ``multiple`` says to what it pads."""
+    g = Builder(spec.dims, spec.in_channels, spec.input_size)
+    image, wrapper = g.input, cast(Input, spec.input)
+    if multiple:
+        with g.at("input", 0, "input"), g.scope("input", label=type(wrapper).__name__):
+            g.input = wrapper.emit(g, image, multiple)
+    maps = _body(g, spec)
+    with g.scope("head", label="Head"):
+        made = [_head(g, head, number, maps, spec.out_channels) for number, head in enumerate(spec.heads)]
+    if multiple:
+        with g.at("output", 0, "input"), g.scope("output", label=type(wrapper).__name__):
+            made = [[v if g.is_flat(v) else wrapper.undo(g, v, image) for v in values] for values in made]
+    if problems := _problems(spec, g.findings):
+        raise SpecError(problems)
+    outputs = [
+        Output(head.name, tuple(v.index for v in values), cast(Head, head.part).several)
+        for head, values in zip(spec.heads, made, strict=True)
+    ]
+    return g.graph(outputs, spec.name, whole=not cast(Decoder, spec.decoder).leaves_out)
+
+
+def _head(g: Builder, head: NamedHead, number: int, maps: Maps, channels: int) -> list[Value]:
+    part = cast(Head, head.part)
+    with g.at("head", number, "head"), g.scope(head.name or "0", label=type(part).__name__):
+        return part.emit_all(g, maps, part.out_channels or channels)
+
+
+def _body(g: Builder, spec: Spec) -> Maps:
+    block, decoder = cast(Block, spec.bottleneck), cast(Decoder, spec.decoder)
+    with g.scope("encoder", label="Encoder"), g.at("encoder", 0, "encoder"):
+        features = cast(Encoder, spec.encoder).emit(g, g.input, spec.encoder_levels, spec.bottleneck_width)
+    x = features.bottom
+    with g.scope("bottleneck", label=type(block).__name__), g.at("bottleneck", spec.depth, "block"):
+        x = block.emit_strided(g, x, spec.bottleneck_width or x.channels, features.stride)
+    for index, level in enumerate(spec.decoder_levels):
+        if level.skip is not None and not level.skip.dropped:
+            tapped = features.lower if level.skip.tap == "after_downsample" else features.maps
+            if (value := tapped[index]) is not None:
+                g.skips[index] = value.index
+    with g.scope("decoder", label="Decoder"), g.at("decoder", 0, "decoder"):
+        return decoder.emit(g, x, features, spec.decoder_levels)
+
+
+def _multiple(spec: Spec, graph: Graph) -> Size:
+    """What the sizes that fit are multiples of, for each axis. Raises SpecError where they are not multiples."""
+    node = spec.root.mapping.get("input", spec.root)
+    periods, problems = [], []
+    for name, fit in zip(AXIS_NAMES[spec.dims], graph.fits, strict=True):
+        regular = fit.complete and len(fit.classes) == 1 and fit.classes[0].last is None
+        if not regular or fit.classes[0].first % fit.classes[0].period:
+            message = f"it pads to a multiple, and on axis {name} this network takes {fit}"
+            problems.append(node.problem("input", message, "use padded convolutions, or leave 'input' out"))
+        periods.append(fit.period)
+    if not problems:
+        given = tuple(fit.classes[0].first for fit in graph.fits)
+        sizes = graph.sizes(given)
+        others = [i for i in graph.results if sizes[i] != given and not graph.nodes[i].op.flat]
+        if others:
+            message = f"it crops outputs back to the image's size, and {graph.nodes[others[0]].path} has another"
+            problems.append(node.problem("input", message, "let every output have the image's size"))
+    if problems:
+        raise SpecError(problems)
+    return tuple(periods)
 
 
 def _problems(spec: Spec, findings: list[Finding]) -> list[Problem]:
@@ -68,30 +125,36 @@ def _side(side: str, levels: list[int]) -> str:
     return f"in the {side} at level{'s' * (len(levels) > 1)} {', '.join(map(str, levels))}"
 
 
-def _written(spec: Spec, place: Place, part: Part) -> tuple[Written, tuple[str, ...]]:
+def _written(spec: Spec, place: Place, part: Part) -> tuple[Written, tuple[str | int, ...]]:
     """Where the part that stands at a place was written, and how deep inside the slot it sits."""
-    side, _, slot = place
-    if side in ("encoder", "decoder", "bottleneck") and slot not in ("encoder", "decoder"):
-        standing = dict(spec.places())[place]
-        written = spec.origins[place]
+    side, level, slot = place
+    standing: Part | Skip
+    if side in SIDES and slot not in SIDES:
+        standing, written = dict(spec.places())[place], spec.origins[place]
+    elif slot == "head":
+        head = spec.heads[level]
+        standing = head.part
+        written = spec.root.mapping.get("heads", spec.root).find((head.name,)) if head.name else _at(spec, "head")
     else:
-        standing = getattr(spec, slot)
-        written = spec.root.mapping.get(slot, spec.root)
+        standing, written = getattr(spec, slot), _at(spec, slot)
     if isinstance(standing, Part):
         return written, _inside(standing, part) or ()
-    for name in ("align", "fusion"):
-        found = _inside(getattr(standing, name), part)
-        if found is not None:
+    for name in SKIP_KEYS:
+        here = getattr(standing, name)
+        if isinstance(here, Part) and (found := _inside(here, part)) is not None:
             return written, (name, *found)
     return written, ()
 
 
-def _inside(whole: Part, part: Part) -> tuple[str, ...] | None:
-    """The names that lead from a part to a part inside it; None where it is not inside."""
+def _at(spec: Spec, slot: str) -> Written:
+    return spec.root.mapping.get(slot, spec.root)
+
+
+def _inside(whole: Part, part: Part) -> tuple[str | int, ...] | None:
+    """The steps that lead from a part to a part inside it; None where it is not inside."""
     if whole is part:
         return ()
-    for name in type(whole).model_fields:
-        child = getattr(whole, name)
-        if isinstance(child, Part) and (found := _inside(child, part)) is not None:
-            return (name, *found)
+    for location, child in whole.inside():
+        if (found := _inside(child, part)) is not None:
+            return (*location, *found)
     return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from unetgen.graph.algebra import Misfit, Numbers
 from unetgen.graph.fit import AxisFit, solve
@@ -25,6 +25,14 @@ class SizeMisfit(Misfit):
         self.node = node
 
 
+class Output(NamedTuple):
+    """What a head hands out: one map, or with ``several`` a list of maps, the finest first."""
+
+    name: str
+    nodes: tuple[int, ...]
+    several: bool = False
+
+
 @dataclass(frozen=True)
 class Graph:
     """A drawn network. Shapes and costs are asked for an input size, so one drawing serves all sizes."""
@@ -32,7 +40,7 @@ class Graph:
     name: str
     dims: int
     nodes: tuple[Node, ...]
-    output: int
+    outputs: tuple[Output, ...]
     labels: Mapping[str, str]
     """What the modules above the nodes are called, by path."""
     skips: Mapping[int, int]
@@ -42,6 +50,16 @@ class Graph:
     """Whether some part asked for the size itself, so that only ``input_size`` fits."""
     alike: bool = False
     """Whether no op tells one axis from another, so that one axis speaks for all."""
+
+    @property
+    def output(self) -> int:
+        """The node whose map is the first output: the one that sizes and receptive fields are told of."""
+        return self.outputs[0].nodes[0]
+
+    @cached_property
+    def results(self) -> tuple[int, ...]:
+        """Every node whose map is handed out, in the order of the outputs."""
+        return tuple(index for output in self.outputs for index in output.nodes)
 
     def sizes(self, input_size: Size) -> tuple[Size, ...]:
         """The spatial size of every node's output. Raises SizeMisfit at the first that cannot be."""
@@ -81,7 +99,7 @@ class Graph:
 
     @property
     def out_channels(self) -> int:
-        """The channels of the output."""
+        """The channels of the first output."""
         return self.nodes[self.output].channels
 
     @cached_property
@@ -105,19 +123,38 @@ class Graph:
 
     @cached_property
     def last_use(self) -> tuple[int, ...]:
-        """For each node, the last node that reads its output; the network's output is read at the end."""
+        """For each node, the last node that reads its output; what is handed out is read at the end."""
         last = [
             readers[-1] if readers else node.index for node, readers in zip(self.nodes, self.consumers, strict=True)
         ]
-        last[self.output] = len(self.nodes)
+        for index in self.results:
+            last[index] = len(self.nodes)
         return tuple(last)
 
     @cached_property
     def digest(self) -> str:
         """A hash of everything that is drawn: equal for graphs that compute the same in the same way."""
         lines = [f"{n.path} {n.layer} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
-        lines += [str(self.output), str(self.input_size if self.bound else None)]
+        lines += [str([tuple(output) for output in self.outputs]), str(self.input_size if self.bound else None)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def needed(self) -> Graph:
+        """The same without the nodes that are on no path to an output; all others keep their paths."""
+        alive = {0, *self.results}
+        for node in reversed(self.nodes):
+            if node.index in alive:
+                alive.update(node.inputs)
+        number = {old: new for new, old in enumerate(sorted(alive))}
+        kept = [self.nodes[index] for index in sorted(alive)]
+        nodes = [
+            Node(
+                number[n.index], n.path, n.layer, n.op, tuple(number[i] for i in n.inputs), n.channels, n.side, n.level
+            )
+            for n in kept
+        ]
+        outputs = [output._replace(nodes=tuple(number[i] for i in output.nodes)) for output in self.outputs]
+        skips = {level: number[index] for level, index in self.skips.items() if index in number}
+        return replace(self, nodes=tuple(nodes), outputs=tuple(outputs), skips=skips)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self  # nothing in it changes

@@ -54,7 +54,7 @@ def _ending(last: dict[int, int], index: int) -> list[int]:
 def _kept(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
     """The values that autograd keeps: whole maps once each, and what ops keep beside them."""
     in_place = overwriting(graph)
-    kept, beside = {homes[graph.output]}, 0
+    kept, beside = {homes[index] for index in graph.results}, 0
     for node in graph.nodes[1:]:
         beside += node.op.kept_values(shapes[node.inputs[0]], shapes[node.index])
         for index in _kept_maps(node, in_place):

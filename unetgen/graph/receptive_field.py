@@ -2,7 +2,8 @@
 
 Intervals are walked backwards from the output. After an upsampling the answer depends on the output pixel's phase,
 so the field has a smallest and a largest extent: 188 and 204 pixels for the padded classic U-Net. The recurrence of
-the textbooks gives 200, which no pixel has. Norms that look at a whole map (instance, group) do not count.
+the textbooks gives 200, which no pixel has. What looks at a whole map does not count: instance and group norms, and
+global poolings, which reports name beside the field.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ def input_window(graph: Graph, axis: int, outputs: Interval, sizes: Sequence[Siz
     needed: dict[int, Interval] = {graph.output: outputs}
     for node in reversed(graph.nodes[1:]):
         interval = needed.pop(node.index, None)
-        if interval is None:
+        if interval is None or node.op.everywhere:
             continue
         for position, source in enumerate(_read(node.inputs, node.op.kind)):
             lengths = (sizes[source][axis], sizes[node.index][axis])
             behind = node.op.reach(axis, interval, lengths) if position == 0 else interval
             low, high = needed.get(source, behind)
             needed[source] = (min(low, behind[0]), max(high, behind[1]))
-    return needed[0]
+    return needed.get(0, (0, sizes[0][axis] - 1))
 
 
 def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> Field:

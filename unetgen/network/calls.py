@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from unetgen.graph.ops import Call
-from unetgen.network import layers
+from unetgen.network import attention, layers
 
-_ROOTS: dict[str, Any] = {"nn": nn, "layers": layers}
+_ROOTS: dict[str, Any] = {"nn": nn, "layers": layers, "attention": attention}
 
 
 def function(target: str) -> Callable[..., Any]:

@@ -20,25 +20,35 @@ if TYPE_CHECKING:
     from unetgen.config.spec import Spec
 
 
+# What a network returns: a map, a list of maps, or such under the names of its heads.
+Result = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
+
+# The name of each output, and how many maps are in it where it is a list.
+Form = tuple[tuple[str, int | None], ...]
+
+_ONE_MAP: Form = (("", None),)
+
+
 class UNet(Scope):
     """The finished network. ``spec`` and ``graph`` are the data it was built from; arithmetic uses neither.
 
-    ``model(x)`` takes (batch, in_channels, *size) and returns (batch, out_channels, *output_size). A size that
-    does not fit raises SizeError, a ValueError, before anything is computed.
+    ``model(x)`` takes (batch, in_channels, *size) and returns (batch, out_channels, *output_size): one map; with deep
+    supervision a list of maps, finest first; with named heads a dict of either. It is the same in training and in
+    evaluation. A size that does not fit raises SizeError, a ValueError, before anything is computed.
     """
 
     def __init__(self, spec: Spec, graph: Graph) -> None:
         super().__init__("UNet")
         self.spec = spec
         self.graph = graph
+        self.form: Form = tuple((o.name, len(o.nodes) if o.several else None) for o in graph.outputs)
         self._fitting: set[tuple[int, ...]] = set()
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # a network has one input
+    def forward(self, x: Tensor) -> Result:  # type: ignore[override]  # a network has one input
         if not torch.compiler.is_compiling() and tuple(x.shape[1:]) not in self._fitting:
             self._check(x)
-        result = super().forward(x)
-        assert isinstance(result, Tensor)
-        return result
+        results = self.run([x])
+        return results[0] if self.form == _ONE_MAP else _shaped(results, self.form)
 
     def _check(self, x: Tensor) -> None:
         shape = tuple(x.shape[1:])
@@ -49,6 +59,16 @@ class UNet(Scope):
             raise SizeError([Problem("shape", "input", message, hint)])
         checked_sizes(self.graph, shape[1:])
         self._fitting.add(shape)
+
+
+def _shaped(results: Sequence[Tensor], form: Form) -> Result:
+    """Maps in a row as the lists and names that they are handed out in."""
+    outputs: dict[str, Tensor | list[Tensor]] = {}
+    start = 0
+    for name, count in form:
+        outputs[name] = results[start] if count is None else list(results[start : start + count])
+        start += count or 1
+    return outputs.pop("") if "" in outputs else outputs
 
 
 def network(spec: Spec, graph: Graph) -> UNet:
@@ -80,8 +100,9 @@ class _Assembly:
             for index in writes:
                 numbers.setdefault(index, len(numbers))
             calls.append((self._child(scope, path, child, stretch), self._sources(stretch, reads), writes))
-        scope.steps = tuple(self._steps(calls, numbers, self._results(nodes)))
-        scope.results = tuple(numbers[index] for index in self._results(nodes))
+        results = list(self.graph.results) if not path else self._results(nodes)
+        scope.steps = tuple(self._steps(calls, numbers, results))
+        scope.results = tuple(numbers[index] for index in results)
         scope.values = len(numbers)
 
     def _sources(self, stretch: Sequence[Node], reads: list[int]) -> list[int]:
@@ -111,7 +132,7 @@ class _Assembly:
         return [
             node.index
             for node in nodes
-            if node.index == self.graph.output or any(r not in inside for r in self.graph.consumers[node.index])
+            if node.index in self.graph.results or any(r not in inside for r in self.graph.consumers[node.index])
         ]
 
     def _steps(

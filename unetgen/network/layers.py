@@ -55,13 +55,20 @@ class MaxPool1d(nn.MaxPool1d):
 
 
 class CropTo(nn.Module):
-    """The centre of a map in the size of another; of an odd rest the larger half goes at the end."""
+    """The centre of a map, or its start, in the size of another; of an odd rest the larger half goes at the end."""
+
+    def __init__(self, place: str = "centre") -> None:
+        super().__init__()
+        self.place = place
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         for axis in range(2, x.dim()):
             size = other.shape[axis]
-            x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
+            x = x.narrow(axis, (x.shape[axis] - size) // 2 if self.place == "centre" else 0, size)
         return x
+
+    def extra_repr(self) -> str:
+        return "" if self.place == "centre" else f"place={self.place!r}"
 
 
 class PadTo(nn.Module):
@@ -81,6 +88,13 @@ class PadTo(nn.Module):
         return f"mode={self.mode!r}"
 
 
+class Maximum(nn.Module):
+    """The larger of each pair of values."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return torch.maximum(first, second)
+
+
 class Pad(nn.Module):
     """A map with so many pixels more at each end of its axes."""
 
@@ -95,6 +109,26 @@ class Pad(nn.Module):
 
     def extra_repr(self) -> str:
         return f"before={self.before}, after={self.after}, mode={self.mode!r}"
+
+
+class PadToMultiple(nn.Module):
+    """A map padded to the next size that ``multiple`` divides, at both ends or at the end."""
+
+    def __init__(self, multiple: Sequence[int], mode: str, place: str) -> None:
+        super().__init__()
+        self.multiple = tuple(multiple)
+        self.mode = mode
+        self.place = place
+
+    def forward(self, x: Tensor) -> Tensor:
+        missing = [-size % multiple for size, multiple in zip(x.shape[2:], self.multiple, strict=True)]
+        if not torch.compiler.is_compiling() and not any(missing):
+            return x  # torch would copy it
+        before = [n // 2 if self.place == "both" else 0 for n in missing]
+        return _pad(x, before, [n - b for n, b in zip(missing, before, strict=True)], self.mode)
+
+    def extra_repr(self) -> str:
+        return f"multiple={self.multiple}, mode={self.mode!r}, place={self.place!r}"
 
 
 class ResizeTo(nn.Module):

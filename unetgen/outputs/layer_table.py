@@ -62,7 +62,8 @@ def _shapes_of(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Ite
     training = {module: module.training for module in model.modules()}
     for node in nodes:
         module = model.get_submodule(node.layer)
-        shapes.setdefault(module, []).append((1, node.channels, *sizes[node.index]))
+        size = () if node.op.flat else sizes[node.index]
+        shapes.setdefault(module, []).append((1, node.channels, *size))
     try:
         for module, outputs in shapes.items():
             module.forward = _handing_out(outputs)

@@ -68,17 +68,41 @@ class Report:
 
     @property
     def out_shape(self) -> tuple[int, ...]:
-        """(channels, *size) of the output."""
-        return (self.graph.out_channels, *self.sizes[self.graph.output])
+        """(channels, *size) of the first output."""
+        return self._shape(self.graph.output)
+
+    @property
+    def out_shapes(self) -> dict[str, list[tuple[int, ...]]]:
+        """The shapes of every output by its name; one without a name where there is only one."""
+        return {output.name: [self._shape(index) for index in output.nodes] for output in self.graph.outputs}
+
+    def _shape(self, index: int) -> tuple[int, ...]:
+        node = self.graph.nodes[index]
+        return (node.channels,) if node.op.flat else (node.channels, *self.sizes[index])
+
+    def _made(self) -> str:
+        """Every output's shape, as people write it."""
+        lists = {name: ", ".join(map(times, shapes)) for name, shapes in self.out_shapes.items()}
+        lists = {o.name: f"[{lists[o.name]}]" if o.several else lists[o.name] for o in self.graph.outputs}
+        return "; ".join(f"{name} {text}" if name else text for name, text in lists.items())
+
+    def _field(self) -> str:
+        """The receptive field, and where the whole map is looked at beside it."""
+        local = f"{self._by_axis([str(field) for field in self.fields])} pixels"
+        pools = [node.path for node in self.graph.nodes if node.op.everywhere]
+        if not pools:
+            return local
+        others = f" and {len(pools) - 1} more" if len(pools) > 1 else ""
+        return f"{local}, and whole maps at {pools[0]}{others}"
 
     def lines(self) -> list[tuple[str, str]]:
         """What is known, as a name and a sentence each."""
         assumed = " (a size that fits; the spec names none)" if self.assumed else ""
         weights = 4 * self.cost.params
         return [
-            ("sizes", f"{times(self.in_shape)} -> {times(self.out_shape)}{assumed}"),
+            ("sizes", f"{times(self.in_shape)} -> {self._made()}{assumed}"),
             ("fits", self._fits()),
-            ("receptive field", f"{self._by_axis([str(field) for field in self.fields])} pixels"),
+            ("receptive field", self._field()),
             ("parameters", f"{self.cost.params:,}"),
             ("MACs", f"{self.cost.macs:,} ({self.cost.flops:,} FLOPs), convolutions only"),
             (
@@ -98,6 +122,7 @@ class Report:
             "hash": self.spec.hash,
             "input": list(self.in_shape),
             "output": list(self.out_shape),
+            "outputs": {name: [list(shape) for shape in shapes] for name, shapes in self.out_shapes.items()},
             "fits": [str(fit) for fit in self.graph.fits],
             "receptive_field": [[field.smallest, field.largest] for field in self.fields],
             "params": {"total": self.cost.params},

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from unetgen.config.from_yaml import TOP_KEYS
+from unetgen.config.header import TOP_KEYS, About
 from unetgen.config.part import Part
 from unetgen.config.registry import Registry
-from unetgen.config.slots import LEVEL_KEYS, SIDES, SLOTS
-from unetgen.config.spec import SCHEMA_VERSION
+from unetgen.config.slots import LEVEL_KEYS, SIDES, SKIP_KEYS, SLOTS
+from unetgen.config.spec import SCHEMA_VERSION, JoinPlace, Tap
 
 Schema = dict[str, Any]
 
@@ -41,6 +41,11 @@ def _top() -> Schema:
         "extends": {"type": "string", "description": "A shipped spec's name, or the path of a file."},
         "name": {"type": "string"},
         "description": {"type": "string"},
+        "about": {
+            "type": "object",
+            "properties": {key: {"type": "string"} for key in About.model_fields},
+            "additionalProperties": False,
+        },
         "dims": {"enum": [1, 2, 3]},
         "in_channels": _CHANNELS,
         "out_channels": _CHANNELS,
@@ -58,7 +63,10 @@ def _top() -> Schema:
         "decoder": {"anyOf": [{"type": "string"}, _side("decoder", open_options=True)]},
         "levels": levels,
         "head": _ref("head", overlay=True),
+        "heads": {"type": "object", "additionalProperties": _ref("head", overlay=True), "minProperties": 1},
         "init": _ref("init", overlay=True),
+        "input": _ref("input", overlay=True),
+        "checkpointing": {"type": "array", "items": {"type": "string"}},
         "plugins": {"type": "array", "items": {"type": "string"}},
     }
 
@@ -91,7 +99,8 @@ def _level() -> Schema:
 
 
 def _skip() -> Schema:
-    properties = {slot: _ref(slot, overlay=True) for slot in ("align", "fusion")}
+    properties = {slot: _ref(slot, overlay=True) for slot in SKIP_KEYS if slot in SLOTS}
+    properties |= {"tap": {"enum": list(get_args(Tap))}, "place": {"enum": list(get_args(JoinPlace))}}
     whole = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"anyOf": [{"type": "string"}, whole]}
 

@@ -6,14 +6,45 @@ from inspect import isabstract, isclass
 
 from unetgen.config.part import Part
 from unetgen.hookspecs import hookimpl
-from unetgen.parts import activations, blocks, dropouts, inits, norms, resample, sides, skips
+from unetgen.parts import (
+    activations,
+    alignments,
+    attentions,
+    blocks,
+    bottleneck,
+    composites,
+    decoders,
+    dense,
+    downsampling,
+    dropouts,
+    encoders,
+    fusions,
+    gates,
+    heads,
+    inits,
+    inputs,
+    norms,
+    pyramids,
+    recurrent,
+    resnet,
+    separable,
+    shortcuts,
+    transforms,
+    unet_block,
+    upsampling,
+)
+
+FILES = (
+    encoders, resnet, decoders, blocks, bottleneck, recurrent, dense, separable, pyramids, unet_block, composites,
+    shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations, dropouts,
+    heads, inputs, inits,
+)  # fmt: skip
 
 
 @hookimpl
 def unetgen_parts() -> list[type[Part]]:
     """Every part that one of these files defines."""
-    files = (sides, blocks, resample, skips, norms, activations, dropouts, inits)
-    return [part for file in files for part in vars(file).values() if _is_defined_in(part, file.__name__)]
+    return [part for file in FILES for part in vars(file).values() if _is_defined_in(part, file.__name__)]
 
 
 def _is_defined_in(candidate: object, module: str) -> bool:

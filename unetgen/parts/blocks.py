@@ -1,4 +1,4 @@
-"""Blocks: what a level computes."""
+"""Blocks of convolutions one after the other, with and without a shortcut."""
 
 from __future__ import annotations
 
@@ -6,12 +6,25 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from unetgen.config.choice import In
 from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Attention, Block, Shortcut, Stride
+from unetgen.parts.attentions import NoAttention
+from unetgen.parts.shortcuts import Projection
 from unetgen.parts.unit import Step, Units
 
 # What stands between the first and the last convolution: a number, or a share of what comes in or goes out.
 Middle = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]
+
+
+class NoBlock(Block):
+    """Nothing: the level's map is handed on."""
+
+    type: ClassVar[str] = "none"
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        return x
 
 
 class Conv(Units):
@@ -28,7 +41,7 @@ class Conv(Units):
             found.append(Inert("mid_channels", "repeats", "one convolution has nothing between"))
         return found
 
-    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         middle = {
             "output": channels,
             "half_output": max(channels // 2, 1),
@@ -36,12 +49,13 @@ class Conv(Units):
         }.get(str(self.mid_channels), self.mid_channels)
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
-            x = self.unit(g, x, channels if last else int(middle), number, last=last)
+            here = stride if number == 1 else Stride()
+            x = self.unit(g, x, channels if last else int(middle), number, last=last, stride=here)
         return x
 
 
 class Residual(Units):
-    """Convolutions with a shortcut, projected by a 1x1 convolution where the channels change (He et al. 2016).
+    """Convolutions with a shortcut around them (He et al. 2016).
 
     An activation behind the last convolution moves behind the addition; with an order that ends in the
     convolution this is the pre-activation form. With valid padding the shortcut is cropped to what is left.
@@ -49,23 +63,41 @@ class Residual(Units):
 
     type: ClassVar[str] = "residual"
 
-    def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        shortcut = x
-        behind = "activation" in self._behind_conv()
-        for number in range(1, self.repeats + 1):
-            last = number == self.repeats
-            moved: tuple[Step, ...] = ("activation",) if last and behind else ()
-            x = self.unit(g, x, channels, number, last=last, skip=moved)
-        if shortcut.channels != channels:
-            shortcut = self._projection(g, shortcut, channels)
+    shortcut: Annotated[Shortcut, In("shortcut")] = Projection()
+    attention: Annotated[Attention, In("attention")] = NoAttention()
+    """On the branch, before the sum."""
+
+    last_activation: Literal["after_sum", "before_sum", "both"] = "after_sum"
+    first: Literal["unit", "conv"] = "unit"
+    """The first unit is whole, or its convolution alone, as where a pre-activated network begins."""
+
+    def inert(self) -> list[Inert]:
+        found = super().inert()
+        if "activation" not in self.behind_conv:
+            found.append(Inert("last_activation", "order", "no activation stands behind the last convolution"))
+        return found
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        shortcut = self.shortcut.emit(g, x, channels, stride, self.parts_of_unit)
+        if self.shortcut.before_branch:
+            x, stride = shortcut, Stride()
+        x = self._branch(g, x, channels, stride)
+        x = self.attention.emit(g, x)
         if self.padding == "valid" and self.kernel_size != 1:
             shortcut = g.crop_to(shortcut, x, name="shortcut_crop")
         x = g.add(x, shortcut)
-        return self.activation.emit(g, x, f"activation{self.repeats}") if behind else x
+        after = "activation" in self.behind_conv and self.last_activation != "before_sum"
+        return self.activation.emit(g, x, "sum_activation") if after else x
 
-    def _behind_conv(self) -> tuple[Step, ...]:
-        return self.order[self.order.index("conv") :]
-
-    def _projection(self, g: Builder, x: Value, channels: int) -> Value:
-        x = g.conv(x, channels, 1, name="shortcut", bias=self.bias)
-        return self.norm.emit(g, x, "shortcut_norm") if "norm" in self._behind_conv() else x
+    def _branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        moved: tuple[Step, ...] = ()
+        if "activation" in self.behind_conv and self.last_activation == "after_sum":
+            moved = ("activation",)
+        for number in range(1, self.repeats + 1):
+            last = number == self.repeats
+            left_out = moved if last else ()
+            if number == 1 and self.first == "conv":
+                left_out = ("norm", "activation", "dropout")
+            here = stride if number == 1 else Stride()
+            x = self.unit(g, x, channels, number, last=last, skip=left_out, stride=here)
+        return x

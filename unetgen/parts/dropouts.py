@@ -51,3 +51,10 @@ class Alpha(_Dropping):
 
     type: ClassVar[str] = "alpha"
     layer: ClassVar[str] = "nn.AlphaDropout"
+
+
+class Path(_Dropping):
+    """Whole samples of a branch, whose shortcut is then all that is left: stochastic depth (Huang et al. 2016)."""
+
+    type: ClassVar[str] = "path"
+    layer: ClassVar[str] = "attention.DropPath"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -66,18 +66,34 @@ class Group(Norm):
 
     type: ClassVar[str] = "group"
 
-    groups: Annotated[int, Field(ge=1, le=65_536)] = 8
+    groups: Annotated[
+        Literal["channels"] | Annotated[int, Field(ge=1, le=65_536)], Field(union_mode="left_to_right")
+    ] = 8
+    """How many groups; ``channels`` makes one of each."""
+
+    few_channels: Literal["refuse", "one_group"] = "refuse"
+    """What is done where there are fewer channels than groups."""
+
     eps: Epsilon = 1e-5
     affine: bool = True
 
+    def inert(self) -> list[Inert]:
+        if self.groups in (1, "channels"):
+            return [Inert("few_channels", "groups", "there are always enough")]
+        return []
+
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        if x.channels % self.groups:
+        groups = x.channels if self.groups == "channels" else self.groups
+        if x.channels < groups and self.few_channels == "one_group":
+            groups = 1
+        if x.channels % groups:
             divisors = [n for n in range(1, min(x.channels, 512) + 1) if x.channels % n == 0]
             hint = f"use one of {', '.join(map(str, divisors))}"
-            g.refuse(self, "groups", f"{self.groups} does not divide {x.channels} channels", hint)
-        arguments = {"num_groups": self.groups, "num_channels": x.channels, **changed(self)}
-        arguments.pop("groups", None)
-        elements = 2 if x.channels == self.groups else 1
+            g.refuse(self, "groups", f"{groups} does not divide {x.channels} channels", hint)
+        arguments = {"num_groups": groups, "num_channels": x.channels, **changed(self)}
+        for own in ("groups", "few_channels"):
+            arguments.pop(own, None)
+        elements = 2 if x.channels == groups else 1
         return g.norm(x, "nn.GroupNorm", arguments, name=name, affine=self.affine, elements=elements)
 
 

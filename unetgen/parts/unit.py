@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from unetgen.config.choice import In
 from unetgen.config.part import Count, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Block, Dropout, Norm
+from unetgen.graph.kinds import Activation, Dropout, Norm, Stride, Striding, Unit
 from unetgen.parts.activations import Relu
 from unetgen.parts.dropouts import NoDropout
 from unetgen.parts.norms import NoNorm
@@ -20,8 +20,10 @@ Step = Literal["conv", "norm", "activation", "dropout"]
 
 USUAL_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
 
+_STAYS = Stride()
 
-class Units(Block):
+
+class Units(Striding):
     """The options of a block that is made of units. ``none`` steps are left out of the order."""
 
     repeats: Count = 2
@@ -56,23 +58,41 @@ class Units(Block):
             found.append(Inert("dropout.place", "repeats", "the only unit is the last one"))
         return found
 
+    @property
+    def behind_conv(self) -> tuple[Step, ...]:
+        """The steps of a unit that follow its convolution."""
+        return self.order[self.order.index("conv") + 1 :]
+
+    @property
+    def parts_of_unit(self) -> Unit:
+        """What a shortcut takes over."""
+        return Unit(self.bias, self.norm if "norm" in self.behind_conv else None, self.padding)
+
     def unit(
-        self, g: Builder, x: Value, channels: int, number: int, *, last: bool, skip: tuple[Step, ...] = ()
+        self,
+        g: Builder,
+        x: Value,
+        channels: int,
+        number: int | str,
+        *,
+        last: bool,
+        skip: tuple[Step, ...] = (),
+        stride: Stride = _STAYS,
     ) -> Value:
-        """Draws one unit, (c, *size) -> (channels, *size); ``skip`` names steps that are drawn elsewhere."""
+        """Draws one unit, (c, *size) -> (channels, *size / stride); ``skip`` names steps that are drawn elsewhere."""
         for step in self.order:
             if step in skip:
                 continue
             name = f"{step}{number}"
             if step == "conv":
-                x = self._conv(g, x, channels, name)
+                x = self._conv(g, x, channels, name, stride)
             elif step == "dropout":
                 x = self.dropout.emit(g, x, name, last)
             else:
                 x = getattr(self, step).emit(g, x, name)
         return x
 
-    def _conv(self, g: Builder, x: Value, channels: int, name: str) -> Value:
+    def _conv(self, g: Builder, x: Value, channels: int, name: str, stride: Stride) -> Value:
         for count in dict.fromkeys((x.channels, channels)):
             if count % self.groups:
                 divisors = [n for n in range(1, min(count, 64) + 1) if count % n == 0]
@@ -83,6 +103,8 @@ class Units(Block):
             channels,
             self.kernel_size,
             name=name,
+            stride=stride.factor,
+            rounding=stride.rounding,
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,

@@ -2,14 +2,25 @@
 
 from unetgen.graph.ops.base import Call, Input, Op, Parameter
 from unetgen.graph.ops.convolution import Convolution, TransposedConvolution
-from unetgen.graph.ops.fitting import CropTo, Pad, PadTo, ResizeTo
-from unetgen.graph.ops.joining import Add, Concat, Multiply
+from unetgen.graph.ops.fitting import CropTo, Pad, PadTo, PadToMultiple, ResizeTo
+from unetgen.graph.ops.joining import Add, Concat, Maximum, Multiply
 from unetgen.graph.ops.pointwise import Activation, Dropping, Normalization
 from unetgen.graph.ops.pooling import AvgPooling, MaxPooling
 from unetgen.graph.ops.resampling import Interpolation, PixelShuffle
+from unetgen.graph.ops.whole_map import (
+    BinPooling,
+    ChannelConvolution,
+    ChannelPooling,
+    ChannelScaling,
+    Flattening,
+    GlobalPooling,
+    Halving,
+    Scaling,
+)
 
 __all__ = [
-    "Activation", "Add", "AvgPooling", "Call", "Concat", "Convolution", "CropTo", "Dropping", "Input",
-    "Interpolation", "MaxPooling", "Multiply", "Normalization", "Op", "Pad", "PadTo", "Parameter",
-    "PixelShuffle", "ResizeTo", "TransposedConvolution",
+    "Activation", "Add", "AvgPooling", "BinPooling", "Call", "ChannelConvolution", "ChannelPooling", "ChannelScaling",
+    "Concat", "Convolution", "CropTo", "Dropping", "Flattening", "GlobalPooling", "Halving", "Input", "Interpolation",
+    "MaxPooling", "Maximum", "Multiply", "Normalization", "Op", "Pad", "PadTo", "PadToMultiple", "Parameter",
+    "PixelShuffle", "ResizeTo", "Scaling", "TransposedConvolution",
 ]  # fmt: skip

@@ -52,6 +52,12 @@ class Op:
     aliases: ClassVar[bool] = False
     """Whether the output can be the input's memory (a view, or the same tensor in evaluation)."""
 
+    everywhere: ClassVar[bool] = False
+    """Whether every output pixel looks at the whole input."""
+
+    flat: ClassVar[bool] = False
+    """Whether the output has no spatial axes."""
+
     def out_channels(self, channels: Sequence[int]) -> int:
         """The channels that come out."""
         return channels[0]

@@ -120,9 +120,9 @@ class TransposedConvolution(Op):
         return Call(f"nn.ConvTranspose{len(self.kernel)}d", _arguments(self, {"output_padding": self.output_padding}))
 
 
-def window_rule(kernel: int, stride: int, rounding: Rounding) -> Rule:
-    """The rule of an unpadded window (a pooling)."""
-    return _window_rule(kernel, stride, 0, "zeros", rounding)
+def window_rule(kernel: int, stride: int, padding: int, rounding: Rounding) -> Rule:
+    """The rule of a window with so many pixels more at each end (a pooling)."""
+    return _window_rule(kernel, stride, padding, "zeros", rounding)
 
 
 def window_reach(interval: Interval, extent: int, stride: int, padding: int) -> Interval:

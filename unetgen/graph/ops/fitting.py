@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from unetgen.graph.algebra import Algebra, Rule, S
 from unetgen.graph.ops.base import Call, Interval, Kept, Op
@@ -43,7 +43,9 @@ class Pad(Op):
 
 @dataclass(frozen=True, slots=True)
 class CropTo(Op):
-    """The centre of the first map, in the size of the second."""
+    """The centre of the first map, or its start, in the size of the second."""
+
+    place: Literal["centre", "start"] = "centre"
 
     kind: ClassVar[str] = "crop"
     aliases: ClassVar[bool] = True
@@ -53,11 +55,11 @@ class CropTo(Op):
         return sizes[1]
 
     def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        margin = (sizes[0] - sizes[1]) // 2
+        margin = (sizes[0] - sizes[1]) // 2 if self.place == "centre" else 0
         return interval[0] + margin, interval[1] + margin
 
     def call(self) -> Call:
-        return Call("layers.CropTo")
+        return Call("layers.CropTo", {} if self.place == "centre" else {"place": self.place})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,46 @@ class PadTo(Op):
 
     def call(self) -> Call:
         return Call("layers.PadTo", {"mode": self.mode})
+
+
+@dataclass(frozen=True, slots=True)
+class PadToMultiple(Op):
+    """The next size that so many divide; the pixels go to both ends, an odd one to the end, or all to the end."""
+
+    multiple: tuple[int, ...]
+    mode: str
+    place: Literal["both", "end"]
+
+    kind: ClassVar[str] = "pad"
+    aliases: ClassVar[bool] = True
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        multiple = self.multiple[axis]
+        shortest = Rule(divisor=multiple, up=True, minimum=self._smallest(multiple))
+        return algebra.apply(
+            algebra.apply(sizes[0], shortest, f"{self.mode} padding"), Rule(factor=multiple), self.kind
+        )
+
+    def _smallest(self, multiple: int) -> int:
+        """The shortest axis that has enough pixels to mirror or to repeat."""
+        spare = {"reflect": 1, "circular": 0}.get(self.mode)
+        if spare is None:
+            return 1
+        return next(n for n in range(1, multiple + 2) if self._after(-n % multiple) <= n - spare)
+
+    def _after(self, missing: int) -> int:
+        return missing - missing // 2 if self.place == "both" else missing
+
+    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        margin = (sizes[1] - sizes[0]) // 2 if self.place == "both" else 0
+        return interval[0] - margin, interval[1] - margin
+
+    @property
+    def kept(self) -> Kept:
+        return "input" if self.mode in ("reflect", "replicate") else ""
+
+    def call(self) -> Call:
+        return Call("layers.PadToMultiple", {"multiple": self.multiple, "mode": self.mode, "place": self.place})
 
 
 @dataclass(frozen=True, slots=True)

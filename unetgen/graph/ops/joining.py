@@ -45,3 +45,14 @@ class Multiply(_Joining):
     @property
     def kept(self) -> Kept:
         return "inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum(_Joining):
+    """The larger of each pair of values."""
+
+    kind: ClassVar[str] = "maximum"
+
+    @property
+    def kept(self) -> Kept:
+        return "inputs"

@@ -89,7 +89,9 @@ class Dropping(Op):
     aliases: ClassVar[bool] = True
 
     def kept_values(self, inputs: Shape, outputs: Shape) -> int:
-        # The mask: of whole channels, or of single values.
+        # The mask: of whole samples, of whole channels, or of single values.
+        if self.layer == "attention.DropPath":
+            return outputs[0]
         return prod(outputs[:2]) if self.layer in _BY_CHANNEL else prod(outputs)
 
     def call(self) -> Call:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from unetgen.graph.algebra import Algebra, Rounding, S
+from unetgen.graph.algebra import Algebra, Rounding, Rule, S
 from unetgen.graph.ops.base import Call, Interval, Kept, Op, Shape, Size
 from unetgen.graph.ops.convolution import window_reach, window_rule
 
@@ -16,21 +16,25 @@ from unetgen.graph.ops.convolution import window_reach, window_rule
 class _Pooling(Op):
     kernel: Size
     stride: Size
+    padding: Size
     rounding: Rounding
 
     layer: ClassVar[str]
 
     def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        rule = window_rule(self.kernel[axis], self.stride[axis], self.rounding)
-        return algebra.apply(sizes[0], rule, self.kind)
+        return algebra.apply(sizes[0], self._rule(axis), self.kind)
+
+    def _rule(self, axis: int) -> Rule:
+        return window_rule(self.kernel[axis], self.stride[axis], self.padding[axis], self.rounding)
 
     def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        return window_reach(interval, self.kernel[axis], self.stride[axis], 0)
+        return window_reach(interval, self.kernel[axis], self.stride[axis], self.padding[axis])
 
     def call(self) -> Call:
-        arguments = {"kernel_size": self.kernel, "stride": self.stride}
+        arguments: dict[str, Any] = {"kernel_size": self.kernel, "stride": self.stride}
+        padding = {"padding": self.padding} if any(self.padding) else {}
         ceil = {"ceil_mode": True} if self.rounding == "ceil" else {}
-        return Call(f"{self.home}.{self.layer}{len(self.kernel)}d", {**arguments, **ceil})
+        return Call(f"{self.home}.{self.layer}{len(self.kernel)}d", {**arguments, **padding, **ceil})
 
     @property
     def home(self) -> str:
@@ -67,12 +71,12 @@ class AvgPooling(_Pooling):
     kind: ClassVar[str] = "avg_pool"
     layer: ClassVar[str] = "AvgPool"
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        rule = window_rule(self.kernel[axis], self.stride[axis], self.rounding)
+    def _rule(self, axis: int) -> Rule:
+        rule = _Pooling._rule(self, axis)
         if len(self.kernel) == 3:
             # In 3-D, and only there, torch refuses a map smaller than the kernel even when rounding up.
-            rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis]))
-        return algebra.apply(sizes[0], rule, self.kind)
+            rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis] - 2 * self.padding[axis]))
+        return rule
 
     @property
     def kept(self) -> Kept:

@@ -1,4 +1,4 @@
-"""Where a skip meets the decoder: alignments and fusions."""
+"""Alignments: what is done where skip and upsampled map differ in size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from unetgen.config.part import Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Align, Fusion
+from unetgen.graph.kinds import Align
 from unetgen.graph.ops.resampling import Mode
 
 Operand = Literal["skip", "upsampled"]
@@ -38,14 +38,15 @@ class _Changing(Align):
 
 
 class Crop(_Changing):
-    """The centre of the larger map, as in Fig. 1 of Ronneberger et al. 2015."""
+    """The centre of the larger map, as in Fig. 1 of Ronneberger et al. 2015, or its start."""
 
     type: ClassVar[str] = "crop"
 
     operand: Operand = "skip"
+    place: Literal["centre", "start"] = "centre"
 
     def change(self, g: Builder, x: Value, other: Value) -> Value:
-        return g.crop_to(x, other)
+        return g.crop_to(x, other, place=self.place)
 
 
 class Pad(_Changing):
@@ -76,53 +77,3 @@ class Resize(_Changing):
         if self.mode == "cubic" and g.dims != 2:
             g.refuse(self, "mode", f"torch has no cubic interpolation in {g.dims}-D", "use 'linear'")
         return g.resize_to(x, other, self.mode, self.align_corners)
-
-
-class NoFusion(Fusion):
-    """The skip is dropped."""
-
-    type: ClassVar[str] = "none"
-
-    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
-        return upsampled
-
-
-class Concat(Fusion):
-    """Both maps' channels, one behind the other (Ronneberger et al. 2015)."""
-
-    type: ClassVar[str] = "concat"
-
-    order: Literal["skip_first", "upsampled_first"] = "skip_first"
-
-    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
-        return g.concat(skip, upsampled) if self.order == "skip_first" else g.concat(upsampled, skip)
-
-
-class _Elementwise(Fusion):
-    def check(self, g: Builder, upsampled: Value, skip: Value) -> None:
-        if upsampled.channels != skip.channels:
-            message = (
-                f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
-            )
-            hint = "let the upsampling make the skip's channels, or use concat"
-            g.refuse(self, "type", message, hint)
-
-
-class Add(_Elementwise):
-    """The sum (LinkNet, Chaurasia and Culurciello 2017)."""
-
-    type: ClassVar[str] = "add"
-
-    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
-        self.check(g, upsampled, skip)
-        return g.add(upsampled, skip)
-
-
-class Multiply(_Elementwise):
-    """The product."""
-
-    type: ClassVar[str] = "multiply"
-
-    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
-        self.check(g, upsampled, skip)
-        return g.multiply(upsampled, skip)

@@ -1,0 +1,116 @@
+"""The keys of a spec that are single values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from unetgen.config.node import Node
+from unetgen.config.part import Channels
+from unetgen.config.slots import LEVEL_KEYS, SIDES, SKIP_KEYS, SLOTS
+from unetgen.config.spec import SCHEMA_VERSION
+from unetgen.config.validation import model_at
+from unetgen.errors import Problem, did_you_mean
+
+TOP_KEYS = (
+    "$schema", "schema_version", "extends", "name", "description", "about", "dims", "in_channels", "out_channels",
+    "input_size", "depth", "widths", *LEVEL_KEYS, *SIDES, "levels", "head", "heads", "init", "input",
+    "checkpointing", "plugins",
+)  # fmt: skip
+
+
+class About(BaseModel):
+    """Where a network comes from, for people and for the list of shipped specs."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    paper: str = ""
+    reference: str = ""
+    adds: str = ""
+
+
+class Header(BaseModel):
+    """The values themselves."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    name: str = ""
+    description: str = ""
+    about: About = About()
+    dims: Literal[1, 2, 3] = 2
+    in_channels: Channels
+    out_channels: Channels
+
+
+_Size = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _InputSize(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    input_size: list[_Size] | None = None
+
+
+class _Checkpointing(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    checkpointing: list[str] = []
+
+
+def header_of(root: Node) -> tuple[Header | None, list[str], list[Problem]]:
+    """The header, what its reader should be told, and what is wrong."""
+    header, problems = model_at(Header, root)
+    notices = []
+    version = root.mapping.get("schema_version")
+    if version is None:
+        notices.append(f"no schema_version; read as version {SCHEMA_VERSION}")
+    elif version.value != SCHEMA_VERSION or type(version.value) is not int:
+        message = f"this unetgen reads version {SCHEMA_VERSION} of the spec language"
+        hint = "a newer version needs a newer unetgen"
+        problems.append(version.problem("schema_version", message, hint))
+    return header, notices, problems
+
+
+def unknown_keys(root: Node) -> list[Problem]:
+    """Top-level keys that the language does not have."""
+    problems = []
+    for key, node in root.mapping.items():
+        if key in TOP_KEYS:
+            continue
+        hint = did_you_mean(key, TOP_KEYS)
+        if key in SLOTS:
+            inside = "'skip'" if key in SKIP_KEYS else "a block"
+            hint = f"it belongs into {inside}"
+        problems.append(node.key_problem("unknown_key", "unknown key", hint or "see: unetgen new"))
+    return problems
+
+
+def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[Problem]]:
+    """The size that shapes and costs are reported for, if any is named."""
+    node = root.mapping.get("input_size")
+    model, problems = model_at(_InputSize, root)
+    if node is None or model is None or model.input_size is None:
+        return None, problems
+    if len(model.input_size) != dims:
+        example = f"[{', '.join(['572'] * dims)}]"
+        message = f"dims {dims} has as many axes, this names {len(model.input_size)}"
+        problems.append(node.problem("input_size", message, f"write one for each axis: {example}"))
+    return tuple(model.input_size), problems
+
+
+def checkpointing_of(root: Node) -> tuple[tuple[str, ...], list[Problem]]:
+    """The paths whose maps are computed again in the backward pass."""
+    model, problems = model_at(_Checkpointing, root)
+    return tuple(dict.fromkeys(model.checkpointing)) if model else (), problems
+
+
+def plugins_of(root: Node) -> tuple[list[str], list[Problem]]:
+    """The distributions that a resolved spec says it needs: ``acme-unet 1.2``."""
+    node = root.mapping.get("plugins")
+    if node is None:
+        return [], []
+    names = node.plain()
+    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
+        return [], [node.problem("plugins", "this is no list of distributions", "write [acme-unet 1.2]")]
+    return names, []

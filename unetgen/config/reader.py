@@ -1,0 +1,117 @@
+"""Reader: parts, skips and heads from the nodes that describe them, with every problem found on the way."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from unetgen.config.choice import Context
+from unetgen.config.node import Node, from_data
+from unetgen.config.part import Part
+from unetgen.config.registry import Provider
+from unetgen.config.slots import SKIP_KEYS, SLOTS
+from unetgen.config.spec import JoinPlace, NamedHead, Place, Skip, Tap
+from unetgen.config.validation import model_at, part_at
+from unetgen.errors import Problem, did_you_mean
+
+
+class _Words(BaseModel):
+    """What a skip is told in single words."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    tap: Tap = "after_block"
+    place: JoinPlace = "after_upsample"
+
+
+class Reader:
+    """Reads one spec's parts; remembers who provides them and what is wrong."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.problems: list[Problem] = []
+        self.providers: set[Provider] = set()
+        self.names: dict[type[Part], str] = {}
+        self._seen: dict[tuple[str, str], Part] = {}
+
+    def at(self, place: Place, node: Node) -> Part | Skip | None:
+        """What stands at one place of the network."""
+        return self.skip(node) if place[2] == "skip" else self.part(place[2], node)
+
+    def part(self, slot: str, node: Node | None) -> Part | None:
+        """The part that a node describes, or the slot's usual one."""
+        node = node or from_data(SLOTS[slot].default, "default", slot)
+        # Levels share most of what they are told; what is refused is looked at in each place.
+        key = (slot, repr(node.plain()))
+        if (part := self._seen.get(key)) is None:
+            part, problems = part_at(slot, node, self.context)
+            self.problems += problems
+            if part is not None and not problems:
+                self._seen[key] = part
+                self._note_provider(part)
+        return part
+
+    def skip(self, node: Node) -> Skip | None:
+        """The skip that a node describes."""
+        if not isinstance(node.value, dict):
+            hint = "write {align: crop, fusion: concat}"
+            self.problems.append(node.problem("skip", "a skip is a mapping, or 'none'", hint))
+            return None
+        for key, child in node.mapping.items():
+            if key not in SKIP_KEYS:
+                hint = did_you_mean(key, SKIP_KEYS) or f"its options are {', '.join(sorted(SKIP_KEYS))}"
+                self.problems.append(child.key_problem("unknown_option", "unknown option of skip", hint))
+        words, problems = model_at(_Words, node)
+        self.problems += problems
+        found = {slot: self.part(slot, node.mapping.get(slot)) for slot in SKIP_KEYS if slot in SLOTS}
+        parts = {slot: part for slot, part in found.items() if part is not None}
+        if words is None or len(parts) < len(found):
+            return None
+        skip = Skip(**words.model_dump(), **parts)
+        self._refuse_idle(node, skip)
+        return skip
+
+    def heads(self, root: Node) -> tuple[NamedHead, ...]:
+        """The one head, or several by name; of two that are inherited and given, what was laid over the other."""
+        single, several = root.mapping.get("head"), root.mapping.get("heads")
+        if single is not None and several is not None:
+            if single.layer == several.layer:
+                message = "a spec has 'head' for one output or 'heads' for several, not both"
+                self.problems.append(several.key_problem("heads", message, "move the head into 'heads', with a name"))
+            several = several if several.layer >= single.layer else None
+        if several is None:
+            part = self.part("head", single)
+            return (NamedHead("", part),) if part is not None else ()
+        if not several.mapping:
+            hint = "write {mask: {type: conv}, class: {type: classification}}"
+            self.problems.append(several.problem("heads", "heads are a mapping of names to heads", hint))
+        return tuple(self._named_heads(several))
+
+    def _named_heads(self, several: Node) -> list[NamedHead]:
+        found = []
+        for name, node in several.mapping.items():
+            if not name.isidentifier():
+                hint = "use letters, digits and underscores"
+                self.problems.append(node.key_problem("heads", f"{name!r} cannot be the name of an output", hint))
+            if (part := self.part("head", node)) is not None:
+                found.append(NamedHead(name, part))
+        return found
+
+    def _refuse_idle(self, node: Node, skip: Skip) -> None:
+        fusion = node.mapping.get("fusion")
+        if not skip.dropped or fusion is None:
+            return
+        for key, child in node.mapping.items():
+            if key != "fusion" and fusion.layer <= child.layer:
+                message = f"it has no effect: a skip that is dropped has nothing to {_DONE[key]}"
+                self.problems.append(child.key_problem("no_effect", message, f"delete {key!r}"))
+
+    def _note_provider(self, part: Part) -> None:
+        provider = self.context.registry.provider(type(part))
+        self.providers.add(provider)
+        if not provider.builtin:
+            self.names[type(part)] = f"{provider.name}/{part.type.rpartition('/')[2]}"
+        for _, child in part.inside():
+            self._note_provider(child)
+
+
+_DONE = {"tap": "tap", "gate": "gate with", "align": "align", "transform": "transform", "place": "join"}

@@ -1,0 +1,168 @@
+"""Ops that sum up a whole map, or lay what was summed up over one: the stuff of attention and of pyramids.
+
+They join every pixel with every other, so like norms over whole maps they do not count in receptive fields, which
+are about what a pixel sees of its neighbourhood; reports say where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from unetgen.graph.algebra import Algebra, Rule, S
+from unetgen.graph.ops.base import Call, Kept, Op, Parameter, Size
+
+Statistic = Literal["mean", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPooling(Op):
+    """(c, *size) -> (c, 1, ...): one value for each channel."""
+
+    statistic: Statistic
+
+    kind: ClassVar[str] = "global_pool"
+    everywhere: ClassVar[bool] = True
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        return algebra.apply(sizes[0], Rule(factor=0, plus=1), self.kind)
+
+    @property
+    def kept(self) -> Kept:
+        return "input" if self.statistic == "max" else ""
+
+    def call(self) -> Call:
+        return Call("attention.GlobalPool", {"statistic": self.statistic})
+
+
+@dataclass(frozen=True, slots=True)
+class BinPooling(Op):
+    """(c, *size) -> (c, *bins): the mean of each of so many parts of an axis, whatever its length."""
+
+    bins: Size
+
+    kind: ClassVar[str] = "bin_pool"
+    everywhere: ClassVar[bool] = True
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        return algebra.apply(sizes[0], Rule(factor=0, plus=self.bins[axis], minimum=self.bins[axis]), self.kind)
+
+    def call(self) -> Call:
+        return Call(f"nn.AdaptiveAvgPool{len(self.bins)}d", {"output_size": self.bins})
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPooling(Op):
+    """(c, *size) -> (1, *size): one value for each pixel."""
+
+    statistic: Statistic
+
+    kind: ClassVar[str] = "channel_pool"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return 1
+
+    @property
+    def kept(self) -> Kept:
+        return "input" if self.statistic == "max" else ""
+
+    def call(self) -> Call:
+        return Call("attention.ChannelPool", {"statistic": self.statistic})
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling(Op):
+    """A map times a smaller one: (c, 1, ...) for its channels, or (1, *size) for its pixels."""
+
+    by: Literal["channels", "pixels"]
+
+    kind: ClassVar[str] = "scale"
+
+    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+        return algebra.same(sizes, self.kind) if self.by == "pixels" else sizes[0]
+
+    @property
+    def kept(self) -> Kept:
+        return "inputs"
+
+    def call(self) -> Call:
+        return Call("layers.Multiply")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConvolution(Op):
+    """A convolution along the channels of a pooled map (ECA, Wang et al. 2020)."""
+
+    channels: int
+    kernel: int
+
+    kind: ClassVar[str] = "channel_conv"
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("weight", (1, 1, self.kernel), "kernel", self.kernel),)
+
+    def macs(self, inputs: Size, outputs: Size) -> int:
+        return self.channels * self.kernel
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def call(self) -> Call:
+        return Call("attention.ChannelConv", {"kernel_size": self.kernel})
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelScaling(Op):
+    """A learned factor for each channel (LayerScale, Touvron et al. 2021)."""
+
+    channels: int
+    start: float
+
+    kind: ClassVar[str] = "channel_scale"
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("weight", (self.channels,), "slope", start=self.start),)
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def call(self) -> Call:
+        return Call("attention.ChannelScale", {"channels": self.channels, "start": self.start})
+
+
+@dataclass(frozen=True, slots=True)
+class Flattening(Op):
+    """(c, 1, ...) -> (c,): the end of a classification head."""
+
+    kind: ClassVar[str] = "flatten"
+    aliases: ClassVar[bool] = True
+    flat: ClassVar[bool] = True
+
+    def call(self) -> Call:
+        return Call("nn.Flatten")
+
+
+@dataclass(frozen=True, slots=True)
+class Halving(Op):
+    """(c, *size) -> (c / 2, *size): the first half of the channels times the second (NAFNet's gate, Chen et al. 2022)."""
+
+    channels: int
+
+    kind: ClassVar[str] = "halve"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return channels[0] // 2
+
+    @property
+    def kept(self) -> Kept:
+        return "input"
+
+    def call(self) -> Call:
+        return Call("attention.SimpleGate")

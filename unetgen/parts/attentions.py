@@ -1,0 +1,138 @@
+"""Attentions: gates that a map opens and closes for itself, by channel, by pixel or both."""
+
+from __future__ import annotations
+
+from math import log2
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from unetgen.config.choice import In
+from unetgen.config.part import Count
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Activation, Attention
+from unetgen.graph.ops.whole_map import Statistic
+from unetgen.parts.activations import Relu, Sigmoid
+
+
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise PydanticCustomError("odd", "{what}", {"what": f"{number} is even", "hint": "write an odd number"})
+    return number
+
+
+# An even window has no middle.
+Odd = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
+
+
+class NoAttention(Attention):
+    """No attention."""
+
+    type: ClassVar[str] = "none"
+
+    def emit(self, g: Builder, x: Value) -> Value:
+        return x
+
+
+class _Squeezing(Attention):
+    """A gate for each channel, from its mean, through two 1x1 convolutions."""
+
+    reduction: Count = 16
+    """How many times fewer channels stand between the two convolutions; at least one does."""
+
+    bias: bool = True
+    activation: Annotated[Activation, In("activation")] = Relu()
+
+    def squeeze(self, g: Builder, x: Value, statistic: Statistic = "mean") -> Value:
+        """Draws (c, *size) -> (c, 1, ...)."""
+        gate = g.global_pool(x, statistic)
+        middle = max(x.channels // self.reduction, 1)
+        gate = g.conv(gate, middle, 1, name="squeeze", bias=self.bias)
+        gate = self.activation.emit(g, gate, "activation")
+        return g.conv(gate, x.channels, 1, name="excite", bias=self.bias)
+
+
+class SqueezeExcite(_Squeezing):
+    """A gate for each channel from all channels' means (Hu et al. 2018)."""
+
+    type: ClassVar[str] = "se"
+
+    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
+
+    def emit(self, g: Builder, x: Value) -> Value:
+        with g.scope("se", label="SqueezeExcite"):
+            layer = "nn.Sigmoid" if self.gate == "sigmoid" else "nn.Hardsigmoid"
+            gate = g.activation(self.squeeze(g, x), layer, {}, name="gate")
+            return g.scale(x, gate, "channels")
+
+
+class SpatialSqueezeExcite(Attention):
+    """A gate for each pixel, a 1x1 convolution of its channels (Roy et al. 2018)."""
+
+    type: ClassVar[str] = "spatial_se"
+
+    bias: bool = True
+
+    def emit(self, g: Builder, x: Value) -> Value:
+        with g.scope("sse", label="SpatialSqueezeExcite"):
+            gate = Sigmoid().emit(g, g.conv(x, 1, 1, name="conv", bias=self.bias), "gate")
+            return g.scale(x, gate, "pixels")
+
+
+class ConcurrentSqueezeExcite(_Squeezing):
+    """Both gates beside each other, their results summed, or the larger of the two (Roy et al. 2018)."""
+
+    type: ClassVar[str] = "scse"
+
+    join: Literal["sum", "max"] = "sum"
+
+    def emit(self, g: Builder, x: Value) -> Value:
+        with g.scope("scse", label="ConcurrentSqueezeExcite"):
+            with g.scope("channel"):
+                channel = g.scale(x, Sigmoid().emit(g, self.squeeze(g, x), "gate"), "channels")
+            with g.scope("spatial"):
+                gate = Sigmoid().emit(g, g.conv(x, 1, 1, name="conv", bias=self.bias), "gate")
+                pixel = g.scale(x, gate, "pixels")
+            return g.add(channel, pixel) if self.join == "sum" else g.maximum(channel, pixel)
+
+
+class Cbam(_Squeezing):
+    """A gate for each channel from its mean and its maximum, then one for each pixel (Woo et al. 2018)."""
+
+    type: ClassVar[str] = "cbam"
+
+    bias: bool = False
+    kernel_size: Odd = 7
+    """Of the convolution over each pixel's mean and maximum."""
+
+    def emit(self, g: Builder, x: Value) -> Value:
+        with g.scope("cbam", label="Cbam"):
+            with g.scope("mean"):
+                mean = self.squeeze(g, x)
+            with g.scope("max", like="mean"):
+                most = self.squeeze(g, x, "max")
+            x = g.scale(x, Sigmoid().emit(g, g.add(mean, most), "channel_gate"), "channels", name="channels")
+            both = g.concat(g.channel_pool(x, "mean", name="mean_of"), g.channel_pool(x, "max", name="max_of"))
+            gate = g.conv(both, 1, self.kernel_size, name="conv", padding="zeros", bias=False)
+            return g.scale(x, Sigmoid().emit(g, gate, "pixel_gate"), "pixels")
+
+
+class EfficientChannelAttention(Attention):
+    """A gate for each channel from the means of its neighbours, a convolution along the channels (Wang et al. 2020)."""
+
+    type: ClassVar[str] = "eca"
+
+    kernel_size: Annotated[Literal["adaptive"] | Odd, Field(union_mode="left_to_right")] = "adaptive"
+    """How many neighbours; adaptive is the odd number nearest to log2(channels) / 2 + 1 / 2, rounded up."""
+
+    def emit(self, g: Builder, x: Value) -> Value:
+        kernel = self.kernel_size if isinstance(self.kernel_size, int) else _adaptive(x.channels)
+        with g.scope("eca", label="EfficientChannelAttention"):
+            gate = g.channel_conv(g.global_pool(x), kernel)
+            return g.scale(x, Sigmoid().emit(g, gate, "gate"), "channels")
+
+
+def _adaptive(channels: int) -> int:
+    nearest = int(abs(log2(channels) / 2 + 0.5))
+    return nearest if nearest % 2 else nearest + 1

@@ -1,0 +1,68 @@
+"""The bottleneck block of deep residual networks."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from unetgen.config.choice import In
+from unetgen.config.part import Channels, Count, Inert, Kernel
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Activation, Attention, Norm, Shortcut, Stride, Striding, Unit
+from unetgen.parts.activations import Relu
+from unetgen.parts.attentions import NoAttention
+from unetgen.parts.norms import Batch
+from unetgen.parts.shortcuts import Projection
+
+Padding = Literal["zeros", "reflect", "replicate", "circular"]
+
+
+class Bottleneck(Striding):
+    """1x1 to fewer channels, a convolution among them, 1x1 to the width, and a shortcut (He et al. 2016).
+
+    The stride is that of the middle convolution, as torchvision has it.
+    """
+
+    type: ClassVar[str] = "bottleneck"
+
+    reduction: Count = 4
+    mid_channels: Channels | None = None
+    """What the middle convolution makes, where that is no share of the width."""
+
+    kernel_size: Kernel = 3
+    padding: Padding = "zeros"
+    dilation: Kernel = 1
+    groups: Count = 1
+    bias: bool = False
+    norm: Annotated[Norm, In("norm")] = Batch()
+    activation: Annotated[Activation, In("activation")] = Relu()
+    attention: Annotated[Attention, In("attention")] = NoAttention()
+    shortcut: Annotated[Shortcut, In("shortcut")] = Projection()
+
+    def inert(self) -> list[Inert]:
+        found = [Inert("reduction", "mid_channels", "the channels are given")] if self.mid_channels else []
+        if self.kernel_size == 1:
+            found += [Inert(option, "kernel_size", "a kernel of 1 has no border") for option in ("padding", "dilation")]
+        return found
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        middle = self.mid_channels or max(channels // self.reduction, 1)
+        shortcut = self.shortcut.emit(g, x, channels, stride, Unit(self.bias, self.norm, self.padding))
+        if self.shortcut.before_branch:
+            x, stride = shortcut, Stride()
+        x = self._unit(g, g.conv(x, middle, 1, name="conv1", bias=self.bias), 1)
+        x = self._unit(g, self._middle(g, x, middle, stride), 2)
+        x = self.norm.emit(g, g.conv(x, channels, 1, name="conv3", bias=self.bias), "norm3")
+        x = self.attention.emit(g, x)
+        return self.activation.emit(g, g.add(x, shortcut), "sum_activation")
+
+    def _unit(self, g: Builder, x: Value, number: int) -> Value:
+        return self.activation.emit(g, self.norm.emit(g, x, f"norm{number}"), f"activation{number}")
+
+    def _middle(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        if channels % self.groups:
+            g.refuse(self, "groups", f"{self.groups} does not divide {channels} channels", "use a divisor of them")
+            return x
+        return g.conv(
+            x, channels, self.kernel_size, name="conv2", stride=stride.factor, rounding=stride.rounding,
+            padding=self.padding, dilation=self.dilation, groups=self.groups, bias=self.bias,
+        )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Blocks that make their own number of channels: dense and multi-resolution ones."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from unetgen.config.choice import In
+from unetgen.config.part import Kernel
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Activation, Block, Norm, Stride
+from unetgen.parts.activations import Relu
+from unetgen.parts.norms import Batch
+from unetgen.parts.unit import Units
+
+
+class Dense(Units):
+    """Units that each see all before them (Huang et al. 2017); the level's width is the growth rate.
+
+    It makes the channels that come in and ``repeats`` times the width, or the new ones alone.
+    """
+
+    type: ClassVar[str] = "dense"
+
+    output: Literal["all", "new"] = "all"
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        if stride.changes:
+            return Block.emit_strided(self, g, x, channels, stride)
+        made: list[Value] = []
+        for number in range(1, self.repeats + 1):
+            y = self.unit(g, x, channels, number, last=number == self.repeats)
+            if self.padding == "valid" and self.kernel_size != 1:
+                x = g.crop_to(x, y, name=f"crop{number}")
+                made = [g.crop_to(m, y, name=f"crop{number}_{i}") for i, m in enumerate(made, 1)]
+            made.append(y)
+            x = g.concat(x, y, name=f"concat{number}") if self.output == "all" or number < self.repeats else x
+        if self.output == "all":
+            return x
+        return g.concat(*made, name="new") if len(made) > 1 else made[0]
+
+
+# As the authors' code has them; a sixth and a third would round otherwise at some widths.
+_SHARES = (0.167, 0.333, 0.5)
+
+
+class MultiResolution(Block):
+    """Three 3x3 convolutions in a chain, their results concatenated, beside a 1x1 shortcut (Ibtehaz and Rahman 2020).
+
+    Their channels are a sixth, a third and a half of ``alpha`` times the width, each rounded down, and the block
+    makes their sum.
+    """
+
+    type: ClassVar[str] = "multi_resolution"
+
+    alpha: Annotated[float, Field(gt=0, le=16, strict=True)] = 1.67
+    kernel_size: Kernel = 3
+    padding: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    bias: bool = True
+    norm: Annotated[Norm, In("norm")] = Batch()
+    activation: Annotated[Activation, In("activation")] = Relu()
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        widths = [max(int(self.alpha * channels * share), 1) for share in _SHARES]
+        shortcut = g.conv(x, sum(widths), 1, name="shortcut", bias=self.bias)
+        shortcut = self.norm.emit(g, shortcut, "shortcut_norm")
+        made = []
+        for number, width in enumerate(widths, 1):
+            x = g.conv(x, width, self.kernel_size, name=f"conv{number}", padding=self.padding, bias=self.bias)
+            x = self.activation.emit(g, self.norm.emit(g, x, f"norm{number}"), f"activation{number}")
+            made.append(x)
+        x = self.norm.emit(g, g.concat(*made), "concat_norm")
+        x = self.norm.emit(g, g.add(x, shortcut), "sum_norm")
+        return self.activation.emit(g, x, "sum_activation")

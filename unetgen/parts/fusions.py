@@ -1,0 +1,67 @@
+"""Fusions: how skip and upsampled map become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Fusion
+
+
+class NoFusion(Fusion):
+    """The skip is dropped."""
+
+    type: ClassVar[str] = "none"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        return upsampled
+
+
+class Concat(Fusion):
+    """Both maps' channels, one behind the other (Ronneberger et al. 2015).
+
+    Of several skips the oldest goes first where skips do, else the newest behind what comes from below.
+    """
+
+    type: ClassVar[str] = "concat"
+
+    order: Literal["skip_first", "upsampled_first"] = "skip_first"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        return self.emit_all(g, upsampled, [skip])
+
+    def emit_all(self, g: Builder, upsampled: Value, skips: Sequence[Value]) -> Value:
+        if self.order == "skip_first":
+            return g.concat(*skips, upsampled)
+        return g.concat(upsampled, *reversed(skips))
+
+
+class _Elementwise(Fusion):
+    def check(self, g: Builder, upsampled: Value, skip: Value) -> None:
+        if upsampled.channels != skip.channels:
+            message = (
+                f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
+            )
+            hint = "let the upsampling make the skip's channels, or use concat"
+            g.refuse(self, "type", message, hint)
+
+
+class Add(_Elementwise):
+    """The sum (LinkNet, Chaurasia and Culurciello 2017)."""
+
+    type: ClassVar[str] = "add"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        self.check(g, upsampled, skip)
+        return g.add(upsampled, skip)
+
+
+class Multiply(_Elementwise):
+    """The product."""
+
+    type: ClassVar[str] = "multiply"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        self.check(g, upsampled, skip)
+        return g.multiply(upsampled, skip)

@@ -1,0 +1,64 @@
+"""Blocks whose units are applied several times, with the same weights."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from unetgen.config.part import Count
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Stride
+from unetgen.parts.unit import Units
+
+
+class Recurrent(Units):
+    """Units that see their own output: y = unit(x), then ``steps`` times y = unit(x + y) (Alom et al. 2018).
+
+    Input and output of a unit have equal channels, so where they change a 1x1 convolution goes before the first.
+    """
+
+    type: ClassVar[str] = "recurrent"
+
+    steps: Count = 2
+    shared: bool = True
+    """Whether all steps use one layer's weights."""
+
+    projection: Literal["needed", "always"] = "needed"
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        return self.recurring(g, self.projected(g, x, channels, stride), channels)
+
+    def projected(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        """Draws the 1x1 convolution."""
+        if self.projection == "needed" and x.channels == channels and not stride.changes:
+            return x
+        return g.conv(x, channels, 1, name="projection", stride=stride.factor, rounding=stride.rounding, bias=self.bias)
+
+    def recurring(self, g: Builder, x: Value, channels: int) -> Value:
+        """Draws the units, each as often as it recurs."""
+        for number in range(1, self.repeats + 1):
+            last = number == self.repeats
+            with g.scope(str(number), label="Unit"):
+                y = self.unit(g, x, channels, "", last=last)
+            for step in range(1, self.steps + 1):
+                y = g.add(self.trimmed(g, x, y, f"crop{number}_{step}"), y, name=f"add{number}_{step}")
+                with g.scope(f"{number}_{step}", label="Unit", like=str(number) if self.shared else ""):
+                    y = self.unit(g, y, channels, "", last=last)
+            x = y
+        return x
+
+    def trimmed(self, g: Builder, x: Value, y: Value, name: str) -> Value:
+        """What is left of x where the convolutions between take pixels away."""
+        return g.crop_to(x, y, name=name) if self.padding == "valid" and self.kernel_size != 1 else x
+
+
+class RecurrentResidual(Recurrent):
+    """Recurrent units with a shortcut around them: R2U-Net (Alom et al. 2018)."""
+
+    type: ClassVar[str] = "recurrent_residual"
+
+    projection: Literal["needed", "always"] = "always"
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        x = self.projected(g, x, channels, stride)
+        y = self.recurring(g, x, channels)
+        return g.add(self.trimmed(g, x, y, "shortcut_crop"), y)

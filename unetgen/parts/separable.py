@@ -1,0 +1,182 @@
+"""Blocks that convolve each channel by itself, and mix the channels by 1x1 convolutions."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from unetgen.config.choice import In
+from unetgen.config.part import Count, Factor, Inert, Kernel
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Activation, Dropout, Norm, Stride, Striding, Upsample
+from unetgen.parts.activations import Gelu, Relu
+from unetgen.parts.dropouts import NoDropout
+from unetgen.parts.norms import Batch, Group, Layer
+
+Padding = Literal["zeros", "reflect", "replicate", "circular"]
+
+
+class DepthwiseSeparable(Striding):
+    """Each channel by itself, then all by a 1x1 convolution, so many times (Chollet 2017; Howard et al. 2017)."""
+
+    type: ClassVar[str] = "depthwise_separable"
+
+    repeats: Count = 2
+    kernel_size: Kernel = 3
+    padding: Padding = "zeros"
+    bias: bool = False
+    norm: Annotated[Norm, In("norm")] = Batch()
+    activation: Annotated[Activation, In("activation")] = Relu()
+    between: bool = False
+    """Whether norm and activation stand between the two convolutions too, as in MobileNet."""
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        for number in range(1, self.repeats + 1):
+            here = stride if number == 1 else Stride()
+            x = depthwise(g, x, self.kernel_size, f"depthwise{number}", here, self.padding, bias=self.bias)
+            if self.between:
+                x = self._finished(g, x, f"depthwise{number}")
+            x = g.conv(x, channels, 1, name=f"pointwise{number}", bias=self.bias)
+            x = self._finished(g, x, str(number))
+        return x
+
+    def _finished(self, g: Builder, x: Value, name: str) -> Value:
+        return self.activation.emit(g, self.norm.emit(g, x, f"{name}_norm"), f"{name}_activation")
+
+
+class _Inverted(Striding):
+    """A depthwise convolution, a norm, and two 1x1 convolutions with more channels between them."""
+
+    kernel_size: Kernel
+    expansion: Count
+    padding: Padding = "zeros"
+    bias: bool = True
+    norm: Annotated[Norm, In("norm")]
+    activation: Annotated[Activation, In("activation")] = Gelu()
+
+    def branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        """Draws the convolutions."""
+        wide = self.expansion * x.channels
+        x = depthwise(g, x, self.kernel_size, "depthwise", stride, self.padding, bias=self.bias)
+        x = self.norm.emit(g, x, "norm")
+        x = self.activation.emit(g, g.conv(x, wide, 1, name="expand", bias=self.bias), "activation")
+        return g.conv(x, channels, 1, name="project", bias=self.bias)
+
+
+class ConvNeXt(_Inverted):
+    """The block of ConvNeXt (Liu et al. 2022); where channels or size change a convolution goes before it.
+
+    A depthwise 7x7 convolution, a layer norm, 4 times the channels and back, a learned scale for each channel, and
+    the input added.
+    """
+
+    type: ClassVar[str] = "convnext"
+
+    kernel_size: Kernel = 7
+    expansion: Count = 4
+    norm: Annotated[Norm, In("norm")] = Layer(eps=1e-6)
+    layer_scale: Annotated[float, Field(ge=0, le=1, strict=True)] = 1e-6
+    """Where the scales start; 0 for none."""
+
+    dropout: Annotated[Dropout, In("dropout")] = NoDropout()
+
+    def inert(self) -> list[Inert]:
+        return [Inert("dropout.place", "dropout", "there is one place only")] if self.dropout.type != "none" else []
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        if x.channels != channels or stride.changes:
+            kernel = stride.factor
+            x = g.conv(x, channels, kernel, name="entry", stride=kernel, bias=self.bias, rounding=stride.rounding)
+        y = self.branch(g, x, channels, Stride())
+        y = g.channel_scale(y, self.layer_scale) if self.layer_scale else y
+        return g.add(self.dropout.emit(g, y, "dropout", last=True), x)
+
+
+class MedNeXt(_Inverted):
+    """The block of MedNeXt (Roy et al. 2023): ConvNeXt's with a norm over each channel and no learned scale.
+
+    Where the size changes the depthwise convolution does it, beside a 1x1 convolution with the same stride; where
+    only channels change there is no sum.
+    """
+
+    type: ClassVar[str] = "mednext"
+
+    kernel_size: Kernel = 3
+    expansion: Count = 2
+    norm: Annotated[Norm, In("norm")] = Group(groups="channels")
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        y = self.branch(g, x, channels, stride)
+        if stride.changes:
+            factor, rounding = stride
+            x = g.conv(x, channels, 1, name="shortcut", stride=factor, bias=self.bias, rounding=rounding)
+        return g.add(x, y) if x.channels == channels else y
+
+
+class MedNeXtUp(Upsample):
+    """The block of MedNeXt with a transposed depthwise convolution, beside a transposed 1x1 one (Roy et al. 2023).
+
+    Both make an odd size, and get a row of zeros more at their start.
+    """
+
+    type: ClassVar[str] = "mednext"
+
+    kernel_size: Kernel = 3
+    factor: Factor = 2
+    expansion: Count = 2
+    bias: bool = True
+    norm: Annotated[Norm, In("norm")] = Group(groups="channels")
+    activation: Annotated[Activation, In("activation")] = Gelu()
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        half = tuple(kernel // 2 for kernel in g.per_axis(self.kernel_size))
+        y = g.transposed_conv(
+            x, x.channels, self.kernel_size, name="depthwise", stride=self.factor, padding=half, groups=x.channels,
+            bias=self.bias,
+        )  # fmt: skip
+        y = self.norm.emit(g, y, "norm")
+        y = g.conv(y, self.expansion * x.channels, 1, name="expand", bias=self.bias)
+        y = g.conv(self.activation.emit(g, y, "activation"), channels, 1, name="project", bias=self.bias)
+        shortcut = g.transposed_conv(x, channels, 1, name="shortcut", stride=self.factor, bias=self.bias)
+        missing = tuple(factor - 1 for factor in g.per_axis(self.factor))
+        return g.add(g.pad(y, missing, 0, name="pad"), g.pad(shortcut, missing, 0, name="shortcut_pad"))
+
+
+class NafBlock(Striding):
+    """The block of NAFNet, without activations: gates are products of channels (Chen et al. 2022).
+
+    Norm, 1x1 to twice the channels, depthwise 3x3, half of the channels times the other half, a channel attention
+    without activation, 1x1; then norm, 1x1 to twice, the gate, 1x1. Both sums scale their branch by channel.
+    """
+
+    type: ClassVar[str] = "nafnet"
+
+    expansion: Count = 2
+    norm: Annotated[Norm, In("norm")] = Layer(eps=1e-6)
+    attention: bool = True
+    """The simplified channel attention."""
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        if x.channels != channels or stride.changes:
+            x = g.conv(x, channels, stride.factor, name="entry", stride=stride.factor, rounding=stride.rounding)
+        with g.scope("spatial", label="SpatialMixing"):
+            y = g.conv(self.norm.emit(g, x, "norm"), self.expansion * channels, 1, name="expand")
+            y = g.halve(depthwise(g, y, 3, "depthwise", Stride(), "zeros", bias=True))
+            if self.attention:
+                y = g.scale(y, g.conv(g.global_pool(y), y.channels, 1, name="attention"), "channels", name="attend")
+            x = g.add(x, g.channel_scale(g.conv(y, channels, 1, name="project"), 0.0))
+        with g.scope("channel", label="ChannelMixing"):
+            y = g.conv(self.norm.emit(g, x, "norm"), self.expansion * channels, 1, name="expand")
+            y = g.conv(g.halve(y), channels, 1, name="project")
+            return g.add(x, g.channel_scale(y, 0.0))
+
+
+def depthwise(
+    g: Builder, x: Value, kernel_size: Kernel, name: str, stride: Stride, padding: str, *, bias: bool
+) -> Value:
+    """Draws a convolution of each channel by itself, (c, *size) -> (c, *size / stride)."""
+    return g.conv(
+        x, x.channels, kernel_size, name=name, stride=stride.factor, rounding=stride.rounding, padding=padding,
+        groups=x.channels, bias=bias,
+    )  # fmt: skip

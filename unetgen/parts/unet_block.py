@@ -1,0 +1,107 @@
+"""A block that is itself a U-Net."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from unetgen.config.choice import In
+from unetgen.config.part import Channels, Inert
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Align, Block, Downsample, Fusion, Upsample
+from unetgen.parts.alignments import Crop
+from unetgen.parts.blocks import Conv
+from unetgen.parts.downsampling import MaxPool
+from unetgen.parts.fusions import Concat
+from unetgen.parts.upsampling import Interpolate
+
+Dilations = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(strict=False, min_length=2, max_length=13)]
+
+
+class UNetBlock(Block):
+    """A small U-Net in place of a few convolutions: the residual U-blocks of U2-Net (Qin et al. 2020).
+
+    ``block`` first makes the level's width, then runs on ``depth`` levels with ``mid_channels``, on a bottom, and on
+    the way back up, the last time to the level's width again; with ``shortcut`` the first map is added to the last.
+    Of the ``depth`` steps down the first ``pooled`` change the resolution, the others only dilate.
+    """
+
+    type: ClassVar[str] = "unet"
+
+    depth: Annotated[int, Field(ge=1, le=12)] = 4
+    pooled: Annotated[int, Field(ge=0, le=12)] | None = None
+    """How many of the steps change the resolution; all of them unless it is said."""
+
+    mid_channels: Channels = 32
+    dilations: Dilations | None = None
+    """Of the block on each level, the bottom last; what the block itself says unless it is given."""
+
+    shortcut: bool = True
+    block: Annotated[Block, In("block")] = Conv(repeats=1, padding="zeros")
+    downsample: Annotated[Downsample, In("downsample")] = MaxPool()
+    upsample: Annotated[Upsample, In("upsample")] = Interpolate(mode="linear", projection="none")
+    align: Annotated[Align, In("align")] = Crop()
+    fusion: Annotated[Fusion, In("fusion")] = Concat(order="upsampled_first")
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> UNetBlock:
+        if self.pooled is not None and self.pooled > self.depth:
+            what = f"{self.pooled} of {self.depth} steps cannot change the resolution"
+            raise PydanticCustomError("pooled", "{what}", {"what": what, "at": "pooled"})
+        if self.dilations and len(self.dilations) != self.depth + 1:
+            what = f"depth {self.depth} needs {self.depth + 1} dilations, this has {len(self.dilations)}"
+            raise PydanticCustomError("dilations", "{what}", {"what": what, "at": "dilations"})
+        return self
+
+    @property
+    def _changes(self) -> int:
+        return self.depth if self.pooled is None else self.pooled
+
+    def inert(self) -> list[Inert]:
+        if self._changes:
+            return []
+        idle = ("downsample", "upsample", "align")
+        return [Inert(slot, "pooled", "no step changes the resolution") for slot in idle]
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        with g.scope("in", label="Unit"):
+            first = self.block.emit(g, x, channels)
+        maps, x = self._down(g, first)
+        for level in reversed(range(self.depth)):
+            with g.scope(f"up{level}", label="Unit"):
+                x = self._joined(g, x, maps[level], level)
+                x = self._at(g, level).emit(g, x, self.mid_channels if level else channels)
+        return g.add(x, first) if self.shortcut else x
+
+    def _down(self, g: Builder, x: Value) -> tuple[list[Value], Value]:
+        maps = []
+        for level in range(self.depth + 1):
+            with g.scope(f"down{level}", label="Unit"):
+                x = self._at(g, level).emit(g, x, self.mid_channels)
+                if level == self.depth:
+                    break
+                maps.append(x)
+                if level < self._changes:
+                    with g.scope("down"):
+                        x = self.downsample.emit(g, x, self.mid_channels)
+        return maps, x
+
+    def _joined(self, g: Builder, x: Value, skip: Value, level: int) -> Value:
+        if level < self._changes:
+            with g.scope("up"):
+                x = self.upsample.emit(g, x, self.mid_channels)
+        with g.scope("skip"):
+            if level < self._changes:
+                x, skip = self.align.emit(g, x, skip)
+            return self.fusion.emit(g, x, skip)
+
+    def _at(self, g: Builder, level: int) -> Block:
+        """The block of a level, with that level's dilation."""
+        if self.dilations is None:
+            return self.block
+        if "dilation" not in type(self.block).model_fields:
+            g.refuse(self, "dilations", f"block {self.block.type!r} has no dilation", "use block: conv")
+            return self.block
+        return self.block.model_copy(update={"dilation": self.dilations[level]})
