@@ -66,7 +66,7 @@ class Reader:
         parts = {slot: part for slot, part in found.items() if part is not None}
         if words is None or len(parts) < len(found):
             return None
-        skip = Skip(**words.model_dump(), **parts)
+        skip = Skip(tap=words.tap, place=words.place, **parts)
         self._refuse_idle(node, skip)
         return skip
 

@@ -37,11 +37,11 @@ class Skip:
     """
 
     tap: Tap
+    place: JoinPlace
     gate: Part
     align: Part
     transform: Part
     fusion: Part
-    place: JoinPlace
 
     @property
     def dropped(self) -> bool:

@@ -36,8 +36,8 @@ from unetgen.parts import (
 
 FILES = (
     encoders, resnet, decoders, blocks, bottleneck, recurrent, dense, separable, pyramids, unet_block, composites,
-    shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations, dropouts,
-    heads, inputs, inits,
+    shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations,
+    dropouts, heads, inputs, inits,
 )  # fmt: skip
 
 

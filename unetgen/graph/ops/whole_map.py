@@ -151,7 +151,7 @@ class Flattening(Op):
 
 @dataclass(frozen=True, slots=True)
 class Halving(Op):
-    """(c, *size) -> (c / 2, *size): the first half of the channels times the second (NAFNet's gate, Chen et al. 2022)."""
+    """(c, *size) -> (c / 2, *size): half of the channels times the other half (NAFNet, Chen et al. 2022)."""
 
     channels: int
 
