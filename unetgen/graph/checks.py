@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unetgen.config.spec import Spec
-from unetgen.errors import Problem
+from unetgen.errors import Problem, did_you_mean
 from unetgen.graph.graph import Graph
 
 _FAULT = "this is a fault of the part that drew it"
@@ -11,7 +11,12 @@ _FAULT = "this is a fault of the part that drew it"
 
 def structural_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Skips that reach nothing, parameters that change nothing, an output with other channels than asked for."""
-    return [*_lost_skips(graph, spec), *_dead_layers(graph, spec), *_wrong_output(graph, spec)]
+    return [
+        *_lost_skips(graph, spec),
+        *_dead_layers(graph, spec),
+        *_wrong_output(graph, spec),
+        *_unknown_paths(graph, spec),
+    ]
 
 
 def _lost_skips(graph: Graph, spec: Spec) -> list[Problem]:
@@ -48,3 +53,19 @@ def _wrong_output(graph: Graph, spec: Spec) -> list[Problem]:
             hint = "make them in the last block, or use a head that does" if head.part.type == "none" else _FAULT
             problems.append(spec.root.problem("output", message, hint))
     return problems
+
+
+def _unknown_paths(graph: Graph, spec: Spec) -> list[Problem]:
+    """Paths in ``checkpointing`` that are no modules with layers in them."""
+    steps = [node.path.split(".") for node in graph.nodes[1:]]
+    modules = list(dict.fromkeys(".".join(path[:end]) for path in steps for end in range(1, len(path))))
+    written = spec.root.mapping.get("checkpointing", spec.root)
+    return [
+        written.find((number,)).problem(
+            "checkpointing",
+            f"there is no module {path!r}",
+            did_you_mean(path, modules) or "name a module of print(model), such as encoder.0",
+        )
+        for number, path in enumerate(spec.checkpointing)
+        if path not in modules
+    ]

@@ -22,6 +22,7 @@ def draw(spec: Spec) -> Graph:
     graph = _drawn(spec)
     if spec.input.type != "none":
         graph = _drawn(spec, _multiple(spec, graph))
+    graph = replace(graph, checkpointing=spec.checkpointing) if spec.checkpointing else graph
     if problems := structural_problems(graph, spec):
         raise SpecError(problems)
     return graph

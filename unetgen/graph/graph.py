@@ -50,6 +50,8 @@ class Graph:
     """Whether some part asked for the size itself, so that only ``input_size`` fits."""
     alike: bool = False
     """Whether no op tells one axis from another, so that one axis speaks for all."""
+    checkpointing: tuple[str, ...] = ()
+    """The paths of the modules whose maps are not kept for the backward pass but computed again."""
 
     @property
     def output(self) -> int:
@@ -137,6 +139,12 @@ class Graph:
         lines = [f"{n.path} {n.layer} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
         lines += [str([tuple(output) for output in self.outputs]), str(self.input_size if self.bound else None)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def recomputed(self) -> tuple[str, ...]:
+        """For each node the outermost checkpointed module that it is in; nothing where it is in none."""
+        scopes = sorted(self.checkpointing)
+        return tuple(next((s for s in scopes if n.path.startswith(f"{s}.")), "") for n in self.nodes)
 
     def needed(self) -> Graph:
         """The same without the nodes that are on no path to an output; all others keep their paths."""

@@ -14,8 +14,10 @@ def overwriting(graph: Graph) -> frozenset[int]:
     """The activations that can run in place, in training and in evaluation.
 
     Nobody may read the memory later, the graph's input is not ours to write on, and autograd must not keep
-    what would be overwritten, neither as somebody's input nor as its producer's output.
+    what would be overwritten, neither as somebody's input nor as its producer's output. What goes into a module that
+    is computed again is kept too.
     """
+    again = graph.recomputed
     roots, chosen = _roots(graph, frozenset()), set()
     members: dict[int, list[int]] = {}
     for index, root in enumerate(roots):
@@ -29,6 +31,7 @@ def overwriting(graph: Graph) -> frozenset[int]:
         readers = {reader for index in shared for reader in graph.consumers[index]} - {node.index}
         kept = any(graph.nodes[reader].op.kept in ("input", "inputs", "either") for reader in readers)
         made = any(graph.nodes[index].op.kept in ("output", "either") for index in shared)
+        made = made or any(again[i] and any(again[s] != again[i] for s in shared) for i in (*readers, node.index))
         if root != 0 and last == node.index and not kept and not made:
             chosen.add(node.index)
     return frozenset(chosen)

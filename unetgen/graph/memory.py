@@ -52,16 +52,27 @@ def _ending(last: dict[int, int], index: int) -> list[int]:
 
 
 def _kept(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
-    """The values that autograd keeps: whole maps once each, and what ops keep beside them."""
+    """The values that autograd keeps: whole maps once each, and what ops keep beside them.
+
+    A checkpointed module keeps what goes into it; of all such the largest is added, as it is when it is computed
+    again.
+    """
     in_place = overwriting(graph)
-    kept, beside = {homes[index] for index in graph.results}, 0
+    kept: dict[str, set[int]] = {"": {homes[index] for index in graph.results}}
+    beside: dict[str, int] = {}
     for node in graph.nodes[1:]:
-        beside += node.op.kept_values(shapes[node.inputs[0]], shapes[node.index])
+        module = graph.recomputed[node.index]
+        beside[module] = beside.get(module, 0) + node.op.kept_values(shapes[node.inputs[0]], shapes[node.index])
+        if module:
+            kept[""].update(homes[i] for i in node.inputs if graph.recomputed[i] != module and homes[i] != 0)
         for index in _kept_maps(node, in_place):
             # No gradient flows to the image, so only what has parameters keeps it.
             if homes[index] != 0 or node.op.parameters():
-                kept.add(homes[index])
-    return sum(prod(shapes[home]) for home in kept) + beside
+                kept.setdefault(module, set()).add(homes[index])
+    totals = {module: beside.get(module, 0) for module in {*kept, *beside}}
+    for module, indices in kept.items():
+        totals[module] += sum(prod(shapes[index]) for index in indices - (kept[""] if module else set()))
+    return totals.pop("") + max(totals.values(), default=0)
 
 
 def _kept_maps(node: Node, in_place: frozenset[int]) -> tuple[int, ...]:

@@ -114,6 +114,8 @@ class _Assembly:
         node = stretch[0]
         if node.path != inner:
             child = Scope(self.graph.labels.get(inner, "Scope"))
+            # Inside a module that is computed again nothing is kept anyway.
+            child.checkpointed = inner in self.graph.checkpointing
             scope.add_module(name, child)
             self.fill(child, inner, stretch)
         elif node.layer != node.path:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
+from torch.utils.checkpoint import checkpoint
 
 
 class Step(NamedTuple):
@@ -28,6 +32,8 @@ class Scope(nn.Module):
         self.values = 0
         # Layers that belong to another scope and are applied here too, out of the module tree's sight.
         self.borrowed: dict[str, list[nn.Module]] = {}
+        # Whether its maps are computed again in the backward pass, not kept.
+        self.checkpointed = False
 
     def forward(self, *maps: Tensor) -> Tensor | tuple[Tensor, ...]:
         results = self.run(list(maps))
@@ -35,6 +41,12 @@ class Scope(nn.Module):
 
     def run(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
         """Runs the steps on values that nobody else holds, so that memory is free as soon as it can be."""
+        if self.checkpointed and torch.is_grad_enabled():
+            return recomputable(self, values)
+        return self.run_steps(values)
+
+    def run_steps(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
+        """Runs the steps."""
         values += [None] * (self.values - len(values))
         children: dict[str, Any] = self._modules  # asking a module for its children by name takes longer than a ReLU
         for child, sources, targets, done in self.steps:
@@ -67,3 +79,31 @@ class Scope(nn.Module):
 
     def _get_name(self) -> str:
         return self.label
+
+
+def recomputable(scope: Scope, values: list[Tensor | None]) -> tuple[Tensor, ...]:
+    """What a scope makes, none of whose inner maps is kept for the backward pass (Chen et al. 2016)."""
+    results: tuple[Tensor, ...] = checkpoint(
+        lambda *maps: scope.run_steps(list(maps)),
+        *values,
+        use_reentrant=False,
+        # What is traced is computed once more by the compiler's own rules, which leave statistics alone.
+        **({} if torch.compiler.is_compiling() else {"context_fn": lambda: (nullcontext(), _statistics_kept(scope))}),
+    )
+    return results
+
+
+@contextmanager
+def _statistics_kept(scope: Scope) -> Iterator[None]:
+    """The second time that maps are computed they do not count in running statistics."""
+    norms = [m for m in scope.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            if norm.training and norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.sub_(1)

@@ -1,0 +1,12 @@
+"""The kinds of part: what each slot of a spec asks of what stands in it."""
+
+from unetgen.graph.kinds.layers import Activation, Dropout, Init, Norm
+from unetgen.graph.kinds.levels import Attention, Block, Downsample, Shortcut, Stride, Striding, Unit, Upsample
+from unetgen.graph.kinds.sides import Decoder, Encoder, Features, Head, Input, Level, Maps
+from unetgen.graph.kinds.skips import Align, Fusion, Gate, Transform
+
+__all__ = [
+    "Activation", "Align", "Attention", "Block", "Decoder", "Downsample", "Dropout", "Encoder", "Features", "Fusion",
+    "Gate", "Head", "Init", "Input", "Level", "Maps", "Norm", "Shortcut", "Stride", "Striding", "Transform", "Unit",
+    "Upsample",
+]  # fmt: skip
