@@ -83,12 +83,11 @@ class Scope(nn.Module):
 
 def recomputable(scope: Scope, values: list[Tensor | None]) -> tuple[Tensor, ...]:
     """What a scope makes, none of whose inner maps is kept for the backward pass (Chen et al. 2016)."""
+    # What is traced is computed once more by the compiler's own rules, which leave statistics alone.
+    tracing = torch.compiler.is_compiling()
+    more: dict[str, Any] = {} if tracing else {"context_fn": lambda: (nullcontext(), _statistics_kept(scope))}
     results: tuple[Tensor, ...] = checkpoint(
-        lambda *maps: scope.run_steps(list(maps)),
-        *values,
-        use_reentrant=False,
-        # What is traced is computed once more by the compiler's own rules, which leave statistics alone.
-        **({} if torch.compiler.is_compiling() else {"context_fn": lambda: (nullcontext(), _statistics_kept(scope))}),
+        lambda *maps: scope.run_steps(list(maps)), *values, use_reentrant=False, **more
     )
     return results
 

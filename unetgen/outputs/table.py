@@ -46,7 +46,9 @@ def _table(*headers: str, right: tuple[str, ...] = ("level", "parameters", "MACs
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
         numeric = header in right
-        table.add_column(header, justify="right" if numeric else "left", no_wrap=True, overflow="fold")
+        # A sentence at the end of a row may take several lines, numbers and names may not.
+        last = header == headers[-1] and not numeric
+        table.add_column(header, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
     return table
 
 
