@@ -11,9 +11,12 @@ import pytest
 from conftest import ROOT, Outcome
 
 import unetgen
+from unetgen.config.slots import SLOTS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+FILE = re.compile(r"# file: (\S+)\n")
 
 
 def blocks(kind: str) -> list[pytest.param]:
@@ -59,10 +62,52 @@ def test_python_runs(page: Path, match: re.Match[str], tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize(("page", "match"), blocks("yaml"))
 def test_yaml_is_a_spec(page: Path, match: re.Match[str]) -> None:
-    """Fragments are laid over the paper's spec; whole specs stand for themselves."""
+    """Fragments are laid over the paper's spec; whole specs stand for themselves; named files come together below."""
     text = match[2]
+    if FILE.match(text):
+        return
     whole = text if "in_channels" in text or "extends" in text else f"extends: unet_paper\ninput_size: null\n{text}"
     unetgen.graph_of(whole)
+
+
+def test_the_chapter_goes_from_the_unet_to_u2net(tmp_path: Path) -> None:
+    """Each file extends the one before; the last is the shipped U2-Net but for what people read."""
+    text = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
+    files = {FILE.match(m[2])[1]: m[2] for m in BLOCK.finditer(text) if FILE.match(m[2])}
+    assert list(files) == ["unet.yaml", "attention_unet.yaml", "unetplusplus.yaml", "u2net.yaml"]
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    graphs = {name: unetgen.graph_of(tmp_path / name) for name in files}
+    assert "gate" in {step for node in graphs["attention_unet.yaml"].nodes for step in node.path.split(".")}
+    assert len(graphs["unetplusplus.yaml"].results) == 5
+    assert graphs["u2net.yaml"].digest == unetgen.graph_of("u2net").digest
+
+
+def test_the_reference_of_parts_is_what_is_installed(request: pytest.FixtureRequest) -> None:
+    from unetgen.outputs.reference import reference
+
+    page = ROOT / "docs" / "spec.md"
+    before, start, rest = page.read_text(encoding="utf-8").partition("<!-- parts -->\n")
+    shown, end, after = rest.partition("<!-- end of parts -->")
+    now = reference(unetgen.load_registry())
+    if request.config.getoption("--update-golden"):
+        page.write_text("".join((before, start, now, end, after)), encoding="utf-8")
+    else:
+        assert shown == now, "run pytest with --update-golden"
+
+
+def test_every_option_of_every_part_is_said_something_about() -> None:
+    """Its name says it, or the docstring under it does; a default that is nothing needs words."""
+    from unetgen.outputs.reference import option_docs
+
+    silent = [
+        f"{part.slot} {part.type}: {option}"
+        for slot in SLOTS
+        for part in (entry.part for entry in unetgen.load_registry().parts(slot).values())
+        for option, field in part.model_fields.items()
+        if field.default is None and option not in option_docs(part)
+    ]
+    assert silent == []
 
 
 def test_readme_shows_the_shipped_paper_spec() -> None:
@@ -71,7 +116,7 @@ def test_readme_shows_the_shipped_paper_spec() -> None:
         next(m[2] for m in BLOCK.finditer(PAGES[0].read_text(encoding="utf-8")) if m[1] == "yaml")
     )
     shipped = unetgen.load_spec("unet_paper").resolved()
-    for key in ("levels", "bottleneck", "description"):
+    for key in ("levels", "bottleneck", "description", "about"):
         shipped.pop(key)
     resolved = shown.resolved()
     resolved.pop("description")

@@ -10,13 +10,26 @@ from unetgen.cli.options import format_option, plugin_option, registry_with
 from unetgen.config.registry import Registry
 from unetgen.config.slots import SLOTS
 
+_EPILOG = """\b
+Examples:
+  unetgen plugins
+  unetgen plugins --plugin ./my_blocks.py
+  unetgen plugins --options block
+"""
 
-@click.command(epilog="\b\nExamples:\n  unetgen plugins\n  unetgen plugins --plugin ./my_blocks.py")
+
+@click.command(epilog=_EPILOG)
+@click.option("--options", "slot", type=click.Choice(["all", *SLOTS]), help="Write a slot's parts with their options.")
 @format_option
 @plugin_option
-def command(form: str, plugins: tuple[str, ...]) -> None:
+def command(slot: str | None, form: str, plugins: tuple[str, ...]) -> None:
     """List the parts that specs can name, by slot, with who provides them and what each is."""
     registry = registry_with(plugins)
+    if slot is not None:
+        from unetgen.outputs.reference import reference
+
+        click.echo(reference(registry, *([] if slot == "all" else [slot])), nl=False)
+        return
     rows = _rows(registry)
     if form == "json":
         keys = ("slot", "name", "provider", "description")

@@ -40,7 +40,7 @@ def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
         made = [_head(g, head, number, maps, spec.out_channels) for number, head in enumerate(spec.heads)]
     if multiple:
         with g.at("output", 0, "input"), g.scope("output", label=type(wrapper).__name__):
-            made = [[v if g.is_flat(v) else wrapper.undo(g, v, image) for v in values] for values in made]
+            made = [_undone(g, wrapper, image, head, values) for head, values in zip(spec.heads, made, strict=True)]
     if problems := _problems(spec, g.findings):
         raise SpecError(problems)
     outputs = [
@@ -54,6 +54,12 @@ def _head(g: Builder, head: NamedHead, number: int, maps: Maps, channels: int) -
     part = cast(Head, head.part)
     with g.at("head", number, "head"), g.scope(head.name or "0", label=type(part).__name__):
         return part.emit_all(g, maps, part.out_channels or channels)
+
+
+def _undone(g: Builder, wrapper: Input, image: Value, head: NamedHead, values: list[Value]) -> list[Value]:
+    """The outputs of one head in the size of the image, those that have a size."""
+    with g.scope(head.name or "0"):
+        return [v if g.is_flat(v) else wrapper.undo(g, v, image, str(n)) for n, v in enumerate(values)]
 
 
 def _body(g: Builder, spec: Spec) -> Maps:

@@ -12,9 +12,10 @@ def level_table(report: Report) -> Table:
     """One row for each level on each side: what goes out of it, and what it costs."""
     table = _table("side", "level", "output", "parameters", "MACs")
     # The end of an encoder level is its block; the downsampling behind it makes the next level's input.
-    last = {(node.side, node.level): node for node in report.graph.nodes[1:] if ".down" not in node.path}
+    inside = sorted(report.graph.nodes[1:], key=lambda node: node.path.split(".")[2:3] != ["down"])
+    last = {(node.side, node.level): node for node in inside}
     for (side, level), cost in level_costs(report.graph, report.sizes).items():
-        node = last.get((side, level), report.graph.nodes[-1])
+        node = last[side, level]
         shape = times((node.channels, *report.sizes[node.index]))
         table.add_row(side, "" if side == "head" else str(level), shape, f"{cost.params:,}", f"{cost.macs:,}")
     table.add_section()

@@ -16,7 +16,7 @@ class NoInput(Input):
     def emit(self, g: Builder, image: Value, multiple: tuple[int, ...]) -> Value:
         return image
 
-    def undo(self, g: Builder, output: Value, image: Value) -> Value:
+    def undo(self, g: Builder, output: Value, image: Value, name: str) -> Value:
         return output
 
 
@@ -31,5 +31,5 @@ class PaddedInput(Input):
     def emit(self, g: Builder, image: Value, multiple: tuple[int, ...]) -> Value:
         return g.pad_to_multiple(image, multiple, self.mode, self.place)
 
-    def undo(self, g: Builder, output: Value, image: Value) -> Value:
-        return g.crop_to(output, image, name=f"crop{output.index}", place="start" if self.place == "end" else "centre")
+    def undo(self, g: Builder, output: Value, image: Value, name: str) -> Value:
+        return g.crop_to(output, image, name=name, place="start" if self.place == "end" else "centre")

@@ -116,5 +116,5 @@ class Input(Part):
         """Draws what the encoder gets; ``multiple`` is what the sizes that fit are multiples of, for each axis."""
 
     @abstractmethod
-    def undo(self, g: Builder, output: Value, image: Value) -> Value:
-        """Draws an output in the size of the image."""
+    def undo(self, g: Builder, output: Value, image: Value, name: str) -> Value:
+        """Draws an output in the size of the image; ``name`` tells it from the others of its head."""
