@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "specs"
 
 
+@cache
 def shipped() -> dict[str, Path]:
     """The shipped specs by name: the first steps, then the zoo."""
     folder = shipped_folder()
