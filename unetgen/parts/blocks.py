@@ -9,8 +9,10 @@ from pydantic import Field
 from unetgen.config.choice import In
 from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Attention, Block, Shortcut, Stride
+from unetgen.graph.kinds import Activation, Attention, Block, Norm, Shortcut, Stride
+from unetgen.parts.activations import Relu
 from unetgen.parts.attentions import NoAttention
+from unetgen.parts.norms import Batch
 from unetgen.parts.shortcuts import Projection
 from unetgen.parts.unit import Step, Units
 
@@ -25,6 +27,18 @@ class NoBlock(Block):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         return x
+
+
+class NormActivation(Block):
+    """A norm and an activation without a convolution, with which pre-activated networks end (He et al. 2016)."""
+
+    type: ClassVar[str] = "norm_activation"
+
+    norm: Annotated[Norm, In("norm")] = Batch()
+    activation: Annotated[Activation, In("activation")] = Relu()
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        return self.activation.emit(g, self.norm.emit(g, x, "norm"), "activation")
 
 
 class Conv(Units):

@@ -40,7 +40,7 @@ class NestedDecoder(Decoder):
 
     Node 0 of a row is the encoder's map; the bottleneck is the lowest row. ``columns`` prunes: with 2 of them the
     output is that of the second node, and what only later ones need is not built. Each node is supervised that ends
-    the finest row.
+    the finest row. Where the finest levels drop their skips they have no row, but one node each.
     """
 
     type: ClassVar[str] = "nested"
@@ -57,17 +57,28 @@ class NestedDecoder(Decoder):
 
     def emit(self, g: Builder, x: Value, features: Features, levels: Sequence[DecoderLevel]) -> Maps:
         rows = [[tapped(g, features, i, cast(Skip, level.skip))] for i, level in enumerate(levels)] + [[x]]
-        columns = min(self.columns or len(levels), len(levels))
-        if self.columns and self.columns > len(levels):
-            g.refuse(self, "columns", f"{self.columns} columns need as many levels", f"there are {len(levels)}")
+        finest = next((i for i, level in enumerate(levels) if not cast(Skip, level.skip).dropped), len(levels))
+        most = len(levels) - finest
+        columns = min(self.columns or most, most)
+        if self.columns and self.columns > most:
+            g.refuse(self, "columns", f"{self.columns} columns need as many levels with skips", f"there are {most}")
         for column in range(1, columns + 1):
-            for index in reversed(range(len(levels) - column + 1)):
-                level = levels[index]
-                last = column == len(levels) - index
-                width = rows[index][0].channels if self.inner_width == "encoder" and not last else level.width
-                with g.scope(f"{index}_{column}", label=type(level.block).__name__):
-                    rows[index].append(_node(g, rows[index + 1][column - 1], rows[index], index, level, width))
+            for index in reversed(range(finest, len(levels) - column + 1)):
+                inner = self.inner_width == "encoder" and column < len(levels) - index
+                width = rows[index][0].channels if inner else levels[index].width
+                self._extend(g, rows, index, column, levels[index], width)
+        # Rows without skips would be those below them, upsampled; only their last nodes are of use.
+        for index in reversed(range(finest)):
+            self._extend(g, rows, index, columns + finest - index, levels[index], levels[index].width)
         return Maps([row[-1] for row in rows], rows[0][:0:-1])
+
+    def _extend(
+        self, g: Builder, rows: list[list[Value]], index: int, column: int, level: DecoderLevel, width: int
+    ) -> None:
+        """Draws one more node of a row."""
+        below = rows[index + 1][min(column, len(rows[index + 1])) - 1]
+        with g.scope(f"{index}_{column}", label=type(level.block).__name__):
+            rows[index].append(_node(g, below, rows[index], index, level, width))
 
 
 class FullScaleDecoder(Decoder):

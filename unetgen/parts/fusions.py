@@ -37,6 +37,15 @@ class Concat(Fusion):
         return g.concat(upsampled, *reversed(skips))
 
 
+class SizeOnly(Fusion):
+    """Nothing of the skip but its size, to which the alignment brings the map from below."""
+
+    type: ClassVar[str] = "size_only"
+
+    def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
+        return upsampled
+
+
 class _Elementwise(Fusion):
     def check(self, g: Builder, upsampled: Value, skip: Value) -> None:
         if upsampled.channels != skip.channels:
