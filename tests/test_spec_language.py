@@ -93,10 +93,15 @@ def test_skips_drop_by_level_and_come_back() -> None:
     dropped = small(levels={0: {"skip": "none"}})
     assert [level.skip.dropped for level in dropped.decoder_levels] == [True, False]
     back = small(skip="none", levels={1: {"skip": {"fusion": "add"}}})
-    assert [level.skip.describe() for level in back.decoder_levels] == [
-        "none",
-        {"align": {"type": "crop", "operand": "skip"}, "fusion": "add"},
-    ]
+    assert back.decoder_levels[0].skip.describe() == "none"
+    assert back.decoder_levels[1].skip.describe() == {
+        "tap": "after_block",
+        "gate": "none",
+        "align": {"type": "crop", "operand": "skip", "place": "centre"},
+        "transform": "none",
+        "fusion": "add",
+        "place": "after_upsample",
+    }
 
 
 def test_dropping_skips_shrinks_the_decoder() -> None:
