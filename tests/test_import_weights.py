@@ -328,6 +328,15 @@ def test_key_maps_that_say_nothing_clear() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["", "- a\n", "a\n"])
+def test_a_file_that_is_no_key_map(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "names.yaml"
+    path.write_text(text)
+    assert refusal(ours(), state(Jumbled()), key_map=path) == (
+        f"{path}: this is no key map; write lines of 'their.layer: our.layer'"
+    )
+
+
 def test_the_shape_of_a_named_layer_is_checked() -> None:
     tensors = small(a=nn.Conv2d(4, 3, 1))
     lines = refusal(ours(), tensors, key_map={"a": "head.0.conv"}).splitlines()

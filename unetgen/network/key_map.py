@@ -12,7 +12,7 @@ from torch import Tensor
 from unetgen.config.library import shipped_folder
 from unetgen.config.yaml_source import read_bytes
 from unetgen.config.yaml_writer import write_lines
-from unetgen.errors import WeightsError
+from unetgen.errors import SpecError, WeightsError
 from unetgen.network.weights_file import write_whole
 
 # A mapping of their layer paths to ours, the name of a shipped map, or a YAML file of one. What maps to null is
@@ -139,5 +139,11 @@ def _from_file(key_map: str | Path) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in shipped.parent.glob("*.yaml")))
         raise WeightsError(f"{key_map}: there is no such key map; shipped ones are {known}")
-    entries: dict[str, Any] = read_bytes(path.read_bytes(), str(path)).plain()
+    try:
+        entries: dict[str, Any] = read_bytes(path.read_bytes(), str(path)).plain()
+    except SpecError as error:
+        # The reader takes an empty text and a list for a spec; what else it says holds for any YAML.
+        if {problem.code for problem in error.problems} & {"empty", "root"}:
+            raise WeightsError(f"{path}: this is no key map; write lines of 'their.layer: our.layer'") from None
+        raise
     return entries
