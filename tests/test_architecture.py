@@ -74,7 +74,7 @@ def test_rooms_stay_small(path: Path) -> None:
 def test_public_names_are_pinned() -> None:
     assert unetgen.__all__ == [
         "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "graph_of",
-        "hookimpl", "load", "load_registry", "load_spec", "load_weights", "save", "specs",
+        "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "save", "specs",
     ]  # fmt: skip
     assert all(getattr(unetgen, name) is not None for name in unetgen.__all__)
     assert set(unetgen.__all__) <= set(dir(unetgen))

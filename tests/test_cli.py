@@ -203,7 +203,9 @@ def test_traceback_is_shown_only_on_request(run: Run) -> None:
     assert "Traceback" in run("--traceback", "build", BAD).err
 
 
-@pytest.mark.parametrize("command", ["build", "validate", "show", "inspect", "specs", "plugins", "schema", "new"])
+@pytest.mark.parametrize(
+    "command", ["build", "validate", "show", "inspect", "import-weights", "specs", "plugins", "schema", "new"]
+)
 def test_every_command_has_help_with_examples(run: Run, command: str) -> None:
     outcome = run(command, "--help")
     assert outcome.code == 0

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
     from unetgen.hookspecs import hookimpl
     from unetgen.network.checkpoint import load_weights, save
+    from unetgen.network.weights_import import import_weights
     from unetgen.plugins import load_registry
 
 # Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
@@ -27,6 +28,7 @@ _HOMES = {
     "WeightsError": "unetgen.errors",
     "hookimpl": "unetgen.hookspecs",
     "load_registry": "unetgen.plugins",
+    "import_weights": "unetgen.network.weights_import",
     "load": "unetgen.api",
     "load_weights": "unetgen.network.checkpoint",
     "save": "unetgen.network.checkpoint",
@@ -42,6 +44,7 @@ __all__ = [
     "build",
     "graph_of",
     "hookimpl",
+    "import_weights",
     "load",
     "load_registry",
     "load_spec",

@@ -16,6 +16,7 @@ _COMMANDS = {
     "validate": "Check specs, all problems at once.",
     "show": "Print a spec with every default written out.",
     "inspect": "Tabulate sizes and costs, without torch.",
+    "import-weights": "Take the weights of another implementation, or give ours to it.",
     "specs": "List the shipped specs.",
     "plugins": "List the installed parts and who provides them.",
     "schema": "Write the JSON Schema for editors.",
@@ -44,7 +45,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"unetgen.cli.{cmd_name}").command
+        command: click.Command = import_module(f"unetgen.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

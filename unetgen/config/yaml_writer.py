@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -37,6 +38,12 @@ def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 
 _Writer.add_representer(float, _float)
 _Writer.add_representer(str, _text)
+
+
+def write_lines(entries: Mapping[str, str | None]) -> str:
+    """YAML text of plain entries, one to a line."""
+    text = yaml.dump(dict(entries), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=10**6)
+    return str(text)
 
 
 def write(data: Any) -> str:

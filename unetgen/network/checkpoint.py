@@ -24,7 +24,7 @@ from unetgen.network.weights_file import HASH, SPEC, VERSION, read, write
 
 def save(model: UNet, path: str | Path) -> None:
     """Writes weights and resolved spec to a safetensors file, whole or not at all. Raises WeightsError."""
-    model = _bare(model)
+    model = bare(model)
     if any(tensor.is_meta for tensor in model.state_dict().values()):
         hint = "build it on another device"
         raise WeightsError(f"{path}: this network is on the meta device and has no weights; {hint}")
@@ -57,7 +57,7 @@ def load_weights(
     another architecture is refused with the fields that differ; ``strict=False`` takes it where the tensors fit.
     A network on the meta device gets the tensors themselves. Raises WeightsError.
     """
-    model = _bare(model)
+    model = bare(model)
     name = "the state dict" if isinstance(weights, Mapping) else str(weights)
     tensors, carried = (dict(weights), None) if isinstance(weights, Mapping) else read(weights)
     if key_map is not None:
@@ -69,12 +69,12 @@ def load_weights(
     model.load_state_dict(tensors, assign=next(model.parameters()).is_meta)
 
 
-def _bare(model: UNet) -> UNet:
+def bare(model: UNet) -> UNet:
     """The network itself, where torch.compile has wrapped it."""
-    bare = getattr(model, "_orig_mod", model)
-    if not isinstance(bare, UNet):
-        raise WeightsError(f"a {type(bare).__name__} is not a network of unetgen; pass the network inside it")
-    return bare
+    inner = getattr(model, "_orig_mod", model)
+    if not isinstance(inner, UNet):
+        raise WeightsError(f"a {type(inner).__name__} is not a network of unetgen; pass the network inside it")
+    return inner
 
 
 def _check_tensors(model: UNet, tensors: Mapping[str, Any], name: str, lines: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unetgen.errors import MissingExtra, WeightsError
 
-SPEC, HASH, VERSION = "unetgen.spec", "unetgen.hash", "unetgen.version"
+SPEC, HASH, VERSION, ORDER = "unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.order"
 
 # How torch's files begin: a zip archive, and before torch 1.6 a pickle.
 _TORCH = (b"PK\x03\x04", b"\x80")
@@ -23,12 +23,29 @@ _TORCH = (b"PK\x03\x04", b"\x80")
 def write(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: str | Path) -> None:
     """Writes a safetensors file, whole or not at all."""
     _, save_file = _safetensors()
+    write_whole(path, lambda partial: save_file(dict(tensors), partial, dict(metadata)))
+
+
+def write_state_dict(tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Writes a bare state dict in its order, whole or not at all: torch's format for .pt and .pth, or safetensors.
+
+    Keys may share a tensor. A safetensors file sorts them, and so carries their order beside them.
+    """
+    if Path(path).suffix in (".pt", ".pth"):
+        write_whole(path, lambda partial: torch.save(dict(tensors), partial))
+    else:
+        apart = {key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}
+        write(apart, {"format": "pt", ORDER: json.dumps(list(tensors))}, path)
+
+
+def write_whole(path: str | Path, write_to: Callable[[Path], object]) -> None:
+    """Writes a file beside its place and moves it there when it is done. Raises WeightsError."""
     target = Path(path)
     if not target.parent.is_dir():
         raise WeightsError(f"{path}: cannot be written: there is no folder {target.parent}; make it first")
     partial = target.with_name(target.name + ".partial")
     try:
-        save_file(dict(tensors), partial, dict(metadata))
+        write_to(partial)
         partial.replace(target)
     except Exception as error:  # safetensors' own error class has no public name
         reason = getattr(error, "strerror", None) or str(error).removeprefix("Error while serializing: ")
@@ -49,11 +66,20 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     open_file, _ = _safetensors()
     try:
         with open_file(file, framework="pt") as opened:
-            names = list(opened.keys())
-            tensors, metadata = {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in _ordered(list(opened.keys()), metadata)}
     except Exception as error:  # safetensors' own error class has no public name
         raise WeightsError(f"{path}: not a safetensors file: {error}; was it copied whole?") from error
     return tensors, _spec_in(metadata, path)
+
+
+def _ordered(names: list[str], metadata: Mapping[str, str]) -> list[str]:
+    """The names in the order that the file carries, if it does."""
+    try:
+        order = json.loads(metadata.get(ORDER, "null"))
+        return list(order) if sorted(order) == sorted(names) else names
+    except (ValueError, TypeError):
+        return names
 
 
 def _spec_in(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any] | None:
