@@ -92,11 +92,15 @@ class Residual(Units):
         return found
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        shortcut = self.shortcut.emit(g, x, channels, stride, self.parts_of_unit)
+        shortcut = x
         if self.shortcut.before_branch:
-            x, stride = shortcut, Stride()
+            x = shortcut = self.shortcut.emit(g, x, channels, stride, self.parts_of_unit)
+            stride = Stride()
         x = self._branch(g, x, channels, stride)
         x = self.attention.emit(g, x)
+        if not self.shortcut.before_branch:
+            # Behind the branch, in which order most others register their layers too.
+            shortcut = self.shortcut.emit(g, shortcut, channels, stride, self.parts_of_unit)
         if self.padding == "valid" and self.kernel_size != 1:
             shortcut = g.crop_to(shortcut, x, name="shortcut_crop")
         x = g.add(x, shortcut)

@@ -46,13 +46,15 @@ class Bottleneck(Striding):
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         middle = self.mid_channels or max(channels // self.reduction, 1)
-        shortcut = self.shortcut.emit(g, x, channels, stride, Unit(self.bias, self.norm, self.padding))
-        if self.shortcut.before_branch:
-            x, stride = shortcut, Stride()
+        shortcut, unit, before = x, Unit(self.bias, self.norm, self.padding), self.shortcut.before_branch
+        if before:
+            x = shortcut = self.shortcut.emit(g, x, channels, stride, unit)
+            stride = Stride()
         x = self._unit(g, g.conv(x, middle, 1, name="conv1", bias=self.bias), 1)
         x = self._unit(g, self._middle(g, x, middle, stride), 2)
         x = self.norm.emit(g, g.conv(x, channels, 1, name="conv3", bias=self.bias), "norm3")
         x = self.attention.emit(g, x)
+        shortcut = shortcut if before else self.shortcut.emit(g, shortcut, channels, stride, unit)
         return self.activation.emit(g, g.add(x, shortcut), "sum_activation")
 
     def _unit(self, g: Builder, x: Value, number: int) -> Value:

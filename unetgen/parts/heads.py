@@ -57,22 +57,25 @@ class ConvHead(Head):
         return found
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        return self.activation.emit(g, self.logits(g, x, channels), "activation")
+        x = self.with_image(g, self.logits(g, x, channels), "global_add")
+        return self.activation.emit(g, x, "activation")
 
     def logits(self, g: Builder, x: Value, channels: int) -> Value:
-        """Draws everything but the activation."""
+        """Draws everything but the image's addition and the activation."""
         with g.scope("block", label=type(self.block).__name__):
             x = self.block.emit(g, x, self.block_channels or x.channels)
         x = g.conv(x, channels, self.kernel_size, name="conv", padding=self.padding, bias=self.bias)
-        x = self.norm.emit(g, x, "norm")
-        return self._with_image(g, x) if self.global_residual else x
+        return self.norm.emit(g, x, "norm")
 
-    def _with_image(self, g: Builder, x: Value) -> Value:
+    def with_image(self, g: Builder, x: Value, name: str) -> Value:
+        """Draws the image's addition, where it is added."""
+        if not self.global_residual:
+            return x
         if g.input.channels != x.channels:
             message = f"the image has {g.input.channels} channels, the output {x.channels}"
             g.refuse(self, "global_residual", message, "make in_channels and out_channels equal")
             return x
-        return g.add(x, g.input, name="global_add")
+        return g.add(x, g.input, name=name)
 
 
 class DeepSupervision(ConvHead):
@@ -116,11 +119,15 @@ class DeepSupervision(ConvHead):
 
     def emit_all(self, g: Builder, maps: Maps, channels: int) -> list[Value]:
         sides = [self._side(g, number, x, channels) for number, x in self._sources(g, maps)]
+        if self.global_residual and self.resolution == "native" and len(sides) > 1:
+            message = "outputs of different sizes cannot all be added to the image"
+            g.refuse(self, "global_residual", message, "add 'resolution: full'")
         if self.resolution == "full":
             sides = [sides[0]] + [self._resized(g, n, x, sides[0]) for n, x in enumerate(sides[1:], 1)]
         if self.fused != "none":
             fused = g.conv(g.concat(*sides, name="sides"), channels, 1, name="fuse", bias=self.fused_bias)
             sides = [fused, *sides] if self.fused == "first" else [fused]
+        sides = [self.with_image(g, x, f"global_add{number}") for number, x in enumerate(sides)]
         return [self.activation.emit(g, x, f"activation{number}") for number, x in enumerate(sides)]
 
     def _sources(self, g: Builder, maps: Maps) -> list[tuple[int, Value]]:

@@ -14,7 +14,8 @@ class _Projected(Shortcut):
     """Where channels or size change only, or in every block."""
 
     bias: Literal["as_block", "yes", "no"] = "as_block"
-    norm: Literal["as_block", "none"] = "as_block"
+    normed: Literal["as_block", "always", "never"] = "as_block"
+    """Where the block's own norm stands behind its convolutions, always, or never."""
 
     def project(self, g: Builder, x: Value, channels: int, unit: Unit, kernel_size: Kernel, stride: Stride) -> Value:
         """Draws the convolution, and the block's norm behind it."""
@@ -24,7 +25,8 @@ class _Projected(Shortcut):
             x, channels, kernel_size, name="shortcut", stride=stride.factor, padding=padding, bias=bias,
             rounding=stride.rounding,
         )  # fmt: skip
-        return unit.norm.emit(g, x, "shortcut_norm") if unit.norm and self.norm == "as_block" else x
+        normed = unit.normed if self.normed == "as_block" else self.normed == "always"
+        return unit.norm.emit(g, x, "shortcut_norm") if normed else x
 
 
 class Projection(_Projected):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from unetgen.config.choice import In
 from unetgen.config.part import Channels, Count, Factor, Inert
@@ -100,14 +102,15 @@ class ResidualPath(Transform):
 
 
 class _Gate(Transform):
-    inner_channels: Channels | None = None
-    """The channels in which skip and gating signal are added; half the skip's unless it is said."""
+    inner_channels: Annotated[Literal["half", "skip"] | Channels, Field(union_mode="left_to_right")] = "half"
+    """The channels in which skip and gating signal are added: half the skip's, as many, or a number."""
 
     norm: Annotated[Norm, In("norm")] = Batch()
 
     def inner(self, skip: Value) -> int:
         """The channels of the additive attention."""
-        return self.inner_channels or max(skip.channels // 2, 1)
+        shares = {"half": max(skip.channels // 2, 1), "skip": skip.channels}
+        return self.inner_channels if isinstance(self.inner_channels, int) else shares[self.inner_channels]
 
 
 class AttentionGate(_Gate):
@@ -148,6 +151,8 @@ class GridAttentionGate(_Gate):
     """What ``block`` makes; as many as it gets unless it is said."""
 
     block: Annotated[Block, In("block")] = NoBlock()
+    combine: bool = False
+    """Whether one more 1x1 unit follows, by which the authors join several gates."""
 
     def inert(self) -> list[Inert]:
         found = [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
@@ -167,4 +172,8 @@ class GridAttentionGate(_Gate):
             x = Sigmoid().emit(g, g.conv(x, 1, 1, name="psi"), "sigmoid")
             x = g.resize_to(x, skip, self.mode, self.align_corners, name="psi_resize")
             x = g.scale(skip, x, "pixels")
-            return self.norm.emit(g, g.conv(x, skip.channels, 1, name="out"), "out_norm")
+            x = self.norm.emit(g, g.conv(x, skip.channels, 1, name="out"), "out_norm")
+            if not self.combine:
+                return x
+            x = self.norm.emit(g, g.conv(x, skip.channels, 1, name="combine"), "combine_norm")
+            return Relu().emit(g, x, "combine_activation")

@@ -66,7 +66,7 @@ class Units(Striding):
     @property
     def parts_of_unit(self) -> Unit:
         """What a shortcut takes over."""
-        return Unit(self.bias, self.norm if "norm" in self.behind_conv else None, self.padding)
+        return Unit(self.bias, self.norm, self.padding, "norm" in self.behind_conv)
 
     def unit(
         self,

@@ -53,11 +53,15 @@ class Striding(Block):
 
 
 class Unit(NamedTuple):
-    """What a shortcut takes over from its block: whether its convolutions have a bias, and the norm behind them."""
+    """What a shortcut takes over from its block: bias and border of its convolutions, and its norm.
+
+    ``normed`` tells whether that norm stands behind the block's convolutions, and not before them.
+    """
 
     bias: bool
-    norm: Norm | None
+    norm: Norm
     padding: str
+    normed: bool = True
 
 
 class Attention(Part):
