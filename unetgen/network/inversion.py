@@ -28,7 +28,7 @@ def inverted(
     if not partial:
         report.demand_whole()
     ours = model.state_dict()
-    taken = {theirs: ours[key] for theirs, key in report.pairs.items()}
+    taken = {theirs: ours[key].reshape(foreign.tensors[theirs].shape) for theirs, key in report.pairs.items()}
     return {**foreign.tensors, **taken}, report
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from unetgen.network.aliases import aliases
 from unetgen.network.foreign import Foreign
 from unetgen.network.key_map import Names, demand_equal, joined
-from unetgen.network.state_layer import StateLayer, by_kind, layer_of, layers_of
+from unetgen.network.state_layer import StateLayer, bare_shape, by_kind, layer_of, layers_of
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ def by_key_map(foreign: Foreign, ours: Mapping[str, Tensor], names: Names) -> Pa
             continue
         if target is None:
             pairing.left_out.append(key)
-        elif target in ours and ours[target].shape == tensor.shape:
+        elif target in ours and bare_shape(ours[target]) == bare_shape(tensor):
             pairing.pairs[key] = target
             first = sources.setdefault(target, key)
             if first != key:
@@ -57,7 +57,7 @@ def by_structure(foreign: Foreign, ours: Mapping[str, Tensor]) -> Pairing:
         original = pairing.aliases.get(path, path)
         if original in partners:
             target = joined(partners[original], parameter)
-            if target in ours and ours[target].shape == tensor.shape:
+            if target in ours and bare_shape(ours[target]) == bare_shape(tensor):
                 pairing.pairs[key] = target
     return pairing
 

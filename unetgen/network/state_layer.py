@@ -24,8 +24,16 @@ class StateLayer:
     @property
     def kind(self) -> Kind:
         """The names and shapes of the weights; the running statistics alone where there are no weights."""
-        shapes = {(name, tuple(tensor.shape)) for name, tensor in self.tensors.items() if name != COUNTER}
+        shapes = {(name, bare_shape(tensor)) for name, tensor in self.tensors.items() if name != COUNTER}
         return frozenset(shape for shape in shapes if shape[0] not in _RUNNING) or frozenset(shapes)
+
+
+def bare_shape(tensor: Tensor) -> tuple[int, ...]:
+    """A shape without the ones at its end: a linear layer's weight is that of a 1x1 convolution."""
+    shape = tuple(tensor.shape)
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
 
 
 def layer_of(key: str) -> str:

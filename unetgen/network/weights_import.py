@@ -80,8 +80,8 @@ def _fill(model: UNet, foreign: Foreign, report: Import) -> None:
         raise WeightsError(
             f"{report.source}: this network is on the meta device and has no first weights to keep; {hint}"
         )
-    found = {ours: foreign.tensors[theirs] for theirs, ours in report.pairs.items()}
-    counters = {joined(layer, COUNTER): torch.zeros((), dtype=torch.long) for layer in set(report.layers.values())}
     kept = model.state_dict()
+    found = {ours: foreign.tensors[theirs].reshape(kept[ours].shape) for theirs, ours in report.pairs.items()}
+    counters = {joined(layer, COUNTER): torch.zeros((), dtype=torch.long) for layer in set(report.layers.values())}
     started = {key: tensor for key, tensor in counters.items() if key in kept}
     model.load_state_dict({**kept, **started, **found}, assign=on_meta)

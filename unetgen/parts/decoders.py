@@ -63,7 +63,7 @@ class NestedDecoder(Decoder):
         if self.columns and self.columns > most:
             g.refuse(self, "columns", f"{self.columns} columns need as many levels with skips", f"there are {most}")
         for column in range(1, columns + 1):
-            for index in reversed(range(finest, len(levels) - column + 1)):
+            for index in range(finest, len(levels) - column + 1):
                 inner = self.inner_width == "encoder" and column < len(levels) - index
                 width = rows[index][0].channels if inner else levels[index].width
                 self._extend(g, rows, index, column, levels[index], width)
@@ -109,7 +109,7 @@ class FullScaleDecoder(Decoder):
                     maps[i] for i in range(index + 1, len(levels) + 1)
                 ]
                 branches = [self._branch(g, i, index, source, features.maps[index]) for i, source in enumerate(sources)]
-                x = g.concat(*branches)
+                x = g.concat(*branches, name="branches")
                 with g.at("decoder", index, "block"):
                     maps[index] = cast(Block, levels[index].block).emit(g, x, levels[index].width)
         ordered = [maps[i] for i in sorted(maps)]

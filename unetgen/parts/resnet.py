@@ -60,7 +60,7 @@ class ResNet(Encoder):
         for number in range(_STAGES[self.layers][stage]):
             first = number == 0
             block = self._block(stage, before if first else self._dilation(stage))
-            with g.scope(str(number + 1), label=type(block).__name__):
+            with g.scope(str(number), label=type(block).__name__):
                 stride = Stride(factor, "floor") if first and halved and stage else Stride()
                 x = block.emit_strided(g, x, width, stride)
         return x
