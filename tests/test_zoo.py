@@ -68,7 +68,7 @@ def test_numbers(row: Row) -> None:
 
 
 def small_size(graph: Graph) -> tuple[int, ...]:
-    size = smallest_fitting(graph, 1)
+    size = smallest_fitting(graph, 1) or graph.input_size
     assert size is not None
     return size
 
@@ -113,12 +113,11 @@ def test_the_resolved_spec_says_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_weights_are_saved_and_come_back(name: str, tmp_path: Path) -> None:
-    """A file alone rebuilds the network; the largest are saved without their numbers, by key and shape."""
-    if params(unetgen.graph_of(name)) > 12_000_000:
-        pytest.skip("its file is large, and would say the same as the others'")
-    model = unetgen.build(name, seed=0).eval()
-    unetgen.save(model, tmp_path / "net.safetensors")
-    again = unetgen.load(tmp_path / "net.safetensors")
+    """A file alone rebuilds the network, with equal outputs."""
+    model, file = unetgen.build(name, seed=0).eval(), tmp_path / "net.safetensors"
+    unetgen.save(model, file)
+    again = unetgen.load(file)
+    file.unlink()  # some have 400 MB, and pytest keeps its folders
     image = torch.rand((1, model.graph.in_channels, *small_size(model.graph)))
     with torch.no_grad():
         for there, here in zip(maps(model(image)), maps(again(image)), strict=True):

@@ -16,6 +16,9 @@ from unetgen.graph.ops import ResizeTo
 from unetgen.graph.ops.base import Interval, Size
 from unetgen.graph.ops.resampling import Interpolation
 
+# Where no period tells pixels apart each is asked by itself; a signal of an hour has too many.
+MOST = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -47,10 +50,10 @@ def input_window(graph: Graph, axis: int, outputs: Interval, sizes: Sequence[Siz
 
 
 def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> Field:
-    """The receptive field along one axis, for the sizes given."""
+    """The receptive field along one axis for the sizes given; of an output longer than ``MOST`` its middle's."""
     length = sizes[graph.output][axis]
     fit = graph.fits[axis]
-    period = length if _depends_on_position(graph) or not fit.complete else min(length, fit.period)
+    period = min(length, MOST) if _depends_on_position(graph) or not fit.complete else min(length, fit.period)
     start = (length - period) // 2
     windows = [input_window(graph, axis, (o, o), sizes) for o in range(start, start + period)]
     extents = [high - low + 1 for low, high in windows]

@@ -60,8 +60,9 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     if not file.is_file():
         raise WeightsError(f"{path}: there is no such file; check the path")
     with file.open("rb") as opened:
-        start = opened.read(4)
-    if start.startswith(_TORCH):
+        start = opened.read(9)
+    # A safetensors file begins with the length of its JSON, whose lowest byte may look like a pickle's first.
+    if start.startswith(_TORCH) and start[8:] != b"{":
         return _read_torch(file), None
     open_file, _ = _safetensors()
     try:

@@ -74,6 +74,5 @@ class Resize(_Changing):
         return [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
 
     def change(self, g: Builder, x: Value, other: Value) -> Value:
-        if self.mode == "cubic" and g.dims != 2:
-            g.refuse(self, "mode", f"torch has no cubic interpolation in {g.dims}-D", "use 'linear'")
+        g.check_mode(self, self.mode)
         return g.resize_to(x, other, self.mode, self.align_corners)

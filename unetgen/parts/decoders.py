@@ -102,6 +102,7 @@ class FullScaleDecoder(Decoder):
     align_corners: bool = False
 
     def emit(self, g: Builder, x: Value, features: Features, levels: Sequence[DecoderLevel]) -> Maps:
+        g.check_mode(self, self.mode)
         maps: dict[int, Value] = {len(levels): x}
         for index in reversed(range(len(levels))):
             with g.scope(str(index), label=type(levels[index].block).__name__):

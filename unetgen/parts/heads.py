@@ -123,6 +123,7 @@ class DeepSupervision(ConvHead):
             message = "outputs of different sizes cannot all be added to the image"
             g.refuse(self, "global_residual", message, "add 'resolution: full'")
         if self.resolution == "full":
+            g.check_mode(self, self.mode)
             sides = [sides[0]] + [self._resized(g, n, x, sides[0]) for n, x in enumerate(sides[1:], 1)]
         if self.fused != "none":
             fused = g.conv(g.concat(*sides, name="sides"), channels, 1, name="fuse", bias=self.fused_bias)

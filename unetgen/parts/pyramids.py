@@ -86,6 +86,7 @@ class PyramidPooling(_Pyramid):
         return [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        g.check_mode(self, self.mode)
         share = max(x.channels // len(self.bins), 1)
         made = [x]
         for number, bins in enumerate(self.bins, 1):

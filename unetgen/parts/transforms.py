@@ -161,6 +161,7 @@ class GridAttentionGate(_Gate):
         return found
 
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
+        g.check_mode(self, self.mode)
         inner = self.inner(skip)
         with g.scope("gate", label="GridAttentionGate"):
             with g.scope("signal", label=type(self.block).__name__):

@@ -66,7 +66,9 @@ class UNetBlock(Block):
         return [Inert(slot, "pooled", "no step changes the resolution") for slot in idle]
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        with g.scope("in", label="Unit"):
+        if self.downsample.left_to_block:
+            g.refuse(self, "downsample", "it must change the resolution itself", "use max_pool, avg_pool or conv")
+        with g.scope("entry", label="Unit"):
             first = self.block.emit(g, x, channels)
         maps, x = self._down(g, first)
         for level in reversed(range(self.depth)):

@@ -134,8 +134,7 @@ class Interpolate(_Up):
         return found
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        if self.mode == "cubic" and g.dims != 2:
-            g.refuse(self, "mode", f"torch has no cubic interpolation in {g.dims}-D", "use 'linear'")
+        g.check_mode(self, self.mode)
         wanted = self.wanted(x, channels)
         if self.projection == "before":
             x = self._project(g, x, wanted)
