@@ -100,7 +100,7 @@ PAIRS = {
     ),
     "nnU-Net 2-D": Pair("nnunet_2d", nnunet("PlainConvUNet", 2, (32, 64, 128, 256, 512)), (1, 64, 96), {}),
     "nnU-Net 3-D": Pair("nnunet_3d", nnunet("PlainConvUNet", 3, NARROW_3D), (1, 64, 64, 64), {"widths": [*NARROW_3D]}),
-    "nnU-Net ResEnc 2-D": Pair("nnunet_resenc_2d", nnunet("ResidualEncoderUNet", 2, (32, 64, 128, 256, 512)), (1, 64, 96), {}),
+    "nnU-Net ResEnc 2-D": Pair("nnunet_resenc_2d", nnunet("ResidualEncoderUNet", 2, (32, 64, 128, 256, 512)), (1, 32, 64), {}),
     "nnU-Net ResEnc 3-D": Pair(
         "nnunet_resenc_3d", nnunet("ResidualEncoderUNet", 3, NARROW_3D), (1, 64, 64, 64), {"widths": [*NARROW_3D]}
     ),
@@ -120,9 +120,8 @@ def torchvision_without_cuda() -> None:
     torchvision_without_cuda.kept = library
 
 
-def pair_of(name: str) -> tuple[nn.Module, unetgen.UNet, Pair]:
+def weighed(pair: Pair) -> tuple[nn.Module, nn.Module]:
     """The reference with random statistics and no zero anywhere, and ours with its weights; both in float64."""
-    pair = PAIRS[name]
     torch.manual_seed(0)
     theirs = pair.reference().double().eval()
     with torch.no_grad():
@@ -132,7 +131,7 @@ def pair_of(name: str) -> tuple[nn.Module, unetgen.UNet, Pair]:
     ours = unetgen.build(pair.spec, **pair.overrides).double().eval()
     done = unetgen.import_weights(ours, theirs.state_dict())
     assert not done.missing
-    return theirs, ours, pair
+    return theirs, ours
 
 
 def as_list(outputs: Any) -> list[Tensor]:
@@ -142,7 +141,8 @@ def as_list(outputs: Any) -> list[Tensor]:
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_same_outputs(name: str) -> None:
     """In evaluation and float64 no output differs by more than 1e-9 of the largest."""
-    theirs, ours, pair = pair_of(name)
+    pair = PAIRS[name]
+    theirs, ours = weighed(pair)
     image = torch.randn(1, *pair.image, dtype=torch.float64)
     with torch.no_grad():
         expected, found = as_list(pair.theirs(theirs, image)), as_list(ours(image))
@@ -173,14 +173,28 @@ def test_anisotropic_kernels() -> None:
         assert (theirs(image) - ours(image)).abs().max() <= 1e-9
 
 
-TRAINED = ["monai BasicUNet", "monai DynUNet, residual", "nnU-Net ResEnc 2-D", "smp Unet(resnet34)"]
+NARROW = [8, 16, 24, 32]
+TRAINED = {
+    "monai BasicUNet": Pair(
+        "monai_basic_unet", lambda: monai.BasicUNet(2, features=(8, 8, 16, 32, 64, 8)), (1, 32, 48),
+        {"widths": [8, 8, 16, 32, 64], "decoder": {"widths": [8, 8, 16, 32]}},
+    ),
+    "monai DynUNet, residual": Pair(
+        "dynunet_residual", lambda: monai.DynUNet(2, 1, 2, (3,) * 4, (1, 2, 2, 2), (2, 2, 2), NARROW, res_block=True),
+        (1, 32, 48), {"widths": NARROW, "depth": 3},
+    ),
+    "nnU-Net ResEnc": Pair(
+        "nnunet_resenc_2d", nnunet("ResidualEncoderUNet", 2, (8, 16, 24, 32)), (1, 32, 48), {"widths": NARROW, "depth": 3}
+    ),
+    "smp Unet(resnet34)": Pair("smp_unet_resnet34", smp("Unet"), (3, 32, 32), {}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_same_training(name: str) -> None:
     """Ten steps of SGD from the same weights on the same batch: the losses stay equal."""
-    theirs, ours, pair = pair_of(name)
-    image = torch.randn(2, *pair.image, dtype=torch.float64)
+    theirs, ours = weighed(TRAINED[name])
+    image = torch.randn(2, *TRAINED[name].image, dtype=torch.float64)
     losses = [trained(model, image) for model in (theirs.train(), ours.train())]
     assert all(abs(there - here) <= 1e-9 * max(abs(there), 1.0) for there, here in zip(*losses, strict=True))
     assert losses[0][0] != losses[0][-1]
@@ -200,3 +214,51 @@ def trained(model: nn.Module, image: Tensor, steps: int = 10) -> list[float]:
         optimizer.step()
         losses.append(float(loss))
     return losses
+
+
+@pytest.mark.parametrize("layers", [18, 34, 50, 101, 152])
+def test_torchvisions_resnets_fit_by_the_shipped_key_map(layers: int) -> None:
+    """Its published files are state dicts of these modules. Features of each stage are equal, at an odd size too."""
+    models = pytest.importorskip("torchvision.models", reason="the extra 'parity' is not installed")
+    torch.manual_seed(0)
+    theirs = getattr(models, f"resnet{layers}")(weights=None).eval()
+    ours = unetgen.build(
+        "smp_unet_resnet34", encoder={"type": "resnet", "layers": layers}, input_size=None, seed=0
+    ).eval()
+    done = unetgen.import_weights(ours, theirs.state_dict(), key_map="torchvision_resnet", partial=True)
+    assert not done.left_over
+    assert not [key for key in done.missing if key.startswith("encoder.")]
+    image = torch.randn(1, 3, 65, 48)
+    with torch.no_grad():
+        x = theirs.relu(theirs.bn1(theirs.conv1(image)))
+        stages = [
+            x,
+            x := theirs.layer1(theirs.maxpool(x)),
+            x := theirs.layer2(x),
+            x := theirs.layer3(x),
+            theirs.layer4(x),
+        ]
+        found = ours.encoder(image)
+        assert len(found) >= len(stages)
+        for stage in stages:
+            assert any(stage.shape == map_.shape and torch.equal(stage, map_) for map_ in found)
+
+
+@pytest.mark.parametrize(
+    ("layers", "stride", "replaced"), [(50, 16, (False, False, True)), (50, 8, (False, True, True))]
+)
+def test_torchvisions_dilated_resnets(layers: int, stride: int, replaced: tuple[bool, ...]) -> None:
+    models = pytest.importorskip("torchvision.models", reason="the extra 'parity' is not installed")
+    torch.manual_seed(0)
+    theirs = getattr(models, f"resnet{layers}")(weights=None, replace_stride_with_dilation=replaced).eval()
+    stays = {i: {"upsample": "none"} for i in range(1, 5) if 2 ** (i + 1) > stride}
+    ours = unetgen.build(
+        "smp_unet_resnet34", encoder={"type": "resnet", "layers": layers, "output_stride": stride}, levels=stays, seed=0
+    ).eval()
+    unetgen.import_weights(ours, theirs.state_dict(), key_map="torchvision_resnet", partial=True)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(image))))
+        last = theirs.layer4(theirs.layer3(theirs.layer2(theirs.layer1(x))))
+        assert last.shape[-1] == 64 // stride
+        assert any(last.shape == map_.shape and torch.equal(last, map_) for map_ in ours.encoder(image))

@@ -29,6 +29,7 @@ class Row(NamedTuple):
     input: tuple[int, ...]
     outputs: list[tuple[int, ...]]
     params: int
+    difference: str
     measured: str
 
 
@@ -39,7 +40,14 @@ def shape(text: str) -> tuple[int, ...]:
 def rows() -> list[Row]:
     with (ROOT / "tests" / "data" / "zoo.csv").open(encoding="utf-8", newline="") as file:
         return [
-            Row(r["name"], shape(r["input"]), [shape(o) for o in r["outputs"].split()], int(r["params"]), r["measured"])
+            Row(
+                r["name"],
+                shape(r["input"]),
+                [shape(o) for o in r["outputs"].split()],
+                int(r["params"]),
+                r["difference"],
+                r["measured"],
+            )
             for r in csv.DictReader(file)
         ]
 
@@ -141,3 +149,24 @@ def test_specs_are_listed_and_filtered(run: Callable[..., Outcome]) -> None:
     shown = run("specs", "u2net").out
     assert "u2netp" in shown
     assert "blocks that are U-Nets themselves" in shown
+
+
+def network_table() -> str:
+    """The table of docs/zoo.md."""
+    lines = ["| name | paper | reference | what it adds | parameters | difference |", "|---|---|---|---|---|---|"]
+    for name in ZOO:
+        row = next(row for row in ROWS if row.name == name)
+        about = unetgen.load_spec(name).about
+        said = [about[key] for key in ("paper", "reference", "adds")]
+        lines.append(f"| `{name}` | {' | '.join(said)} | {row.params:,} | {row.difference} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_lists_every_network(request: pytest.FixtureRequest) -> None:
+    page = ROOT / "docs" / "zoo.md"
+    before, start, rest = page.read_text(encoding="utf-8").partition("<!-- networks -->\n")
+    shown, end, after = rest.partition("<!-- end of networks -->")
+    if request.config.getoption("--update-golden"):
+        page.write_text("".join((before, start, network_table(), end, after)), encoding="utf-8")
+    else:
+        assert shown == network_table(), "run pytest with --update-golden"

@@ -51,6 +51,9 @@ class NestedDecoder(Decoder):
     inner_width: Literal["encoder", "decoder"] = "decoder"
     """Whose widths the nodes between the encoder and the last of a row have."""
 
+    skip_order: Literal["oldest_first", "newest_first"] = "oldest_first"
+    """How a node takes the nodes before it: from the encoder's map on, or back to it."""
+
     @property
     def leaves_out(self) -> bool:
         return self.columns is not None
@@ -78,7 +81,8 @@ class NestedDecoder(Decoder):
         """Draws one more node of a row."""
         below = rows[index + 1][min(column, len(rows[index + 1])) - 1]
         with g.scope(f"{index}_{column}", label=type(level.block).__name__):
-            rows[index].append(_node(g, below, rows[index], index, level, width))
+            skips = rows[index] if self.skip_order == "oldest_first" else rows[index][::-1]
+            rows[index].append(_node(g, below, skips, index, level, width))
 
 
 class FullScaleDecoder(Decoder):

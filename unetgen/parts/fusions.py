@@ -21,7 +21,7 @@ class NoFusion(Fusion):
 class Concat(Fusion):
     """Both maps' channels, one behind the other (Ronneberger et al. 2015).
 
-    Of several skips the oldest goes first where skips do, else the newest behind what comes from below.
+    Several skips stay in the order in which the decoder gives them.
     """
 
     type: ClassVar[str] = "concat"
@@ -34,7 +34,7 @@ class Concat(Fusion):
     def emit_all(self, g: Builder, upsampled: Value, skips: Sequence[Value]) -> Value:
         if self.order == "skip_first":
             return g.concat(*skips, upsampled)
-        return g.concat(upsampled, *reversed(skips))
+        return g.concat(upsampled, *skips)
 
 
 class SizeOnly(Fusion):

@@ -50,8 +50,8 @@ class Fusion(Part):
         """Draws the one map."""
 
     def emit_all(self, g: Builder, upsampled: Value, skips: Sequence[Value]) -> Value:
-        """Draws the one map of several skips, the oldest first, by joining the newest first."""
-        for number, skip in enumerate(reversed(skips)):
+        """Draws the one map of several skips, by joining one after the other."""
+        for number, skip in enumerate(skips):
             with g.scope(str(number)):
                 upsampled = self.emit(g, upsampled, skip)
         return upsampled
