@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from unetgen.cli.options import OutFile
+
 
 @click.command(epilog="\b\nExamples:\n  unetgen new my.yaml\n  unetgen new > my.yaml")
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=OutFile())
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(file: Path | None, *, force: bool) -> None:
     """Write a commented spec with the usual choices, to FILE or to stdout."""

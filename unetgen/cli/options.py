@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -29,6 +30,19 @@ class InputSize(click.ParamType[tuple[int, ...]]):
         if not all(part.strip().isdigit() and 0 < int(part) < 10**6 for part in parts):
             self.fail(f"{value!r} is not a size; write 572x572", param, ctx)
         return tuple(int(part) for part in parts)
+
+
+class OutFile(click.Path):
+    """A file to be written, in a folder that is there."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        folder = Path(value).parent
+        if not folder.is_dir():
+            self.fail(f"there is no folder {folder}; make it first", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def plugin_option(command: F) -> F:

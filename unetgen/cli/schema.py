@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from unetgen.cli.options import plugin_option, registry_with
+from unetgen.cli.options import OutFile, plugin_option, registry_with
 
 _EPILOG = """\b
 Examples:
@@ -17,7 +17,7 @@ and in a spec's first line:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file, not to stdout.")
+@click.option("-o", "--out", type=OutFile(), help="Write to a file, not to stdout.")
 @plugin_option
 def command(out: Path | None, plugins: tuple[str, ...]) -> None:
     """Print the JSON Schema of the spec language with all installed parts."""
