@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 import unetgen
 from unetgen.errors import MissingExtra, WeightsError
-from unetgen.network import weights_file
 from unetgen.network.from_graph import UNet
+from unetgen.network.weights import file as weights_file
 
 SPEC: dict[str, Any] = {
     "schema_version": 1,

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 import unetgen
 from unetgen.errors import WeightsError
-from unetgen.network.aliases import aliases
-from unetgen.network.foreign import Foreign
-from unetgen.network.inversion import inverted
-from unetgen.network.state_layer import by_kind, layers_of
+from unetgen.network.weights.aliases import aliases
+from unetgen.network.weights.foreign import Foreign
+from unetgen.network.weights.inversion import inverted
+from unetgen.network.weights.state_layer import by_kind, layers_of
 
 Run = Callable[..., Outcome]
 
@@ -347,7 +347,7 @@ def test_the_shape_of_a_named_layer_is_checked() -> None:
 
 
 def back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
-    from unetgen.network.weights_file import write_state_dict
+    from unetgen.network.weights.file import write_state_dict
 
     tensors, _ = inverted(mine, **names)
     write_state_dict(tensors, path)
@@ -473,7 +473,7 @@ def test_a_key_map_is_written_read_and_used(run: Run, spec: str, theirs: Path, t
 def test_layers_with_names_like_numbers_are_written_as_names(run: Run, tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv1d(1, 2, 1), nn.ConvTranspose1d(3, 1, 1))
     torch.save({**state(net), "null.weight": torch.ones(9)}, tmp_path / "net.pth")
-    from unetgen.network.key_map import Names, write_key_map
+    from unetgen.network.weights.key_map import Names, write_key_map
 
     entries = {"0": "a", "1e3": "b", "null": "c", "x": None}
     write_key_map(entries, "What it is.", tmp_path / "names.yaml")

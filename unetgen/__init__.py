@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
     from unetgen.hookspecs import hookimpl
-    from unetgen.network.checkpoint import load_weights, save
-    from unetgen.network.weights_import import import_weights
+    from unetgen.network.weights.checkpoint import load_weights, save
+    from unetgen.network.weights.importing import import_weights
     from unetgen.plugins import load_registry
 
 # Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
@@ -28,10 +28,10 @@ _HOMES = {
     "WeightsError": "unetgen.errors",
     "hookimpl": "unetgen.hookspecs",
     "load_registry": "unetgen.plugins",
-    "import_weights": "unetgen.network.weights_import",
+    "import_weights": "unetgen.network.weights.importing",
     "load": "unetgen.api",
-    "load_weights": "unetgen.network.checkpoint",
-    "save": "unetgen.network.checkpoint",
+    "load_weights": "unetgen.network.weights.checkpoint",
+    "save": "unetgen.network.weights.checkpoint",
 }
 
 __all__ = [

@@ -83,7 +83,7 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Regi
 
     Raises WeightsError where the file carries no spec, and SpecError where a plugin that it needs is missing.
     """
-    from unetgen.network import checkpoint
+    from unetgen.network.weights import checkpoint
 
     return checkpoint.load(path, registry or load_registry(), device)
 

@@ -54,7 +54,7 @@ def command(
     for name, sentence in [("network", checked.name or spec), *report.lines()]:
         click.echo(f"{name:<16} {sentence}")
     if out is not None:
-        from unetgen.network.checkpoint import save
+        from unetgen.network.weights.checkpoint import save
 
         save(build(checked, seed=seed), out)
         click.echo(f"{'written':<16} {out}, seed {seed}")

@@ -13,7 +13,7 @@ from unetgen.cli.options import format_option, loaded, plugin_option, registry_w
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
-    from unetgen.network.import_report import Import
+    from unetgen.network.weights.report import Import
 
 _EPILOG = """\b
 Examples:
@@ -72,8 +72,8 @@ def command(spec: str, form: str, assignments: tuple[str, ...], plugins: tuple[s
 
 def _imported(spec: Spec, wanted: _Wanted) -> Import:
     from unetgen.api import build
-    from unetgen.network.checkpoint import save
-    from unetgen.network.weights_import import import_weights
+    from unetgen.network.weights.checkpoint import save
+    from unetgen.network.weights.importing import import_weights
 
     # First weights are drawn only where some of them may stay.
     model = build(spec, seed=wanted.seed) if wanted.partial else build(spec, device="meta")
@@ -85,9 +85,9 @@ def _imported(spec: Spec, wanted: _Wanted) -> Import:
 
 def _inverted(spec: Spec, wanted: _Wanted) -> Import:
     from unetgen.api import build
-    from unetgen.network.checkpoint import load_weights
-    from unetgen.network.inversion import inverted
-    from unetgen.network.weights_file import write_state_dict
+    from unetgen.network.weights.checkpoint import load_weights
+    from unetgen.network.weights.file import write_state_dict
+    from unetgen.network.weights.inversion import inverted
 
     model = build(spec, device="meta")
     load_weights(model, wanted.file)
@@ -98,7 +98,7 @@ def _inverted(spec: Spec, wanted: _Wanted) -> Import:
 
 
 def _write_key_map(report: Import, path: Path) -> None:
-    from unetgen.network.key_map import write_key_map
+    from unetgen.network.weights.key_map import write_key_map
 
     by = "structure" if report.key_map is None else f"the key map {report.key_map}"
     heading = f"Layers of {report.source} on the left, ours on the right, matched by {by}."

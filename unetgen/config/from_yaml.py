@@ -45,7 +45,9 @@ class _Resolver:
         self.problems += unknown_keys(self.root)
         needed = self._noted(plugins_of(self.root))
         encoder, decoder = self._side("encoder"), self._side("decoder")
-        widths = self._noted(widths_of(self.root, getattr(encoder, "own_depth", None)))
+        widths, found = widths_of(self.root, getattr(encoder, "own_depth", None))
+        # An encoder that cannot be read may be one with widths of its own.
+        self.problems += [p for p in found if encoder is not None or p.code != "missing"]
         size = self._noted(input_size_of(self.root, self.dims))
         checkpointing = self._noted(checkpointing_of(self.root))
         # With unknown widths the levels are still checked, as far as the spec names any.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,7 +25,8 @@ def part_at(slot: str, node: Node, context: Context) -> tuple[Part | None, list[
     try:
         part = validate_part(slot, node.plain(), context)
     except ValidationError as error:
-        return None, [_problem(detail, node, slot, context) for detail in error.errors(include_url=False)]
+        details = _one_for_each(error.errors(include_url=False), node)
+        return None, [_problem(detail, node, slot, context) for detail in details]
     except ValueError as error:
         # pydantic's custom errors raised outside a model are plain ValueErrors.
         return None, [_custom(getattr(error, "context", None) or {}, node, getattr(error, "type", "value"))]
@@ -33,12 +34,38 @@ def part_at(slot: str, node: Node, context: Context) -> tuple[Part | None, list[
     return settled, problems
 
 
+def _one_for_each(details: list[Any], node: Node) -> list[Any]:
+    """Of an option that may be a word or a number, what is wrong with the one that was written."""
+    kinds: dict[int, set[str]] = {}
+    for detail in details:
+        kinds.setdefault(id(node.find(detail["loc"])), set()).add(detail["type"])
+    kept = []
+    for detail in details:
+        at = node.find(detail["loc"])
+        either = {"literal_error"} < kinds[id(at)]
+        if either and (detail["type"] == "literal_error") != isinstance(at.value, str):
+            continue
+        kept.append({**detail, "ctx": {**detail.get("ctx", {}), "or_number": either}})
+    return kept
+
+
 def model_at(model: type[M], node: Node) -> tuple[M | None, list[Problem]]:
     """A plain model from a node, or what is wrong with it."""
     try:
         return model.model_validate(node.plain()), []
     except ValidationError as error:
-        return None, [_sentence(detail, node.find(detail["loc"])) for detail in error.errors(include_url=False)]
+        return None, [_of_model(detail, node, model) for detail in error.errors(include_url=False)]
+
+
+def _of_model(detail: Any, node: Node, model: type[BaseModel]) -> Problem:
+    at, location = node.find(detail["loc"]), detail["loc"]
+    if detail["type"] != "extra_forbidden":
+        return _sentence(detail, at)
+    for step in location[:-1]:
+        model = cast(type[BaseModel], model.model_fields[str(step)].annotation)
+    known = sorted(model.model_fields)
+    hint = did_you_mean(str(location[-1]), known) or f"its keys are {', '.join(known)}"
+    return at.key_problem("unknown_key", f"unknown key of {'.'.join(map(str, location[:-1])) or node.path}", hint)
 
 
 def _settle(part: Part, node: Node) -> tuple[Part, list[Problem]]:
@@ -150,7 +177,8 @@ def _lookalike(value: object, *, a_list: bool = True) -> str:
 
 def _expected(context: dict[str, Any], given: object) -> str:
     words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-    return did_you_mean(given, words) if isinstance(given, str) else ""
+    near = did_you_mean(given, words) if isinstance(given, str) else ""
+    return near or ("or write a number" if context.get("or_number") else "")
 
 
 _Sentence = Callable[[dict[str, Any]], str]

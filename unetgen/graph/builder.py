@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from unetgen.config.part import Part
 from unetgen.graph.algebra import Rounding
 from unetgen.graph.border import border_of
 from unetgen.graph.drawing import Axes, Drawing, Finding, Value
@@ -115,6 +116,11 @@ class Builder(Drawing):
         """The mean under each window; ``padding`` adds zeros that count."""
         window = self.per_axis(kernel_size), self.per_axis(stride), self.per_axis(padding)
         return self._add(name, AvgPooling(*window, rounding), (x,))
+
+    def check_mode(self, part: Part, mode: Mode) -> None:
+        """Refuses an interpolation that torch does not have in so many dimensions."""
+        if mode == "cubic" and self.dims != 2:
+            self.refuse(part, "mode", f"torch has no cubic interpolation in {self.dims}-D", "use 'linear'")
 
     def interpolate(self, x: Value, factor: Axes, mode: Mode, align_corners: bool = False, name: str = "") -> Value:
         """A map enlarged by whole factors."""

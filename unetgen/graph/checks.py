@@ -51,7 +51,9 @@ def _wrong_output(graph: Graph, spec: Spec) -> list[Problem]:
         if made != wanted:
             message = f"the head makes {made} channels of {wanted}"
             hint = "make them in the last block, or use a head that does" if head.part.type == "none" else _FAULT
-            problems.append(spec.root.problem("output", message, hint))
+            several = spec.root.mapping.get("heads")
+            node = several.find((head.name,)) if several and head.name else spec.root.mapping.get("head", spec.root)
+            problems.append(node.problem("output", message, hint))
     return problems
 
 

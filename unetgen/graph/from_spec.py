@@ -86,7 +86,7 @@ def _multiple(spec: Spec, graph: Graph) -> Size:
         regular = fit.complete and len(fit.classes) == 1 and fit.classes[0].last is None
         if not regular or fit.classes[0].first % fit.classes[0].period:
             message = f"it pads to a multiple, and on axis {name} this network takes {fit}"
-            problems.append(node.problem("input", message, "use padded convolutions, or leave 'input' out"))
+            problems.append(node.problem("input", message, "leave 'input' out, or pad convolutions and divide exactly"))
         periods.append(fit.period)
     if not problems:
         given = tuple(fit.classes[0].first for fit in graph.fits)
@@ -120,14 +120,14 @@ def _problem(spec: Spec, finding: Finding) -> Problem:
 def _where(places: list[Place]) -> str:
     """Sides and levels in words: ``in the encoder at levels 0, 1 and in the bottleneck``."""
     levels: dict[str, list[int]] = {}
-    for side, level, _ in places:
-        if level not in levels.setdefault(side, []):
+    for side, level, slot in places:
+        if level not in levels.setdefault(side, []) and slot != side:
             levels[side].append(level)
     return " and ".join(_side(side, sorted(found)) for side, found in levels.items())
 
 
 def _side(side: str, levels: list[int]) -> str:
-    if side not in ("encoder", "decoder"):
+    if side not in ("encoder", "decoder") or not levels:
         return f"in the {side}"
     return f"in the {side} at level{'s' * (len(levels) > 1)} {', '.join(map(str, levels))}"
 

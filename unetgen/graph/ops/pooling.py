@@ -74,8 +74,8 @@ class AvgPooling(_Pooling):
     def _rule(self, axis: int) -> Rule:
         rule = _Pooling._rule(self, axis)
         if len(self.kernel) == 3:
-            # In 3-D, and only there, torch refuses a map smaller than the kernel even when rounding up.
-            rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis] - 2 * self.padding[axis]))
+            # In 3-D, and only there, torch refuses a map smaller than the kernel, whatever is added to it.
+            rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis]))
         return rule
 
     @property

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from unetgen.errors import WeightsError
-from unetgen.network.checkpoint import bare
-from unetgen.network.foreign import Foreign, Weights
 from unetgen.network.from_graph import UNet
-from unetgen.network.import_report import Import
-from unetgen.network.key_map import KeyMap, Names, joined, shipped_map
-from unetgen.network.pairing import Pairing, by_key_map, by_structure
-from unetgen.network.state_layer import COUNTER, layer_of
+from unetgen.network.weights.checkpoint import bare
+from unetgen.network.weights.foreign import Foreign, Weights
+from unetgen.network.weights.key_map import KeyMap, Names, joined, shipped_map
+from unetgen.network.weights.pairing import Pairing, by_key_map, by_structure
+from unetgen.network.weights.report import Import
+from unetgen.network.weights.state_layer import COUNTER, layer_of
 
 
 def import_weights(model: UNet, weights: Weights, *, key_map: KeyMap | None = None, partial: bool = False) -> Import:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from unetgen.network.aliases import aliases
-from unetgen.network.foreign import Foreign
-from unetgen.network.key_map import Names, demand_equal, joined
-from unetgen.network.state_layer import StateLayer, bare_shape, by_kind, layer_of, layers_of
+from unetgen.network.weights.aliases import aliases
+from unetgen.network.weights.foreign import Foreign
+from unetgen.network.weights.key_map import Names, demand_equal, joined
+from unetgen.network.weights.state_layer import StateLayer, bare_shape, by_kind, layer_of, layers_of
 
 
 @dataclass(slots=True)

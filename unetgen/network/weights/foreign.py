@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from unetgen.errors import WeightsError
-from unetgen.network.weights_file import read
+from unetgen.network.weights.file import read
 
 Weights = str | Path | Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from unetgen.network.state_layer import Kind, StateLayer, by_kind
+from unetgen.network.weights.state_layer import Kind, StateLayer, by_kind
 
 
 def aliases(layers: Sequence[StateLayer], wanted: Mapping[Kind, int]) -> dict[str, str]:

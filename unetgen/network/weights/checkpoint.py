@@ -18,8 +18,8 @@ from unetgen.config.registry import Registry
 from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import draw
 from unetgen.network.from_graph import UNet, network
-from unetgen.network.key_map import KeyMap, translated
-from unetgen.network.weights_file import HASH, SPEC, VERSION, read, write
+from unetgen.network.weights.file import HASH, SPEC, VERSION, read, write
+from unetgen.network.weights.key_map import KeyMap, translated
 
 
 def save(model: UNet, path: str | Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unetgen.errors import WeightsError
-from unetgen.network.state_layer import layer_of
+from unetgen.network.weights.state_layer import layer_of
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -13,7 +13,7 @@ from unetgen.config.library import shipped_folder
 from unetgen.config.yaml_source import read_bytes
 from unetgen.config.yaml_writer import write_lines
 from unetgen.errors import SpecError, WeightsError
-from unetgen.network.weights_file import write_whole
+from unetgen.network.weights.file import write_whole
 
 # A mapping of their layer paths to ours, the name of a shipped map, or a YAML file of one. What maps to null is
 # something else that their files hold beside the weights, and is left out.

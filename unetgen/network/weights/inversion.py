@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from unetgen.errors import WeightsError
-from unetgen.network.checkpoint import bare
-from unetgen.network.foreign import Foreign, Weights
 from unetgen.network.from_graph import UNet
-from unetgen.network.import_report import Import
-from unetgen.network.key_map import KeyMap, Names, shipped_map
-from unetgen.network.weights_import import compared
+from unetgen.network.weights.checkpoint import bare
+from unetgen.network.weights.foreign import Foreign, Weights
+from unetgen.network.weights.importing import compared
+from unetgen.network.weights.key_map import KeyMap, Names, shipped_map
+from unetgen.network.weights.report import Import
 
 
 def inverted(
