@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import ROOT
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -439,8 +440,9 @@ def test_key_maps_that_do_not_fit() -> None:
     assert refusal(network(), pair, key_map={"a": "x", "b": "x"}) == (
         f"the state dict: two different tensors map to x.weight; {fit}"
     )
+    shipped = sorted(path.stem for path in (ROOT / "specs" / "key_maps").glob("*.yaml"))
     assert refusal(network(), state, key_map="unet_misleading") == (
-        "unet_misleading: there is no such key map; shipped ones are unet_milesial"
+        f"unet_misleading: there is no such key map; shipped ones are {', '.join(shipped)}"
     )
 
 
