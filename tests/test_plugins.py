@@ -290,7 +290,7 @@ BROKEN = {
         "TypeError: Half does not implement emit",
     ),
     "ours": (
-        "import unetgen\nfrom unetgen.parts.blocks import Conv\n" + HOOK.format(parts="Conv"),
+        "import unetgen\nfrom unetgen.parts.blocks.convolutional import Conv\n" + HOOK.format(parts="Conv"),
         "TypeError: Conv is one of unetgen's own parts; register a subclass with a name of its own",
     ),
 }  # fmt: skip

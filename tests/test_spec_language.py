@@ -19,7 +19,7 @@ from unetgen.config.registry import Entry, Registry
 from unetgen.config.yaml_source import plain_scalar
 from unetgen.config.yaml_writer import write
 from unetgen.errors import SpecError
-from unetgen.parts.blocks import Conv
+from unetgen.parts.blocks.convolutional import Conv
 
 SMALL = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8, 16]}
 
@@ -358,13 +358,13 @@ def test_provenance_names_the_file_and_line_of_each_value(tmp_path: Path) -> Non
     path = tmp_path / "mine.yaml"
     path.write_text("schema_version: 1\nextends: unet_paper\nlevels: {3: {encoder: {block: {dropout: 0.1}}}}\n")
     origins = {p: Path(origin).name for p, _, origin in provenance(unetgen.load_spec(path))}
-    assert origins["block.padding"] == "unet_paper.yaml:9:58"
+    assert origins["block.padding"] == "unet_paper.yaml:13:58"
     assert origins["block.dilation"] == "default"
-    assert origins["widths"] == "unet_paper.yaml:8:9"
+    assert origins["widths"] == "unet_paper.yaml:12:9"
     assert origins["decoder.widths"] == "mirrors widths"
     assert origins["depth"] == "from widths"
     assert origins["levels.3.encoder.block.dropout.rate"] == "mine.yaml:3:41"
-    assert origins["downsample.type"] == "unet_paper.yaml:10:13"
+    assert origins["downsample.type"] == "unet_paper.yaml:14:13"
 
 
 def test_every_value_of_the_resolved_spec_has_an_origin() -> None:

@@ -6,36 +6,24 @@ from inspect import isabstract, isclass
 
 from unetgen.config.part import Part
 from unetgen.hookspecs import hookimpl
-from unetgen.parts import (
-    activations,
-    alignments,
-    attentions,
-    blocks,
+from unetgen.parts.blocks import (
     bottleneck,
     composites,
-    decoders,
+    convolutional,
     dense,
-    downsampling,
-    dropouts,
-    encoders,
-    fusions,
-    gates,
-    heads,
-    inits,
-    inputs,
-    norms,
     pyramids,
     recurrent,
-    resnet,
     separable,
     shortcuts,
-    transforms,
-    unet_block,
-    upsampling,
+    unet,
 )
+from unetgen.parts.layers import activations, attentions, dropouts, inits, norms
+from unetgen.parts.resolution import downsampling, upsampling
+from unetgen.parts.sides import decoders, encoders, heads, inputs, resnet
+from unetgen.parts.skips import alignments, fusions, gates, transforms
 
 FILES = (
-    encoders, resnet, decoders, blocks, bottleneck, recurrent, dense, separable, pyramids, unet_block, composites,
+    encoders, resnet, decoders, convolutional, bottleneck, recurrent, dense, separable, pyramids, unet, composites,
     shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations,
     dropouts, heads, inputs, inits,
 )  # fmt: skip

@@ -8,10 +8,10 @@ from unetgen.config.choice import In
 from unetgen.config.part import Channels, Count, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Norm, Shortcut, Stride, Striding, Unit
-from unetgen.parts.activations import Relu
-from unetgen.parts.attentions import NoAttention
-from unetgen.parts.norms import Batch
-from unetgen.parts.shortcuts import Projection
+from unetgen.parts.blocks.shortcuts import Projection
+from unetgen.parts.layers.activations import Relu
+from unetgen.parts.layers.attentions import NoAttention
+from unetgen.parts.layers.norms import Batch
 
 Padding = Literal["zeros", "reflect", "replicate", "circular"]
 

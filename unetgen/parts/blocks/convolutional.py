@@ -10,11 +10,11 @@ from unetgen.config.choice import In
 from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Block, Norm, Shortcut, Stride
-from unetgen.parts.activations import Relu
-from unetgen.parts.attentions import NoAttention
-from unetgen.parts.norms import Batch
-from unetgen.parts.shortcuts import Projection
-from unetgen.parts.unit import Step, Units
+from unetgen.parts.blocks.shortcuts import Projection
+from unetgen.parts.blocks.unit import Step, Units
+from unetgen.parts.layers.activations import Relu
+from unetgen.parts.layers.attentions import NoAttention
+from unetgen.parts.layers.norms import Batch
 
 # What stands between the first and the last convolution: a number, or a share of what comes in or goes out.
 Middle = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]

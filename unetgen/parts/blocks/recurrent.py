@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from unetgen.config.part import Count
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Stride
-from unetgen.parts.unit import Units
+from unetgen.parts.blocks.unit import Units
 
 
 class Recurrent(Units):

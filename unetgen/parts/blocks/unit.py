@@ -11,9 +11,9 @@ from unetgen.config.choice import In
 from unetgen.config.part import Count, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Dropout, Norm, Stride, Striding, Unit
-from unetgen.parts.activations import Relu
-from unetgen.parts.dropouts import NoDropout
-from unetgen.parts.norms import NoNorm
+from unetgen.parts.layers.activations import Relu
+from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.norms import NoNorm
 
 Padding = Literal["valid", "zeros", "reflect", "replicate", "circular"]
 Step = Literal["conv", "norm", "activation", "dropout"]

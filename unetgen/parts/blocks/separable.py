@@ -10,9 +10,9 @@ from unetgen.config.choice import In
 from unetgen.config.part import Count, Factor, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Dropout, Norm, Stride, Striding, Upsample
-from unetgen.parts.activations import Gelu, Relu
-from unetgen.parts.dropouts import NoDropout
-from unetgen.parts.norms import Batch, Group, Layer
+from unetgen.parts.layers.activations import Gelu, Relu
+from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.norms import Batch, Group, Layer
 
 Padding = Literal["zeros", "reflect", "replicate", "circular"]
 

@@ -13,7 +13,7 @@ from unetgen.config.part import Count
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention
 from unetgen.graph.ops.whole_map import Statistic
-from unetgen.parts.activations import Relu, Sigmoid
+from unetgen.parts.layers.activations import Relu, Sigmoid
 
 
 def _odd(number: int) -> int:

@@ -9,10 +9,10 @@ from unetgen.config.choice import In
 from unetgen.config.spec import EncoderLevel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Encoder, Features, Norm, Stride, Striding
-from unetgen.parts.activations import Relu
-from unetgen.parts.blocks import Residual
-from unetgen.parts.bottleneck import Bottleneck
-from unetgen.parts.norms import Batch
+from unetgen.parts.blocks.bottleneck import Bottleneck
+from unetgen.parts.blocks.convolutional import Residual
+from unetgen.parts.layers.activations import Relu
+from unetgen.parts.layers.norms import Batch
 
 # How many blocks each of the four stages has (He et al. 2016, table 1); from 50 layers on they are bottlenecks.
 _STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -10,9 +10,9 @@ from unetgen.config.choice import In
 from unetgen.config.part import Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Norm, Stride
-from unetgen.parts.activations import Relu
-from unetgen.parts.norms import Batch
-from unetgen.parts.unit import Units
+from unetgen.parts.blocks.unit import Units
+from unetgen.parts.layers.activations import Relu
+from unetgen.parts.layers.norms import Batch
 
 
 class Dense(Units):

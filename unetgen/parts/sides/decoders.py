@@ -14,8 +14,8 @@ from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Block, Decoder, Features, Maps, Upsample
 from unetgen.graph.ops.resampling import Mode
-from unetgen.parts.blocks import Conv
-from unetgen.parts.joining import joined, tapped
+from unetgen.parts.blocks.convolutional import Conv
+from unetgen.parts.skips.joining import joined, tapped
 
 
 class PlainDecoder(Decoder):

@@ -13,11 +13,11 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Dropout, Head, Level, Maps, Norm
 from unetgen.graph.ops.resampling import Mode
 from unetgen.graph.ops.whole_map import Statistic
-from unetgen.parts.activations import NoActivation
-from unetgen.parts.blocks import NoBlock
-from unetgen.parts.dropouts import NoDropout
-from unetgen.parts.norms import NoNorm
-from unetgen.parts.unit import Padding
+from unetgen.parts.blocks.convolutional import NoBlock
+from unetgen.parts.blocks.unit import Padding
+from unetgen.parts.layers.activations import NoActivation
+from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.norms import NoNorm
 
 
 class NoHead(Head):

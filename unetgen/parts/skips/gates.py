@@ -8,8 +8,8 @@ from unetgen.config.choice import In
 from unetgen.config.part import Channels, Factor
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Gate, Norm
-from unetgen.parts.activations import NoActivation, Relu
-from unetgen.parts.norms import Batch
+from unetgen.parts.layers.activations import NoActivation, Relu
+from unetgen.parts.layers.norms import Batch
 
 
 class NoGate(Gate):

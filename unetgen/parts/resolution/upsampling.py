@@ -14,11 +14,11 @@ from unetgen.config.part import Channels as Number
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Dropout, Norm, Upsample
 from unetgen.graph.ops.resampling import Mode
-from unetgen.parts.activations import NoActivation, Relu
-from unetgen.parts.blocks import Conv
-from unetgen.parts.dropouts import NoDropout
-from unetgen.parts.norms import Batch, NoNorm
-from unetgen.parts.unit import Padding
+from unetgen.parts.blocks.convolutional import Conv
+from unetgen.parts.blocks.unit import Padding
+from unetgen.parts.layers.activations import NoActivation, Relu
+from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.norms import Batch, NoNorm
 
 # The level's width, half of it, half of what comes from below, all of that, or a number.
 Channels = Annotated[Literal["width", "half_width", "half", "keep"] | Number, Field(union_mode="left_to_right")]

@@ -11,8 +11,8 @@ from unetgen.config.choice import In
 from unetgen.config.part import Channels, Count
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Attention, Block, Stride, Striding
-from unetgen.parts.attentions import NoAttention
-from unetgen.parts.blocks import Conv
+from unetgen.parts.blocks.convolutional import Conv
+from unetgen.parts.layers.attentions import NoAttention
 
 Blocks = Annotated[tuple[Annotated[Block, In("block")], ...], Field(strict=False, min_length=1, max_length=64)]
 

@@ -11,11 +11,11 @@ from unetgen.config.part import Channels, Count, Factor, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Block, Dropout, Norm, Transform
 from unetgen.graph.ops.resampling import Mode
-from unetgen.parts.activations import NoActivation, Relu, Sigmoid
-from unetgen.parts.attentions import NoAttention
-from unetgen.parts.blocks import NoBlock
-from unetgen.parts.dropouts import NoDropout
-from unetgen.parts.norms import Batch
+from unetgen.parts.blocks.convolutional import NoBlock
+from unetgen.parts.layers.activations import NoActivation, Relu, Sigmoid
+from unetgen.parts.layers.attentions import NoAttention
+from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.norms import Batch
 
 
 class NoTransform(Transform):

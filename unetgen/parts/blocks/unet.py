@@ -11,11 +11,11 @@ from unetgen.config.choice import In
 from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Align, Block, Downsample, Fusion, Upsample
-from unetgen.parts.alignments import Crop
-from unetgen.parts.blocks import Conv
-from unetgen.parts.downsampling import MaxPool
-from unetgen.parts.fusions import Concat
-from unetgen.parts.upsampling import Interpolate
+from unetgen.parts.blocks.convolutional import Conv
+from unetgen.parts.resolution.downsampling import MaxPool
+from unetgen.parts.resolution.upsampling import Interpolate
+from unetgen.parts.skips.alignments import Crop
+from unetgen.parts.skips.fusions import Concat
 
 Dilations = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(strict=False, min_length=2, max_length=13)]
 

@@ -11,10 +11,10 @@ from unetgen.config.part import Amount, Factor, Inert, Kernel
 from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Downsample, Norm, Stride
-from unetgen.parts.activations import NoActivation
-from unetgen.parts.blocks import Conv
-from unetgen.parts.norms import NoNorm
-from unetgen.parts.unit import Padding
+from unetgen.parts.blocks.convolutional import Conv
+from unetgen.parts.blocks.unit import Padding
+from unetgen.parts.layers.activations import NoActivation
+from unetgen.parts.layers.norms import NoNorm
 
 Channels = Literal["keep", "next"]
 Order = Annotated[tuple[Literal["conv", "norm", "activation"], ...], Field(strict=False, min_length=3, max_length=3)]

@@ -11,8 +11,8 @@ from unetgen.config.part import Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Norm
 from unetgen.graph.ops.resampling import Mode
-from unetgen.parts.activations import Relu
-from unetgen.parts.norms import Batch
+from unetgen.parts.layers.activations import Relu
+from unetgen.parts.layers.norms import Batch
 
 Rates = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(strict=False, min_length=1, max_length=16)]
 

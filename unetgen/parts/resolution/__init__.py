@@ -1,0 +1,1 @@
+"""From level to level."""

@@ -1,0 +1,1 @@
+"""From the encoder to the decoder."""
