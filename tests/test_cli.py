@@ -112,7 +112,7 @@ def test_show_prints_a_spec_that_resolves_to_itself(run: Run, tmp_path: Path) ->
 def test_show_provenance(run: Run, golden: Callable[[str, str], None]) -> None:
     golden("provenance.txt", run("show", "unet_tutorial", "--provenance").out)
     rows = json.loads(run("show", "unet_tutorial", "--provenance", "--format", "json").out)
-    assert {"path": "block.padding", "value": "valid", "origin": "unet_tutorial.yaml:10:18"} in rows
+    assert {"path": "block.padding", "value": "valid", "origin": "unet_tutorial.yaml:14:18"} in rows
 
 
 def test_inspect_tables(run: Run, golden: Callable[[str, str], None]) -> None:
@@ -138,7 +138,8 @@ def test_inspect_as_json(run: Run) -> None:
 
 def test_specs_lists_what_is_shipped(run: Run, golden: Callable[[str, str], None]) -> None:
     golden("specs.txt", run("specs").out)
-    assert [row["name"] for row in json.loads(run("specs", "--format", "json").out)] == sorted(unetgen.specs())
+    rows = json.loads(run("specs", "--format", "json").out)
+    assert sorted(row["name"] for row in rows) == sorted(unetgen.specs())
 
 
 def test_plugins_lists_every_part(run: Run) -> None:

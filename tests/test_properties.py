@@ -34,19 +34,24 @@ from unetgen.graph.node import Node
 from unetgen.graph.ops import (
     Add,
     AvgPooling,
+    BinPooling,
     Convolution,
     CropTo,
+    Maximum,
     MaxPooling,
     Multiply,
     Normalization,
     Op,
     PadTo,
+    Scaling,
 )
 from unetgen.graph.ops.base import Size
 from unetgen.graph.receptive_field import input_window
 from unetgen.graph.size import fits, smallest_fitting
 from unetgen.network.from_graph import UNet
 from unetgen.network.scope import Scope
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # The same specs in every run and on every machine; nothing is kept between runs.
 REPEATABLE = settings(
@@ -57,15 +62,6 @@ REPEATABLE = settings(
 )
 AFFORDABLE_MACS = 30_000_000
 AFFORDABLE_PIXELS = 100_000
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small wait longer for a second thread, on a busy machine, than they run."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def drawn(data: strategies.Data) -> tuple[Spec, Graph]:
@@ -102,18 +98,29 @@ def picture(graph: Graph, size: Size, batch: int = 1, **options: Any) -> Tensor:
     return torch.randn(shape, generator=generator, **options)
 
 
-def layers_of(model: nn.Module, graph: Graph) -> Iterator[tuple[Node, nn.Module]]:
-    """Every node with the layer that runs it."""
-    return ((node, model.get_submodule(node.path)) for node in graph.nodes[1:])
+def layers_of(model: nn.Module, graph: Graph) -> Iterator[tuple[list[Node], nn.Module]]:
+    """Every layer with the nodes that it runs, in their order."""
+    nodes: dict[str, list[Node]] = {}
+    for node in graph.nodes[1:]:
+        nodes.setdefault(node.layer, []).append(node)
+    return ((found, model.get_submodule(path)) for path, found in nodes.items())
+
+
+def flat(output: Any) -> list[Tensor]:
+    """All maps of an output, whether it is one, a list of them, or a mapping."""
+    if isinstance(output, Tensor):
+        return [output]
+    return [one for part in (output.values() if isinstance(output, dict) else output) for one in flat(part)]
 
 
 @contextmanager
 def hooked(model: nn.Module, graph: Graph, seen: Any) -> Iterator[None]:
     """Calls ``seen(node, input sizes, output)`` for each layer that runs; the output is None before it ran."""
     handles = []
-    for node, module in layers_of(model, graph):
-        handles.append(module.register_forward_pre_hook(lambda _, given, node=node: seen(node, _sizes(given), None)))
-        handles.append(module.register_forward_hook(lambda _, given, made, node=node: seen(node, _sizes(given), made)))
+    for nodes, module in layers_of(model, graph):
+        here, there = iter(nodes), iter(nodes)
+        handles.append(module.register_forward_pre_hook(lambda _, given, n=here: seen(next(n), _sizes(given), None)))
+        handles.append(module.register_forward_hook(lambda _, given, made, n=there: seen(next(n), _sizes(given), made)))
     try:
         yield
     finally:
@@ -157,8 +164,9 @@ def _check_fitting(spec: Spec, graph: Graph, size: Size) -> None:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), hooked(model, graph, seen), counter:
         output = model(picture(graph, size).to(device))
-    assert shapes == {node.path: (1, node.channels, *sizes[node.index]) for node in graph.nodes[1:]}
-    assert tuple(output.shape) == (1, spec.out_channels, *sizes[graph.output])
+    expected = [(1, n.channels, *(() if n.op.flat else sizes[n.index])) for n in graph.nodes]
+    assert shapes == {node.path: expected[node.index] for node in graph.nodes[1:]}
+    assert [tuple(made.shape) for made in flat(output)] == [expected[index] for index in graph.results]
     assert losses == []
     assert counter.get_total_flops() == cost.flops
     _check_parameters(model, graph, cost.params)
@@ -198,8 +206,10 @@ def loses(op: Op, given: Sequence[Size]) -> bool:
     """
     if isinstance(op, (Convolution, MaxPooling, AvgPooling)):
         return op.rounding == "exact" and any(_left_over(op, axis, n) for axis, n in enumerate(given[0]))
-    if isinstance(op, (Add, Multiply)):
+    if isinstance(op, (Add, Multiply, Maximum)) or (isinstance(op, Scaling) and op.by == "pixels"):
         return len(set(given)) > 1
+    if isinstance(op, BinPooling):
+        return any(n < bins for n, bins in zip(given[0], op.bins, strict=True))
     if isinstance(op, (CropTo, PadTo)):
         small, large = given if isinstance(op, PadTo) else given[::-1]
         return any(n > m for n, m in zip(small, large, strict=True))
@@ -208,7 +218,7 @@ def loses(op: Op, given: Sequence[Size]) -> bool:
 
 def _left_over(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) -> bool:
     """Whether the last window ends before the last pixel, or a padded axis is not divided exactly."""
-    dilation, padding = (op.dilation[axis], op.padding[axis]) if isinstance(op, Convolution) else (1, 0)
+    dilation, padding = op.dilation[axis] if isinstance(op, Convolution) else 1, op.padding[axis]
     extent, stride = dilation * (op.kernel[axis] - 1) + 1, op.stride[axis]
     divided = padding > 0 or extent < stride
     return bool(size % stride if divided else (size - extent) % stride)
@@ -265,7 +275,7 @@ def test_a_difference_laid_over_its_base_gives_the_value(described: strategies.D
     other, _ = drawn(data.draw(strategies.specs(dims=spec.dims)))
     for slot in ("block", "downsample", "upsample", "skip"):
         parts = [part.describe() for one in (spec, other) for place, part in one.places() if place[2] == slot]
-        for base, value in zip(parts, [*parts[1:], parts[0]], strict=True):
+        for base, value in zip(parts, parts[1:] + parts[:1], strict=True):
             laid = merge(from_data(base, ""), from_data(difference(base, value), ""), slot).plain()
             assert _meaning(laid, slot, spec.dims) == _meaning(value, slot, spec.dims)
 
@@ -275,8 +285,10 @@ def _meaning(value: Any, slot: str, dims: int) -> Any:
     if slot != "skip":
         return validate_part(slot, value, context)
     told = value if isinstance(value, dict) else {"fusion": value}
-    parts: list[Part] = [validate_part(key, told.get(key, "crop"), context) for key in ("align", "fusion")]
-    return Skip(*parts).describe()
+    usual = {"align": "crop", "fusion": "concat", "gate": "none", "transform": "none"}
+    parts: dict[str, Part] = {key: validate_part(key, told.get(key, default), context) for key, default in usual.items()}
+    words = {"tap": told.get("tap", "after_block"), "place": told.get("place", "after_upsample")}
+    return Skip(**words, **parts).describe()
 
 
 # What an output pixel sees
@@ -287,6 +299,7 @@ def _meaning(value: Any, slot: str, dims: int) -> Any:
 def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, data: st.DataObject) -> None:
     """The gradient of one output pixel is zero outside its input window."""
     spec, graph = drawn(described)
+    assert not any(node.op.everywhere for node in graph.nodes)
     size = _small(graph)
     sizes = graph.sizes(size)
     pixel = tuple(data.draw(st.integers(0, n - 1), label="pixel") for n in sizes[graph.output])
@@ -349,10 +362,10 @@ def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
     """The output and all gradients of one training step; dropouts drop the same values each time."""
     torch.manual_seed(0)
     x = picture(graph, size, batch=2, dtype=torch.float64).requires_grad_()
-    output = model(x)
-    output.square().mean().backward()
+    outputs = flat(model(x))
+    sum(output.square().mean() for output in outputs).backward()
     grads = [tensor.grad for tensor in (x, *model.parameters())]
-    return [output.detach(), *(grad for grad in grads if grad is not None)]
+    return [*(output.detach() for output in outputs), *(grad for grad in grads if grad is not None)]
 
 
 # What is kept
@@ -384,7 +397,8 @@ def _kept_bytes(model: nn.Module, x: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        keep(model(x))
+        for output in flat(model(x)):
+            keep(output)
     return sum(count for address, count in kept.items() if address not in own)
 
 

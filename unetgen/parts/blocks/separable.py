@@ -154,7 +154,7 @@ class NafBlock(Striding):
 
     expansion: Count = 2
     norm: Annotated[Norm, In("norm")] = Layer(eps=1e-6)
-    attention: bool = True
+    channel_attention: bool = True
     """The simplified channel attention."""
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
@@ -163,7 +163,7 @@ class NafBlock(Striding):
         with g.scope("spatial", label="SpatialMixing"):
             y = g.conv(self.norm.emit(g, x, "norm"), self.expansion * channels, 1, name="expand")
             y = g.halve(depthwise(g, y, 3, "depthwise", Stride(), "zeros", bias=True))
-            if self.attention:
+            if self.channel_attention:
                 y = g.scale(y, g.conv(g.global_pool(y), y.channels, 1, name="attention"), "channels", name="attend")
             x = g.add(x, g.channel_scale(g.conv(y, channels, 1, name="project"), 0.0))
         with g.scope("channel", label="ChannelMixing"):

@@ -24,7 +24,7 @@ class UNetBlock(Block):
     """A small U-Net in place of a few convolutions: the residual U-blocks of U2-Net (Qin et al. 2020).
 
     ``block`` first makes the level's width, then runs on ``depth`` levels with ``mid_channels``, on a bottom, and on
-    the way back up, the last time to the level's width again; with ``shortcut`` the first map is added to the last.
+    the way back up, the last time to the level's width again; with ``residual`` the first map is added to the last.
     Of the ``depth`` steps down the first ``pooled`` change the resolution, the others only dilate.
     """
 
@@ -38,7 +38,7 @@ class UNetBlock(Block):
     dilations: Dilations | None = None
     """Of the block on each level, the bottom last; what the block itself says unless it is given."""
 
-    shortcut: bool = True
+    residual: bool = True
     block: Annotated[Block, In("block")] = Conv(repeats=1, padding="zeros")
     downsample: Annotated[Downsample, In("downsample")] = MaxPool()
     upsample: Annotated[Upsample, In("upsample")] = Interpolate(mode="linear", projection="none")
@@ -75,7 +75,7 @@ class UNetBlock(Block):
             with g.scope(f"up{level}", label="Unit"):
                 x = self._joined(g, x, maps[level], level)
                 x = self._at(g, level).emit(g, x, self.mid_channels if level else channels)
-        return g.add(x, first) if self.shortcut else x
+        return g.add(x, first) if self.residual else x
 
     def _down(self, g: Builder, x: Value) -> tuple[list[Value], Value]:
         maps = []

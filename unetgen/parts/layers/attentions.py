@@ -58,11 +58,12 @@ class SqueezeExcite(_Squeezing):
 
     type: ClassVar[str] = "se"
 
-    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
+    hard: bool = False
+    """Whether the sigmoid is the piecewise one, as in MobileNetV3."""
 
     def emit(self, g: Builder, x: Value) -> Value:
         with g.scope("se", label="SqueezeExcite"):
-            layer = "nn.Sigmoid" if self.gate == "sigmoid" else "nn.Hardsigmoid"
+            layer = "nn.Hardsigmoid" if self.hard else "nn.Sigmoid"
             gate = g.activation(self.squeeze(g, x), layer, {}, name="gate")
             return g.scale(x, gate, "channels")
 
