@@ -109,7 +109,9 @@ def dropouts() -> st.SearchStrategy[Any]:
     return st.one_of(st.just("none"), st.just("none"), _SHARE, *parts)
 
 
-def attentions(dims: int, kinds: tuple[str, ...] = ("se", "spatial_se", "scse", "cbam", "eca")) -> st.SearchStrategy[Any]:
+def attentions(
+    dims: int, kinds: tuple[str, ...] = ("se", "spatial_se", "scse", "cbam", "eca")
+) -> st.SearchStrategy[Any]:
     """An attention."""
     squeezing = {"reduction": st.sampled_from([2, 4]), "bias": st.booleans(), "activation": activations()}
     options: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -131,7 +133,10 @@ def shortcuts() -> st.SearchStrategy[Any]:
     }
     more = {"kernel_size": st.sampled_from([1, 3]), "before": st.booleans()}
     return st.one_of(
-        _part("projection", {**usual, **more}), _part("projection", usual), _part("pooled_projection", usual), st.just("repeat")
+        _part("projection", {**usual, **more}),
+        _part("projection", usual),
+        _part("pooled_projection", usual),
+        st.just("repeat"),
     )
 
 
@@ -206,7 +211,12 @@ def special_blocks(dims: int, smooth: bool = False) -> st.SearchStrategy[Any]:
     }
     needed = {"norm": "none"} if smooth else {}
     rates = st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=2)
-    recurring = {**usual, "steps": st.sampled_from([1, 2]), "shared": flag, "projection": st.sampled_from(["needed", "always"])}
+    recurring = {
+        **usual,
+        "steps": st.sampled_from([1, 2]),
+        "shared": flag,
+        "projection": st.sampled_from(["needed", "always"]),
+    }
     local = [
         st.just("none"),
         _part("bottleneck", {**usual, **borders, "reduction": st.sampled_from([1, 2]), "shortcut": shortcuts()}),
@@ -408,7 +418,11 @@ def skips(draw: Draw, dims: int, fusion: str, plain: bool = False) -> Any:
     if not plain and not draw(st.integers(0, 7)):
         skip["gate"] = draw(_part("additive", {"norm": norms(), "bias": st.booleans(), "channels": st.just(3)}))
     if not draw(st.integers(0, 7)):
-        skip |= {"tap": "after_downsample", "place": "before_upsample"} if draw(st.booleans()) else {"tap": "after_downsample"}
+        skip |= (
+            {"tap": "after_downsample", "place": "before_upsample"}
+            if draw(st.booleans())
+            else {"tap": "after_downsample"}
+        )
     return skip
 
 
@@ -417,7 +431,10 @@ def _joints(draw: Draw, dims: int, fusion: str, plain: bool) -> Any:
     if fusion == "none":
         return draw(st.sampled_from(["none", {"fusion": "none"}]))
     if fusion == "size_only":
-        return {"align": {"type": draw(st.sampled_from(["crop", "pad", "resize"])), "operand": "upsampled"}, "fusion": fusion}
+        return {
+            "align": {"type": draw(st.sampled_from(["crop", "pad", "resize"])), "operand": "upsampled"},
+            "fusion": fusion,
+        }
     kind = draw(st.sampled_from(["strict", "crop", "crop", "pad", "resize"]))
     options: dict[str, st.SearchStrategy[Any]] = {"operand": st.sampled_from(["skip", "upsampled"])}
     if kind == "strict":
@@ -566,7 +583,9 @@ def specs(draw: Draw, dims: int | None = None, overridden: bool = True) -> Data:
     if not draw(st.integers(0, 2)):
         spec = draw(_strung_otherwise(spec, depth, factor))
     if not draw(st.integers(0, 5)):
-        spec["input"] = draw(_part("pad", {"mode": st.sampled_from(PADDINGS[1:]), "place": st.sampled_from(["end", "both"])}))
+        spec["input"] = draw(
+            _part("pad", {"mode": st.sampled_from(PADDINGS[1:]), "place": st.sampled_from(["end", "both"])})
+        )
     return spec
 
 
@@ -574,14 +593,22 @@ def specs(draw: Draw, dims: int | None = None, overridden: bool = True) -> Data:
 def _strung_otherwise(draw: Draw, spec: Data, depth: int, factor: int | list[int]) -> Data:
     """The spec with another decoder."""
     if factor == 2 and draw(st.booleans()):
-        branch = {"branch_width": st.just(3), "mode": st.sampled_from(LINEAR_MODES), "rounding": st.sampled_from(ROUNDINGS)}
+        branch = {
+            "branch_width": st.just(3),
+            "mode": st.sampled_from(LINEAR_MODES),
+            "rounding": st.sampled_from(ROUNDINGS),
+        }
         decoder = draw(_part("full_scale", branch))
         spec = {key: value for key, value in spec.items() if key not in ("upsample", "skip")}
         if "levels" in spec:
             told = {n: {k: v for k, v in e.items() if k not in ("upsample", "skip")} for n, e in spec["levels"].items()}
             spec["levels"] = told
     else:
-        columns = {"columns": st.integers(1, depth), "inner_width": st.sampled_from(["encoder", "decoder"])}
+        columns = {
+            "columns": st.integers(1, depth),
+            "inner_width": st.sampled_from(["encoder", "decoder"]),
+            "skip_order": st.sampled_from(["oldest_first", "newest_first"]),
+        }
         decoder = draw(_part("nested", columns))
     named = {"type": decoder} if isinstance(decoder, str) else decoder
     return {**spec, "decoder": {**spec.get("decoder", {}), **named}}

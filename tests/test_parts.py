@@ -40,7 +40,7 @@ TABLE: dict[tuple[str, str], tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {"layers": 18}, [{"layers": 34}, {"layers": 50}, {"output_stride": 16}, {"norm": "group"}, {"activation": "elu"}],
     ),
     ("decoder", "plain"): ({}, []),
-    ("decoder", "nested"): ({}, [{"columns": 1}, {"inner_width": "encoder"}]),
+    ("decoder", "nested"): ({}, [{"columns": 1}, {"inner_width": "encoder"}, {"skip_order": "newest_first"}]),
     ("decoder", "full_scale"): (
         {"branch_width": 4},
         [{"branch_width": 6}, {"branch": {"norm": "batch"}}, {"rounding": "floor"}, {"mode": "nearest"},
