@@ -341,7 +341,10 @@ def test_an_interrupt_is_no_broken_plugin(site: Site) -> None:
             {"block": {"norm": "acme-unet/twice"}},
             f"block.norm: unknown norm 'acme-unet/twice'; norms are {listed('norm')}",
         ),
-        ({"block": "twice", "plugins": ["acme-unet 1.2"]}, f"block: unknown block 'twice'; blocks are {listed('block')}"),
+        (
+            {"block": "twice", "plugins": ["acme-unet 1.2"]},
+            f"block: unknown block 'twice'; blocks are {listed('block')}",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["validate", "show", "build"])

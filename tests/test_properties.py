@@ -286,7 +286,9 @@ def _meaning(value: Any, slot: str, dims: int) -> Any:
         return validate_part(slot, value, context)
     told = value if isinstance(value, dict) else {"fusion": value}
     usual = {"align": "crop", "fusion": "concat", "gate": "none", "transform": "none"}
-    parts: dict[str, Part] = {key: validate_part(key, told.get(key, default), context) for key, default in usual.items()}
+    parts: dict[str, Part] = {
+        key: validate_part(key, told.get(key, default), context) for key, default in usual.items()
+    }
     words = {"tap": told.get("tap", "after_block"), "place": told.get("place", "after_upsample")}
     return Skip(**words, **parts).describe()
 

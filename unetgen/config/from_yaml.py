@@ -112,7 +112,8 @@ class _Resolver:
         """An encoder or decoder, without what it says about its levels."""
         node = self.root.mapping.get(side)
         if node is not None and node.value is None:
-            return None  # said already, with what to do about it
+            self.problems.append(node.problem("side", "a side is a name or a mapping", "indent its entries below it"))
+            return None
         if node is not None and isinstance(node.value, dict):
             node = node.without(*LEVEL_KEYS, *(["widths"] if side == "decoder" else []))
         return self.reader.part(side, node)

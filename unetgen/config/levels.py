@@ -73,9 +73,6 @@ def check_keys(root: Node, depth: int) -> list[Problem]:
     for side in ("encoder", "decoder"):
         # What else stands there may be an option of the encoder or decoder itself.
         whole = root.mapping.get(side)
-        if whole is not None and whole.value is None:
-            hint = _indented("", whole)
-            problems.append(whole.problem("side", "a side is a name or a mapping", hint))
         given = whole.mapping if whole else {}
         foreign = {key: node for key, node in given.items() if key in LEVEL_KEYS and key not in SIDES[side]}
         problems += [_misplaced(node, key, SIDES[side], side) for key, node in foreign.items()]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from unetgen.config.choice import In
 from unetgen.config.part import Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Norm
 from unetgen.graph.ops.resampling import Mode
+from unetgen.parts.blocks.unit import each_once
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch
 
 Rates = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(strict=False, min_length=1, max_length=16)]
+BehindConv = Annotated[tuple[Literal["norm", "activation"], ...], Field(strict=False), AfterValidator(each_once)]
 
 
 class _Pyramid(Block):
@@ -41,7 +43,7 @@ class Aspp(_Pyramid):
     pointwise: bool = True
     pooled: bool = True
     join: Literal["concat", "sum"] = "concat"
-    order: Annotated[tuple[Literal["norm", "activation"], ...], Field(strict=False)] = ("norm", "activation")
+    order: BehindConv = ("norm", "activation")
     """Of norm and activation behind each branch's convolution."""
 
     project: Literal["unit", "conv"] = "unit"

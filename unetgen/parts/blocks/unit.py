@@ -23,6 +23,15 @@ USUAL_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
 _STAYS = Stride()
 
 
+def each_once(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """An order with every step in it, and none of them twice."""
+    twice = next((step for step in steps if steps.count(step) > 1), None)
+    if twice is not None:
+        hint = "each step stands in it once"
+        raise PydanticCustomError("order", "{what}", {"what": f"the order names {twice!r} twice", "hint": hint})
+    return steps
+
+
 class Units(Striding):
     """The options of a block that is made of units. ``none`` steps are left out of the order."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from unetgen.config.choice import In
 from unetgen.config.part import Amount, Factor, Inert, Kernel
@@ -12,12 +12,13 @@ from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Downsample, Norm, Stride
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import Padding
+from unetgen.parts.blocks.unit import Padding, each_once
 from unetgen.parts.layers.activations import NoActivation
 from unetgen.parts.layers.norms import NoNorm
 
 Channels = Literal["keep", "next"]
-Order = Annotated[tuple[Literal["conv", "norm", "activation"], ...], Field(strict=False, min_length=3, max_length=3)]
+Step = Literal["conv", "norm", "activation"]
+Order = Annotated[tuple[Step, ...], Field(strict=False, min_length=3, max_length=3), AfterValidator(each_once)]
 
 USUAL_ORDER: Order = ("conv", "norm", "activation")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from unetgen.config.choice import In
@@ -95,6 +95,14 @@ class DeepSupervision(ConvHead):
     align_corners: bool = False
     fused: Literal["none", "first", "only"] = "none"
     fused_bias: bool = True
+
+    @field_validator("levels")
+    @classmethod
+    def _check_levels(cls, levels: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        twice = next((level for level in levels or () if (levels or ()).count(level) > 1), None)
+        if twice is not None:
+            raise PydanticCustomError("levels", "{what}", {"what": f"level {twice} is named twice", "hint": "keep one"})
+        return levels
 
     @model_validator(mode="after")
     def _check_fused(self) -> DeepSupervision:
