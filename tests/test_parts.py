@@ -60,7 +60,9 @@ TABLE: dict[tuple[str, str], tuple[dict[str, Any], list[dict[str, Any]]]] = {
          {"last_activation": "before_sum"}, {"order": ["norm", "activation", "conv"], "first": "conv"}],
     ),
     ("block", "none"): ({}, []),
-    ("block", "norm_activation"): ({"norm": "batch"}, [{"norm": "layer"}, {"activation": "elu"}]),
+    ("block", "norm_activation"): (
+        {"norm": "batch"}, [{"norm": "layer"}, {"activation": "elu"}, {"order": ["activation", "norm"]}],
+    ),
     ("block", "bottleneck"): (
         {},
         [{"reduction": 2}, {"mid_channels": 6}, {"kernel_size": 5}, {"padding": "reflect"}, {"dilation": 2},
@@ -112,7 +114,7 @@ TABLE: dict[tuple[str, str], tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     ("block", "sequence"): (
         {"blocks": [CONV, {"type": "residual", "padding": "zeros"}]},
-        [{"blocks": [CONV]}, {"widths": [6, 8]}],
+        [{"blocks": [CONV]}, {"widths": [6, 8]}, {"output": "all"}],
     ),
     ("block", "stack"): ({"count": 2, "block": CONV}, [{"count": 1}, {"block": "convnext"}]),
     ("block", "parallel"): (
@@ -217,7 +219,7 @@ TABLE: dict[tuple[str, str], tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [{"eps": 1e-3}, {"momentum": 0.2}, {"affine": True}, {"track_running_stats": False}],
     ),
     ("norm", "group"): ({"groups": 2}, [{"groups": 4}, {"groups": "channels"}, {"eps": 1e-3}, {"affine": False},
-                                            {"groups": 8, "few_channels": "one_group"}]),
+                                            {"groups": 8, "few_channels": "one_group"}, {"groups": 8, "group_size": 2}]),
     ("norm", "layer"): ({}, [{"eps": 1e-3}, {"affine": False}]),
     ("activation", "leaky_relu"): ({}, [{"negative_slope": 0.2}]),
     ("activation", "prelu"): ({}, [{"slopes": "channel"}, {"start": 0.1}]),

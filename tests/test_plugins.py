@@ -558,8 +558,10 @@ def unetgen_parts():
 """
 
 LOST_SKIP = """\
-with g.scope("0"):
-            return g.interpolate(x, 2, "nearest", name="up")"""
+from unetgen.graph.kinds import Maps
+        with g.scope("0"):
+            up = g.interpolate(x, 2, "nearest", name="up")
+        return Maps([up, x], [up])"""
 
 
 @pytest.mark.parametrize(

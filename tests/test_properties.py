@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -54,6 +55,9 @@ from unetgen.network.scope import Scope
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 # The same specs in every run and on every machine; nothing is kept between runs.
+# How many times as many examples: UNETGEN_TEST_EFFORT=10 for an hour's search.
+EFFORT = int(os.environ.get("UNETGEN_TEST_EFFORT", "1"))
+
 REPEATABLE = settings(
     derandomize=True,
     deadline=None,
@@ -135,7 +139,7 @@ def _sizes(maps: Sequence[Tensor]) -> list[Size]:
 # What the graph says, and what torch does
 
 
-@settings(REPEATABLE, max_examples=500)
+@settings(REPEATABLE, max_examples=250 * EFFORT)
 @given(strategies.specs(), st.data())
 def test_torch_does_what_the_graph_says(described: strategies.Data, data: st.DataObject) -> None:
     """Shapes, parameters and multiply-adds are torch's own where a size fits; where it does not, torch objects too."""
@@ -227,7 +231,7 @@ def _left_over(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) 
 # Which sizes fit
 
 
-@settings(REPEATABLE, max_examples=200)
+@settings(REPEATABLE, max_examples=100 * EFFORT)
 @given(strategies.specs())
 def test_the_fitting_sizes_are_those_that_run(described: strategies.Data) -> None:
     """The closed form of the fitting sizes agrees with trying every size, and so do its outputs and neighbours."""
@@ -252,7 +256,7 @@ def _output(graph: Graph, axis: int, size: int) -> int | None:
 # What is written, and what is read
 
 
-@settings(REPEATABLE, max_examples=300)
+@settings(REPEATABLE, max_examples=150 * EFFORT)
 @given(strategies.specs(), st.text(max_size=12), st.text(max_size=40))
 def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: str, description: str) -> None:
     """Resolving is idempotent through YAML and JSON; the hash and the graph stay the same."""
@@ -267,7 +271,7 @@ def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: 
     assert write(from_yaml.resolved()) == write(resolved)
 
 
-@settings(REPEATABLE, max_examples=100)
+@settings(REPEATABLE, max_examples=50 * EFFORT)
 @given(strategies.specs(), st.data())
 def test_a_difference_laid_over_its_base_gives_the_value(described: strategies.Data, data: st.DataObject) -> None:
     """``difference`` and ``merge`` are inverse on any two resolved parts of a slot, from one spec or two."""
@@ -296,7 +300,7 @@ def _meaning(value: Any, slot: str, dims: int) -> Any:
 # What an output pixel sees
 
 
-@settings(REPEATABLE, max_examples=150)
+@settings(REPEATABLE, max_examples=80 * EFFORT)
 @given(strategies.windowed_specs(), st.data())
 def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, data: st.DataObject) -> None:
     """The gradient of one output pixel is zero outside its input window."""
@@ -310,7 +314,7 @@ def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, d
         assert all(low <= n <= high for n in seen), (axis, seen, (low, high))
 
 
-@settings(REPEATABLE, max_examples=60)
+@settings(REPEATABLE, max_examples=40 * EFFORT)
 @given(strategies.plain_specs(), st.data())
 def test_an_input_window_is_no_larger_than_it_must_be(described: strategies.Data, data: st.DataObject) -> None:
     """In networks of convolutions and means alone the gradient reaches both ends of the window on every axis."""
@@ -343,7 +347,7 @@ def _seen(spec: Spec, graph: Graph, size: Size, pixel: Size) -> list[list[int]]:
 # What runs in place
 
 
-@settings(REPEATABLE, max_examples=200)
+@settings(REPEATABLE, max_examples=100 * EFFORT)
 @given(strategies.specs())
 def test_running_in_place_changes_no_gradient(described: strategies.Data) -> None:
     """Training gives the same output and gradients whether activations write over their input or not."""
@@ -373,7 +377,7 @@ def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
 # What is kept
 
 
-@settings(REPEATABLE, max_examples=60)
+@settings(REPEATABLE, max_examples=40 * EFFORT)
 @given(strategies.specs())
 def test_the_training_estimate_is_near_what_autograd_keeps(described: strategies.Data) -> None:
     """The estimate is no guess: it stays within a third of the bytes that torch's autograd holds on to."""

@@ -135,17 +135,19 @@ def _window_rule(extent: int, stride: int, padding: int, mode: str, rounding: Ro
     """floor((n + 2 padding - extent) / stride) + 1, as torch has it.
 
     Exact means: a padded window, or one shorter than its stride, takes multiples of the stride; an unpadded
-    one ends on the last pixel.
+    one ends on the last pixel. Rounded up, no window starts behind the last pixel.
     """
     residue = None
+    offset = 2 * padding - extent
     if rounding == "exact" and stride > 1:
         residue = 0 if padding or extent < stride else extent % stride
     smallest = extent - 2 * padding
     if rounding == "ceil":
         smallest = max(1, smallest - stride + 1)
+        offset = min(offset, padding - stride)
     # A mirror image has no edge pixel to repeat, a periodic one cannot be longer than its period.
     smallest = max(smallest, {"reflect": padding + 1, "circular": padding}.get(mode, 1), 1)
-    return Rule(1, 2 * padding - extent, stride, 1, smallest, residue, rounding == "ceil")
+    return Rule(1, offset, stride, 1, smallest, residue, rounding == "ceil")
 
 
 def _extent(kernel: int, dilation: int) -> int:

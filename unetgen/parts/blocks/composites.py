@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from unetgen.config.choice import In
-from unetgen.config.part import Channels, Count
+from unetgen.config.part import Channels, Count, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Attention, Block, Stride, Striding
 from unetgen.parts.blocks.convolutional import Conv
@@ -18,13 +18,18 @@ Blocks = Annotated[tuple[Annotated[Block, In("block")], ...], Field(strict=False
 
 
 class Sequence(Striding):
-    """Several blocks one after the other; the first makes the change of resolution."""
+    """Several blocks one after the other; the first makes the change of resolution.
+
+    With ``output: all`` what each of them makes is concatenated, as in one-shot aggregation (Lee et al. 2019).
+    """
 
     type: ClassVar[str] = "sequence"
 
     blocks: Blocks
     widths: Annotated[tuple[Channels, ...], Field(strict=False)] | None = None
     """What each of them makes; the level's width, all of them, unless it is said."""
+
+    output: Literal["last", "all"] = "last"
 
     @model_validator(mode="after")
     def _check_widths(self) -> Sequence:
@@ -33,12 +38,16 @@ class Sequence(Striding):
             raise PydanticCustomError("widths", "{what}", {"what": what, "at": "widths"})
         return self
 
+    def inert(self) -> list[Inert]:
+        return [Inert("output", "blocks", "there is one block only")] if len(self.blocks) == 1 else []
+
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        widths = self.widths or (channels,) * len(self.blocks)
+        widths, made = self.widths or (channels,) * len(self.blocks), []
         for number, (block, width) in enumerate(zip(self.blocks, widths, strict=True), 1):
             with g.scope(str(number), label=type(block).__name__):
                 x = block.emit_strided(g, x, width, stride if number == 1 else Stride())
-        return x
+            made.append(x)
+        return g.concat(*made) if self.output == "all" and len(made) > 1 else x
 
 
 class Stack(Striding):

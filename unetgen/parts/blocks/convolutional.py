@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from unetgen.config.choice import In
 from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Block, Norm, Shortcut, Stride
 from unetgen.parts.blocks.shortcuts import Projection
-from unetgen.parts.blocks.unit import Step, Units
+from unetgen.parts.blocks.unit import Step, Units, each_once
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.attentions import NoAttention
 from unetgen.parts.layers.norms import Batch
 
 # What stands between the first and the last convolution: a number, or a share of what comes in or goes out.
 Middle = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]
+NormStep = Literal["norm", "activation"]
+NormOrder = Annotated[tuple[NormStep, ...], Field(strict=False, min_length=2, max_length=2), AfterValidator(each_once)]
 
 
 class NoBlock(Block):
@@ -36,9 +38,16 @@ class NormActivation(Block):
 
     norm: Annotated[Norm, In("norm")] = Batch()
     activation: Annotated[Activation, In("activation")] = Relu()
+    order: NormOrder = ("norm", "activation")
+
+    def inert(self) -> list[Inert]:
+        alone = next((option for option in ("norm", "activation") if getattr(self, option).type == "none"), None)
+        return [Inert("order", alone, "there is nothing to be ordered")] if alone else []
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        return self.activation.emit(g, self.norm.emit(g, x, "norm"), "activation")
+        for step in self.order:
+            x = getattr(self, step).emit(g, x, step)
+        return x
 
 
 class Conv(Units):

@@ -20,6 +20,9 @@ Step = Literal["conv", "norm", "activation", "dropout"]
 
 USUAL_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
 
+# How many groups, or one for each channel that comes in: a depthwise convolution.
+Groups = Annotated[Literal["channels"] | Count, Field(union_mode="left_to_right")]
+
 _STAYS = Stride()
 
 
@@ -39,7 +42,7 @@ class Units(Striding):
     kernel_size: Kernel = 3
     padding: Padding = "valid"
     dilation: Kernel = 1
-    groups: Count = 1
+    groups: Groups = 1
     bias: bool = True
     order: Annotated[tuple[Step, ...], Field(strict=False, max_length=4)] = USUAL_ORDER
     norm: Annotated[Norm, In("norm")] = NoNorm()
@@ -102,11 +105,12 @@ class Units(Striding):
         return x
 
     def _conv(self, g: Builder, x: Value, channels: int, name: str, stride: Stride) -> Value:
+        groups = self.groups if isinstance(self.groups, int) else x.channels
         for count in dict.fromkeys((x.channels, channels)):
-            if count % self.groups:
+            if count % groups:
                 divisors = [n for n in range(1, min(count, 64) + 1) if count % n == 0]
                 hint = f"use one of {', '.join(map(str, divisors))}"
-                g.refuse(self, "groups", f"{self.groups} does not divide {count} channel{'s' * (count > 1)}", hint)
+                g.refuse(self, "groups", f"{groups} does not divide {count} channel{'s' * (count > 1)}", hint)
         return g.conv(
             x,
             channels,
@@ -116,6 +120,6 @@ class Units(Striding):
             rounding=stride.rounding,
             padding=self.padding,
             dilation=self.dilation,
-            groups=self.groups,
+            groups=groups,
             bias=self.bias,
         )

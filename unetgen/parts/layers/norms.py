@@ -71,27 +71,34 @@ class Group(Norm):
     ] = 8
     """How many groups; ``channels`` makes one of each."""
 
+    group_size: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """How many channels a group has, in place of how many groups there are."""
+
     few_channels: Literal["refuse", "one_group"] = "refuse"
-    """What is done where there are fewer channels than groups."""
+    """What is done where there are fewer channels than groups, or than one group has."""
 
     eps: Epsilon = 1e-5
     affine: bool = True
 
     def inert(self) -> list[Inert]:
-        if self.groups in (1, "channels"):
-            return [Inert("few_channels", "groups", "there are always enough")]
-        return []
+        found = [Inert("groups", "group_size", "the size of a group is given")] if self.group_size else []
+        if self.groups in (1, "channels") or self.group_size == 1:
+            because = "groups" if self.groups in (1, "channels") else "group_size"
+            found.append(Inert("few_channels", because, "there are always enough"))
+        return found
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        groups = x.channels if self.groups == "channels" else self.groups
-        if x.channels < groups and self.few_channels == "one_group":
-            groups = 1
-        if x.channels % groups:
+        option = "group_size" if self.group_size else "groups"
+        # How many groups there are and how large one is divide the channels alike.
+        wanted = self.group_size or (x.channels if self.groups == "channels" else self.groups)
+        few = x.channels < wanted and self.few_channels == "one_group"
+        if x.channels % wanted and not few:
             divisors = [n for n in range(1, min(x.channels, 512) + 1) if x.channels % n == 0]
             hint = f"use one of {', '.join(map(str, divisors))}"
-            g.refuse(self, "groups", f"{groups} does not divide {x.channels} channels", hint)
+            g.refuse(self, option, f"{wanted} does not divide {x.channels} channels", hint)
+        groups = 1 if few else x.channels // wanted if self.group_size else wanted
         arguments = {"num_groups": groups, "num_channels": x.channels, **changed(self)}
-        for own in ("groups", "few_channels"):
+        for own in ("groups", "group_size", "few_channels"):
             arguments.pop(own, None)
         elements = 2 if x.channels == groups else 1
         return g.norm(x, "nn.GroupNorm", arguments, name=name, affine=self.affine, elements=elements)
