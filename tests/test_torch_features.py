@@ -271,6 +271,7 @@ def test_a_deep_copy_is_equal_and_its_own(name: str) -> None:
 
 def outputs_of(models: dict[str, UNet]) -> dict[str, Any]:
     """In another process: what each network makes of its image, and what it says it is."""
+    torch.set_num_threads(1)  # as here: sums over more threads differ in their last bits
     with torch.no_grad():
         return {name: (model(image(model)).numpy(), model.spec.hash) for name, model in models.items()}
 
