@@ -65,7 +65,7 @@ def build(
     import torch
 
     from unetgen.network.from_graph import network
-    from unetgen.network.init import initialise, seed_from_torch
+    from unetgen.network.init import initialise, seed_from_torch, start_modules
 
     checked = load_spec(spec, registry=registry, **overrides)
     graph = graph_of(checked)
@@ -74,7 +74,9 @@ def build(
     if str(device) == "meta":
         return model
     model.to_empty(device="cpu")
-    initialise(model, graph.parameters, checked.init, seed_from_torch() if seed is None else seed)  # type: ignore[arg-type]  # the init slot holds an Init
+    seed = seed_from_torch() if seed is None else seed
+    initialise(model, graph.parameters, checked.init, seed)  # type: ignore[arg-type]  # the init slot holds an Init
+    start_modules(model, graph, seed)
     return model if device is None else model.to(device)
 
 

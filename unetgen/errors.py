@@ -106,6 +106,11 @@ class MissingExtra(UnetgenError, ImportError):
         super().__init__(f"{feature} needs {package}, which is not installed; run: pip install 'unetgen[{extra}]'")
 
 
+def one_line(error: BaseException) -> str:
+    """An exception in one line: ``ValueError: first second``."""
+    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"did you mean 'norm'?"``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)

@@ -87,7 +87,7 @@ class _Resolver:
             DecoderLevel(widths.decoder[i], *(parts.get(("decoder", i, slot)) for slot in SIDES["decoder"]))
             for i in levels
         ]
-        providers = self.reader.providers
+        providers = {part: str(provider) for part, provider in self.reader.providers.items()}
         return Spec(
             **header.model_dump(),
             **whole,
@@ -98,8 +98,9 @@ class _Resolver:
             decoder_levels=tuple(decoder),
             root=self.root,
             origins=origins,
-            plugins=tuple(sorted(str(p) for p in providers if not p.builtin)),
+            plugins=tuple(sorted(set(providers.values()))),
             names=self.reader.names,
+            providers=providers,
             notices=tuple(self.notices),
         )
 

@@ -29,7 +29,7 @@ class Reader:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.problems: list[Problem] = []
-        self.providers: set[Provider] = set()
+        self.providers: dict[type[Part], Provider] = {}
         self.names: dict[type[Part], str] = {}
         self._seen: dict[tuple[str, str], Part] = {}
 
@@ -107,8 +107,8 @@ class Reader:
 
     def _note_provider(self, part: Part) -> None:
         provider = self.context.registry.provider(type(part))
-        self.providers.add(provider)
         if not provider.builtin:
+            self.providers[type(part)] = provider
             self.names[type(part)] = f"{provider.name}/{part.type.rpartition('/')[2]}"
         for _, child in part.inside():
             self._note_provider(child)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from unetgen.config.part import Part
 from unetgen.config.slots import SLOTS
-from unetgen.errors import did_you_mean
+from unetgen.errors import did_you_mean, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Failure:
     cause: BaseException
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (type(self.cause).__name__, " ".join(str(self.cause).split()))))
+        return one_line(self.cause)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ class Spec:
     origins: dict[Place, Node] = field(repr=False, compare=False, default_factory=dict)
     plugins: tuple[str, ...] = ()
     names: Names = field(repr=False, default_factory=dict)
+    providers: Mapping[type[Part], str] = field(repr=False, compare=False, default_factory=dict)
+    """Who provides the parts that are not built in: ``acme-unet 1.2``."""
     notices: tuple[str, ...] = field(default=(), compare=False)
 
     @property

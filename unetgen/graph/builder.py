@@ -7,7 +7,7 @@ from typing import Any, Literal
 from unetgen.config.part import Part
 from unetgen.graph.algebra import Rounding
 from unetgen.graph.border import border_of
-from unetgen.graph.drawing import Axes, Drawing, Finding, Value
+from unetgen.graph.drawing import Axes, Finding, Value
 from unetgen.graph.ops import (
     Activation,
     Add,
@@ -38,11 +38,12 @@ from unetgen.graph.ops import (
 )
 from unetgen.graph.ops.resampling import Mode
 from unetgen.graph.ops.whole_map import Statistic
+from unetgen.graph.wrapping import Wrapping
 
 __all__ = ["Axes", "Builder", "Finding", "Value"]
 
 
-class Builder(Drawing):
+class Builder(Wrapping):
     """Draws one network for a spec's dimensions, channels and input size."""
 
     # Layers

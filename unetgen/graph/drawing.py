@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from unetgen.config.part import Part
 from unetgen.config.spec import Place
@@ -25,6 +25,13 @@ class Finding:
     option: str
     message: str
     hint: str
+
+
+class Stop(NamedTuple):
+    """Where a drawing broke off: the path of the module, and its place in the network."""
+
+    path: str
+    place: Place
 
 
 class Value:
@@ -49,6 +56,8 @@ class Drawing:
     def __init__(self, dims: int, in_channels: int, input_size: Size | None = None) -> None:
         self.dims = dims
         self.findings: list[Finding] = []
+        self.providers: Mapping[type[Part], str] = {}
+        """Who provides the parts that are not built in, for errors."""
         self.skips: dict[int, int] = {}
         self._input_size = input_size
         self._bound = False
@@ -59,6 +68,7 @@ class Drawing:
         self._scope = ""
         self._like = ("", "")
         self._place: Place = ("", 0, "")
+        self._stopped: Stop | None = None
         self.input = self._add("input", Input(in_channels), ())
         """What the encoder gets: the image, or what was made of it."""
 
@@ -83,9 +93,22 @@ class Drawing:
         self._place = (side, level, slot)
         return pen
 
+    def path(self, name: str = "") -> str:
+        """The path of what is drawn here under a name, or of the module that is being drawn."""
+        return _join(self._scope, name)
+
     def move(self, scope: str, place: Place, like: tuple[str, str]) -> None:
         """Puts the pen where it was."""
         self._scope, self._place, self._like = scope, place, like
+
+    @property
+    def stopped(self) -> Stop:
+        """Where the pen was when an exception first moved it."""
+        return self._stopped or Stop(self._scope, self._place)
+
+    def stop(self) -> None:
+        """Remembers where the pen is, the first time."""
+        self._stopped = self._stopped or Stop(self._scope, self._place)
 
     def refuse(self, part: Part, option: str, message: str, hint: str = "") -> None:
         """Reports an option that cannot be drawn here; the drawing goes on, to find the rest."""
@@ -160,5 +183,7 @@ class _Pen:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._drawing.stop()
         self._drawing.move(*self._before)

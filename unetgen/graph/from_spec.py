@@ -10,6 +10,7 @@ from unetgen.config.part import Part
 from unetgen.config.slots import SIDES, SKIP_KEYS
 from unetgen.config.spec import AXIS_NAMES, NamedHead, Place, Skip, Spec
 from unetgen.errors import Problem, SpecError
+from unetgen.graph.blame import blaming
 from unetgen.graph.builder import Builder, Finding, Value
 from unetgen.graph.checks import structural_problems
 from unetgen.graph.graph import Graph, Output
@@ -31,6 +32,12 @@ def draw(spec: Spec) -> Graph:
 def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
     """The drawing, with its input wrapper where ``multiple`` says to what it pads."""
     g = Builder(spec.dims, spec.in_channels, spec.input_size)
+    g.providers = spec.providers
+    with blaming(g):
+        return _graph(g, spec, multiple)
+
+
+def _graph(g: Builder, spec: Spec, multiple: Size) -> Graph:
     image, wrapper = g.input, cast(Input, spec.input)
     if multiple:
         with g.at("input", 0, "input"), g.scope("input", label=type(wrapper).__name__):

@@ -29,8 +29,8 @@ def overwriting(graph: Graph) -> frozenset[int]:
         shared = members[root]
         last = max(graph.last_use[index] for index in shared)
         readers = {reader for index in shared for reader in graph.consumers[index]} - {node.index}
-        kept = any(graph.nodes[reader].op.kept in ("input", "inputs", "either") for reader in readers)
-        made = any(graph.nodes[index].op.kept in ("output", "either") for index in shared)
+        kept = any(graph.nodes[reader].op.kept in ("input", "inputs", "either", "all") for reader in readers)
+        made = any(graph.nodes[index].op.kept in ("output", "either", "all") for index in shared)
         made = made or any(again[i] and any(again[s] != again[i] for s in shared) for i in (*readers, node.index))
         if root != 0 and last == node.index and not kept and not made:
             chosen.add(node.index)

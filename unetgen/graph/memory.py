@@ -79,8 +79,8 @@ def _kept_maps(node: Node, in_place: frozenset[int]) -> tuple[int, ...]:
     kept = node.op.kept
     if kept == "either":
         kept = "output" if node.index in in_place else "input"
-    if kept == "output":
-        return (node.index,)
+    if kept in ("output", "all"):
+        return (node.index, *(node.inputs if kept == "all" else ()))
     if kept == "inputs":
         return node.inputs
     return node.inputs[:1] if kept else ()

@@ -1,9 +1,10 @@
-"""From the name in a Call to the thing it names: ``nn.Conv2d``, ``nn.init.zeros_``, ``layers.CropTo``."""
+"""From the name in a Call to the thing it names: ``nn.Conv2d``, ``layers.CropTo``, ``acme_unet.layers:Mixer``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from importlib import import_module
 from typing import Any
 
 from torch import nn
@@ -16,8 +17,15 @@ _ROOTS: dict[str, Any] = {"nn": nn, "layers": layers, "attention": attention}
 
 def function(target: str) -> Callable[..., Any]:
     """What a target names. Targets come from parts' Python code, never from a spec."""
-    root, *names = target.split(".")
-    found: Callable[..., Any] = reduce(getattr, names, _ROOTS[root])
+    module, colon, name = target.partition(":")
+    if colon:
+        return _named(import_module(module), name)
+    root, _, name = target.partition(".")
+    return _named(_ROOTS[root], name)
+
+
+def _named(root: Any, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = reduce(getattr, name.split("."), root)
     return found
 
 

@@ -12,8 +12,10 @@ from unetgen.errors import Problem, SizeError
 from unetgen.graph.graph import Graph
 from unetgen.graph.liveness import overwriting
 from unetgen.graph.node import Node
+from unetgen.graph.ops import Opaque
 from unetgen.graph.size import checked_sizes
 from unetgen.network.calls import layer
+from unetgen.network.measurement import made
 from unetgen.network.scope import Scope, Step
 
 if TYPE_CHECKING:
@@ -126,6 +128,8 @@ class _Assembly:
         return name
 
     def _layer(self, node: Node) -> torch.nn.Module:
+        if isinstance(node.op, Opaque):
+            return made(node.op.call(), node.op.origin)
         return layer(node.op.call(), **({"inplace": True} if node.index in self.overwriting else {}))
 
     def _results(self, nodes: Sequence[Node]) -> list[int]:

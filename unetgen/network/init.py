@@ -1,6 +1,7 @@
 """First weights. Each tensor is drawn from a generator of its own, seeded by its path.
 
-So equal seeds and equal paths give equal tensors in any two networks that have them, whatever else differs.
+So equal seeds and equal paths give equal tensors in any two networks that have them, whatever else differs. A
+stranger's module starts itself, in its own way, with torch's generators seeded by its path.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from unetgen.graph.graph import Graph
 from unetgen.graph.kinds import Init
-from unetgen.graph.ops import Parameter
+from unetgen.graph.ops import Call, Opaque, Parameter
 from unetgen.network.calls import function
+from unetgen.network.measurement import made
+from unetgen.network.scope import replace
 
 # What torch.nn.init draws at random takes a generator; what it sets does not.
 _SETTING = ("nn.init.ones_", "nn.init.zeros_", "nn.init.constant_")
@@ -25,14 +29,32 @@ def seed_from_torch() -> int:
 
 
 def initialise(model: nn.Module, parameters: Mapping[str, Parameter], init: Init, seed: int) -> None:
-    """Fills every tensor of a model on the CPU, and starts running statistics afresh."""
+    """Fills every tensor of a model on the CPU that no module starts itself, and starts running statistics afresh."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase):
             module.reset_running_stats()
     tensors = dict(model.named_parameters())
     with torch.no_grad():
         for key, parameter in parameters.items():
-            fill(tensors[key], key, parameter, init, seed)
+            if parameter.role != "own":
+                fill(tensors[key], key, parameter, init, seed)
+
+
+def start_modules(model: nn.Module, graph: Graph, seed: int, *, first: bool = True) -> None:
+    """Makes each stranger's module of a model anew on the CPU, since only its own code knows what it holds.
+
+    With ``first`` they get the arguments that are for first weights. Raises PluginError.
+    """
+    for node in graph.nodes:
+        if not isinstance(node.op, Opaque) or node.layer != node.path:
+            continue
+        call = node.op.call()
+        if first:
+            call = Call(call.target, {**call.arguments, **node.op.first})
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(path_seed(seed, node.path))
+            fresh = made(call, node.op.origin)
+        replace(model, node.path, fresh)
 
 
 def fill(tensor: Tensor, key: str, parameter: Parameter, init: Init, seed: int) -> None:

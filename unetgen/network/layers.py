@@ -20,6 +20,20 @@ class Concat(nn.Module):
         return torch.cat(maps, dim=1)
 
 
+class Take(nn.Module):
+    """One of several values."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+    def forward(self, values: Sequence[Tensor]) -> Tensor:
+        return values[self.index]
+
+    def extra_repr(self) -> str:
+        return str(self.index)
+
+
 class Add(nn.Module):
     """The sum of maps of one shape."""
 

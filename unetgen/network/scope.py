@@ -81,6 +81,17 @@ class Scope(nn.Module):
         return self.label
 
 
+def replace(root: nn.Module, path: str, fresh: nn.Module) -> None:
+    """Puts another module in the place of one, and wherever else that is applied."""
+    parent, _, name = path.rpartition(".")
+    old = root.get_submodule(path)
+    root.get_submodule(parent).add_module(name, fresh.train(old.training))
+    for scope in root.modules():
+        if isinstance(scope, Scope):
+            for borrowed in scope.borrowed.values():
+                borrowed[:] = [fresh if module is old else module for module in borrowed]
+
+
 def recomputable(scope: Scope, values: list[Tensor | None]) -> tuple[Tensor, ...]:
     """What a scope makes, none of whose inner maps is kept for the backward pass (Chen et al. 2016)."""
     # What is traced is computed once more by the compiler's own rules, which leave statistics alone.

@@ -41,6 +41,7 @@ def layer_table(model: UNet, input_size: Size) -> str:
             row.class_name = row.module.label
         elif node := nodes.get(row.layer_id):
             row.macs = node_cost(node, sizes).macs
+            row.is_leaf_layer = True  # what is inside a stranger's module did not run
     return _text(statistics)
 
 

@@ -11,6 +11,7 @@ from unetgen.graph.cost import Cost, level_costs, total_cost
 from unetgen.graph.fit import AxisFit
 from unetgen.graph.graph import Graph
 from unetgen.graph.memory import Memory, memory
+from unetgen.graph.ops import Opaque, Taking
 from unetgen.graph.ops.base import Size
 from unetgen.graph.receptive_field import Field, receptive_field
 from unetgen.graph.size import checked_sizes, smallest_fitting
@@ -87,13 +88,17 @@ class Report:
         return "; ".join(f"{name} {text}" if name else text for name, text in lists.items())
 
     def _field(self) -> str:
-        """The receptive field, and where the whole map is looked at beside it."""
+        """The receptive field, and where the whole map is looked at beside it, or nobody knows what is."""
         local = f"{self._by_axis([str(field) for field in self.fields])} pixels"
-        pools = [node.path for node in self.graph.nodes if node.op.everywhere]
-        if not pools:
-            return local
-        others = f" and {len(pools) - 1} more" if len(pools) > 1 else ""
-        return f"{local}, and whole maps at {pools[0]}{others}"
+        far = [node for node in self.graph.nodes if node.op.everywhere]
+        unknown = [node.path for node in far if isinstance(node.op, (Opaque, Taking))]
+        whole = [node.path for node in far if node.path not in unknown]
+        notes = [_at(", and whole maps at", whole), _at(", and an unknown part of it at", unknown)]
+        return "".join((local, *notes))
+
+    def _counted(self) -> str:
+        strange = any(isinstance(node.op, Opaque) for node in self.graph.nodes)
+        return "convolutions and matrix products" if strange else "convolutions only"
 
     def lines(self) -> list[tuple[str, str]]:
         """What is known, as a name and a sentence each."""
@@ -104,7 +109,7 @@ class Report:
             ("fits", self._fits()),
             ("receptive field", self._field()),
             ("parameters", f"{self.cost.params:,}"),
-            ("MACs", f"{self.cost.macs:,} ({self.cost.flops:,} FLOPs), convolutions only"),
+            ("MACs", f"{self.cost.macs:,} ({self.cost.flops:,} FLOPs), {self._counted()}"),
             (
                 "memory",
                 f"about {_megabytes(self.memory.inference)} of maps in inference, "
@@ -151,6 +156,13 @@ def _output(fit: AxisFit) -> str:
         return ""
     (less,) = lost
     return f", output n{f' - {less}' if less > 0 else f' + {-less}' if less else ''}"
+
+
+def _at(words: str, paths: list[str]) -> str:
+    """Where something is, by its first place."""
+    if not paths:
+        return ""
+    return f"{words} {paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}"
 
 
 def _megabytes(count: int) -> str:

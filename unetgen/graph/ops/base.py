@@ -15,10 +15,10 @@ Interval = tuple[int, int]
 Shape = tuple[int, ...]
 
 # Which whole maps autograd keeps; "either" is the input, or the output where the op runs in place.
-Kept = Literal["", "input", "inputs", "output", "either"]
+Kept = Literal["", "input", "inputs", "output", "either", "all"]
 
-# What a parameter is for; an init speaks of roles, not of layers.
-Role = Literal["kernel", "bias", "scale", "shift", "slope"]
+# What a parameter is for; an init speaks of roles, not of layers. What is "own" is started by its own module.
+Role = Literal["kernel", "bias", "scale", "shift", "slope", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,13 @@ class Op:
     aliases: ClassVar[bool] = False
     """Whether the output can be the input's memory (a view, or the same tensor in evaluation)."""
 
-    everywhere: ClassVar[bool] = False
-    """Whether every output pixel looks at the whole input."""
-
     flat: ClassVar[bool] = False
     """Whether the output has no spatial axes."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every output pixel looks at the whole input, or nobody knows how far it looks."""
+        return False
 
     def out_channels(self, channels: Sequence[int]) -> int:
         """The channels that come out."""

@@ -18,6 +18,7 @@ from unetgen.config.registry import Registry
 from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import draw
 from unetgen.network.from_graph import UNet, network
+from unetgen.network.init import start_modules
 from unetgen.network.weights.file import HASH, SPEC, VERSION, read, write
 from unetgen.network.weights.key_map import KeyMap, translated
 
@@ -43,6 +44,7 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
     spec = resolve(tree_of(carried), registry)
     with torch.device("meta"):
         model = network(spec, draw(spec))
+    start_modules(model, model.graph, 0, first=False)
     _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
     return model.eval().to(device)

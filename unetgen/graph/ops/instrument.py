@@ -1,0 +1,36 @@
+"""Instrument: what only torch can tell of a stranger's module, asked on its meta device, where nothing is computed.
+
+This is the one door from the graph to torch, and it opens when somebody asks.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
+
+from unetgen.graph.ops.base import Call, Parameter, Shape
+
+
+class Measurement(NamedTuple):
+    """What one pass of a module showed, for one sample."""
+
+    shapes: tuple[Shape, ...]
+    """(channels, *size) of each value it returned."""
+    macs: int
+    kept: int
+    """How many values autograd kept, beside parameters, inputs and outputs."""
+
+
+class Instrument(Protocol):
+    """What measures. ``origin`` says whose module it is, for the error where it cannot be made or run."""
+
+    def parameters(self, call: Call, origin: str) -> tuple[Parameter, ...]:
+        """The learned tensors of a module. Raises PluginError."""
+
+    def measured(self, call: Call, inputs: tuple[Shape, ...], origin: str) -> Measurement:
+        """One pass over maps of these shapes, (channels, *size) each. Raises PluginError."""
+
+
+def instrument() -> Instrument:
+    """The one of ``network/``, imported when first needed."""
+    return cast(Instrument, import_module("unetgen.network.measurement"))

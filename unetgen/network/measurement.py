@@ -1,0 +1,135 @@
+"""What a stranger's module has and costs, measured on torch's meta device and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from unetgen.errors import PluginError, one_line
+from unetgen.graph.ops import Call, Parameter
+from unetgen.graph.ops.base import Shape
+from unetgen.graph.ops.instrument import Measurement
+from unetgen.network.calls import layer
+
+
+def parameters(call: Call, origin: str) -> tuple[Parameter, ...]:
+    """The learned tensors of a module, in the order in which torch registers them. Raises PluginError."""
+    module = _on_meta(_Key(call), origin)
+    return tuple(Parameter(name, tuple(tensor.shape), "own") for name, tensor in module.named_parameters())
+
+
+def measured(call: Call, inputs: tuple[Shape, ...], origin: str) -> Measurement:
+    """One pass over maps of these shapes, (channels, *size) each, for one sample. Raises PluginError."""
+    return _measured(_Key(call), inputs, origin)
+
+
+def made(call: Call, origin: str) -> nn.Module:
+    """The module of a call on torch's default device. Raises PluginError where it cannot be made."""
+    try:
+        return _checked(layer(call))
+    except NotImplementedError:
+        return _made_for_real(call, origin)
+    except RuntimeError as error:
+        # Asking a tensor without data for its value is what modules do that reckon with tensors while they are made.
+        if torch.get_default_device().type == "meta" and "meta" in str(error):
+            return _made_for_real(call, origin)
+        raise _refusal(error, origin, f"making {call.target}") from error
+    except Exception as error:
+        raise _refusal(error, origin, f"making {call.target}") from error
+
+
+def _made_for_real(call: Call, origin: str) -> nn.Module:
+    device = torch.get_default_device()
+    try:
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            return _checked(layer(call)).to(device)
+    except Exception as error:
+        raise _refusal(error, origin, f"making {call.target}") from error
+
+
+def _checked(module: Any) -> nn.Module:
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"it made a {type(module).__name__}, not an nn.Module")
+    return module
+
+
+def _refusal(error: Exception, origin: str, doing: str) -> PluginError:
+    return PluginError(f"{origin} failed while {doing}: {one_line(error)}")
+
+
+class _Key:
+    """A call that can be looked up: calls with equal texts make equal modules."""
+
+    __slots__ = ("call", "text")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.text = f"{call.target} {sorted(call.arguments.items())!r}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@lru_cache(maxsize=256)
+def _on_meta(key: _Key, origin: str) -> nn.Module:
+    with torch.device("meta"):
+        return made(key.call, origin).eval()
+
+
+@lru_cache(maxsize=4096)
+def _measured(key: _Key, inputs: tuple[Shape, ...], origin: str) -> Measurement:
+    module = _on_meta(key, origin)
+    try:
+        return _pass(module, inputs, "meta")
+    except NotImplementedError:
+        # Some kernel has no form for the meta device, so the module runs for real, once.
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            return _pass(made(key.call, origin).eval(), inputs, "cpu")
+    except Exception as error:
+        shapes = " and ".join(" x ".join(map(str, shape)) for shape in inputs)
+        raise _refusal(error, origin, f"running on {shapes}") from error
+
+
+def _pass(module: nn.Module, inputs: tuple[Shape, ...], device: str) -> Measurement:
+    maps = [torch.zeros((1, *shape), device=device, requires_grad=True) for shape in inputs]
+    # The module may not write on its input, and a leaf would refuse that in words of its own.
+    given = [x.view_as(x) for x in maps]
+    with FlopCounterMode(display=False) as counter, _kept(module) as kept:
+        outputs = module(*given)
+    values = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    whole = {id_of(tensor) for tensor in (*given, *values)}
+    rest = sum(count for storage, count in kept.items() if storage not in whole)
+    return Measurement(tuple(tuple(value.shape[1:]) for value in values), counter.get_total_flops() // 2, rest)
+
+
+@contextmanager
+def _kept(module: nn.Module) -> Iterator[dict[int, int]]:
+    """How many values autograd keeps in each storage that is no parameter's, while the block runs."""
+    own = {id_of(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    found: dict[int, int] = {}
+    alive: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = id_of(tensor)
+        if storage not in own:
+            alive.append(tensor)  # so that no other storage gets its address
+            found[storage] = max(found.get(storage, 0), tensor.numel())
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield found
+
+
+def id_of(tensor: Tensor) -> int:
+    """What tells a tensor's storage from others; tensors without data have no address."""
+    return int(tensor.untyped_storage()._cdata)
