@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+# What the repository's own plugins add is tested in their folders; here unetgen is as it comes.
+os.environ["UNETGEN_DISABLE_PLUGINS"] = ",".join(p.name for p in (Path(__file__).parent.parent / "plugins").iterdir())
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parent.parent
@@ -51,6 +55,75 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+TWICE = '''\
+"""A plugin as an author would write it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import unetgen
+from unetgen.graph.kinds import Block
+
+
+class Twice(Block):
+    """Two convolutions and nothing else."""
+
+    type: ClassVar[str] = "twice"
+
+    kernel_size: int = 3
+
+    def emit(self, g, x, channels):
+        for number in (1, 2):
+            x = g.conv(x, channels, self.kernel_size, name=f"conv{number}", padding="zeros")
+        return x
+
+
+@unetgen.hookimpl
+def unetgen_parts():
+    return [Twice]
+'''
+
+
+class Site:
+    """A folder that Python takes for site-packages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def install(self, name: str, source: str = TWICE, version: str = "1.2", entry: str | None = None) -> None:
+        module = name.lower().replace("-", "_")
+        info = self.folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[unetgen]\n{entry or f'{module} = {module}'}\n")
+        (self.folder / f"{module}.py").write_text(source)
+
+
+@pytest.fixture
+def own_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test finds its own plugins, and leaves none to the next."""
+    from unetgen import plugins
+
+    monkeypatch.delenv(plugins.STRICT, raising=False)
+    before = set(sys.modules)
+    plugins.forget()
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("acme", "bob", "unetgen_plugin_")):
+            del sys.modules[name]
+    plugins.forget()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_plugins: None) -> Site:
+    """An empty one."""
+    made = Site(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(made.folder))
+    return made
 
 
 @pytest.fixture

@@ -186,7 +186,8 @@ def test_problems_point_into_the_file_that_holds_them(tmp_path: Path) -> None:
 
 def test_set_reads_yaml_values_at_dotted_paths() -> None:
     tree = assigned(
-        tree_of("unet_paper"), ("upsample.type=interpolate", "widths=[8,16,32]", "levels=null", "block.norm=batch")
+        tree_of("unet_paper", unetgen.load_registry()),
+        ("upsample.type=interpolate", "widths=[8,16,32]", "levels=null", "block.norm=batch"),
     )
     data = tree.plain()
     assert data["widths"] == [8, 16, 32]
@@ -206,8 +207,9 @@ def test_set_reads_yaml_values_at_dotted_paths() -> None:
 def test_set_refuses_what_it_cannot_place(assignment: str, sentence: str) -> None:
     from unetgen.config.from_yaml import resolve
 
+    registry = unetgen.load_registry()
     with pytest.raises(SpecError) as refused:
-        resolve(assigned(tree_of("unet_1d"), (assignment,)), unetgen.load_registry())
+        resolve(assigned(tree_of("unet_1d", registry), (assignment,)), registry)
     assert sentence in str(refused.value).splitlines()
 
 
@@ -348,7 +350,7 @@ def test_a_resolved_spec_does_not_depend_on_defaults() -> None:
 
     now = unetgen.load_registry()
     entries = {e for names in now.entries.values() for found in names.values() for e in found}
-    later = Registry.of(Entry(Later, e.provider) if e.part is Conv else e for e in entries)
+    later = Registry(Entry(Later, e.provider) if e.part is Conv else e for e in entries)
     resolved = unetgen.load_spec("unet_paper").resolved()
     assert unetgen.graph_of(resolved, registry=later).digest == unetgen.graph_of(resolved).digest
     assert repeats(unetgen.load_spec(SMALL, registry=later))["bottleneck"] == [5]

@@ -31,10 +31,11 @@ def load_spec(spec: AnySpec, *, registry: Registry | None = None, **overrides: A
     """
     if isinstance(spec, Spec) and not overrides:
         return spec
-    tree = tree_of(spec.resolved() if isinstance(spec, Spec) else spec)
+    registry = registry or load_registry()
+    tree = tree_of(spec.resolved() if isinstance(spec, Spec) else spec, registry)
     if overrides:
         tree = overridden(tree, overrides, "override")
-    return resolve(tree, registry or load_registry())
+    return resolve(tree, registry)
 
 
 def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: Any) -> Graph:
@@ -60,23 +61,23 @@ def build(
     """The network of a spec, with its first weights.
 
     ``seed`` decides the weights, each tensor's by its own path; without one it is drawn from torch's generator.
-    On ``device="meta"`` nothing is allocated. ``overrides`` are as in ``load_spec``. Raises SpecError.
+    On ``device="meta"`` nothing is allocated, and no plugin transforms what is built. ``overrides`` are as in
+    ``load_spec``. Raises SpecError, and PluginError where a plugin's code fails.
     """
     import torch
 
     from unetgen.network.from_graph import network
-    from unetgen.network.init import initialise, seed_from_torch, start_modules
+    from unetgen.network.init import seed_from_torch, start
+    from unetgen.network.transformation import transformed
 
+    registry = registry or load_registry()
     checked = load_spec(spec, registry=registry, **overrides)
-    graph = graph_of(checked)
     with torch.device("meta"):
-        model = network(checked, graph)
+        model = network(checked, graph_of(checked))
     if str(device) == "meta":
         return model
-    model.to_empty(device="cpu")
-    seed = seed_from_torch() if seed is None else seed
-    initialise(model, graph.parameters, checked.init, seed)  # type: ignore[arg-type]  # the init slot holds an Init
-    start_modules(model, graph, seed)
+    start(model, seed_from_torch() if seed is None else seed)
+    model = transformed(model, registry)
     return model if device is None else model.to(device)
 
 

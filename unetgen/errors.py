@@ -4,6 +4,7 @@ UnetgenError
 ├── SpecError            the spec is wrong; carries every problem found (exit code 1)
 │   └── SizeError        the spec is right, this input does not fit it (exit code 1, a ValueError)
 ├── PluginError          somebody's plugin failed (exit code 3)
+├── FormatError          nothing writes that format (exit code 2)
 ├── WeightsError         a weights file does not belong to this network (exit code 1)
 └── MissingExtra         an optional dependency is not installed (exit code 2, an ImportError)
 """
@@ -95,6 +96,12 @@ class WeightsError(UnetgenError):
     """Weights that do not belong to the network they are loaded into."""
 
     exit_code = ExitCode.INVALID
+
+
+class FormatError(UnetgenError):
+    """A format that nothing writes."""
+
+    exit_code = ExitCode.USAGE
 
 
 class MissingExtra(UnetgenError, ImportError):

@@ -40,21 +40,24 @@ def command(
 ) -> None:
     """Check a spec, measure its network, and build it. SPEC is a file or a shipped spec's name (unet_paper)."""
     from unetgen.graph.from_spec import draw
+    from unetgen.outputs.advice import advice
     from unetgen.outputs.report import Report
 
-    checked = loaded(spec, assignments, registry_with(plugins))
+    registry = registry_with(plugins)
+    checked = loaded(spec, assignments, registry)
     report = Report.of(checked, draw(checked), size_for(input_size, checked.dims))
 
     # From here on the spec is right, so torch is worth its second.
     from unetgen.api import build
     from unetgen.outputs.layer_table import layer_table
 
-    click.echo(layer_table(build(checked, device="meta"), report.input_size))
+    click.echo(layer_table(build(checked, device="meta", registry=registry), report.input_size))
     click.echo()
-    for name, sentence in [("network", checked.name or spec), *report.lines()]:
+    said = [("advice", str(a)) for a in advice(registry, checked, report.graph)]
+    for name, sentence in [("network", checked.name or spec), *report.lines(), *said]:
         click.echo(f"{name:<16} {sentence}")
     if out is not None:
         from unetgen.network.weights.checkpoint import save
 
-        save(build(checked, seed=seed), out)
+        save(build(checked, seed=seed, registry=registry), out)
         click.echo(f"{'written':<16} {out}, seed {seed}")

@@ -12,6 +12,7 @@ import click
 from unetgen.cli.options import format_option, loaded, plugin_option, registry_with, set_option
 
 if TYPE_CHECKING:
+    from unetgen.config.registry import Registry
     from unetgen.config.spec import Spec
     from unetgen.network.weights.report import Import
 
@@ -57,8 +58,9 @@ def command(spec: str, form: str, assignments: tuple[str, ...], plugins: tuple[s
     wanted = _Wanted(**options)
     if wanted.like is not None and not wanted.invert:
         raise click.UsageError("--like gives the names to write with --invert; add --invert, or leave --like out")
-    checked = loaded(spec, assignments, registry_with(plugins))
-    report = _inverted(checked, wanted) if wanted.invert else _imported(checked, wanted)
+    registry = registry_with(plugins)
+    checked = loaded(spec, assignments, registry)
+    report = _inverted(checked, wanted) if wanted.invert else _imported(checked, wanted, registry)
     if wanted.write_key_map is not None:
         _write_key_map(report, wanted.write_key_map)
     if form == "json":
@@ -70,13 +72,14 @@ def command(spec: str, form: str, assignments: tuple[str, ...], plugins: tuple[s
         click.echo(f"{name:<16} {sentence}")
 
 
-def _imported(spec: Spec, wanted: _Wanted) -> Import:
+def _imported(spec: Spec, wanted: _Wanted, registry: Registry) -> Import:
     from unetgen.api import build
     from unetgen.network.weights.checkpoint import save
     from unetgen.network.weights.importing import import_weights
 
     # First weights are drawn only where some of them may stay.
-    model = build(spec, seed=wanted.seed) if wanted.partial else build(spec, device="meta")
+    needed = wanted.partial or spec.model_built
+    model = build(spec, seed=wanted.seed, registry=registry) if needed else build(spec, device="meta")
     report = import_weights(model, wanted.file, key_map=wanted.key_map, partial=wanted.partial)
     if wanted.out is not None:
         save(model, wanted.out)

@@ -42,16 +42,19 @@ def command(
 ) -> None:
     """Tabulate a network's sizes, parameters and MACs, level by level or node by node."""
     from unetgen.graph.from_spec import draw
+    from unetgen.outputs.advice import advice
     from unetgen.outputs.report import Report
 
-    checked = loaded(spec, assignments, registry_with(plugins))
+    registry = registry_with(plugins)
+    checked = loaded(spec, assignments, registry)
     report = Report.of(checked, draw(checked), size_for(input_size, checked.dims))
+    said = advice(registry, checked, report.graph)
     if form == "json":
-        click.echo(json.dumps(report.record(), indent=2))
+        click.echo(json.dumps({**report.record(), "advice": [a._asdict() for a in said]}, indent=2))
         return
     from unetgen.cli.console import show
     from unetgen.outputs.table import level_table, node_table
 
     show(node_table(report) if nodes else level_table(report), "")
-    for name, sentence in report.lines():
+    for name, sentence in [*report.lines(), *(("advice", str(a)) for a in said)]:
         click.echo(f"{name:<16} {sentence}")

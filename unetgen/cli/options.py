@@ -69,16 +69,20 @@ def spec_argument(command: F) -> F:
 
 
 def registry_with(plugins: Sequence[str]) -> Registry:
-    """The registry, with one line on stderr for each plugin that is broken."""
+    """The registry; when the command ends, one line on stderr for each plugin that it needed and that is broken."""
     registry = load_registry(plugins)
+    click.get_current_context().call_on_close(lambda: _warn(registry))
+    return registry
+
+
+def _warn(registry: Registry) -> None:
     for line in warn_of(registry.failures):
         click.echo(f"warning: {line}", err=True)
-    return registry
 
 
 def loaded(spec: str, assignments: Sequence[str], registry: Registry) -> Spec:
     """A spec with ``--set`` laid over it; what it should be told about goes to stderr."""
-    checked = resolve(assigned(tree_of(spec), tuple(assignments)), registry)
+    checked = resolve(assigned(tree_of(spec, registry), tuple(assignments)), registry)
     for notice in checked.notices:
         click.echo(f"note: {spec}: {notice}", err=True)
     return checked

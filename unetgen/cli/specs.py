@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
-from unetgen.cli.options import format_option
+from unetgen.cli.options import format_option, plugin_option, registry_with
+from unetgen.config.plugin import Failure
+from unetgen.config.registry import Registry
+from unetgen.errors import UnetgenError
 
 _EPILOG = """\b
 Examples:
@@ -22,53 +25,74 @@ Examples:
 @click.option("--max-params", type=float, metavar="N", help="Only networks of at most so many parameters.")
 @click.option("--sort", "order", type=click.Choice(["shipped", "name", "params", "macs"]), default="shipped")
 @format_option
-def command(words: tuple[str, ...], dims: int | None, max_params: float | None, order: str, form: str) -> None:
-    """List the shipped specs with their costs and what they add.
+@plugin_option
+def command(
+    words: tuple[str, ...],
+    dims: int | None,
+    max_params: float | None,
+    order: str,
+    form: str,
+    plugins: tuple[str, ...],
+) -> None:
+    """List the shipped specs, ours and plugins', with their costs and what they add.
 
     Only those with every WORD in their name, their description, their paper or the parts they use. Each can be
     built, shown and extended by its name.
     """
-    reports = [report for report in _reports(words, dims) if report.cost.params <= (max_params or float("inf"))]
+    found = _reports(words, dims, registry_with(plugins))
+    rows = [(name, report) for name, report in found if report.cost.params <= (max_params or float("inf"))]
     keys: dict[str, Any] = {
-        "name": lambda report: report.spec.name,
-        "params": lambda report: report.cost.params,
-        "macs": lambda report: report.cost.macs,
+        "name": lambda row: row[0],
+        "params": lambda row: row[1].cost.params,
+        "macs": lambda row: row[1].cost.macs,
     }
-    reports = sorted(reports, key=keys[order]) if order in keys else reports
+    rows = sorted(rows, key=keys[order]) if order in keys else rows
     if form == "json":
-        click.echo(json.dumps([_record(report) for report in reports], indent=2))
+        click.echo(json.dumps([_record(name, report) for name, report in rows], indent=2))
         return
     from unetgen.cli.console import show
     from unetgen.outputs.table import text_table
 
     head = ("name", "input", "parameters", "MACs", "what it adds")
-    show(text_table(head, [_row(report) for report in reports], right=("parameters", "MACs")))
+    show(text_table(head, [_row(name, report) for name, report in rows], right=("parameters", "MACs")))
 
 
-def _reports(words: tuple[str, ...], dims: int | None) -> list[Any]:
-    """The reports of the shipped specs that have all words, without drawing the others."""
+def _reports(words: tuple[str, ...], dims: int | None, registry: Registry) -> list[tuple[str, Any]]:
+    """The reports of the shipped specs that have all words, ours and plugins', without drawing the others."""
+    from unetgen.config.library import shipped, shipped_by
+
+    ours = [(name, _report(name, words, dims, registry)) for name in shipped()]
+    theirs = []
+    for name in shipped_by(registry):
+        try:
+            theirs.append((name, _report(name, words, dims, registry)))
+        except UnetgenError as error:
+            (provider, _), *_ = registry.gifts(name.partition("/")[0])
+            registry.note(Failure(provider, error, doing=f"to describe its spec {name!r}"))
+    return [(name, report) for name, report in (*ours, *theirs) if report is not None]
+
+
+def _report(name: str, words: tuple[str, ...], dims: int | None, registry: Registry) -> Any:
     from unetgen.api import graph_of, load_spec
-    from unetgen.config.library import shipped
     from unetgen.outputs.report import Report
 
-    chosen = (load_spec(name) for name in shipped())
-    return [
-        Report.of(spec, graph_of(spec))
-        for spec in chosen
-        if dims in (None, spec.dims) and all(word.lower() in json.dumps(spec.resolved()).lower() for word in words)
-    ]
+    spec = load_spec(name, registry=registry)
+    text = json.dumps([name, spec.resolved()]).lower()
+    if dims not in (None, spec.dims) or not all(word.lower() in text for word in words):
+        return None
+    return Report.of(spec, graph_of(spec))
 
 
-def _record(report: Any) -> dict[str, Any]:
-    return {"description": report.spec.description, **dict(report.spec.about), **report.record()}
+def _record(name: str, report: Any) -> dict[str, Any]:
+    return {"description": report.spec.description, **dict(report.spec.about), **report.record(), "name": name}
 
 
-def _row(report: Any) -> tuple[str, ...]:
+def _row(name: str, report: Any) -> tuple[str, ...]:
     from unetgen.outputs.report import times
 
     cost = report.cost
     return (
-        report.spec.name,
+        name,
         times(report.in_shape),
         f"{cost.params / 1e6:.2f} M",
         f"{cost.macs / 1e9:.1f} G",

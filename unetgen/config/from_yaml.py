@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from unetgen.config.choice import Context
@@ -12,18 +11,20 @@ from unetgen.config.header import (
     checkpointing_of,
     header_of,
     input_size_of,
+    model_built_of,
     plugins_of,
     unknown_keys,
 )
 from unetgen.config.levels import check_keys, places, told, unused
+from unetgen.config.needs import blamed, other_versions, transformers_of
 from unetgen.config.node import Node
 from unetgen.config.part import Part
 from unetgen.config.reader import Reader
-from unetgen.config.registry import Registry, same_distribution
+from unetgen.config.registry import Registry
 from unetgen.config.slots import LEVEL_KEYS, SIDES
 from unetgen.config.spec import DecoderLevel, EncoderLevel, Place, Spec
 from unetgen.config.widths import Widths, widths_of
-from unetgen.errors import PluginError, Problem, SpecError
+from unetgen.errors import Problem, SpecError
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class _Resolver:
     def spec(self) -> Spec:
         self.problems += unknown_keys(self.root)
         needed = self._noted(plugins_of(self.root))
+        transforms = self._noted(model_built_of(self.root))
         encoder, decoder = self._side("encoder"), self._side("decoder")
         widths, found = widths_of(self.root, getattr(encoder, "own_depth", None))
         # An encoder that cannot be read may be one with widths of its own.
@@ -64,10 +66,23 @@ class _Resolver:
             **{slot: self.reader.part(slot, self.root.mapping.get(slot)) for slot in ("init", "input")},
         }
         self.problems += self.reader.problems
+        transformers = self._noted(transformers_of(self.root, transforms, self.registry))
         if self.problems or widths is None or self.header is None:
-            self._blame_plugins(needed)
-            raise SpecError(self.problems)
-        return self._assembled(self.header, widths, parts, whole, origins, input_size=size, checkpointing=checkpointing)
+            raise SpecError(blamed(self.problems, needed, self.registry))
+        providers = dict(self.reader.providers)
+        self.notices += other_versions(needed, {*providers.values(), *transformers})
+        return self._assembled(
+            self.header,
+            widths,
+            parts,
+            whole,
+            origins,
+            input_size=size,
+            checkpointing=checkpointing,
+            model_built=tuple(transforms),
+            plugins=tuple(sorted({str(p) for p in (*providers.values(), *transformers)})),
+            providers={part: str(provider) for part, provider in providers.items()},
+        )
 
     def _assembled(
         self,
@@ -87,7 +102,6 @@ class _Resolver:
             DecoderLevel(widths.decoder[i], *(parts.get(("decoder", i, slot)) for slot in SIDES["decoder"]))
             for i in levels
         ]
-        providers = {part: str(provider) for part, provider in self.reader.providers.items()}
         return Spec(
             **header.model_dump(),
             **whole,
@@ -98,9 +112,7 @@ class _Resolver:
             decoder_levels=tuple(decoder),
             root=self.root,
             origins=origins,
-            plugins=tuple(sorted(set(providers.values()))),
             names=self.reader.names,
-            providers=providers,
             notices=tuple(self.notices),
         )
 
@@ -118,33 +130,6 @@ class _Resolver:
         if node is not None and isinstance(node.value, dict):
             node = node.without(*LEVEL_KEYS, *(["widths"] if side == "decoder" else []))
         return self.reader.part(side, node)
-
-    def _blame_plugins(self, needed: list[str]) -> None:
-        """An unknown part of a spec that names its plugins: say which one is missing or broken."""
-        unknown = [problem for problem in self.problems if problem.code == "unknown_part"]
-        if not unknown:
-            return
-        names = {same_distribution(name.split(" ")[0]): name for name in needed}
-        for failure in self.registry.failures:
-            vendors = [problem for problem in unknown if f"'{failure.provider.name}/" in problem.message]
-            if same_distribution(failure.provider.name) in names or vendors:
-                message = f"{(vendors or unknown)[0]}\nplugin {failure.provider} failed to load: {failure}"
-                raise PluginError(message) from failure.cause
-        loaded = {same_distribution(provider.name) for provider in self.registry.loaded()}
-        absent = [name for key, name in names.items() if key not in loaded]
-        if absent:
-            hint = "; ".join(self._way_to(name) for name in absent)
-            self.problems = [replace(p, hint=hint) if p in unknown else p for p in self.problems]
-
-    def _way_to(self, plugin: str) -> str:
-        """How to get a plugin that a spec names: ``acme-unet 1.2``, or ``my_blocks`` where it was given by hand."""
-        name, _, version = plugin.partition(" ")
-        if same_distribution(name) in map(same_distribution, self.registry.disabled):
-            return f"the spec needs {plugin}, which UNETGEN_DISABLE_PLUGINS switches off"
-        if not version:
-            # Anybody could own that name on the package index.
-            return f"the spec needs {plugin}, a file or module of its author's; give it with --plugin"
-        return f"the spec needs {plugin}; run: pip install {name}"
 
 
 def _used(side: Part | None, name: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from unetgen.errors import Problem, did_you_mean
 TOP_KEYS = (
     "$schema", "schema_version", "extends", "name", "description", "about", "dims", "in_channels", "out_channels",
     "input_size", "depth", "widths", *LEVEL_KEYS, *SIDES, "levels", "head", "heads", "init", "input",
-    "checkpointing", "plugins",
+    "checkpointing", "model_built", "plugins",
 )  # fmt: skip
 
 
@@ -107,10 +107,19 @@ def checkpointing_of(root: Node) -> tuple[tuple[str, ...], list[Problem]]:
 
 def plugins_of(root: Node) -> tuple[list[str], list[Problem]]:
     """The distributions that a resolved spec says it needs: ``acme-unet 1.2``."""
-    node = root.mapping.get("plugins")
+    return _distributions(root, "plugins", "write [acme-unet 1.2]")
+
+
+def model_built_of(root: Node) -> tuple[list[str], list[Problem]]:
+    """The distributions that transform the finished network, in their order."""
+    return _distributions(root, "model_built", "write [acme-lora]")
+
+
+def _distributions(root: Node, key: str, hint: str) -> tuple[list[str], list[Problem]]:
+    node = root.mapping.get(key)
     if node is None:
         return [], []
     names = node.plain()
     if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
-        return [], [node.problem("plugins", "this is no list of distributions", "write [acme-unet 1.2]")]
+        return [], [node.problem(key, "this is no list of distributions", hint)]
     return names, []

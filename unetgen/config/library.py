@@ -9,6 +9,7 @@ from typing import Any
 
 from unetgen.config.node import Node, from_data
 from unetgen.config.overlay import NOT_INHERITED, merge, put
+from unetgen.config.registry import Registry
 from unetgen.config.yaml_source import MAX_BYTES, read, read_bytes, read_value
 from unetgen.errors import Mark, Problem, SpecError, did_you_mean
 
@@ -28,17 +29,23 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for place in (folder, folder / "zoo") for path in sorted(place.glob("*.yaml"))}
 
 
-def tree_of(spec: str | Path | Mapping[str, Any]) -> Node:
+def tree_of(spec: str | Path | Mapping[str, Any], registry: Registry) -> Node:
     """The tree of a spec with everything it extends laid under it.
 
     ``spec`` is a mapping, YAML text (told from a name by its line break or colon), a file, or the name of a
-    shipped spec.
+    shipped spec: ours, or a plugin's as ``distribution/name``.
     """
-    if isinstance(spec, Mapping):
-        return _extended(from_data(spec, ""), Path(), ())
-    if isinstance(spec, str) and ("\n" in spec or ": " in spec):
-        return _extended(read(spec, "<text>"), Path(), ())
-    return _from_file(str(spec), Path(), Mark(""), "", ())
+    return _Library(registry).tree(spec)
+
+
+def shipped_by(registry: Registry, distribution: str | None = None) -> dict[str, Path]:
+    """The specs that plugins ship, as ``distribution/name``; of all of them, or of one."""
+    return {
+        f"{provider.name}/{path.stem}": path
+        for provider, gifts in registry.gifts(distribution)
+        for folder in gifts.specs
+        for path in sorted(folder.glob("*.yaml"))
+    }
 
 
 def overridden(tree: Node, overrides: Mapping[str, Any], source: str) -> Node:
@@ -69,44 +76,64 @@ def _location(path: str, source: str) -> tuple[str, ...]:
     return steps
 
 
-def _from_file(name: str, folder: Path, mark: Mark, path: str, chain: tuple[str, ...]) -> Node:
-    try:
-        file, source = _located(name, folder)
-        with file.open("rb") as opened:
-            # One byte more than a spec may have is enough to refuse it, and /dev/zero has no end.
-            raw = opened.read(MAX_BYTES + 1)
-        identity = str(file.resolve())
-    except (OSError, ValueError) as error:
-        raise SpecError([_unreadable(name, error, mark, path)]) from None
-    if identity in chain or len(chain) >= MAX_EXTENDS:
-        problem = Problem("extends", path, f"{name!r} extends itself in the end", "break the circle", mark)
-        raise SpecError([problem])
-    return _extended(read_bytes(raw, source), file.parent, (*chain, identity))
+class _Library:
+    """Finds specs by their names, with a plugin's help only where nobody else has one of that name."""
 
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
 
-def _located(name: str, folder: Path) -> tuple[Path, str]:
-    """The file of a name, and what messages call it. A file at hand goes before a shipped spec."""
-    file = folder / name
-    if file.is_fifo() or file.is_char_device():
-        raise ValueError("it is no regular file")
-    known = shipped()
-    return (known[name], f"{name}.yaml") if name in known and not file.is_file() else (file, str(file))
+    def tree(self, spec: str | Path | Mapping[str, Any]) -> Node:
+        if isinstance(spec, Mapping):
+            return self._extended(from_data(spec, ""), Path(), ())
+        if isinstance(spec, str) and ("\n" in spec or ": " in spec):
+            return self._extended(read(spec, "<text>"), Path(), ())
+        return self._from_file(str(spec), Path(), Mark(""), "", ())
 
+    def _from_file(self, name: str, folder: Path, mark: Mark, path: str, chain: tuple[str, ...]) -> Node:
+        try:
+            file, source = self._located(name, folder)
+            with file.open("rb") as opened:
+                # One byte more than a spec may have is enough to refuse it, and /dev/zero has no end.
+                raw = opened.read(MAX_BYTES + 1)
+            identity = str(file.resolve())
+        except (OSError, ValueError) as error:
+            raise SpecError([self._unreadable(name, error, mark, path)]) from None
+        if identity in chain or len(chain) >= MAX_EXTENDS:
+            problem = Problem("extends", path, f"{name!r} extends itself in the end", "break the circle", mark)
+            raise SpecError([problem])
+        return self._extended(read_bytes(raw, source), file.parent, (*chain, identity))
 
-def _unreadable(name: str, error: Exception, mark: Mark, path: str) -> Problem:
-    what = str(getattr(error, "strerror", None) or error).lower()
-    if isinstance(error, FileNotFoundError):
-        what = "there is no such file and no shipped spec of that name"
-    names = did_you_mean(name, shipped()) or f"shipped specs are {', '.join(shipped())}"
-    return Problem("not_found", path, f"cannot read {name!r}: {what}", names, mark if mark.source else None)
+    def _located(self, name: str, folder: Path) -> tuple[Path, str]:
+        """The file of a name, and what messages call it. A file at hand goes before a shipped spec."""
+        file = folder / name
+        if file.is_fifo() or file.is_char_device():
+            raise ValueError("it is no regular file")
+        if file.is_file():
+            return file, str(file)
+        if name in shipped():
+            return shipped()[name], f"{name}.yaml"
+        vendor, slash, rest = name.partition("/")
+        if slash and "/" not in rest and not rest.endswith((".yaml", ".yml", ".json")):
+            theirs = shipped_by(self.registry, vendor)
+            if name in theirs:
+                return theirs[name], f"{name}.yaml"
+        return file, str(file)
 
+    def _unreadable(self, name: str, error: Exception, mark: Mark, path: str) -> Problem:
+        what = str(getattr(error, "strerror", None) or error).lower()
+        if isinstance(error, FileNotFoundError):
+            what = "there is no such file and no shipped spec of that name"
+        theirs = shipped_by(self.registry, name.partition("/")[0]) if "/" in name else {}
+        known = [*shipped(), *theirs]
+        names = did_you_mean(name, known) or f"shipped specs are {', '.join(known)}"
+        return Problem("not_found", path, f"cannot read {name!r}: {what}", names, mark if mark.source else None)
 
-def _extended(tree: Node, folder: Path, chain: tuple[str, ...]) -> Node:
-    node = tree.mapping.get("extends")
-    if node is None:
-        return tree
-    if not isinstance(node.value, str):
-        hint = "write extends: unet_paper"
-        raise SpecError([node.problem("extends", "extends is the name of a spec or the path of a file", hint)])
-    base = _from_file(node.value, folder, node.mark, node.path, chain)
-    return merge(base.without(*NOT_INHERITED), tree.without("extends", "$schema"))
+    def _extended(self, tree: Node, folder: Path, chain: tuple[str, ...]) -> Node:
+        node = tree.mapping.get("extends")
+        if node is None:
+            return tree
+        if not isinstance(node.value, str):
+            hint = "write extends: unet_paper"
+            raise SpecError([node.problem("extends", "extends is the name of a spec or the path of a file", hint)])
+        base = self._from_file(node.value, folder, node.mark, node.path, chain)
+        return merge(base.without(*NOT_INHERITED), tree.without("extends", "$schema"))

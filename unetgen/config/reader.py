@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from unetgen.config.choice import Context
 from unetgen.config.node import Node, from_data
 from unetgen.config.part import Part
-from unetgen.config.registry import Provider
+from unetgen.config.plugin import Provider
 from unetgen.config.slots import SKIP_KEYS, SLOTS
 from unetgen.config.spec import JoinPlace, NamedHead, Place, Skip, Tap
 from unetgen.config.validation import model_at, part_at

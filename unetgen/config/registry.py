@@ -1,27 +1,17 @@
-"""The parts that are installed, as a value: who provides which name in which slot."""
+"""The parts that there are, as a value: who provides which name in which slot."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
+from unetgen.config.known_plugins import distribution_of
 from unetgen.config.part import Part
+from unetgen.config.plugin import Failure, Gifts, Plugin, Provider, of_distribution
 from unetgen.config.slots import SLOTS
-from unetgen.errors import did_you_mean, one_line
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Where parts come from: a distribution and its version, or, without one, a file or module given by hand."""
-
-    name: str
-    version: str = ""
-    builtin: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}".strip()
+from unetgen.errors import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,58 +22,98 @@ class Entry:
     provider: Provider
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A plugin that did not load, and why."""
-
-    provider: Provider
-    cause: BaseException
-
-    def __str__(self) -> str:
-        return one_line(self.cause)
+Table = dict[str, dict[str, tuple[Entry, ...]]]
 
 
-@dataclass(frozen=True)
 class Registry:
-    """Every installed part by slot and name.
+    """Every part by slot and name: those that are built in, and those of plugins, imported when they are needed.
 
-    ``name`` works while one provider has it, ``provider/name`` always. Built-in names are never taken over.
+    ``name`` works while one provider has it, ``provider/name`` always. Built-in names are never taken over, so a
+    spec of built-in parts needs no plugin, and imports none. No order of installation changes anything.
     """
 
-    entries: Mapping[str, Mapping[str, tuple[Entry, ...]]]
-    failures: tuple[Failure, ...] = field(default=())
-    disabled: tuple[str, ...] = field(default=())
+    def __init__(
+        self,
+        builtin: Iterable[Entry],
+        plugins: Callable[[], Sequence[Plugin]] = tuple,
+        disabled: Iterable[str] = (),
+    ) -> None:
+        self.disabled = tuple(disabled)
+        self._find = plugins
+        self._table: Table = {slot: {} for slot in SLOTS}
+        self._providers: dict[type[Part], Provider] = {}
+        self._loaded: list[Plugin] = []
+        self._failures: list[Failure] = []
+        self._enter(builtin)
 
-    @classmethod
-    def of(cls, entries: Iterable[Entry], failures: Iterable[Failure] = (), disabled: Iterable[str] = ()) -> Registry:
-        """The registry of some parts, in no particular order."""
-        table: dict[str, dict[str, list[Entry]]] = {slot: {} for slot in SLOTS}
-        for entry in sorted(entries, key=lambda e: (not e.provider.builtin, str(e.provider), e.part.type)):
-            names = table[entry.part.slot]
+    # What there is
+
+    @property
+    def entries(self) -> Mapping[str, Mapping[str, tuple[Entry, ...]]]:
+        """Every part by slot and name."""
+        self.load()
+        return MappingProxyType(self._table)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The plugins that were asked for something and failed."""
+        return tuple(self._failures)
+
+    @cached_property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Every plugin that was found, imported or not, by the name of its provider."""
+        return tuple(sorted(self._find(), key=lambda plugin: (str(plugin.provider), plugin.place)))
+
+    def gifts(self, name: str | None = None) -> Iterator[tuple[Provider, Gifts]]:
+        """What every plugin gives, or those of one distribution; those that fail are noted."""
+        self.load(name)
+        chosen = self.plugins if name is None else of_distribution(self.plugins, name)
+        for plugin in chosen:
+            if isinstance(plugin.gifts, Gifts):
+                yield plugin.provider, plugin.gifts
+
+    def load(self, name: str | None = None) -> None:
+        """Imports all plugins, or those of one distribution, and enters their parts."""
+        for plugin in self.plugins if name is None else of_distribution(self.plugins, name):
+            if plugin in self._loaded:
+                continue
+            self._loaded.append(plugin)
+            if isinstance(plugin.gifts, Failure):
+                self._failures.append(plugin.gifts)
+            else:
+                self._enter(Entry(part, plugin.provider) for part in plugin.gifts.parts)
+
+    def note(self, failure: Failure) -> None:
+        """Notes that a plugin has failed after it was loaded."""
+        self._failures.append(failure)
+
+    def _enter(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._providers.setdefault(entry.part, entry.provider)
+            names = self._table[entry.part.slot]
             for name in _names(entry):
-                if all(entry.part is not other.part for other in names.get(name, ())):
-                    names.setdefault(name, []).append(entry)
-        frozen = {
-            slot: MappingProxyType({name: tuple(found) for name, found in names.items()})
-            for slot, names in table.items()
-        }
-        return cls(MappingProxyType(frozen), tuple(failures), tuple(disabled))
+                there = names.get(name, ())
+                if all(entry.part is not other.part for other in there):
+                    # The order of what is said of clashing names must not be that of installation.
+                    both = sorted((*there, entry), key=lambda e: (not e.provider.builtin, str(e.provider)))
+                    names[name] = tuple(both)
+
+    # By name
 
     def find(self, slot: str, name: str) -> Entry | None:
         """The part of that name; None where there is none or more than one."""
-        found = self.entries[slot].get(name, ())
+        found = self._table[slot].get(name, ())
+        if not (found and found[0].provider.builtin):
+            vendor, slash, _ = name.partition("/")
+            self.load(vendor if slash else None)
+            found = self._table[slot].get(name, ())
         if found and (len(found) == 1 or found[0].provider.builtin):
             return found[0]
         return None
 
     def provider(self, part: type[Part]) -> Provider:
         """Who provides a part of this registry."""
-        found = (entry for names in self.entries[part.slot].values() for entry in names if entry.part is part)
-        return next(found).provider
-
-    def loaded(self) -> set[Provider]:
-        """Everybody who provides a part."""
-        return {e.provider for names in self.entries.values() for found in names.values() for e in found}
+        return self._providers[part]
 
     def names(self, slot: str) -> list[str]:
         """The names a spec can use in a slot: bare where that is enough."""
@@ -95,7 +125,7 @@ class Registry:
         for name, found in self.entries[slot].items():
             if "/" not in name and (len(found) == 1 or found[0].provider.builtin):
                 chosen[name] = found[0]
-        for name, found in self.entries[slot].items():
+        for name, found in sorted(self.entries[slot].items()):
             if found[0].part not in [entry.part for entry in chosen.values()]:
                 chosen.setdefault(name, found[0])
         return chosen
@@ -111,13 +141,17 @@ class Registry:
         known = f"{SLOTS[slot].plural} are {', '.join(self.names(slot))}"
         if other:
             return f"{name!r} is {_article(other)} {other}, not {_article(slot)} {slot}", known
-        hint = did_you_mean(name, self.entries[slot])
+        if distribution := distribution_of(slot, name):
+            return f"unknown {slot} {name!r}", f"it comes with {distribution}; run: pip install {distribution}"
+        hint = self._close_to(slot, name)
         return f"unknown {slot} {name!r}", f"{hint} {known[0].upper()}{known[1:]}" if hint else known
 
-
-def same_distribution(name: str) -> str:
-    """A distribution's name as all its spellings have it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    def _close_to(self, slot: str, name: str) -> str:
+        hint = did_you_mean(name, self.entries[slot])
+        found = self.find(slot, hint.split("'")[1]) if hint else None
+        if found is None or found.provider.builtin:
+            return hint
+        return hint.replace("?", f" ({found.provider})?")
 
 
 def _names(entry: Entry) -> list[str]:

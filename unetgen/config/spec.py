@@ -111,6 +111,8 @@ class Spec:
     init: Part
     input: Part
     checkpointing: tuple[str, ...]
+    model_built: tuple[str, ...]
+    """The plugins that transform the finished network, in their order."""
     root: Node = field(repr=False, compare=False)
     origins: dict[Place, Node] = field(repr=False, compare=False, default_factory=dict)
     plugins: tuple[str, ...] = ()
@@ -155,6 +157,7 @@ class Spec:
             "init": self.init.describe(self.names),
             "input": self.input.describe(self.names),
             "checkpointing": list(self.checkpointing),
+            **({"model_built": list(self.model_built)} if self.model_built else {}),
             **({"plugins": list(self.plugins)} if self.plugins else {}),
         }
 

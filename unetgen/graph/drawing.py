@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from unetgen.config.part import Part
 from unetgen.config.spec import Place
+from unetgen.errors import UnetgenError
 from unetgen.graph.graph import Graph, Output
 from unetgen.graph.node import Node
 from unetgen.graph.ops import Input, Normalization, Op
@@ -32,6 +33,14 @@ class Stop(NamedTuple):
 
     path: str
     place: Place
+
+
+class SizeUnknown(UnetgenError):
+    """A part asked for a size, and the spec names none."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(f"{stop.path} needs 'input_size'")
+        self.stop = stop
 
 
 class Value:
@@ -132,14 +141,19 @@ class Drawing:
         )  # fmt: skip
         return graph if whole else graph.needed()
 
+    def sketch(self) -> Graph:
+        """What is drawn so far, for any size: what it last drew is its output."""
+        last = Output("", (len(self._nodes) - 1,))
+        return Graph("", self.dims, tuple(self._nodes), (last,), self._labels, {}, alike=self._alike)
+
     def is_flat(self, value: Value) -> bool:
         """Whether a value has no spatial axes."""
         return self._nodes[value.index].op.flat
 
     def size_of(self, value: Value) -> Size:
-        """The size of a map for the spec's input size. Raises SizeMisfit, or ValueError where it has none."""
+        """The size of a map for the spec's input size. Raises SizeMisfit, or SizeUnknown where it has none."""
         if self._input_size is None:
-            raise ValueError("a part of this network needs 'input_size'")
+            raise SizeUnknown(Stop(self._scope, self._place))
         self._bound = True
         return self.graph(value).output_size(self._input_size)
 

@@ -13,9 +13,11 @@ from unetgen.errors import Problem, SpecError
 from unetgen.graph.blame import blaming
 from unetgen.graph.builder import Builder, Finding, Value
 from unetgen.graph.checks import structural_problems
-from unetgen.graph.graph import Graph, Output
+from unetgen.graph.drawing import SizeUnknown
+from unetgen.graph.graph import Graph, Output, SizeMisfit
 from unetgen.graph.kinds import Block, Decoder, Encoder, Head, Input, Maps
 from unetgen.graph.ops.base import Size
+from unetgen.graph.size import checked_sizes
 
 
 def draw(spec: Spec) -> Graph:
@@ -33,8 +35,17 @@ def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
     """The drawing, with its input wrapper where ``multiple`` says to what it pads."""
     g = Builder(spec.dims, spec.in_channels, spec.input_size)
     g.providers = spec.providers
-    with blaming(g):
-        return _graph(g, spec, multiple)
+    try:
+        with blaming(g):
+            return _graph(g, spec, multiple)
+    except SizeUnknown as unknown:
+        message = f"{_where([unknown.stop.place])}: {unknown.stop.place[2]} needs to know the size of its map"
+        hint = f"add 'input_size: [{', '.join(['256'] * spec.dims)}]', the only size that the network then takes"
+        raise SpecError([spec.root.problem("missing", message, hint)]) from None
+    except SizeMisfit:
+        # A part asked for a size, of an input that does not come so far.
+        checked_sizes(g.sketch(), spec.input_size or (), spec.root.mapping.get("input_size"))
+        raise
 
 
 def _graph(g: Builder, spec: Spec, multiple: Size) -> Graph:

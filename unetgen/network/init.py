@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from unetgen.graph.graph import Graph
 from unetgen.graph.kinds import Init
 from unetgen.graph.ops import Call, Opaque, Parameter
 from unetgen.network.calls import function
+from unetgen.network.from_graph import UNet
 from unetgen.network.measurement import made
 from unetgen.network.scope import replace
 
@@ -26,6 +27,16 @@ _SETTING = ("nn.init.ones_", "nn.init.zeros_", "nn.init.constant_")
 def seed_from_torch() -> int:
     """A seed drawn from torch's own generator, so that ``torch.manual_seed`` decides about it."""
     return int(torch.randint(0, 2**62, (1,), device="cpu").item())
+
+
+def start(model: UNet, seed: int, *, first: bool = True) -> None:
+    """Gives a network on the meta device memory on the CPU and its first weights. Raises PluginError.
+
+    Without ``first`` the weights are to be laid over these, and nothing is read from anywhere for them.
+    """
+    model.to_empty(device="cpu")
+    initialise(model, model.graph.parameters, cast(Init, model.spec.init), seed)
+    start_modules(model, seed, first=first)
 
 
 def initialise(model: nn.Module, parameters: Mapping[str, Parameter], init: Init, seed: int) -> None:
@@ -40,12 +51,12 @@ def initialise(model: nn.Module, parameters: Mapping[str, Parameter], init: Init
                 fill(tensors[key], key, parameter, init, seed)
 
 
-def start_modules(model: nn.Module, graph: Graph, seed: int, *, first: bool = True) -> None:
+def start_modules(model: UNet, seed: int, *, first: bool = True) -> None:
     """Makes each stranger's module of a model anew on the CPU, since only its own code knows what it holds.
 
     With ``first`` they get the arguments that are for first weights. Raises PluginError.
     """
-    for node in graph.nodes:
+    for node in model.graph.nodes:
         if not isinstance(node.op, Opaque) or node.layer != node.path:
             continue
         call = node.op.call()

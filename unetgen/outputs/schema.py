@@ -67,6 +67,7 @@ def _top() -> Schema:
         "init": _ref("init", overlay=True),
         "input": _ref("input", overlay=True),
         "checkpointing": {"type": "array", "items": {"type": "string"}},
+        "model_built": {"type": "array", "items": {"type": "string"}},
         "plugins": {"type": "array", "items": {"type": "string"}},
     }
 

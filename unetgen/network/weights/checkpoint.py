@@ -18,7 +18,8 @@ from unetgen.config.registry import Registry
 from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import draw
 from unetgen.network.from_graph import UNet, network
-from unetgen.network.init import start_modules
+from unetgen.network.init import start, start_modules
+from unetgen.network.transformation import transformed
 from unetgen.network.weights.file import HASH, SPEC, VERSION, read, write
 from unetgen.network.weights.key_map import KeyMap, translated
 
@@ -41,10 +42,15 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
     if carried is None:
         hint = "build the network from its spec and use load_weights(model, path)"
         raise WeightsError(f"{path}: this file carries no spec; {hint}")
-    spec = resolve(tree_of(carried), registry)
+    spec = resolve(tree_of(carried, registry), registry)
     with torch.device("meta"):
         model = network(spec, draw(spec))
-    start_modules(model, model.graph, 0, first=False)
+    if spec.model_built:
+        # A transform may look at weights, so there are some; those of the file are laid over them.
+        start(model, 0, first=False)
+        model = transformed(model, registry)
+    else:
+        start_modules(model, 0, first=False)
     _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
     return model.eval().to(device)
@@ -68,7 +74,10 @@ def load_weights(
     if lines and strict:
         raise WeightsError(_foreign(name, lines))
     _check_tensors(model, tensors, name, lines)
-    model.load_state_dict(tensors, assign=next(model.parameters()).is_meta)
+    on_meta = next(model.parameters()).is_meta
+    if on_meta:
+        start_modules(model, 0, first=False)
+    model.load_state_dict(tensors, assign=on_meta)
 
 
 def bare(model: UNet) -> UNet:

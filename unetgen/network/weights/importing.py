@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unetgen.errors import WeightsError
 from unetgen.network.from_graph import UNet
+from unetgen.network.init import start_modules
 from unetgen.network.weights.checkpoint import bare
 from unetgen.network.weights.foreign import Foreign, Weights
 from unetgen.network.weights.key_map import KeyMap, Names, joined, shipped_map
@@ -80,6 +81,8 @@ def _fill(model: UNet, foreign: Foreign, report: Import) -> None:
         raise WeightsError(
             f"{report.source}: this network is on the meta device and has no first weights to keep; {hint}"
         )
+    if on_meta:
+        start_modules(model, 0, first=False)
     kept = model.state_dict()
     found = {ours: foreign.tensors[theirs].reshape(kept[ours].shape) for theirs, ours in report.pairs.items()}
     counters = {joined(layer, COUNTER): torch.zeros((), dtype=torch.long) for layer in set(report.layers.values())}
