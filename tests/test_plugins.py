@@ -519,6 +519,12 @@ from unetgen.graph.kinds import Maps
             "encoder.0.lost is on no path to the output; this is a fault of the part that drew it",
         ),
         (
+            "Block",
+            "channels",
+            "return g.add(g.conv(x, channels, 1, name='conv'), g.conv(x, 1, 1, name='few'))",
+            "encoder.0.add joins maps of 4 and 1 channels; this is a fault of the part that drew it",
+        ),
+        (
             "Decoder",
             "features, levels",
             LOST_SKIP,

@@ -19,7 +19,7 @@ _COMMANDS = {
     "export": "Write a network for something else to read.",
     "import-weights": "Take the weights of another implementation, or give ours to it.",
     "specs": "List the shipped specs.",
-    "plugins": "List the installed parts and who provides them.",
+    "plugins": "List, check and start plugins.",
     "schema": "Write the JSON Schema for editors.",
     "new": "Write a commented spec to start from.",
 }

@@ -20,6 +20,19 @@ class Inert(NamedTuple):
     reason: str
 
 
+class Trial(NamedTuple):
+    """How ``unetgen.testing`` tries a part, as far as that cannot be guessed from its fields."""
+
+    options: Mapping[str, Any] = MappingProxyType({})
+    """Options that it cannot do without."""
+    others: Mapping[str, Any] = MappingProxyType({})
+    """For an option, another value; a mapping with the option in it has what must be set together with it."""
+    untried: tuple[str, ...] = ()
+    """Options that cannot be tried here: a download, say."""
+    frame: Mapping[str, Any] = MappingProxyType({})
+    """What the spec around it says: ``{"widths": [16, 32]}``."""
+
+
 class Part(BaseModel):
     """A frozen set of options. Subclasses are the kinds of part; theirs are the parts themselves."""
 
@@ -28,6 +41,7 @@ class Part(BaseModel):
 
     slot: ClassVar[str]
     type: ClassVar[str]
+    trial: ClassVar[Trial] = Trial()
 
     def describe(self, names: Names = MappingProxyType({})) -> str | dict[str, Any]:
         """The part as a spec writes it, with every option; just its name where it has no options.

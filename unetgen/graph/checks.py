@@ -5,6 +5,7 @@ from __future__ import annotations
 from unetgen.config.spec import Spec
 from unetgen.errors import Problem, did_you_mean
 from unetgen.graph.graph import Graph
+from unetgen.graph.ops import Add, Maximum, Multiply
 
 _FAULT = "this is a fault of the part that drew it"
 
@@ -15,6 +16,7 @@ def structural_problems(graph: Graph, spec: Spec) -> list[Problem]:
         *_lost_skips(graph, spec),
         *_dead_layers(graph, spec),
         *_wrong_output(graph, spec),
+        *_unequal_channels(graph, spec),
         *_unknown_paths(graph, spec),
     ]
 
@@ -54,6 +56,18 @@ def _wrong_output(graph: Graph, spec: Spec) -> list[Problem]:
             several = spec.root.mapping.get("heads")
             node = several.find((head.name,)) if several and head.name else spec.root.mapping.get("head", spec.root)
             problems.append(node.problem("output", message, hint))
+    return problems
+
+
+def _unequal_channels(graph: Graph, spec: Spec) -> list[Problem]:
+    """Sums and products of maps that torch would stretch to each other, or refuse."""
+    problems = []
+    for node in graph.nodes:
+        if isinstance(node.op, (Add, Multiply, Maximum)):
+            channels = list(dict.fromkeys(graph.nodes[source].channels for source in node.inputs))
+            if len(channels) > 1:
+                message = f"{node.path} joins maps of {' and '.join(map(str, channels))} channels"
+                problems.append(spec.root.problem("channels", message, _FAULT))
     return problems
 
 

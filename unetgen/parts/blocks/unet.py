@@ -75,7 +75,13 @@ class UNetBlock(Block):
             with g.scope(f"up{level}", label="Unit"):
                 x = self._joined(g, x, maps[level], level)
                 x = self._at(g, level).emit(g, x, self.mid_channels if level else channels)
-        return g.add(x, first) if self.residual else x
+        if not self.residual:
+            return x
+        if x.channels != first.channels:
+            what = f"its input has {first.channels} channels behind the entry, and {x.channels} come back"
+            g.refuse(self, "residual", what, "use a block that makes the channels it is asked for, or residual: false")
+            return x
+        return g.add(x, first)
 
     def _down(self, g: Builder, x: Value) -> tuple[list[Value], Value]:
         maps = []

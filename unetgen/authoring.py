@@ -1,0 +1,43 @@
+"""Everything that the author of a part needs, under one name: ``from unetgen.authoring import Block, Count, hookimpl``.
+
+Importing it imports no torch.
+"""
+
+from unetgen.config.choice import In
+from unetgen.config.part import Amount, Channels, Count, Factor, Inert, Kernel, Part, Trial
+from unetgen.config.spec import DecoderLevel, EncoderLevel
+from unetgen.graph.algebra import Rule
+from unetgen.graph.builder import Axes, Builder, Value
+from unetgen.graph.kinds import (
+    Activation,
+    Align,
+    Attention,
+    Block,
+    Decoder,
+    Downsample,
+    Dropout,
+    Encoder,
+    Features,
+    Fusion,
+    Gate,
+    Head,
+    Init,
+    Input,
+    Maps,
+    Norm,
+    Shortcut,
+    Stride,
+    Striding,
+    Transform,
+    Unit,
+    Upsample,
+)
+from unetgen.graph.ops import Call, Parameter
+from unetgen.hookspecs import hookimpl
+
+__all__ = [
+    "Activation", "Align", "Amount", "Attention", "Axes", "Block", "Builder", "Call", "Channels", "Count", "Decoder",
+    "DecoderLevel", "Downsample", "Dropout", "Encoder", "EncoderLevel", "Factor", "Features", "Fusion", "Gate", "Head",
+    "In", "Inert", "Init", "Input", "Kernel", "Maps", "Norm", "Parameter", "Part", "Rule", "Shortcut", "Stride",
+    "Striding", "Transform", "Trial", "Unit", "Upsample", "Value", "hookimpl",
+]  # fmt: skip

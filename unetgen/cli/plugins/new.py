@@ -1,0 +1,35 @@
+"""unetgen plugins new: a distribution to start from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Template
+
+import click
+
+from unetgen import hookspecs
+
+_TEMPLATE = Path(__file__).parent / "template"
+
+
+@click.command(epilog="\b\nExamples:\n  unetgen plugins new acme-unet")
+@click.argument("name")
+def command(name: str) -> None:
+    """Write a complete distribution called NAME into a folder of that name: one block, its tests, a README."""
+    if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise click.UsageError(f"{name!r} is no name for a distribution; write small letters and hyphens: acme-unet")
+    folder = Path(name)
+    if folder.exists():
+        raise click.UsageError(f"{folder} is there already; choose another name, or move it away")
+    words = {
+        "name": name,
+        "package": name.replace("-", "_"),
+        "short": name.partition("-")[0],
+        "api": f"({hookspecs.API[0]}, {hookspecs.API[1]})",
+    }
+    for source in sorted(_TEMPLATE.rglob("*.template")):
+        target = folder / Template(str(source.relative_to(_TEMPLATE).with_suffix(""))).substitute(words)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(Template(source.read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
+    click.echo(f"{folder}: written; next: pip install -e {folder} && cd {folder} && pytest")

@@ -1,0 +1,50 @@
+"""Frames: the smallest networks in which a part of each kind has its say, and that take any size themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Spec = dict[str, Any]
+
+_CONV = {"type": "conv", "padding": "zeros"}
+
+_BASE: Spec = {
+    "schema_version": 1,
+    "in_channels": 2,
+    "out_channels": 3,
+    "widths": [8, 16],
+    "block": _CONV,
+    "downsample": {"type": "max_pool", "rounding": "floor"},
+    "skip": {"align": "resize"},
+}
+
+
+def frame(slot: str, part: Mapping[str, Any], dims: int) -> Spec:
+    """The spec of a small network with a part in its slot."""
+    around = _AROUND[slot](dict(part)) if slot in _AROUND else {slot: dict(part)}
+    return {**_BASE, "dims": dims, **around}
+
+
+def strided(part: Mapping[str, Any], dims: int) -> Spec:
+    """The spec of a network whose block changes the resolution itself."""
+    return {**frame("block", part, dims), "downsample": {"type": "next_block", "rounding": "floor"}}
+
+
+def _in_skip(key: str) -> Callable[[Spec], Spec]:
+    return lambda part: {"skip": {"align": "resize", key: part} if key != "align" else {key: part}}
+
+
+def _in_block(key: str) -> Callable[[Spec], Spec]:
+    return lambda part: {"block": {**_CONV, key: part}}
+
+
+_AROUND: dict[str, Callable[[Spec], Spec]] = {
+    **{key: _in_skip(key) for key in ("align", "gate", "transform", "fusion")},
+    **{key: _in_block(key) for key in ("norm", "activation", "dropout")},
+    "attention": lambda part: {"block": {"type": "attended", "block": _CONV, "attention": part}},
+    "shortcut": lambda part: {"block": {"type": "residual", "padding": "zeros", "norm": "batch", "shortcut": part}},
+    "head": lambda part: {"heads": {"main": "conv", "part": part}},
+    "decoder": lambda part: {"widths": [8, 12, 16], "decoder": part, "downsample": "max_pool"},
+    "input": lambda part: {"input": part, "downsample": "max_pool"},
+}
