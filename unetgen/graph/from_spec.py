@@ -39,7 +39,9 @@ def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
         with blaming(g):
             return _graph(g, spec, multiple)
     except SizeUnknown as unknown:
-        message = f"{_where([unknown.stop.place])}: {unknown.stop.place[2]} needs to know the size of its map"
+        place = unknown.stop.place
+        called = f"{place[2]} {getattr(dict(spec.places()).get(place), 'type', '')!r}".removesuffix(" ''")
+        message = f"{_where([place])}: {called} needs to know the size of its map"
         hint = f"add 'input_size: [{', '.join(['256'] * spec.dims)}]', the only size that the network then takes"
         raise SpecError([spec.root.problem("missing", message, hint)]) from None
     except SizeMisfit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from unetgen.config.part import Part
@@ -19,8 +18,11 @@ def other_values(part: type[Part], option: str, registry: Registry) -> list[Any]
     field = part.model_fields[option]
     default = None if field.is_required() else _plain(field.get_default(call_default_factory=True))
     schema = part.model_json_schema()
-    guesses = _values(schema["properties"][option], default, schema, registry)
-    return list(islice((value for value in guesses if _differs(value, default)), MOST))
+    found: list[Any] = []
+    for value in _values(schema["properties"][option], default, schema, registry):
+        if _differs(value, default) and value not in found:
+            found.append(value)
+    return found[:MOST]
 
 
 def _plain(value: Any) -> Any:
