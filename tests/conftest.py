@@ -109,6 +109,7 @@ def own_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from unetgen import plugins
 
     monkeypatch.delenv(plugins.STRICT, raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
     plugins.forget()
     yield

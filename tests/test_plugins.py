@@ -113,6 +113,13 @@ def test_a_file_that_was_asked_for_must_load(tmp_path: Path, run: Run, source: s
     assert outcome.err == f"plugin {path} failed to load: {cause}\n"
 
 
+def test_a_file_may_import_what_lies_beside_it(plugin_file: Path) -> None:
+    (plugin_file.parent / "acme_beside.py").write_text(TWICE)
+    plugin_file.write_text("from acme_beside import Twice, unetgen_parts\n")
+    given = unetgen.load_registry([str(plugin_file)])
+    assert unetgen.load_spec(SPEC, registry=given, block="twice").bottleneck.type == "twice"
+
+
 def test_a_file_may_be_given_twice(plugin_file: Path) -> None:
     given = unetgen.load_registry([str(plugin_file), str(plugin_file)])
     assert unetgen.load_spec(SPEC, registry=given, block="twice").bottleneck.type == "twice"

@@ -82,6 +82,9 @@ def _imported(path: Path, digest: str) -> ModuleType:
         raise PluginError("it is no Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[key] = module
+    if str(path.parent) not in sys.path:
+        # A file may import what lies beside it, now and when its modules are made; what is installed goes before.
+        sys.path.append(str(path.parent))
     try:
         spec.loader.exec_module(module)
     except BaseException:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -77,11 +79,18 @@ def _parts(registry: Registry) -> list[tuple[str, ...]]:
 
 def _gifts(registry: Registry) -> list[Mapping[str, str]]:
     """Each plugin that loads, where it was found, and what it gives in words."""
-    return [
-        {"provider": str(plugin.provider), "place": plugin.place, "gives": _in_words(plugin.gifts)}
+    rows = [
+        {"provider": str(plugin.provider), "place": _near(plugin.place), "gives": _in_words(plugin.gifts)}
         for plugin in registry.plugins
         if isinstance(plugin.gifts, Gifts)
     ]
+    # A file may be named in pyproject.toml and on the command line.
+    return [row for number, row in enumerate(rows) if row not in rows[:number]]
+
+
+def _near(place: str) -> str:
+    """A file below the working directory as it is named from there."""
+    return place.removeprefix(f"{Path.cwd()}{os.sep}")
 
 
 def _in_words(gifts: Gifts) -> str:
