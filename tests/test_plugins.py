@@ -491,6 +491,48 @@ def test_weights_with_a_missing_plugin_say_so(site: Site, tmp_path: Path) -> Non
     assert str(refused.value).endswith("the spec needs acme-unet 1.2; run: pip install acme-unet")
 
 
+def test_a_part_that_fails_while_it_is_read_says_whose_it_is(site: Site) -> None:
+    """Validators refuse by ValueError, which becomes a problem of the spec; anything else is a failure of the plugin."""
+    check = "    @field_validator('kernel_size')\n    @classmethod\n    def check(cls, value):\n        return value / 0\n\n"
+    source = TWICE.replace("    def emit", f"{check}    def emit").replace(
+        "import unetgen\n", "from pydantic import field_validator\n\nimport unetgen\n", 1
+    )
+    site.install("acme-unet", source)
+    with pytest.raises(PluginError) as failed:
+        unetgen.load_spec(SPEC, registry=registry(), block={"type": "twice", "kernel_size": 5})
+    assert str(failed.value) == (
+        "block 'twice' of acme-unet 1.2 failed while its options were read: ZeroDivisionError: division by zero"
+    )
+    site.install("bob-unet", source.replace("value / 0", "int('no')").replace('"twice"', '"thrice"'))
+    sentence = refusal(SPEC, block={"type": "thrice", "kernel_size": 5})
+    assert sentence == "override: block.kernel_size: invalid literal for int() with base 10: 'no'"
+
+
+def test_an_init_that_fails_says_whose_it_is(site: Site) -> None:
+    source = TWICE.replace("Block", "Init").replace("def emit(self, g, x, channels)", "def rule(self, parameter)")
+    site.install("acme-unet", source)
+    with pytest.raises(PluginError) as failed:
+        unetgen.build(SPEC, registry=registry(), seed=1, init="twice")
+    assert str(failed.value).startswith("init 'twice' of acme-unet 1.2 failed while weights were started: NameError: ")
+
+
+def test_parts_with_options_of_any_kind_are_listed(site: Site, run: Run) -> None:
+    """Also those whose source cannot be read, and options that are words, lists and mappings."""
+    options = (
+        "    name: str = 'a'\n    table: dict[str, int] = {}\n    sizes: list[int] = Field([1], description='Some.')\n"
+    )
+    source = TWICE.replace("    kernel_size: int = 3\n", options).replace("self.kernel_size", "3")
+    made = f"from pydantic import Field\nexec({source.replace('from __future__ import annotations', 'from pydantic import Field')!r})\n"
+    site.install("acme-unet", made)
+    outcome = run("plugins", "--options", "block")
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = [line for line in outcome.out.splitlines() if line.startswith(("| `name`", "| `table`", "| `sizes`"))]
+    assert rows == [
+        "| `name` | text | `a` |  |", "| `table` | a mapping | `{}` |  |",
+        "| `sizes` | a list of whole number | `[1]` | Some. |",
+    ]  # fmt: skip
+
+
 # What a stranger's part draws
 
 DRAW = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
+from unetgen.config.blame import blaming
 from unetgen.config.choice import Context
 from unetgen.config.header import (
     Header,
@@ -30,8 +31,9 @@ T = TypeVar("T")
 
 
 def resolve(root: Node, registry: Registry) -> Spec:
-    """The spec that a tree describes. Raises SpecError with all that is wrong."""
-    return _Resolver(root, registry).spec()
+    """The spec that a tree describes. Raises SpecError with all that is wrong, PluginError where a plugin fails."""
+    with blaming(registry.vendor, lambda who: f"{who} failed while its options were read"):
+        return _Resolver(root, registry).spec()
 
 
 class _Resolver:

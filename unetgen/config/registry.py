@@ -115,6 +115,11 @@ class Registry:
         """Who provides a part of this registry."""
         return self._providers[part]
 
+    def vendor(self, part: type[Part]) -> str:
+        """The plugin that provides a part, in words; nothing for one that is built in, or not registered."""
+        provider = self._providers.get(part)
+        return str(provider) if provider is not None and not provider.builtin else ""
+
     def names(self, slot: str) -> list[str]:
         """The names a spec can use in a slot: bare where that is enough."""
         return sorted(name for name in self.entries[slot] if "/" not in name)

@@ -145,6 +145,9 @@ def _sentence(detail: Any, at: Node) -> Problem:
     if detail["type"] == "missing":
         missing = ".".join(str(step) for step in detail["loc"][-1:])
         return at.problem("missing", f"{missing!r} is missing", f"add '{missing}: ...'")
+    if detail["type"] in ("value_error", "assertion_error"):
+        # What a validator of a plugin's raised is a sentence already.
+        return at.problem(detail["type"], " ".join(str(context["error"]).split()))
     say = _SENTENCES.get(detail["type"])
     message = say(context) if say else str(detail["msg"])[:1].lower() + str(detail["msg"])[1:]
     given = at.value if not isinstance(at.value, (dict, list)) else at.plain()

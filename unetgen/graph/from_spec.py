@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+from unetgen.config.blame import blaming
 from unetgen.config.node import Node as Written
 from unetgen.config.part import Part
 from unetgen.config.slots import SIDES, SKIP_KEYS
 from unetgen.config.spec import AXIS_NAMES, NamedHead, Place, Skip, Spec
 from unetgen.errors import Problem, SpecError
-from unetgen.graph.blame import blaming
 from unetgen.graph.builder import Builder, Finding, Value
 from unetgen.graph.checks import structural_problems
 from unetgen.graph.drawing import SizeUnknown
@@ -36,7 +36,7 @@ def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
     g = Builder(spec.dims, spec.in_channels, spec.input_size)
     g.providers = spec.providers
     try:
-        with blaming(g):
+        with blaming(lambda part: spec.providers.get(part, ""), lambda who: _failed(g, who)):
             return _graph(g, spec, multiple)
     except SizeUnknown as unknown:
         place = unknown.stop.place
@@ -68,6 +68,13 @@ def _graph(g: Builder, spec: Spec, multiple: Size) -> Graph:
         for head, values in zip(spec.heads, made, strict=True)
     ]
     return g.graph(outputs, spec.name, whole=not cast(Decoder, spec.decoder).leaves_out)
+
+
+def _failed(g: Builder, who: str) -> str:
+    """Where the drawing broke off, in words."""
+    side, level, _ = g.stopped.place
+    where = f"at level {level} of the {side}" if side in ("encoder", "decoder") else f"in the {side}"
+    return f"{g.stopped.path}: {who} failed {where}"
 
 
 def _head(g: Builder, head: NamedHead, number: int, maps: Maps, channels: int) -> list[Value]:

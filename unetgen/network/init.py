@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from unetgen.config.blame import blaming
 from unetgen.graph.kinds import Init
 from unetgen.graph.ops import Call, Opaque, Parameter
 from unetgen.network.calls import function
@@ -35,7 +36,10 @@ def start(model: UNet, seed: int, *, first: bool = True) -> None:
     Without ``first`` the weights are to be laid over these, and nothing is read from anywhere for them.
     """
     model.to_empty(device="cpu")
-    initialise(model, model.graph.parameters, cast(Init, model.spec.init), seed)
+    with blaming(
+        lambda part: model.spec.providers.get(part, ""), lambda who: f"{who} failed while weights were started"
+    ):
+        initialise(model, model.graph.parameters, cast(Init, model.spec.init), seed)
     start_modules(model, seed, first=first)
 
 

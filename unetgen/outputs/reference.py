@@ -15,6 +15,9 @@ from unetgen.config.slots import SLOTS
 
 Schema = dict[str, Any]
 
+# What is no number, in words.
+_KINDS = {"boolean": "`true`, `false`", "string": "text", "object": "a mapping"}
+
 # What is larger than anybody writes is no bound to tell people of.
 _NO_BOUND = 255
 
@@ -42,7 +45,8 @@ def _part(name: str, entry: Entry, *, usual: bool) -> Iterator[str]:
     yield from ("", "| option | values | default | |", "|---|---|---|---|")
     for option, schema in options.items():
         default = _default(entry.part, option)
-        yield f"| `{option}` | {_values(schema)} | {default} | {said.get(option, '')} |"
+        words = said.get(option) or _prose(schema.get("description"))
+        yield f"| `{option}` | {_values(schema)} | {default} | {words} |"
 
 
 def option_docs(part: type[Part]) -> dict[str, str]:
@@ -51,13 +55,20 @@ def option_docs(part: type[Part]) -> dict[str, str]:
     for cls in reversed(part.__mro__):
         if not (issubclass(cls, Part) and cls is not Part):
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-        statements = body.body if isinstance(body, ast.ClassDef) else []
-        for statement, after in pairwise(statements):
+        for statement, after in pairwise(_statements(cls)):
             name = getattr(getattr(statement, "target", None), "id", None)
             if name and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 found[name] = _prose(str(after.value.value))
     return found
+
+
+def _statements(cls: type) -> list[ast.stmt]:
+    """What stands in a class; nothing where there is no file to read, as in a notebook."""
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    except (OSError, SyntaxError):
+        return []
+    return body.body if isinstance(body, ast.ClassDef) else []
 
 
 def _prose(text: str | None) -> str:
@@ -68,7 +79,7 @@ def _default(part: type[Part], option: str) -> str:
     field = part.model_fields[option]
     if field.is_required():
         return "must be given"
-    default = field.default
+    default = field.get_default(call_default_factory=True)
     return f"`{_written(default)}`" if default is not None else ""
 
 
@@ -103,9 +114,9 @@ def _values(schema: Schema) -> str:
         return ", ".join(f"`{word}`" for word in words)
     if schema.get("type") == "array":
         return f"a list of {_values(schema['items'])}"
-    if schema.get("type") == "boolean":
-        return "`true`, `false`"
-    return _number(schema)
+    if schema.get("type") in ("integer", "number"):
+        return _number(schema)
+    return _KINDS.get(schema.get("type", ""), "")
 
 
 def _number(schema: Schema) -> str:
