@@ -288,14 +288,17 @@ def test_an_interrupt_is_no_broken_plugin(site: Site) -> None:
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
-        ({"block": "acme-unet/twice"}, f"block: unknown block 'acme-unet/twice'; blocks are {listed('block')}"),
+        (
+            {"block": "acme-unet/twice"},
+            f"block: unknown block 'acme-unet/twice'; blocks are {listed('block')}; one of your own comes with --plugin",
+        ),
         (
             {"block": {"norm": "acme-unet/twice"}},
-            f"block.norm: unknown norm 'acme-unet/twice'; norms are {listed('norm')}",
+            f"block.norm: unknown norm 'acme-unet/twice'; norms are {listed('norm')}; one of your own comes with --plugin",
         ),
         (
             {"block": "twice", "plugins": ["acme-unet 1.2"]},
-            f"block: unknown block 'twice'; blocks are {listed('block')}",
+            f"block: unknown block 'twice'; blocks are {listed('block')}; one of your own comes with --plugin",
         ),
     ],
 )

@@ -149,7 +149,8 @@ class Registry:
         if distribution := distribution_of(slot, name):
             return f"unknown {slot} {name!r}", f"it comes with {distribution}; run: pip install {distribution}"
         hint = self._close_to(slot, name)
-        return f"unknown {slot} {name!r}", f"{hint} {known[0].upper()}{known[1:]}" if hint else known
+        way = f"{hint} {known[0].upper()}{known[1:]}" if hint else f"{known}; one of your own comes with --plugin"
+        return f"unknown {slot} {name!r}", way
 
     def _close_to(self, slot: str, name: str) -> str:
         hint = did_you_mean(name, self.entries[slot])
