@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from unetgen.api import build
 from unetgen.config.choice import Context, validate_part
 from unetgen.config.part import Part, Trial
@@ -18,7 +20,7 @@ from unetgen.plugins import load_registry
 from unetgen.testing.frames import Spec, frame, strided
 
 # Where a part asks for the size itself, the first of these that fits is given.
-_SIZES = (16, 32, 24, 64, 48, 56, 96, 128, 224, 256)
+_SIZES = (8, 16, 32, 24, 64, 48, 56, 96, 128, 224, 256)
 
 _REFUSE = "correct it, or let the part refuse what it cannot do: g.refuse(self, option, why, way_out)"
 
@@ -127,6 +129,10 @@ class Subject:
         """Whether the part's own options can be read in so many dimensions."""
         try:
             self.spec(dims)
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            self.refusals.append(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}")
+            return False
         except ValueError as error:
             self.refusals.append(one_line(error))
             return False
