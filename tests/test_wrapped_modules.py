@@ -20,6 +20,8 @@ from unetgen.config.registry import Registry
 from unetgen.errors import PluginError, SizeError, SpecError
 from unetgen.graph.cost import params, total_cost
 from unetgen.graph.memory import memory
+from unetgen.graph.receptive_field import receptive_field
+from unetgen.graph.size import checked_sizes
 from unetgen.outputs.report import Report
 
 pytestmark = [pytest.mark.usefixtures("own_plugins"), pytest.mark.usefixtures("one_thread")]
@@ -126,6 +128,20 @@ def test_receptive_fields_count_the_pixels_that_are_said(registry: Registry) -> 
     lines = dict(Report.of(silent, unetgen.graph_of(silent, registry=registry), (16, 16)).lines())
     assert lines["receptive field"] == "16 pixels, and an unknown part of it at encoder.0.shift and 2 more"
     assert lines["MACs"].endswith("convolutions and matrix products")
+
+
+def test_windows_and_norms_are_told_for_a_module_that_strides(registry: Registry) -> None:
+    """The same as our own convolution and norm, drawn."""
+    wrapped = unetgen.graph_of({**SPEC, "block": {"padding": "zeros"}, "downsample": "starves"}, registry=registry)
+    down = {"type": "conv", "kernel_size": 5, "padding": "zeros", "norm": "instance", "channels": "next"}
+    drawn = unetgen.graph_of({**SPEC, "block": {"padding": "zeros"}, "downsample": down})
+    sizes = [graph.sizes((32, 32)) for graph in (wrapped, drawn)]
+    fields = [receptive_field(graph, 0, found) for graph, found in zip((wrapped, drawn), sizes, strict=True)]
+    assert fields[0] == fields[1]
+    for graph in (wrapped, drawn):
+        with pytest.raises(SizeError) as refused:
+            checked_sizes(graph, (2, 2))
+        assert str(refused.value).endswith("needs more than one pixel; the smallest that fits is 4 x 4")
 
 
 def test_memory_counts_what_autograd_keeps_inside(registry: Registry) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from unetgen.authoring import Block, Builder, Count, Downsample, Encoder, Features, Rule, Value, hookimpl
+from unetgen.authoring import Block, Builder, Count, Downsample, Encoder, Features, Rule, Value, Window, hookimpl
 
 CONVS: Any = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 POOLS: Any = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
@@ -120,6 +120,32 @@ class Pyramid(nn.Module):
         return maps
 
 
+class Starving(nn.Module):
+    """Strides, and then has a norm that knows no single pixel."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 5, 2, 2)
+        self.norm = nn.InstanceNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+
+class Starves(Downsample):
+    """Says how it strides, and what its norm needs."""
+
+    type: ClassVar[str] = "starves"
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        windows = (Window(5, 2, 2),) * g.dims
+        arguments = {"inputs": x.channels, "outputs": channels}
+        size = Rule(divisor=2, residue=0)
+        return g.module(
+            self, Starving, x, channels=channels, size=size, pixels=windows, elements=2, arguments=arguments
+        )
+
+
 class Backbone(Encoder):
     """A backbone with widths of its own."""
 
@@ -202,4 +228,4 @@ class Reckons(Block):
 
 @hookimpl
 def unetgen_parts() -> list[type]:
-    return [Shift, Declared, Windowed, Bound, Pooled, Measured, Backbone, Fails, Reckons]
+    return [Shift, Declared, Windowed, Bound, Pooled, Measured, Starves, Backbone, Fails, Reckons]

@@ -32,12 +32,12 @@ from unetgen.graph.kinds import (
     Unit,
     Upsample,
 )
-from unetgen.graph.ops import Call, Parameter
+from unetgen.graph.ops import Call, Parameter, Window
 from unetgen.hookspecs import hookimpl
 
 __all__ = [
     "Activation", "Align", "Amount", "Attention", "Axes", "Block", "Builder", "Call", "Channels", "Count", "Decoder",
     "DecoderLevel", "Downsample", "Dropout", "Encoder", "EncoderLevel", "Factor", "Features", "Fusion", "Gate", "Head",
     "In", "Inert", "Init", "Input", "Kernel", "Maps", "Norm", "Parameter", "Part", "Rule", "Shortcut", "Stride",
-    "Striding", "Transform", "Trial", "Unit", "Upsample", "Value", "hookimpl",
+    "Striding", "Transform", "Trial", "Unit", "Upsample", "Value", "Window", "hookimpl",
 ]  # fmt: skip

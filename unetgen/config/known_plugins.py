@@ -6,10 +6,17 @@ from __future__ import annotations
 KNOWN: dict[str, dict[str, str]] = {
     "encoder": {"timm": "unetgen-timm"},
     "block": {
-        "swin": "unetgen-swin",
-        "vit": "unetgen-swin",
-        "state_space": "unetgen-swin",
+        **dict.fromkeys(("swin", "vit", "state_space"), "unetgen-swin"),
+        "monai_unet_basic": "unetgen-monai",
+        "monai_unet_res": "unetgen-monai",
+        "monai_residual_unit": "unetgen-monai",
+        "monai_convolution": "unetgen-monai",
+        "monai_two_conv": "unetgen-monai",
+        "monai_mednext": "unetgen-monai",
     },
+    "upsample": dict.fromkeys(("monai_upsample", "monai_convolution", "monai_mednext"), "unetgen-monai"),
+    "attention": {"monai_se": "unetgen-monai"},
+    "transform": {"monai_attention_gate": "unetgen-monai"},
 }
 
 

@@ -10,7 +10,7 @@ from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.graph import Graph, SizeMisfit
 from unetgen.graph.node import Node as Drawn
-from unetgen.graph.ops import Normalization
+from unetgen.graph.ops import Normalization, Opaque
 from unetgen.graph.ops.base import Size
 
 # Where the sizes that fit cannot be listed, so many around a size are tried one by one.
@@ -59,7 +59,7 @@ def misfits(graph: Graph, input_size: Size, written: Node | None = None) -> list
 def starved_norm(graph: Graph, sizes: Sequence[Size]) -> Drawn | None:
     """The first norm that would compute a statistic over a single value, which torch refuses."""
     for node in graph.nodes:
-        if isinstance(node.op, Normalization) and node.op.elements > 1 and set(sizes[node.index]) == {1}:
+        if isinstance(node.op, (Normalization, Opaque)) and node.op.elements > 1 and set(sizes[node.index]) == {1}:
             return node
     return None
 

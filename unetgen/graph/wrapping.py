@@ -8,7 +8,7 @@ from typing import Any, Literal
 from unetgen.config.part import Part
 from unetgen.graph.algebra import Rule
 from unetgen.graph.drawing import Axes, Drawing, Value
-from unetgen.graph.ops import Call, Opaque, OpaqueBundle, Sizing, Taking
+from unetgen.graph.ops import Call, Opaque, OpaqueBundle, Sizing, Taking, Window
 from unetgen.graph.ops.base import Size
 from unetgen.graph.ops.instrument import instrument
 
@@ -33,7 +33,8 @@ class Wrapping(Drawing):
         channels: int | None = None,
         size: Sizes = "same",
         multiple: Axes = 1,
-        pixels: int | None = None,
+        pixels: int | tuple[Window, ...] | None = None,
+        elements: int = 1,
         arguments: Mapping[str, Any] | None = None,
         first: Mapping[str, Any] | None = None,
         name: str = "",
@@ -43,10 +44,11 @@ class Wrapping(Drawing):
         ``target`` is a class of modules, or a function that returns one, called with ``arguments``: itself, as
         ``package.module:Name``, or the name of one in the part's own file. Without ``channels`` torch is asked for
         them. ``size`` is a Rule where the module changes it; with ``measured`` only the spec's ``input_size`` fits.
-        ``multiple`` is what sizes must be multiples of. ``pixels`` is how far it looks to either side of a pixel, of
-        its input, where that is known. ``first`` are arguments for when the network gets its first weights, and not
-        when it is rebuilt from a file of its own: ``{"pretrained": True}``. ``name`` is its place in the module that
-        is being drawn, the part's own name where none is given. Raises PluginError where it fails.
+        ``multiple`` is what sizes must be multiples of. ``pixels`` is how far it looks to either side of a pixel of
+        its input, or a Window for each axis, where that is known; ``elements`` how many pixels its norms need.
+        ``first`` are arguments for when the network gets its first weights, and not when it is rebuilt from a file
+        of its own: ``{"pretrained": True}``. ``name`` is its place in the module that is being drawn, the part's
+        own name where none is given. Raises PluginError where it fails.
         """
         name = name or part.type
         call = Call(_target(part, target), dict(arguments or {}))
@@ -55,7 +57,9 @@ class Wrapping(Drawing):
         channels, size = made or self._asked(call, inputs, channels, size, multiple, origin)
         sizing = self._sizing(size, multiple)
         given = tuple(value.channels for value in inputs)
-        op = Opaque(call.target, call.arguments, given, channels, sizing, pixels, dict(first or {}), part.type, origin)
+        op = Opaque(
+            call.target, call.arguments, given, channels, sizing, pixels, dict(first or {}), elements, part.type, origin
+        )
         return self._add(name, op, inputs)
 
     def modules(  # as above
@@ -85,6 +89,7 @@ class Wrapping(Drawing):
             self._sizing("same", 1),
             None,
             dict(first or {}),
+            1,
             part.type,
             origin,
             pieces,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from unetgen.errors import PluginError
 from unetgen.graph.algebra import Algebra, Numbers, Rule, S
 from unetgen.graph.ops.base import Call, Interval, Kept, Op, Parameter, Shape, Size
+from unetgen.graph.ops.convolution import window_reach
 from unetgen.graph.ops.instrument import Measurement, instrument
 
 _FAULT = "this is a fault of the part that drew it"
@@ -29,6 +30,14 @@ class Sizing:
         return algebra.apply(size, self.rules[axis], called)
 
 
+class Window(NamedTuple):
+    """The input pixels behind an output pixel along one axis, as a convolution has them."""
+
+    extent: int
+    stride: int = 1
+    padding: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Opaque(Op):
     """A module with one output. ``target`` is ``package.module:Class``, or a function that returns a module.
@@ -42,8 +51,10 @@ class Opaque(Op):
     in_channels: tuple[int, ...]
     channels: int
     sizing: Sizing
-    pixels: int | None
+    pixels: int | tuple[Window, ...] | None
     first: Mapping[str, Any] = field(default_factory=dict)
+    elements: int = 1
+    """How many pixels its norms need to have a statistic."""
     called: str = field(default="module", repr=False, compare=False)
     origin: str = field(default="", repr=False, compare=False)
     """Which part of whose plugin drew it where: ``encoder.0.mixer: block 'mixer' of acme-unet 1.2``."""
@@ -61,6 +72,8 @@ class Opaque(Op):
         return self.sizing.along(axis, algebra.same(sizes, self.called), algebra, self.called)
 
     def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+        if isinstance(self.pixels, tuple):
+            return window_reach(interval, *self.pixels[axis])
         before, after = sizes
         low, high = (end * before // after for end in interval)
         return low - (self.pixels or 0), high + (before // after or 1) - 1 + (self.pixels or 0)

@@ -1,0 +1,38 @@
+"""Comparing a network with another one that has its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unetgen.graph.cost import params
+from unetgen.network.from_graph import UNet
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+STRIDES = (2, 2, 2, 2)
+WIDTHS = [4, 8, 12, 16, 20]
+
+
+def example(name: str) -> str:
+    return str(EXAMPLES / f"{name}.yaml")
+
+
+def weighed(module: nn.Module) -> nn.Module:
+    """In float64, with random statistics and scales."""
+    module = module.double().eval()
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            if tensor.is_floating_point() and len(tensor.unique()) <= 1:
+                tensor.copy_(torch.rand_like(tensor) + 0.5)
+    return module
+
+
+def check_equal(ours: UNet, theirs: nn.Module, size: tuple[int, ...]) -> None:
+    image = torch.randn(1, 1, *size, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = theirs(image), ours(image)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() <= 1e-12 * max(float(expected.abs().max()), 1.0)
+    assert params(ours.graph) == sum(p.numel() for p in theirs.parameters())

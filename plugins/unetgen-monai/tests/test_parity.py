@@ -1,0 +1,138 @@
+"""What is built of MONAI's blocks is MONAI's own network, and what unetgen's own blocks make of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from comparing import STRIDES, WIDTHS, check_equal, example, weighed
+from monai.networks import nets
+from torch import nn
+
+import unetgen
+from unetgen.config.registry import Registry
+from unetgen.graph.cost import params, total_cost
+
+DOUBLING = [4, 8, 16, 32, 64]
+BASIC = [4, 4, 8, 16, 32]
+
+
+def dynunet(dims: int = 2, **more: Any) -> nn.Module:
+    options = {"kernel_size": (3,) * 5, "strides": (1, *STRIDES), "upsample_kernel_size": STRIDES, "filters": WIDTHS}
+    return nets.DynUNet(dims, 1, 2, **{**options, **more})
+
+
+def monai_unet(dims: int, units: int) -> nn.Module:
+    return nets.UNet(dims, 1, 2, DOUBLING, STRIDES, num_res_units=units)
+
+
+def basic_unet(upsample: str) -> nn.Module:
+    return nets.BasicUNet(2, features=(*BASIC, BASIC[0]), upsample=upsample)
+
+
+class Pair(NamedTuple):
+    """An example, what is said over it, the widths that both have, MONAI's network, and an image's size."""
+
+    example: str
+    overrides: dict[str, Any]
+    widths: dict[str, list[int]]
+    reference: Callable[[], nn.Module]
+    size: tuple[int, ...]
+
+
+PLAIN: dict[str, Any] = {"block": "monai_unet_basic"}
+IN_3D: dict[str, Any] = {"dims": 3, "input_size": None}
+CONVOLUTIONS: dict[str, Any] = {
+    "downsample.block": "monai_convolution",
+    "bottleneck.block.blocks": ["monai_convolution"],
+    "decoder.block": "none",
+    "levels": {0: {"decoder": {"block": "none", "upsample": {"norm": "none", "activation": "none"}}}},
+}
+LAYERS: dict[str, Any] = {
+    "norm": "batch",
+    "activation": "prelu",
+    "dropout": {"type": "element", "rate": 0.1, "place": "every"},
+}
+
+ODD, EVEN, CUBE = (51, 70), (64, 96), (32, 32, 48)
+UNET_WIDTHS = {"widths": [1, *DOUBLING[:4]], "bottleneck.block.widths": [64], "decoder.widths": [2, *DOUBLING[:3]]}
+
+PAIRS = {
+    "DynUNet": Pair("dynunet", PLAIN, {"widths": WIDTHS}, dynunet, EVEN),
+    "DynUNet, residual": Pair("dynunet", {}, {"widths": WIDTHS}, lambda: dynunet(res_block=True), EVEN),
+    "DynUNet 3-D": Pair("dynunet", {**PLAIN, **IN_3D}, {"widths": WIDTHS}, lambda: dynunet(3), CUBE),
+    "DynUNet 3-D, residual": Pair("dynunet", IN_3D, {"widths": WIDTHS}, lambda: dynunet(3, res_block=True), CUBE),
+    "DynUNet, other layers": Pair(
+        "dynunet", {"block": LAYERS, "decoder.block": LAYERS}, {"widths": WIDTHS},
+        lambda: dynunet(res_block=True, norm_name="batch", act_name="prelu", dropout=0.1), EVEN,
+    ),
+    "UNet": Pair("monai_unet", CONVOLUTIONS, UNET_WIDTHS, lambda: monai_unet(2, 0), EVEN),
+    "UNet, residual": Pair("monai_unet", {}, UNET_WIDTHS, lambda: monai_unet(2, 2), EVEN),
+    "UNet 3-D, residual": Pair("monai_unet", IN_3D, UNET_WIDTHS, lambda: monai_unet(3, 2), CUBE),
+    "BasicUNet": Pair("basic_unet", {}, {"widths": BASIC}, lambda: basic_unet("deconv"), ODD),
+    "BasicUNet, nontrainable": Pair(
+        "basic_unet", {"upsample.mode": "nontrainable"}, {"widths": BASIC}, lambda: basic_unet("nontrainable"), ODD
+    ),
+    "BasicUNet, pixelshuffle": Pair(
+        "basic_unet", {"upsample.mode": "pixelshuffle"}, {"widths": BASIC}, lambda: basic_unet("pixelshuffle"), ODD
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_network_is_monais(registry: Registry, name: str) -> None:
+    pair = PAIRS[name]
+    torch.manual_seed(0)
+    theirs = weighed(pair.reference())
+    ours = unetgen.build(example(pair.example), registry=registry, **pair.overrides, **pair.widths).double().eval()
+    done = unetgen.import_weights(ours, theirs.state_dict())
+    assert not done.missing
+    assert not done.left_over
+    check_equal(ours, theirs, pair.size)
+
+
+# What MONAI's own networks have, as measured once.
+COUNTS = {
+    "DynUNet": 7_762_018,
+    "DynUNet, residual": 7_938_114,
+    "UNet": 660_282,
+    "UNet, residual": 1_625_161,
+    "UNet 3-D, residual": 4_806_481,
+    "BasicUNet": 1_978_466,
+    "BasicUNet, nontrainable": 1_845_314,
+    "BasicUNet, pixelshuffle": 3_388_258,
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_known_parameter_counts(registry: Registry, name: str) -> None:
+    graph = unetgen.graph_of(example(PAIRS[name].example), registry=registry, **PAIRS[name].overrides)
+    assert params(graph) == COUNTS[name]
+
+
+# The same networks of unetgen's own parts, as they are shipped.
+SHIPPED = {
+    "dynunet": "DynUNet",
+    "dynunet_residual": "DynUNet, residual",
+    "monai_unet": "UNet",
+    "monai_unet_residual": "UNet, residual",
+    "monai_unet_residual_3d": "UNet 3-D, residual",
+    "monai_basic_unet": "BasicUNet",
+    "monai_basic_unet_nontrainable": "BasicUNet, nontrainable",
+    "monai_basic_unet_pixelshuffle": "BasicUNet, pixelshuffle",
+}
+
+
+@pytest.mark.parametrize(("shipped", "name"), SHIPPED.items())
+def test_the_same_in_unetgens_own_parts(registry: Registry, shipped: str, name: str) -> None:
+    pair = PAIRS[name]
+    spec = unetgen.load_spec(example(pair.example), registry=registry, **pair.overrides, **pair.widths)
+    wrapped = unetgen.build(spec, seed=1).double().eval()
+    drawn = unetgen.build(shipped, **pair.widths).double().eval()
+    unetgen.import_weights(drawn, wrapped.state_dict())
+    check_equal(wrapped, drawn, pair.size)
+    costs = [total_cost(model.graph, model.graph.sizes(pair.size)) for model in (wrapped, drawn)]
+    assert costs[0] == costs[1]
+    assert wrapped.graph.fits == drawn.graph.fits

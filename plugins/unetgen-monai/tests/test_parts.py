@@ -1,0 +1,115 @@
+"""Every part is drawn, built and run in every number of dimensions, and each of its options changes the network."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from small import PARTS, TABLE, Options, built, image, spec_with
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+import unetgen
+from unetgen.config.registry import Registry
+from unetgen.graph.cost import params, total_cost
+from unetgen.network.from_graph import UNet
+from unetgen_monai.plugin import unetgen_parts
+
+EVERYWHERE = [(slot, name, dims) for slot, name in PARTS for dims in (1, 2, 3) if (name, dims) != ("monai_mednext", 1)]
+CHANGES = [(slot, name, options) for slot, name in PARTS for options in TABLE[slot, name]]
+
+# Biases in front of a norm, which takes them away again.
+TAKEN_AWAY = {
+    "monai_convolution": r"monai_convolution\.conv\.bias",
+    "monai_residual_unit": r"unit\d\.conv\.bias",
+    "monai_two_conv": r"conv_\d\.conv\.bias",
+    "monai_mednext": r"monai_mednext\.conv1\.bias",
+    "monai_attention_gate": r"(W_g|W_x|psi)\.0\.conv\.bias",
+}
+
+
+def test_the_table_has_every_part() -> None:
+    assert sorted((part.slot, part.type) for part in unetgen_parts()) == PARTS
+
+
+@pytest.mark.parametrize(("slot", "name"), PARTS)
+def test_the_table_has_every_option(registry: Registry, slot: str, name: str) -> None:
+    entry = registry.find(slot, name)
+    assert entry is not None
+    assert set(entry.part.model_fields) == {option for options in TABLE[slot, name] for option in options}
+
+
+def check(model: UNet) -> None:
+    """Shapes, parameters and multiply-adds are those of the graph."""
+    graph, x = model.graph, image(model)
+    sizes = graph.sizes(tuple(x.shape[2:]))
+    with FlopCounterMode(display=False) as counter:
+        output = model(x)
+    assert output.shape == (2, 2, *sizes[graph.output])
+    assert counter.get_total_flops() == 2 * total_cost(graph, sizes).flops
+    assert {key: tuple(p.shape) for key, p in model.named_parameters()} == {
+        key: parameter.shape for key, parameter in graph.parameters.items()
+    }
+    assert sum(p.numel() for p in model.parameters()) == params(graph)
+
+
+@pytest.mark.parametrize(("slot", "name", "dims"), EVERYWHERE)
+def test_runs_as_predicted(registry: Registry, slot: str, name: str, dims: int) -> None:
+    check(built(registry, slot, name, {}, dims=dims))
+
+
+@pytest.mark.parametrize(("slot", "name", "options"), CHANGES)
+def test_every_option_runs_as_predicted_and_changes_what_is_computed(
+    registry: Registry, slot: str, name: str, options: Options
+) -> None:
+    """Not the arguments' texts are compared, but tensors and outputs, those of training with its dropouts."""
+    pooled = name == "monai_residual_unit" and "dilation" in options
+    model, usual = (built(registry, slot, name, told, pooled=pooled) for told in (options, {}))
+    check(model)
+    if shapes(model) == shapes(usual):
+        assert not torch.equal(trained(model), trained(usual))
+
+
+def shapes(model: UNet) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+
+
+def trained(model: UNet) -> Tensor:
+    """The output in training, after one step, so that no scale is still at its first 0 or 1."""
+    torch.manual_seed(1)
+    step(model.train(), image(model))
+    return model(image(model)).detach()
+
+
+def step(model: UNet, x: Tensor) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    output = model(x)
+    target = torch.randn(output.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype)
+    torch.nn.functional.mse_loss(output, target).backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize(("slot", "name"), PARTS)
+def test_one_step_changes_every_parameter(registry: Registry, slot: str, name: str) -> None:
+    model = built(registry, slot, name, {}).double()
+    before = {key: p.detach().clone() for key, p in model.named_parameters()}
+    step(model, image(model, dtype=torch.float64))
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+    still = {key for key, p in model.named_parameters() if (p - before[key]).abs().max() < 1e-12}
+    assert still == {key for key in before if name in TAKEN_AWAY and re.search(TAKEN_AWAY[name] + "$", key)}
+
+
+@pytest.mark.parametrize(("slot", "name"), PARTS)
+def test_equal_seeds_give_equal_weights(registry: Registry, slot: str, name: str) -> None:
+    first, second, other = (built(registry, slot, name, {}, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first if name in key)
+
+
+@pytest.mark.parametrize(("slot", "name"), PARTS)
+def test_a_part_resolves_to_itself(registry: Registry, slot: str, name: str) -> None:
+    for options in TABLE[slot, name]:
+        spec = spec_with(registry, slot, name, options)
+        again = unetgen.load_spec(spec.resolved(), registry=registry)
+        assert again.hash == spec.hash

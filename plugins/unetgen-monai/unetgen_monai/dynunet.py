@@ -1,0 +1,79 @@
+"""The blocks of MONAI's DynUNet, its form of the network that nnU-Net plans."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator
+
+from unetgen.config.choice import In
+from unetgen.config.part import Kernel
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Activation, Norm, Stride, Striding
+from unetgen.parts.layers.activations import LeakyRelu
+from unetgen.parts.layers.norms import Instance
+from unetgen_monai.layers import Layers
+from unetgen_monai.sizes import looking, odd, window
+
+
+class _DynUNet(Layers, Striding):
+    """Two convolutions without biases, each with a dropout, a norm and an activation behind it."""
+
+    target: ClassVar[str]
+
+    kernel_size: Annotated[Kernel, AfterValidator(odd)] = 3
+    norm: Annotated[Norm, In("norm")] = Instance(affine=True)
+    activation: Annotated[Activation, In("activation")] = LeakyRelu()
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        kernel, strides = g.per_axis(self.kernel_size), g.per_axis(stride.factor)
+        for size, step in zip(kernel, strides, strict=True):
+            if size < step - 1:
+                message = f"MONAI cannot pad a kernel of {size} for a stride of {step}"
+                g.refuse(self, "kernel_size", message, f"use a kernel of at least {(step - 1) | 1}")
+        # MONAI splits kernel - stride + 1 pixels between both ends, and drops a half.
+        axes = [(size, step, (size - step + 1) // 2) for size, step in zip(kernel, strides, strict=True)]
+        return g.module(
+            self,
+            self.target,
+            x,
+            channels=channels,
+            size=tuple(window(*axis, stride.rounding) for axis in axes),
+            pixels=tuple(looking(*axis, count=2) for axis in axes),
+            elements=self.elements(channels),
+            arguments={
+                "spatial_dims": g.dims,
+                "in_channels": x.channels,
+                "out_channels": channels,
+                "kernel_size": kernel,
+                "stride": strides,
+                "norm_name": self.norm_for(g, channels) or "",
+                "act_name": self.activation_for(g, channels) or "",
+                "dropout": self.dropout_for(g)[0],
+            },
+        )
+
+
+class UnetBasic(_DynUNet):
+    """MONAI's UnetBasicBlock: two convolutions one after the other (Isensee et al. 2021), the first with the stride."""
+
+    type: ClassVar[str] = "monai_unet_basic"
+    target: ClassVar[str] = "monai.networks.blocks.dynunet_block:UnetBasicBlock"
+
+
+class UnetRes(_DynUNet):
+    """MONAI's UnetResBlock: the same with a shortcut, and one activation for both places (Isensee et al. 2021).
+
+    The input is added before the last activation; where channels or size change a 1x1 convolution with a norm
+    brings it there.
+    """
+
+    type: ClassVar[str] = "monai_unet_res"
+    target: ClassVar[str] = "monai.networks.blocks.dynunet_block:UnetResBlock"
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        most = max(g.per_axis(stride.factor))
+        if most > 2:
+            message = f"the shortcut of MONAI's residual block strides by 2 at most, not by {most}"
+            g.refuse(self, "type", message, "use a smaller factor, or monai_unet_basic")
+        return super().emit_strided(g, x, channels, stride)

@@ -1,0 +1,75 @@
+"""The blocks of MONAI's MedNeXt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from unetgen.config.part import Count, Part, Trial
+from unetgen.graph.algebra import Rule
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.kinds import Stride, Striding, Upsample
+from unetgen_monai.sizes import odd, window
+
+_MODULE = "monai.networks.blocks.mednext_block"
+
+# MONAI has one number for all axes here.
+Kernel = Annotated[int, Field(ge=1, le=255), AfterValidator(odd)]
+
+
+class _MedNeXt(Part):
+    expansion_ratio: Count = 4
+    """How many times more channels stand between the two 1x1 convolutions."""
+
+    kernel_size: Kernel = 7
+    use_residual_connection: bool = True
+    global_resp_norm: bool = False
+    """A learned response of each channel to its share in the map's energy (Woo et al. 2023)."""
+
+    def wrapped(self, g: Builder, name: str, x: Value, channels: int, size: Rule, **more: Any) -> Value:
+        """Draws one of MONAI's blocks."""
+        if g.dims == 1:
+            g.refuse(self, "type", "MONAI has its MedNeXt in 2-D and 3-D only", "use another part, or dims: 2")
+        arguments = {
+            "in_channels": x.channels,
+            "out_channels": channels,
+            "expansion_ratio": self.expansion_ratio,
+            "kernel_size": self.kernel_size,
+            "use_residual_connection": self.use_residual_connection,
+            "dim": f"{g.dims}d",
+            "global_resp_norm": self.global_resp_norm,
+        }
+        return g.module(
+            self, f"{_MODULE}:{name}", x, channels=channels, size=size, arguments={**arguments, **more},
+            pixels=self.kernel_size // 2 if size == Rule() and not self.global_resp_norm else None,
+        )  # fmt: skip
+
+
+class MedNeXt(_MedNeXt, Striding):
+    """MONAI's MedNeXtBlock: a depthwise convolution, a norm of each channel, more channels and back (Roy et al. 2023).
+
+    With a stride of 2 it is MONAI's MedNeXtDownBlock, whose shortcut is a 1x1 convolution. Where only channels change
+    there is no sum.
+    """
+
+    type: ClassVar[str] = "monai_mednext"
+    trial: ClassVar[Trial] = Trial(frame={"downsample": "next_block"})
+
+    def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+        if not stride.changes:
+            summed = self.use_residual_connection and x.channels == channels
+            return self.wrapped(g, "MedNeXtBlock", x, channels, Rule(), use_residual_connection=summed)
+        if set(g.per_axis(stride.factor)) != {2}:
+            g.refuse(self, "type", "MONAI's MedNeXt strides by 2 on every axis", "use a factor of 2, or another block")
+        size = window(self.kernel_size, 2, self.kernel_size // 2, stride.rounding)
+        return self.wrapped(g, "MedNeXtDownBlock", x, channels, size)
+
+
+class MedNeXtUp(_MedNeXt, Upsample):
+    """MONAI's MedNeXtUpBlock: the block with a transposed depthwise convolution, twice the size (Roy et al. 2023)."""
+
+    type: ClassVar[str] = "monai_mednext"
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        return self.wrapped(g, "MedNeXtUpBlock", x, channels, Rule(factor=2))

@@ -1,0 +1,23 @@
+"""The plugin: which parts unetgen gets. Neither torch nor MONAI is imported before a network is built or measured."""
+
+from __future__ import annotations
+
+import unetgen
+from unetgen.config.part import Part
+from unetgen_monai.attention import AttentionGate, SqueezeExcite
+from unetgen_monai.basic_unet import TwoConv
+from unetgen_monai.convolution import Convolution, ResidualUnit, TransposedConvolution
+from unetgen_monai.dynunet import UnetBasic, UnetRes
+from unetgen_monai.mednext import MedNeXt, MedNeXtUp
+from unetgen_monai.upsample import UpSample
+
+unetgen_api = (1, 0)
+
+
+@unetgen.hookimpl
+def unetgen_parts() -> list[type[Part]]:
+    """Every part of this distribution."""
+    return [
+        UnetBasic, UnetRes, ResidualUnit, Convolution, TwoConv, MedNeXt,
+        UpSample, TransposedConvolution, MedNeXtUp, SqueezeExcite, AttentionGate,
+    ]  # fmt: skip
