@@ -80,7 +80,7 @@ def test_multiples_are_refused_by_the_nearest_that_fit(registry: Registry) -> No
     with pytest.raises(SizeError) as refused:
         built(registry, block="windowed")(torch.ones(1, 2, 12, 16))
     assert str(refused.value) == (
-        "input_size: 12 on axis H gives 6 at level 0, which windowed cannot divide by 4; "
+        "input_size: 12 on axis H gives 6 at the bottleneck, which windowed cannot divide by 4; "
         "nearest that fit: 8 (output 8), 16 (output 16)"
     )
 
@@ -94,6 +94,17 @@ def test_a_size_that_is_asked_for_binds_the_network(registry: Registry) -> None:
     assert str(refused.value) == (
         "override: in the bottleneck: block 'bound' needs to know the size of its map; "
         "add 'input_size: [256, 256]', the only size that the network then takes"
+    )
+
+
+def test_a_bound_network_takes_no_other_size(registry: Registry) -> None:
+    """Nor does it reach the module with one, which might not mind."""
+    model = built(registry, block={"padding": "zeros"}, bottleneck={"block": "bound"}, input_size=[8, 12])
+    assert model(torch.ones(1, 2, 8, 12)).shape == (1, 3, 8, 12)
+    with pytest.raises(SizeError) as refused:
+        model(torch.ones(1, 2, 8, 16))
+    assert str(refused.value) == (
+        "input_size: 16 on axis W is not the size that a part of this network was made for; the only one that fits is 12"
     )
 
 
@@ -152,6 +163,12 @@ def test_memory_counts_what_autograd_keeps_inside(registry: Registry) -> None:
         sizes[str(block)[:8]] = memory(graph, graph.sizes((16, 16))).training
     wrapped, drawn = sizes.values()
     assert wrapped - drawn == 4 * (2 * 4 * 16 * 16 + 6 * 8 * 8)
+
+
+def test_memory_counts_what_is_alive_inside(registry: Registry) -> None:
+    """The convolution's map beside the product, and then the product beside the sum: one map beside what it returns."""
+    op = next(n.op for n in unetgen.graph_of(SPEC, registry=registry, block="declared").nodes if n.op.kind == "module")
+    assert op.working_values((2, 2, 16, 16), (2, 4, 16, 16)) == 2 * 4 * 16 * 16
 
 
 def test_the_layer_table_has_a_row_for_it(registry: Registry, run: Callable[..., Outcome], tmp_path: Path) -> None:

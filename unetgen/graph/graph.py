@@ -17,12 +17,13 @@ _NUMBERS = Numbers()
 
 
 class SizeMisfit(Misfit):
-    """A Misfit with its place: which axis, which node, and how many levels down."""
+    """A Misfit with its place: which axis, which node's map, and which node cannot take it."""
 
-    def __init__(self, misfit: Misfit, axis: int, node: Node) -> None:
+    def __init__(self, misfit: Misfit, axis: int, node: Node, reader: Node) -> None:
         super().__init__(misfit.size, misfit.reason)
         self.axis = axis
         self.node = node
+        self.reader = reader
 
 
 class Output(NamedTuple):
@@ -77,7 +78,7 @@ class Graph:
             try:
                 sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], _NUMBERS))
             except Misfit as misfit:
-                raise SizeMisfit(misfit, axis, self.nodes[node.inputs[0]]) from None
+                raise SizeMisfit(misfit, axis, self.nodes[node.inputs[0]], node) from None
         return sizes
 
     def output_size(self, input_size: Size) -> Size:

@@ -26,6 +26,8 @@ def checked_sizes(graph: Graph, input_size: Size, written: Node | None = None) -
         sizes = graph.sizes(input_size)
     except SizeMisfit:
         raise SizeError(misfits(graph, input_size, written)) from None
+    if others := _unbound(graph, input_size, written):
+        raise SizeError(others)
     if starved := starved_norm(graph, sizes):
         problem = _starved_problem(graph, input_size, starved, sizes)
         raise SizeError([replace(problem, mark=written.mark if written else None)])
@@ -35,7 +37,7 @@ def checked_sizes(graph: Graph, input_size: Size, written: Node | None = None) -
 def fits(graph: Graph, input_size: Size) -> bool:
     """Whether the network takes an input of that size."""
     try:
-        return starved_norm(graph, graph.sizes(input_size)) is None
+        return starved_norm(graph, graph.sizes(input_size)) is None and not _unbound(graph, input_size)
     except SizeMisfit:
         return False
 
@@ -48,11 +50,23 @@ def misfits(graph: Graph, input_size: Size, written: Node | None = None) -> list
             graph.along(axis, size)
         except SizeMisfit as misfit:
             name = AXIS_NAMES[graph.dims][axis]
-            what = f"{size} on axis {name} gives {misfit.size} {_where(misfit.node)}, {misfit.reason}"
+            what = f"{size} on axis {name} gives {misfit.size} {_where(_place(misfit))}, {misfit.reason}"
             if misfit.node.index == 0:
                 what = f"{size} on axis {name} is too small: {_bare(misfit.reason)}"
             mark = written.find((axis,)).mark if written else None
             problems.append(Problem("size", "input_size", what, _nearest(graph, axis, size), mark))
+    return problems
+
+
+def _unbound(graph: Graph, input_size: Size, written: Node | None = None) -> list[Problem]:
+    """One problem for each axis whose size is not the one that a part of the network was made for."""
+    problems = []
+    for axis, (size, made) in enumerate(zip(input_size, graph.input_size or input_size, strict=True)):
+        if graph.bound and size != made:
+            name = AXIS_NAMES[graph.dims][axis]
+            what = f"{size} on axis {name} is not the size that a part of this network was made for"
+            mark = written.find((axis,)).mark if written else None
+            problems.append(Problem("size", "input_size", what, f"the only one that fits is {made}", mark))
     return problems
 
 
@@ -76,6 +90,11 @@ def smallest_fitting(graph: Graph, at_least: int = 1) -> Size | None:
             return size
         floor = list(size)
     return None
+
+
+def _place(misfit: SizeMisfit) -> Drawn:
+    """The node whose level a misfit is told at: the one that cannot take the map, where it stands on a level."""
+    return misfit.reader if misfit.reader.side in ("encoder", "bottleneck", "decoder") else misfit.node
 
 
 def _where(node: Drawn) -> str:

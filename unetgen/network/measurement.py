@@ -17,6 +17,7 @@ from unetgen.graph.ops import Call, Parameter
 from unetgen.graph.ops.base import Shape
 from unetgen.graph.ops.instrument import Measurement
 from unetgen.network.calls import layer
+from unetgen.network.living import most_alive, storage_of
 
 
 def parameters(call: Call, origin: str) -> tuple[Parameter, ...]:
@@ -107,20 +108,22 @@ def _pass(module: nn.Module, inputs: tuple[Shape, ...], device: str) -> Measurem
     with FlopCounterMode(display=False) as counter, _kept(module) as kept:
         outputs = module(*given)
     values = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    whole = {id_of(tensor) for tensor in (*given, *values)}
+    whole = {storage_of(tensor) for tensor in (*given, *values)}
     rest = sum(count for storage, count in kept.items() if storage not in whole)
-    return Measurement(tuple(tuple(value.shape[1:]) for value in values), counter.get_total_flops() // 2, rest)
+    working = most_alive(module, [torch.zeros((1, *shape), device=device) for shape in inputs])
+    shapes = tuple(tuple(value.shape[1:]) for value in values)
+    return Measurement(shapes, counter.get_total_flops() // 2, rest, working)
 
 
 @contextmanager
 def _kept(module: nn.Module) -> Iterator[dict[int, int]]:
     """How many values autograd keeps in each storage that is no parameter's, while the block runs."""
-    own = {id_of(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    own = {storage_of(tensor) for tensor in (*module.parameters(), *module.buffers())}
     found: dict[int, int] = {}
     alive: list[Tensor] = []
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = id_of(tensor)
+        storage = storage_of(tensor)
         if storage not in own:
             alive.append(tensor)  # so that no other storage gets its address
             found[storage] = max(found.get(storage, 0), tensor.numel())
@@ -128,8 +131,3 @@ def _kept(module: nn.Module) -> Iterator[dict[int, int]]:
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         yield found
-
-
-def id_of(tensor: Tensor) -> int:
-    """What tells a tensor's storage from others; tensors without data have no address."""
-    return int(tensor.untyped_storage()._cdata)

@@ -19,6 +19,8 @@ class Measurement(NamedTuple):
     macs: int
     kept: int
     """How many values autograd kept, beside parameters, inputs and outputs."""
+    working: int
+    """How many values were alive at one time without autograd, beside the same."""
 
 
 class Instrument(Protocol):

@@ -91,6 +91,9 @@ class Opaque(Op):
     def kept_values(self, inputs: Shape, outputs: Shape) -> int:
         return inputs[0] * self.measured(inputs[2:], outputs[2:]).kept
 
+    def working_values(self, inputs: Shape, outputs: Shape) -> int:
+        return inputs[0] * self.measured(inputs[2:], outputs[2:]).working
+
     def call(self) -> Call:
         return Call(self.target, self.arguments)
 
