@@ -1,0 +1,16 @@
+"""The hook by which unetgen finds these blocks."""
+
+from __future__ import annotations
+
+import unetgen
+from unetgen.config.part import Part
+
+from unetgen_swin.parts import StateSpace, Swin, VisionTransformer
+
+unetgen_api = (1, 0)
+
+
+@unetgen.hookimpl
+def unetgen_parts() -> list[type[Part]]:
+    """The blocks."""
+    return [StateSpace, Swin, VisionTransformer]
