@@ -9,6 +9,7 @@ each command are not counted.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,11 +39,13 @@ def main() -> None:
         table.row(title, *interleaved(process(ours), process(other), pairs).cells(), goal)
 
 
-def process(words: tuple[str, ...]) -> Callable[[], object]:
+def process(words: tuple[str, ...], **environment: str) -> Callable[[], object]:
     """A Python process with these arguments, run to its end."""
 
     def run() -> None:
-        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+        # Under this variable everything is compiled in every run, and that is what would be timed.
+        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}
+        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=env)
 
     return run
 

@@ -46,13 +46,18 @@ class Header(BaseModel):
 _Size = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class _InputSize(BaseModel):
+class InputSize(BaseModel):
+    """The key of that name."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
-    input_size: list[_Size] | None = None
+    # How many there must be is said by dims; a schema knows only how many there can be.
+    input_size: Annotated[list[_Size], Field(json_schema_extra={"minItems": 1, "maxItems": 3})] | None = None
 
 
-class _Checkpointing(BaseModel):
+class Checkpointing(BaseModel):
+    """The key of that name."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     checkpointing: list[str] = []
@@ -89,7 +94,7 @@ def unknown_keys(root: Node) -> list[Problem]:
 def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[Problem]]:
     """The size that shapes and costs are reported for, if any is named."""
     node = root.mapping.get("input_size")
-    model, problems = model_at(_InputSize, root)
+    model, problems = model_at(InputSize, root)
     if node is None or model is None or model.input_size is None:
         return None, problems
     if len(model.input_size) != dims:
@@ -101,7 +106,7 @@ def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[P
 
 def checkpointing_of(root: Node) -> tuple[tuple[str, ...], list[Problem]]:
     """The paths whose maps are computed again in the backward pass."""
-    model, problems = model_at(_Checkpointing, root)
+    model, problems = model_at(Checkpointing, root)
     return tuple(dict.fromkeys(model.checkpointing)) if model else (), problems
 
 

@@ -135,6 +135,14 @@ class Registry:
                 chosen.setdefault(name, found[0])
         return chosen
 
+    def spellings(self, slot: str) -> dict[type[Part], list[str]]:
+        """Every name that ``find`` knows in a slot, by the part that it finds; bare ones first."""
+        found: dict[type[Part], list[str]] = {}
+        for name, entries in sorted(self.entries[slot].items(), key=lambda item: ("/" in item[0], item[0])):
+            if len(entries) == 1 or entries[0].provider.builtin:
+                found.setdefault(entries[0].part, []).append(name)
+        return found
+
     def explain_missing(self, slot: str, name: str) -> tuple[str, str]:
         """Why ``find`` found nothing: the fact, and the way out."""
         clash = self.entries[slot].get(name, ())

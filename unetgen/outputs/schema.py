@@ -2,144 +2,105 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
-
-from unetgen.config.header import TOP_KEYS, About
+from unetgen.config.header import TOP_KEYS, About, Checkpointing, Header, InputSize
 from unetgen.config.part import Part
 from unetgen.config.registry import Registry
-from unetgen.config.slots import LEVEL_KEYS, SIDES, SKIP_KEYS, SLOTS
-from unetgen.config.spec import SCHEMA_VERSION, JoinPlace, Tap
+from unetgen.config.slots import LEVEL_KEYS, SIDES
+from unetgen.config.spec import SCHEMA_VERSION
+from unetgen.config.widths import MAX_DEPTH, Growth
+from unetgen.graph.kinds import Encoder
+from unetgen.outputs.part_schema import CHANNELS, Form, Parts, Schema, mapping, ref, with_slots
+from unetgen.outputs.slot_schema import called, definitions, inherited
 
-Schema = dict[str, Any]
-
-_CHANNELS: Schema = {"type": "integer", "minimum": 1, "maximum": 65_536}
-_WIDTHS: Schema = {"type": "array", "items": _CHANNELS, "minItems": 1, "maxItems": 13}
+# An identifier; of letters that are not ASCII Python knows more than a schema's regular expressions do.
+_IDENTIFIER = r"^[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*$"
 
 
 def json_schema(registry: Registry) -> Schema:
-    """The schema (draft 2020-12). ``NAME`` is a slot's whole part, ``NAME_overlay`` what a side or level may say."""
-    definitions: Schema = {}
-    for slot in SLOTS:
-        definitions[slot] = _slot(registry, slot, overlay=False)
-        definitions[f"{slot}_overlay"] = _slot(registry, slot, overlay=True)
-    definitions["skip"] = _skip()
+    """The schema (draft 2020-12) of what ``unetgen validate`` takes, as far as it shows in single values.
+
+    Which sizes, numbers and options go together stands in no schema, nor what another spec says that is extended: what
+    is laid over it may have the options of any one part, and leave out what a spec of its own needs.
+    """
+    parts = Parts(registry)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "unetgen spec",
         "type": "object",
-        "properties": {key: _top()[key] for key in TOP_KEYS},
+        "properties": {key: _values().get(key, {}) for key in TOP_KEYS},
         "additionalProperties": False,
-        "$defs": definitions,
+        "not": {"required": ["head", "heads"]},
+        "if": {"required": ["extends"]},
+        "then": {"properties": _entries("overlay")},
+        "else": {"properties": _entries("whole"), **_needed(parts)},
+        "$defs": {**definitions(parts), "level": _level()},
     }
 
 
-def _top() -> Schema:
-    levels = {"type": "object", "patternProperties": {"^[0-9]+$": _level()}, "additionalProperties": False}
+def _values() -> Schema:
+    """The keys that mean the same whatever is extended."""
+    distributions = {"type": "array", "items": {"type": "string", "pattern": r"\S"}}
     return {
-        "$schema": {"type": "string"},
+        **{key: value for model in (Header, InputSize, Checkpointing) for key, value in _options(model).items()},
         "schema_version": {"const": SCHEMA_VERSION},
         "extends": {"type": "string", "description": "A shipped spec's name, or the path of a file."},
-        "name": {"type": "string"},
-        "description": {"type": "string"},
-        "about": {
-            "type": "object",
-            "properties": {key: {"type": "string"} for key in About.model_fields},
-            "additionalProperties": False,
-        },
-        "dims": {"enum": [1, 2, 3]},
-        "in_channels": _CHANNELS,
-        "out_channels": _CHANNELS,
-        "input_size": {
-            "anyOf": [
-                {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 3},
-                {"type": "null"},
-            ]
-        },
-        "depth": {"type": "integer", "minimum": 1, "maximum": 12},
-        "widths": {"anyOf": [_WIDTHS, _growth()]},
-        **{slot: _ref(slot, overlay=True) for slot in LEVEL_KEYS},
-        "encoder": {"anyOf": [{"type": "string"}, _side("encoder", open_options=True)]},
-        "bottleneck": _side("bottleneck"),
-        "decoder": {"anyOf": [{"type": "string"}, _side("decoder", open_options=True)]},
-        "levels": levels,
-        "head": _ref("head", overlay=True),
-        "heads": {"type": "object", "additionalProperties": _ref("head", overlay=True), "minProperties": 1},
-        "init": _ref("init", overlay=True),
-        "input": _ref("input", overlay=True),
-        "checkpointing": {"type": "array", "items": {"type": "string"}},
-        "model_built": {"type": "array", "items": {"type": "string"}},
-        "plugins": {"type": "array", "items": {"type": "string"}},
+        "about": with_slots(About.model_json_schema()),
+        "depth": {"type": "integer", "minimum": 1, "maximum": MAX_DEPTH},
+        "model_built": distributions,
+        "plugins": distributions,
     }
 
 
-def _growth() -> Schema:
+def _options(model: type[Header | InputSize | Checkpointing]) -> Schema:
+    options: Schema = with_slots(model.model_json_schema())["properties"]
+    return options
+
+
+def _entries(form: Form) -> Schema:
+    """The keys that are laid over what the spec that is extended says under them."""
+    growth: Schema = with_slots(Growth.model_json_schema())
+    widths = {"type": "array", "items": CHANNELS, "minItems": 2, "maxItems": MAX_DEPTH + 1}
     return {
-        "type": "object",
-        "properties": {"base": _CHANNELS, "growth": {"type": "number", "exclusiveMinimum": 0}, "max": _CHANNELS},
-        "required": ["base"],
-        "additionalProperties": False,
+        **{slot: ref(slot, form) for slot in (*LEVEL_KEYS, "encoder", "decoder", "head", "init", "input")},
+        "widths": {"anyOf": [widths, growth if form == "whole" else {**growth, "required": []}]},
+        "bottleneck": _side("bottleneck"),
+        "levels": mapping({str(level): {"$ref": "#/$defs/level"} for level in range(MAX_DEPTH + 1)}),
+        "heads": {
+            "type": "object",
+            "propertyNames": {"pattern": _IDENTIFIER},
+            "additionalProperties": ref("head", form),
+            "minProperties": 1 if form == "whole" else 0,
+        },
     }
-
-
-def _side(side: str, *, open_options: bool = False) -> Schema:
-    """A side's overlay; an encoder or decoder may have options of its own beside it."""
-    properties: Schema = {slot: _ref(slot, overlay=True) for slot in SIDES[side]}
-    if side == "decoder":
-        properties["widths"] = _WIDTHS
-    if open_options:
-        properties["type"] = {"type": "string"}
-    return {"type": "object", "properties": properties, "additionalProperties": open_options}
 
 
 def _level() -> Schema:
-    slots = {slot: _ref(slot, overlay=True) for slot in LEVEL_KEYS}
-    sides = {side: _side(side) for side in SIDES}
-    for side in sides.values():
-        side["properties"].pop("widths", None)
-    return {"type": "object", "properties": {**slots, **sides}, "additionalProperties": False}
+    """A level of the encoder and the decoder, or the bottleneck's."""
+    slots = {slot: ref(slot, "overlay") for slot in LEVEL_KEYS}
+    level = mapping({**slots, "encoder": _side("encoder"), "decoder": _side("decoder")})
+    bottom = mapping({"block": slots["block"], "bottleneck": _side("bottleneck")})
+    return {"anyOf": [level, bottom]}
 
 
-def _skip() -> Schema:
-    properties = {slot: _ref(slot, overlay=True) for slot in SKIP_KEYS if slot in SLOTS}
-    properties |= {"tap": {"enum": list(get_args(Tap))}, "place": {"enum": list(get_args(JoinPlace))}}
-    whole = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {"anyOf": [{"type": "string"}, whole]}
+def _side(side: str) -> Schema:
+    return mapping({slot: ref(slot, "overlay") for slot in SIDES[side]})
 
 
-def _slot(registry: Registry, slot: str, *, overlay: bool) -> Schema:
-    parts = registry.parts(slot)
-    choices: list[Schema] = [{"enum": sorted(parts)}]
-    if SLOTS[slot].number:
-        choices.append({"type": "number"})
-    for name, entry in sorted(parts.items()):
-        needed = [] if overlay or name == SLOTS[slot].default else ["type"]
-        choices.append(_part(name, entry.part, needed, overlay))
-    return {"anyOf": choices}
-
-
-def _part(name: str, part: type[Part], needed: list[str], overlay: bool) -> Schema:
-    own = _placed(part.model_json_schema(), overlay)
-    required = [] if overlay else own.get("required", [])
+def _needed(parts: Parts) -> Schema:
+    """What a spec needs that extends no other, and what its sides and levels inherit."""
+    grows = {"properties": {"widths": {"type": "object"}}, "required": ["widths"]}
+    own_widths = [name for part, names in parts.names["encoder"].items() if _has_own_depth(part) for name in names]
+    has_own = {"properties": {"encoder": called(own_widths)}, "required": ["encoder"]}
+    decoder = {"properties": {"decoder": {"type": "object", "required": ["widths"]}}, "required": ["decoder"]}
     return {
-        "type": "object",
-        "title": f"{part.slot} {name}",
-        "description": (part.__doc__ or "").strip(),
-        "properties": {"type": {"const": name}, **own.get("properties", {})},
-        "required": [*needed, *required],
-        "additionalProperties": False,
+        "required": ["in_channels", "out_channels"],
+        "allOf": [
+            {"if": grows, "then": {"required": ["depth"]}},
+            {"if": has_own, "then": decoder, "else": {"required": ["widths"]}},
+            *inherited(parts),
+        ],
     }
 
 
-def _placed(schema: Any, overlay: bool) -> Any:
-    """A pydantic schema with each slot's own schema where a part holds another part."""
-    if isinstance(schema, list):
-        return [_placed(item, overlay) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "slot" in schema and schema["slot"] in SLOTS:
-        return _ref(schema["slot"], overlay=overlay)
-    return {key: _placed(value, overlay) for key, value in schema.items() if key != "default"}
-
-
-def _ref(slot: str, *, overlay: bool) -> Schema:
-    return {"$ref": f"#/$defs/{slot}" + ("_overlay" if overlay and slot != "skip" else "")}
+def _has_own_depth(part: type[Part]) -> bool:
+    return getattr(part, "own_depth", None) is not Encoder.own_depth

@@ -11,7 +11,7 @@ from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Block, Norm, Shortcut, Stride
 from unetgen.parts.blocks.shortcuts import Projection
-from unetgen.parts.blocks.unit import Step, Units, each_once
+from unetgen.parts.blocks.unit import ONCE, Step, Units, each_once
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.attentions import NoAttention
 from unetgen.parts.layers.norms import Batch
@@ -19,7 +19,11 @@ from unetgen.parts.layers.norms import Batch
 # What stands between the first and the last convolution: a number, or a share of what comes in or goes out.
 Middle = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]
 NormStep = Literal["norm", "activation"]
-NormOrder = Annotated[tuple[NormStep, ...], Field(strict=False, min_length=2, max_length=2), AfterValidator(each_once)]
+NormOrder = Annotated[
+    tuple[NormStep, ...],
+    Field(strict=False, min_length=2, max_length=2, json_schema_extra=ONCE),
+    AfterValidator(each_once),
+]
 
 
 class NoBlock(Block):

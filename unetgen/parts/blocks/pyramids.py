@@ -11,12 +11,16 @@ from unetgen.config.part import Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Norm
 from unetgen.graph.ops.resampling import Mode
-from unetgen.parts.blocks.unit import each_once
+from unetgen.parts.blocks.unit import ONCE, each_once
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch
 
 Rates = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(strict=False, min_length=1, max_length=16)]
-BehindConv = Annotated[tuple[Literal["norm", "activation"], ...], Field(strict=False), AfterValidator(each_once)]
+BehindConv = Annotated[
+    tuple[Literal["norm", "activation"], ...],
+    Field(strict=False, json_schema_extra=ONCE),
+    AfterValidator(each_once),
+]
 
 
 class _Pyramid(Block):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from unetgen.config.choice import In
@@ -17,6 +18,12 @@ from unetgen.parts.layers.norms import NoNorm
 
 Padding = Literal["valid", "zeros", "reflect", "replicate", "circular"]
 Step = Literal["conv", "norm", "activation", "dropout"]
+
+# What ``each_once`` asks, for editors.
+ONCE: JsonDict = {"uniqueItems": True}
+Order = Annotated[
+    tuple[Step, ...], Field(strict=False, max_length=4, json_schema_extra={**ONCE, "contains": {"const": "conv"}})
+]
 
 USUAL_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
 
@@ -44,7 +51,7 @@ class Units(Striding):
     dilation: Kernel = 1
     groups: Groups = 1
     bias: bool = True
-    order: Annotated[tuple[Step, ...], Field(strict=False, max_length=4)] = USUAL_ORDER
+    order: Order = USUAL_ORDER
     norm: Annotated[Norm, In("norm")] = NoNorm()
     activation: Annotated[Activation, In("activation")] = Relu()
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()

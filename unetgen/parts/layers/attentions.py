@@ -23,7 +23,7 @@ def _odd(number: int) -> int:
 
 
 # An even window has no middle.
-Odd = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
+Odd = Annotated[int, Field(ge=1, le=255, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
 
 
 class NoAttention(Attention):

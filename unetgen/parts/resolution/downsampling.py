@@ -12,13 +12,15 @@ from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Downsample, Norm, Stride
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import Padding, each_once
+from unetgen.parts.blocks.unit import ONCE, Padding, each_once
 from unetgen.parts.layers.activations import NoActivation
 from unetgen.parts.layers.norms import NoNorm
 
 Channels = Literal["keep", "next"]
 Step = Literal["conv", "norm", "activation"]
-Order = Annotated[tuple[Step, ...], Field(strict=False, min_length=3, max_length=3), AfterValidator(each_once)]
+Order = Annotated[
+    tuple[Step, ...], Field(strict=False, min_length=3, max_length=3, json_schema_extra=ONCE), AfterValidator(each_once)
+]
 
 USUAL_ORDER: Order = ("conv", "norm", "activation")
 

@@ -15,7 +15,7 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Dropout, Norm, Upsample
 from unetgen.graph.ops.resampling import Mode
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import Padding, each_once
+from unetgen.parts.blocks.unit import ONCE, Padding, each_once
 from unetgen.parts.layers.activations import NoActivation, Relu
 from unetgen.parts.layers.dropouts import NoDropout
 from unetgen.parts.layers.norms import Batch, NoNorm
@@ -23,7 +23,9 @@ from unetgen.parts.layers.norms import Batch, NoNorm
 # The level's width, half of it, half of what comes from below, all of that, or a number.
 Channels = Annotated[Literal["width", "half_width", "half", "keep"] | Number, Field(union_mode="left_to_right")]
 Step = Literal["conv", "norm", "activation", "dropout"]
-Order = Annotated[tuple[Step, ...], Field(strict=False, min_length=4, max_length=4), AfterValidator(each_once)]
+Order = Annotated[
+    tuple[Step, ...], Field(strict=False, min_length=4, max_length=4, json_schema_extra=ONCE), AfterValidator(each_once)
+]
 
 USUAL_ORDER: Order = ("conv", "norm", "activation", "dropout")
 

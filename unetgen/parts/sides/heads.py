@@ -19,6 +19,11 @@ from unetgen.parts.layers.activations import NoActivation
 from unetgen.parts.layers.dropouts import NoDropout
 from unetgen.parts.layers.norms import NoNorm
 
+Levels = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...],
+    Field(strict=False, min_length=1, json_schema_extra={"uniqueItems": True}),
+]
+
 
 class NoHead(Head):
     """The decoder's map as it is; its block makes the output's channels."""
@@ -87,7 +92,7 @@ class DeepSupervision(ConvHead):
 
     type: ClassVar[str] = "deep_supervision"
 
-    levels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False, min_length=1)] | None = None
+    levels: Levels | None = None
     """Which maps, counted from the finest; all that the decoder offers, but the bottleneck, unless they are named."""
 
     resolution: Literal["native", "full"] = "native"
