@@ -1,0 +1,43 @@
+"""The examples' networks compute what segmentation_models_pytorch computes, from its own weights.
+
+The extra ``parity`` installs that library. Weights go through ``import_weights``, by structure, as a person's would.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import unetgen
+from unetgen.config.registry import Registry
+
+from conftest import EXAMPLES
+
+smp = pytest.importorskip("segmentation_models_pytorch", reason="the extra 'parity' is not installed")
+
+PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnet34": ("unet_resnet34", {}),
+    "tu-efficientnet_b0": ("unet_resnet34", {"encoder.name": "efficientnet_b0"}),
+    "tu-convnext_atto": ("unet_convnext", {}),
+}
+
+
+@pytest.mark.parametrize("encoder", PAIRS)
+def test_the_same_outputs(registry: Registry, encoder: str) -> None:
+    """In evaluation and float64 no output differs by more than 1e-9 of the largest."""
+    example, more = PAIRS[encoder]
+    torch.manual_seed(0)
+    theirs = smp.Unet(encoder, encoder_weights=None).double().eval()
+    with torch.no_grad():
+        for tensor in theirs.state_dict().values():
+            if tensor.is_floating_point() and len(tensor.unique()) <= 1:
+                tensor.copy_(torch.rand_like(tensor) + 0.5)  # a first norm's zeros would hide a branch
+    ours = unetgen.build(EXAMPLES / f"{example}.yaml", registry=registry, **more).double().eval()
+    done = unetgen.import_weights(ours, theirs.state_dict())
+    assert not done.missing
+    image = torch.randn(1, 3, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = theirs(image), ours(image)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() <= 1e-9 * expected.abs().max().clamp(min=1)

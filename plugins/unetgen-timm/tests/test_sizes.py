@@ -1,0 +1,139 @@
+"""What the graph says of channels and sizes is what timm's own networks make, family by family."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import timm
+import torch
+import unetgen
+from unetgen.config.registry import Registry
+from unetgen.graph.graph import Graph, SizeMisfit
+from unetgen.graph.ops import Taking
+
+from specs import spec
+
+# The level of the first feature, and what sizes are multiples of.
+FAMILIES = {
+    "resnet18": (1, 1),
+    "seresnext26t_32x4d": (1, 1),
+    "efficientnet_b1_pruned": (1, 1),
+    "mobilenetv3_small_050": (1, 1),
+    "convnext_atto": (2, 1),
+    "regnety_002": (1, 1),
+    "densenet121": (1, 1),
+    "inception_v3": (1, 1),
+    "caformer_s18": (2, 1),
+    "pvt_v2_b0": (2, 1),
+    "edgenext_xx_small": (2, 1),
+    "fastvit_t8": (2, 1),
+    "repvit_m0_9": (2, 1),
+    "mambaout_femto": (2, 1),
+    "swin_tiny_patch4_window7_224": (2, 4),
+    "tresnet_m": (2, 4),
+    "hrnet_w18_small": (1, 32),
+    "dla34": (1, 32),
+    "vgg11": (0, 1),
+    "shvit_s1": (4, 1),
+}
+
+# Of those whose coarsest feature has another stride than 32.
+DEPTHS = {"shvit_s1": 6, "efficientvit_m0": 6, "nest_tiny": 4}
+
+FIXED = ["coatnet_nano_rw_224", "maxvit_nano_rw_256", "efficientformer_l1", "efficientvit_m0", "nest_tiny"]
+
+
+def graph_of(registry: Registry, name: str, levels: int = 5, **more: Any) -> Graph:
+    return unetgen.graph_of(spec(name, levels), registry=registry, **more)
+
+
+def said(graph: Graph, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """(channels, height, width) of each feature, as the graph has it."""
+    sizes = graph.sizes(size)
+    return [(n.channels, *sizes[n.index]) for n in graph.nodes if isinstance(n.op, Taking)]
+
+
+def reality(network: torch.nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """The same, as timm makes them."""
+    with torch.no_grad():
+        maps = network(torch.zeros(1, 3, *size, device="meta"))
+    last = str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
+    return [tuple((m.permute(0, 3, 1, 2) if last else m).shape[1:]) for m in maps]
+
+
+def timms(name: str, **more: Any) -> torch.nn.Module:
+    """timm's own network on the meta device."""
+    if name.startswith("swin"):
+        more = {"strict_img_size": False}
+    device = "cpu" if name.startswith("regnet") else "meta"
+    with torch.device(device):
+        return timm.create_model(name, features_only=True, **more).to("meta").eval()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_shapes_are_those_of_timm(registry: Registry, name: str) -> None:
+    """At the smallest size, and at odd and even ones; and what is smaller is refused."""
+    first, multiple = FAMILIES[name]
+    depth = DEPTHS.get(name, 5)
+    graph, network = graph_of(registry, name, depth), timms(name)
+    (fit,) = set(graph.fits)
+    assert str(fit).startswith(f"n = 0 (mod {multiple})" if multiple > 1 else "any n >= ")
+    chance = random.Random(name)
+    smallest = fit.smallest or 0
+    further = [tuple(smallest + multiple * chance.randint(0, 160 // multiple) for _ in "hw") for _ in range(2)]
+    for size in [(smallest, smallest), *further]:
+        assert said(graph, size) == reality(network, size)
+    assert len(said(graph, (smallest, smallest))) == depth - first + 1
+    with pytest.raises(SizeMisfit):
+        graph.sizes((smallest, smallest - multiple))
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_backbones_for_one_size_are_made_for_that_of_the_spec(registry: Registry, name: str) -> None:
+    size = (256, 256) if name.endswith("256") else (224, 224)
+    graph = graph_of(registry, name, DEPTHS.get(name, 5), input_size=[*size])
+    assert [str(fit) for fit in graph.fits] == [f"n = {size[0]}"] * 2
+    assert said(graph, size) == reality(timms(name), size)
+
+
+def test_one_size_may_have_two_sides(registry: Registry) -> None:
+    graph = graph_of(registry, "coatnet_nano_rw_224", input_size=[192, 256])
+    assert [str(fit) for fit in graph.fits] == ["n = 192", "n = 256"]
+    assert said(graph, (192, 256)) == reality(timms("coatnet_nano_rw_224", img_size=(192, 256)), (192, 256))
+
+
+@pytest.mark.parametrize("size", [(31, 31), (32, 31)])
+def test_images_that_leave_no_pixel_are_refused(registry: Registry, size: tuple[int, int]) -> None:
+    graph = graph_of(registry, "convnext_atto")
+    with pytest.raises(SizeMisfit):
+        graph.sizes(size)
+    assert said(graph, (32, 32))[-1] == (320, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"), [("resnet18", 16), ("resnet50", 8), ("efficientnet_b0", 16), ("convnext_atto", 16)]
+)
+def test_dilated_stages_keep_their_size(registry: Registry, name: str, stride: int) -> None:
+    graph = graph_of(registry, name, **{"encoder.output_stride": stride})
+    network = timms(name, output_stride=stride)
+    for size in ((64, 64), (67, 96), (98, 77)):
+        assert said(graph, size) == reality(network, size)
+    assert said(graph, (64, 64))[-1][1:] == (64 // stride, 64 // stride)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_depth_builds_the_stages_that_it_needs(registry: Registry, depth: int) -> None:
+    graph = unetgen.graph_of(spec("convnext_atto", depth), registry=registry, depth=depth)
+    assert said(graph, (65, 64)) == reality(timms("convnext_atto"), (65, 64))[: depth - 1]
+
+
+def test_some_levels_hand_over_the_image(registry: Registry) -> None:
+    """All but those named; level 4 is then the mean of sixteen times sixteen pixels, or of what is left of them."""
+    graph = graph_of(registry, "resnet18", **{"encoder.levels": [5, 1, 2]})
+    assert [n.channels for n in graph.nodes if isinstance(n.op, Taking)] == [64, 64, 512]
+    sizes = graph.sizes((65, 96))
+    pooled = {n.path: (n.channels, *sizes[n.index]) for n in graph.nodes if n.op.kind == "avg_pool"}
+    assert pooled == {"encoder.3.pool": (3, 9, 12), "encoder.4.pool": (3, 5, 6)}
+    assert graph.skips[0] == 0

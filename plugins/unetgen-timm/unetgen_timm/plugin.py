@@ -1,0 +1,16 @@
+"""What unetgen finds here: one encoder for all of timm's backbones."""
+
+from __future__ import annotations
+
+import unetgen
+from unetgen.config.part import Part
+
+from unetgen_timm.parts import Timm
+
+unetgen_api = (1, 0)
+
+
+@unetgen.hookimpl
+def unetgen_parts() -> list[type[Part]]:
+    """The parts of this plugin."""
+    return [Timm]

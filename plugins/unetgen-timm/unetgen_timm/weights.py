@@ -1,0 +1,107 @@
+"""First weights of a backbone: timm's own, or those of a file, which must hold every tensor that the backbone has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from unetgen.errors import WeightsError, one_line
+
+from unetgen_timm import library
+from unetgen_timm.meta import without_data
+
+timm = library.timm()
+
+
+def from_timm(name: str, **asked: Any) -> nn.Module:
+    """The features of a backbone with timm's weights, which it downloads or has downloaded before."""
+    try:
+        net: nn.Module = timm.create_model(name, pretrained=True, features_only=True, **asked)
+    except Exception as error:
+        what = f"timm cannot load its weights of {name!r}: {_brief(error)}"
+        raise WeightsError(f"{what}; connect to the internet, or name a file: 'weights: PATH'") from error
+    return net
+
+
+def from_file(name: str, path: str, **asked: Any) -> nn.Module:
+    """The features of a backbone with the weights of a file, renamed and adapted by timm as it does with its own."""
+    tensors = _read(path)
+    source: dict[str, Any] = {"state_dict": tensors}
+    if _fits_already(name, tensors, asked["in_chans"]):
+        source["first_conv"] = None  # timm adapts from three channels, and drops what has others
+    with _loading_watched() as results:
+        try:
+            net: nn.Module = timm.create_model(
+                name, pretrained=True, pretrained_cfg_overlay=source, features_only=True, **asked
+            )
+        except Exception as error:
+            raise _foreign(name, path, [_brief(error)]) from error
+    whole, (missing, unexpected) = results[-1]
+    used = {id(tensor) for tensor in net.state_dict(keep_vars=True).values()}
+    classifier = _tensors_of(name) if unexpected else set()
+    # Of what stands behind the last feature, the head, a file may have as much or as little as it likes.
+    found = [f"{key} is missing" for key in missing if id(whole.state_dict(keep_vars=True)[key]) in used]
+    found += [f"{key} is not of that backbone" for key in unexpected if key not in classifier]
+    if found:
+        raise _foreign(name, path, found)
+    return net
+
+
+def _read(path: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file or of torch's own, of which nothing but tensors is read."""
+    if not Path(path).is_file():
+        raise WeightsError(f"{path}: there is no such file; 'weights' is a path from where the network is built")
+    try:
+        found = dict(timm.models.load_state_dict(path, weights_only=True))
+    except Exception as error:
+        raise WeightsError(f"{path}: no tensors can be read ({_brief(error)}); save model.state_dict()") from error
+    others = [key for key, value in found.items() if not isinstance(value, Tensor)]
+    if others or not found:
+        what = f"{others[0]!r} is no tensor" if others else "it is empty"
+        raise WeightsError(f"{path}: not a state dict, {what}; save model.state_dict()")
+    return found
+
+
+def _fits_already(name: str, tensors: dict[str, Tensor], in_chans: int) -> bool:
+    """Whether the file's first convolution has the channels that are asked for."""
+    config = timm.get_pretrained_cfg(name)
+    first = config.first_conv if config else None
+    names = [first] if isinstance(first, str) else list(first or ())
+    kernels = [tensors.get(f"{layer}.weight") for layer in names]
+    return any(kernel is not None and kernel.shape[1] == in_chans for kernel in kernels)
+
+
+@contextmanager
+def _loading_watched() -> Iterator[list[tuple[nn.Module, Any]]]:
+    """Keeps what torch says of each loading: timm only logs which tensors of a backbone a file did not have."""
+    results: list[tuple[nn.Module, Any]] = []
+    original = nn.Module.load_state_dict
+
+    def watched(self: nn.Module, *arguments: Any, **more: Any) -> Any:
+        result = original(self, *arguments, **more)
+        results.append((self, result))
+        return result
+
+    nn.Module.load_state_dict = watched  # type: ignore[method-assign]
+    try:
+        yield results
+    finally:
+        nn.Module.load_state_dict = original  # type: ignore[method-assign]
+
+
+def _tensors_of(name: str) -> set[str]:
+    """The names of all tensors of the whole classifier."""
+    return set(without_data(lambda: timm.create_model(name)).state_dict())
+
+
+def _foreign(name: str, path: str, found: list[str], most: int = 3) -> WeightsError:
+    listed = ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+    return WeightsError(f"{path}: these weights are not of timm's {name!r}: {listed}; name the backbone they are of")
+
+
+def _brief(error: Exception, most: int = 200) -> str:
+    text = one_line(error)
+    return text if len(text) <= most else f"{text[:most]}..."
