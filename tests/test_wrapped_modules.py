@@ -85,6 +85,21 @@ def test_multiples_are_refused_by_the_nearest_that_fit(registry: Registry) -> No
     )
 
 
+def test_a_first_module_that_cannot_divide_the_image_says_so(registry: Registry) -> None:
+    """It is not too small."""
+    with pytest.raises(SizeError) as refused:
+        unetgen.graph_of(SPEC, registry=registry, levels={0: {"encoder": {"block": "windowed"}}}, input_size=[10, 8])
+    assert str(refused.value).startswith(
+        "override: input_size: 10 on axis H does not fit: windowed cannot divide by 4; "
+    )
+
+
+def test_a_module_that_the_meta_device_cannot_run_is_run_for_real(registry: Registry) -> None:
+    graph = unetgen.graph_of(SPEC, registry=registry, block="earthly")
+    plain = unetgen.graph_of(SPEC, block={"repeats": 1, "padding": "zeros"})
+    assert total_cost(graph, graph.sizes((8, 8))) == total_cost(plain, plain.sizes((8, 8)))
+
+
 def test_a_size_that_is_asked_for_binds_the_network(registry: Registry) -> None:
     model = built(registry, block={"padding": "zeros"}, bottleneck={"block": "bound"}, input_size=[8, 12])
     assert [str(fit) for fit in model.graph.fits] == ["n = 8", "n = 12"]
@@ -193,6 +208,7 @@ def test_a_backbone_hands_over_several_maps(registry: Registry) -> None:
         taken = [n for n in model.graph.nodes if n.op.kind == "take"]
         sizes = model.graph.sizes(size)
         assert [tuple(m.shape[1:]) for m in maps] == [(n.channels, *sizes[n.index]) for n in taken]
+    assert [node.level for node in taken] == [1, 2, 3]
     assert params(model.graph) == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as counter:
         model(x)

@@ -120,6 +120,28 @@ class Pyramid(nn.Module):
         return maps
 
 
+class EarthlyModule(nn.Module):
+    """Runs where there is data only."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_meta:
+            raise RuntimeError("unsupported here")
+        return self.conv(x)
+
+
+class Earthly(Block):
+    """Cannot be measured on the meta device."""
+
+    type: ClassVar[str] = "earthly"
+
+    def emit(self, g: Builder, x: Value, channels: int) -> Value:
+        return g.module(self, EarthlyModule, x, arguments={"inputs": x.channels, "outputs": channels})
+
+
 class Starving(nn.Module):
     """Strides, and then has a norm that knows no single pixel."""
 
@@ -161,7 +183,13 @@ class Backbone(Encoder):
     def emit(self, g: Builder, x: Value, levels: Any, bottom_width: int | None) -> Features:
         halvings = [Rule(divisor=2 ** (i + 1), up=True) for i in range(self.claims)]
         maps = g.modules(
-            self, "Pyramid", x, channels=[4, 6, 8][: self.claims], sizes=halvings, arguments={"inputs": x.channels}
+            self,
+            "Pyramid",
+            x,
+            channels=[4, 6, 8][: self.claims],
+            sizes=halvings,
+            levels=range(1, self.claims + 1),
+            arguments={"inputs": x.channels},
         )
         return Features([x, *maps[:-1]], [None] * len(levels), maps[-1])
 
@@ -228,4 +256,4 @@ class Reckons(Block):
 
 @hookimpl
 def unetgen_parts() -> list[type]:
-    return [Shift, Declared, Windowed, Bound, Pooled, Measured, Starves, Backbone, Fails, Reckons]
+    return [Shift, Declared, Windowed, Bound, Pooled, Measured, Starves, Earthly, Backbone, Fails, Reckons]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from unetgen.graph.algebra import Misfit, Numbers
 from unetgen.graph.fit import AxisFit, solve
 from unetgen.graph.node import Node
+from unetgen.graph.ops import OpaqueBundle
 from unetgen.graph.ops.base import Parameter, Size
 
 _NUMBERS = Numbers()
@@ -78,8 +79,13 @@ class Graph:
             try:
                 sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], _NUMBERS))
             except Misfit as misfit:
-                raise SizeMisfit(misfit, axis, self.nodes[node.inputs[0]], node) from None
+                raise SizeMisfit(misfit, axis, self._given(node), node) from None
         return sizes
+
+    def _given(self, node: Node) -> Node:
+        """Whose map a node reads first; a value of a bundle is reckoned from the bundle's input."""
+        source = self.nodes[node.inputs[0]]
+        return self.nodes[source.inputs[0]] if isinstance(source.op, OpaqueBundle) else source
 
     def output_size(self, input_size: Size) -> Size:
         """The size of the network's output. Raises SizeMisfit."""

@@ -52,7 +52,8 @@ def misfits(graph: Graph, input_size: Size, written: Node | None = None) -> list
             name = AXIS_NAMES[graph.dims][axis]
             what = f"{size} on axis {name} gives {misfit.size} {_where(_place(misfit))}, {misfit.reason}"
             if misfit.node.index == 0:
-                what = f"{size} on axis {name} is too small: {_bare(misfit.reason)}"
+                fault = "is too small" if misfit.reason.startswith("where ") else "does not fit"
+                what = f"{size} on axis {name} {fault}: {_bare(misfit.reason)}"
             mark = written.find((axis,)).mark if written else None
             problems.append(Problem("size", "input_size", what, _nearest(graph, axis, size), mark))
     return problems

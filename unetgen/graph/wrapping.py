@@ -62,19 +62,23 @@ class Wrapping(Drawing):
         )
         return self._add(name, op, inputs)
 
-    def modules(  # as above
+    def modules(  # noqa: PLR0913  # as above
         self,
         part: Part,
         target: Target,
         *inputs: Value,
         channels: Sequence[int],
         sizes: Sequence[Literal["same"] | Rule | tuple[Rule, ...]],
+        levels: Sequence[int] = (),
         multiple: Axes = 1,
         arguments: Mapping[str, Any] | None = None,
         first: Mapping[str, Any] | None = None,
         name: str = "",
     ) -> list[Value]:
-        """A module that makes several maps, a backbone: their channels, and what becomes of the size in each."""
+        """A module that makes several maps, a backbone: their channels, and what becomes of the size in each.
+
+        ``levels`` are those that the maps belong to, for tables and messages. The rest is as for ``module``.
+        """
         name = name or part.type
         origin = self._origin(part, name)
         pieces = tuple(
@@ -95,7 +99,12 @@ class Wrapping(Drawing):
             pieces,
         )
         bundle = self._add(name, op, inputs)
-        return [self._add(f"{name}_{piece.index}", piece, (bundle,)) for piece in pieces]
+        side, level, slot = self._place
+        values = []
+        for piece, place in zip(pieces, levels or [level] * len(pieces), strict=True):
+            with self.at(side, place, slot):
+                values.append(self._add(f"{name}_{piece.index}", piece, (bundle,)))
+        return values
 
     def _asked(
         self,

@@ -92,13 +92,26 @@ def _measured(key: _Key, inputs: tuple[Shape, ...], origin: str) -> Measurement:
     module = _on_meta(key, origin)
     try:
         return _pass(module, inputs, "meta")
-    except NotImplementedError:
-        # Some kernel has no form for the meta device, so the module runs for real, once.
+    except (NotImplementedError, RuntimeError):
+        return _measured_for_real(key, inputs, origin)
+    except Exception as error:
+        raise _misrun(error, inputs, origin) from error
+
+
+def _measured_for_real(key: _Key, inputs: tuple[Shape, ...], origin: str) -> Measurement:
+    """For what the meta device cannot do: some kernels, and asking for a device's autocast."""
+    try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
             return _pass(made(key.call, origin).eval(), inputs, "cpu")
+    except PluginError:
+        raise
     except Exception as error:
-        shapes = " and ".join(" x ".join(map(str, shape)) for shape in inputs)
-        raise _refusal(error, origin, f"running on {shapes}") from error
+        raise _misrun(error, inputs, origin) from error
+
+
+def _misrun(error: Exception, inputs: tuple[Shape, ...], origin: str) -> PluginError:
+    shapes = " and ".join(" x ".join(map(str, shape)) for shape in inputs)
+    return _refusal(error, origin, f"running on {shapes}")
 
 
 def _pass(module: nn.Module, inputs: tuple[Shape, ...], device: str) -> Measurement:

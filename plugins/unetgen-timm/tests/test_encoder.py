@@ -21,6 +21,7 @@ from unetgen.outputs.report import Report
 
 from conftest import EXAMPLES, PLUGIN, Process
 from specs import spec
+from unetgen_timm.parts import Timm
 
 NAMES = ["resnet18", "convnext_atto", "efficientnet_b0", "swin_tiny_patch4_window7_224"]
 SIZE = (32, 64)
@@ -256,3 +257,12 @@ def test_the_examples(registry: Registry, path: Path) -> None:
         made = model(torch.zeros(1, *report.in_shape))
     shapes = [tuple(m.shape[1:]) for m in (made if isinstance(made, list) else [made])]
     assert {"": shapes} == report.out_shapes
+
+
+def test_the_readme(registry: Registry) -> None:
+    """Its spec is the first example, and its table of options names them all."""
+    text = (EXAMPLES.parent / "README.md").read_text()
+    block = text.split("```yaml\n")[1].split("```")[0]
+    written = unetgen.load_spec(block, registry=registry)
+    assert written.hash == unetgen.load_spec(EXAMPLES / "unet_resnet34.yaml", registry=registry).hash
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == list(Timm.model_fields)

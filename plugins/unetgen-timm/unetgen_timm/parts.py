@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 from unetgen.config.part import Inert, Trial
 from unetgen.config.spec import EncoderLevel
 from unetgen.errors import UnetgenError
-from unetgen.graph.algebra import Rule
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.graph import SizeMisfit
 from unetgen.graph.kinds import Encoder, Features
@@ -19,16 +18,8 @@ from unetgen_timm.library import Unfit
 from unetgen_timm.options import Count, Levels, Path, Rate, WhetherOrWhich, told
 
 if TYPE_CHECKING:
+    from unetgen_timm.sizes import Made
     from unetgen_timm.stages import Options, Stage
-
-
-class Made(NamedTuple):
-    """How a backbone is made, and what each of its features is: channels, and what becomes of the image's size."""
-
-    options: Options
-    channels: Sequence[int]
-    sizes: Sequence[Rule | tuple[Rule, ...]]
-    multiple: int
 
 
 class Timm(Encoder):
@@ -42,8 +33,8 @@ class Timm(Encoder):
     type: ClassVar[str] = "timm"
     uses: ClassVar[tuple[str, ...]] = ()
     trial: ClassVar[Trial] = Trial(
-        options={"name": "resnet18"},
-        others={"name": "resnet10t", "levels": [2, 3, 4, 5], "frozen": 1, "output_stride": 16, "drop_path": 0.5},
+        options={"name": "convnext_atto"},
+        others={"name": "convnext_femto", "frozen": 1, "levels": [2, 5], "output_stride": 16, "drop_path": 0.5},
         untried=("pretrained", "weights"),  # a download, and a file
     )
 
@@ -138,8 +129,8 @@ class Timm(Encoder):
         with g.at("encoder", depth, "encoder"):
             return g.modules(
                 self, "unetgen_timm.modules:Backbone", x, channels=[made.channels[i] for i in places],
-                sizes=[made.sizes[i] for i in places], multiple=made.multiple, arguments=arguments,
-                first=self._first(), name="backbone",
+                sizes=[made.sizes[i] for i in places], levels=[stage.level for stage in stages],
+                multiple=made.multiple, arguments=arguments, first=self._first(), name="backbone",
             )  # fmt: skip
 
     def _first(self) -> dict[str, Any]:
@@ -149,15 +140,11 @@ class Timm(Encoder):
         return {"pretrained": True} if self.pretrained else {}
 
     def _made(self, x: Value, stages: Sequence[Stage]) -> Made:
-        """How the backbone is made, and what it makes of the image in each stage. Raises Unfit."""
-        from unetgen_timm.sizes import own_size, shapes_for, sizing_of
+        """How the backbone is made, and what it makes of the image. Raises Unfit."""
+        from unetgen_timm.sizes import made_for_all, made_for_one, own_size
 
-        if found := sizing_of(self.name, self._options()):
-            rules = [
-                Rule(offset=offset, divisor=stage.stride, minimum=found.smallest)
-                for offset, stage in zip(found.offsets, stages, strict=True)
-            ]
-            return Made((*self._options(), *found.options), found.channels, rules, found.multiple)
+        if made := made_for_all(self.name, self._options(), [stage.stride for stage in stages]):
+            return made
         try:
             height, width = x.size
         except SizeMisfit:
@@ -166,9 +153,7 @@ class Timm(Encoder):
             what = f"{self.name!r} is made for one size of image, and the spec names none"
             own = ", ".join(map(str, own_size(self.name)))
             raise Unfit("name", what, f"add 'input_size: [{own}]', or another that it can be made for") from None
-        more, shapes = shapes_for(self.name, self._options(), (height, width))
-        fixed = [tuple(Rule(factor=0, plus=n) for n in size) for _, *size in shapes]
-        return Made((*self._options(), *more), [shape[0] for shape in shapes], fixed, 1)
+        return made_for_one(self.name, self._options(), (height, width))
 
     def _options(self) -> Options:
         tag = self.pretrained if isinstance(self.pretrained, str) else None

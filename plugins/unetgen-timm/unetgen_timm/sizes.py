@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from unetgen.errors import one_line
+from unetgen.graph.algebra import Rule
 
 from unetgen_timm import library
 from unetgen_timm.library import Unfit
@@ -25,6 +26,15 @@ Size = tuple[int, int]
 
 # So many pairs of sizes are tried even where fewer tell the offsets; a stage that rounds in its own way shows in them.
 _ENOUGH = 4
+
+
+class Made(NamedTuple):
+    """How a backbone is made, and what each of its features is: channels, and what becomes of the image's size."""
+
+    options: Options
+    channels: Sequence[int]
+    sizes: Sequence[Rule | tuple[Rule, ...]]
+    multiple: int
 
 
 class Sizing(NamedTuple):
@@ -55,16 +65,31 @@ def sizing_of(name: str, options: Options) -> Sizing | None:
     return None
 
 
-def shapes_for(name: str, options: Options, size: Size) -> tuple[Options, list[tuple[int, ...]]]:
-    """How a backbone for one size of image is made for this one, and (c, *size) of each feature. Raises Unfit."""
+def made_for_all(name: str, options: Options, strides: Sequence[int]) -> Made | None:
+    """A backbone for every size that follows its rules; None where it takes only the one that it was made for."""
+    found = sizing_of(name, options)
+    if found is None:
+        return None
+    rules = [
+        Rule(offset=offset, divisor=stride, minimum=found.smallest)
+        for offset, stride in zip(found.offsets, strides, strict=True)
+    ]
+    return Made((*options, *found.options), found.channels, rules, found.multiple)
+
+
+def made_for_one(name: str, options: Options, size: Size) -> Made:
+    """A backbone for one size of image, made for this one. Raises Unfit where it cannot be."""
     square: list[Options] = [(("img_size", size[0]),)] if size[0] == size[1] else []
     ways: list[Options] = [(("img_size", size),), *square, ()]
     error: Exception | None = None
     for more in ways:
         try:
-            return more, shapes_of(made(name, *options, *more), 3, *size)
+            shapes = shapes_of(made(name, *options, *more), 3, *size)
         except Exception as refused:
             error = refused
+        else:
+            fixed = [tuple(Rule(factor=0, plus=n) for n in shape[1:]) for shape in shapes]
+            return Made((*options, *more), [shape[0] for shape in shapes], fixed, 1)
     own = own_size(name)
     what = f"{name!r} cannot be made for images of {size[0]} x {size[1]} ({one_line(error) if error else ''})"
     raise Unfit("name", what, "use another" if own == size else f"timm made it for {own[0]} x {own[1]}")
