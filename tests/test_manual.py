@@ -30,6 +30,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     own = {"PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(home)}
     # What a package needs to be built and run is there already.
     pip = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    own["UNETGEN_DISABLE_PLUGINS"] = os.environ["UNETGEN_DISABLE_PLUGINS"]  # what lies beside the dependencies
     made = {**kept, **own, **pip, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     subprocess.run([home / "bin/pip", "install", "-q", str(wheel)], check=True, env=made, capture_output=True)
     return made
