@@ -230,7 +230,7 @@ def special_blocks(dims: int, smooth: bool = False) -> st.SearchStrategy[Any]:
         _part("norm_activation", {"norm": usual["norm"], "activation": usual["activation"]}),
     ]
     whole = [
-        _part("nafnet", {"norm": usual["norm"], "attention": flag, "expansion": st.sampled_from([2, 4])}),
+        _part("nafnet", {"norm": usual["norm"], "channel_attention": flag, "expansion": st.sampled_from([2, 4])}),
         _part(
             "aspp",
             {**usual, "pointwise": flag, "pooled": flag, "join": st.sampled_from(["concat", "sum"]),

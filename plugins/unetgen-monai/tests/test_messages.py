@@ -42,7 +42,7 @@ def test_odd_sizes_do_not_fit_an_exact_stride(registry: Registry) -> None:
     with pytest.raises(unetgen.SizeError) as refused:
         unetgen.graph_of(spec, registry=registry)
     assert str(refused.value) == (
-        "input_size: 9 on axis W gives 9 at level 0, which monai_unet_basic cannot halve; "
+        "input_size: 9 on axis W gives 9 at the bottleneck, which monai_unet_basic cannot halve; "
         "nearest that fit: 8 (output 8), 10 (output 10)"
     )
 
