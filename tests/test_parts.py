@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
 from unetgen.config.slots import SLOTS
 from unetgen.graph.cost import params, total_cost
 from unetgen.network.from_graph import UNet
+from unetgen.testing.passes import flat
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -388,15 +388,6 @@ def check_run(model: UNet) -> None:
     assert sum(p.numel() for p in model.parameters()) == params(graph)
     sum(output.sum() for output in outputs).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
-
-
-def flat(output: Any) -> Iterator[Tensor]:
-    """All maps of an output, whether it is one, a list of them, or a mapping."""
-    if isinstance(output, Tensor):
-        yield output
-    else:
-        for part in output.values() if isinstance(output, dict) else output:
-            yield from flat(part)
 
 
 def test_shared_options_of_every_top_key_change_the_hash() -> None:

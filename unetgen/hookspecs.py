@@ -41,12 +41,12 @@ def unetgen_parts() -> Iterable[type[Part]]:  # type: ignore[empty-body]  # a ho
 
 
 @hookspec
-def unetgen_specs() -> Path | Iterable[Path]:  # type: ignore[empty-body]
+def unetgen_specs() -> Path | Iterable[Path]:  # type: ignore[empty-body]  # as above
     """The folders whose YAML files are specs that people can build and extend as ``distribution/name``."""
 
 
 @hookspec
-def unetgen_formats() -> Mapping[str, Callable[[UNet, Path], None]]:  # type: ignore[empty-body]
+def unetgen_formats() -> Mapping[str, Callable[[UNet, Path], None]]:  # type: ignore[empty-body]  # as above
     """Formats that ``unetgen export`` writes, by name: functions that write a network with its weights to a file."""
 
 

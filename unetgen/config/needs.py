@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from unetgen.config.node import Node
-from unetgen.config.plugin import FILE, Failure, Provider, same_distribution
+from unetgen.config.plugin import FILE, Provider, same_distribution
 from unetgen.config.registry import Registry
-from unetgen.errors import PluginError, Problem
+from unetgen.errors import Problem
 
 
 def blamed(problems: list[Problem], needed: Sequence[str], registry: Registry) -> list[Problem]:
@@ -25,19 +25,13 @@ def blamed(problems: list[Problem], needed: Sequence[str], registry: Registry) -
     for failure in registry.failures:
         vendors = [problem for problem in unknown if f"'{failure.provider.name}/" in problem.message]
         if vendors or strange or same_distribution(failure.provider.name) in names:
-            raise _told(failure, str((vendors or strange or unknown)[0]))
+            raise failure.error(str((vendors or strange or unknown)[0]))
     there = {same_distribution(plugin.provider.name) for plugin in registry.plugins}
     absent = [name for key, name in names.items() if key not in there]
     if not absent:
         return problems
     hint = "; ".join(_way_to(name, registry) for name in absent)
     return [replace(p, hint=hint) if p in unknown else p for p in problems]
-
-
-def _told(failure: Failure, before: str = "") -> PluginError:
-    error = PluginError("\n".join(filter(None, (before, failure.sentence))))
-    error.__cause__ = failure.cause
-    return error
 
 
 def _way_to(plugin: str, registry: Registry) -> str:
@@ -70,7 +64,7 @@ def transformers_of(root: Node, names: Sequence[str], registry: Registry) -> tup
         given = list(registry.gifts(name))
         failed = [f for f in registry.failures if same_distribution(f.provider.name) == same_distribution(name)]
         if failed:
-            raise _told(failed[0])
+            raise failed[0].error()
         able = [provider for provider, gifts in given if gifts.hook("unetgen_model_built")]
         found += able
         if not given:

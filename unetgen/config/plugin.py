@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.config.part import Part
-from unetgen.errors import UnetgenError, one_line
+from unetgen.errors import PluginError, UnetgenError, one_line
 
 # What a file's version begins with.
 FILE = "sha256:"
@@ -49,6 +49,12 @@ class Failure:
     def sentence(self) -> str:
         """Who, at what, and why: ``plugin acme-unet 1.2 failed to load: ImportError: ...``."""
         return f"plugin {self.place or self.provider} failed {self.doing}: {self}"
+
+    def error(self, before: str = "") -> PluginError:
+        """The sentence as an error with its cause, behind what made it matter."""
+        error = PluginError("\n".join(filter(None, (before, self.sentence))))
+        error.__cause__ = self.cause
+        return error
 
     def __str__(self) -> str:
         # What we refuse is said in a sentence of its own; of anything else its kind is worth knowing.
@@ -89,6 +95,13 @@ class Plugin:
             raise
         except BaseException as error:  # a plugin may do anything while it is imported, sys.exit included
             return Failure(self.provider, error, self.place if self.provider.by_hand else "")
+
+
+def demanded(plugin: Plugin) -> Gifts:
+    """What a plugin gives that was asked for. Raises PluginError where it failed."""
+    if isinstance(plugin.gifts, Failure):
+        raise plugin.gifts.error()
+    return plugin.gifts
 
 
 def same_distribution(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from unetgen.config.part import Part
@@ -143,8 +143,8 @@ class Drawing:
 
     def sketch(self) -> Graph:
         """What is drawn so far, for any size: what it last drew is its output."""
-        last = Output("", (len(self._nodes) - 1,))
-        return Graph("", self.dims, tuple(self._nodes), (last,), self._labels, {}, alike=self._alike)
+        last = self._nodes[-1]
+        return replace(self.graph(Value(self, last.index, last.channels)), bound=False)
 
     def is_flat(self, value: Value) -> bool:
         """Whether a value has no spatial axes."""

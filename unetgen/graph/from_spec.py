@@ -40,7 +40,8 @@ def _drawn(spec: Spec, multiple: Size = ()) -> Graph:
             return _graph(g, spec, multiple)
     except SizeUnknown as unknown:
         place = unknown.stop.place
-        called = f"{place[2]} {getattr(dict(spec.places()).get(place), 'type', '')!r}".removesuffix(" ''")
+        part = dict(spec.places()).get(place)
+        called = f"{place[2]} {part.type!r}" if isinstance(part, Part) else place[2]
         message = f"{_where([place])}: {called} needs to know the size of its map"
         hint = f"add 'input_size: [{', '.join(['256'] * spec.dims)}]', the only size that the network then takes"
         raise SpecError([spec.root.problem("missing", message, hint)]) from None

@@ -53,8 +53,8 @@ class Wrapping(Drawing):
         name = name or part.type
         call = Call(_target(part, target), dict(arguments or {}))
         origin = self._origin(part, name)
-        made = (channels, size) if channels is not None and size != "measured" else None
-        channels, size = made or self._asked(call, inputs, channels, size, multiple, origin)
+        if channels is None or size == "measured":
+            channels, size = self._asked(call, inputs, channels, size, multiple, origin)
         sizing = self._sizing(size, multiple)
         given = tuple(value.channels for value in inputs)
         op = Opaque(

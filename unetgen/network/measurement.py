@@ -22,28 +22,31 @@ from unetgen.network.living import most_alive, storage_of
 
 def parameters(call: Call, origin: str) -> tuple[Parameter, ...]:
     """The learned tensors of a module, in the order in which torch registers them. Raises PluginError."""
-    module = _on_meta(_Key(call), origin)
+    module = _on_meta(_Key(call, origin))
     return tuple(Parameter(name, tuple(tensor.shape), "own") for name, tensor in module.named_parameters())
 
 
 def measured(call: Call, inputs: tuple[Shape, ...], origin: str) -> Measurement:
     """One pass over maps of these shapes, (channels, *size) each, for one sample. Raises PluginError."""
-    return _measured(_Key(call), inputs, origin)
+    return _measured(_Key(call, origin), inputs)
 
 
 def made(call: Call, origin: str) -> nn.Module:
     """The module of a call on torch's default device. Raises PluginError where it cannot be made."""
     try:
         return _checked(layer(call))
-    except NotImplementedError:
-        return _made_for_real(call, origin)
-    except RuntimeError as error:
-        # Asking a tensor without data for its value is what modules do that reckon with tensors while they are made.
-        if torch.get_default_device().type == "meta" and "meta" in str(error):
+    except Exception as error:
+        if _wants_data(error):
             return _made_for_real(call, origin)
         raise _refusal(error, origin, f"making {call.target}") from error
-    except Exception as error:
-        raise _refusal(error, origin, f"making {call.target}") from error
+
+
+def _wants_data(error: Exception) -> bool:
+    """Whether a module reckons with the values of tensors while it is made, which have none on the meta device."""
+    on_meta = torch.get_default_device().type == "meta"
+    return isinstance(error, NotImplementedError) or (
+        isinstance(error, RuntimeError) and on_meta and "meta" in str(error)
+    )
 
 
 def _made_for_real(call: Call, origin: str) -> nn.Module:
@@ -66,12 +69,13 @@ def _refusal(error: Exception, origin: str, doing: str) -> PluginError:
 
 
 class _Key:
-    """A call that can be looked up: calls with equal texts make equal modules."""
+    """A call that can be looked up: calls with equal texts make equal modules, whoever asks. Failures are not kept."""
 
-    __slots__ = ("call", "text")
+    __slots__ = ("call", "origin", "text")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, origin: str) -> None:
         self.call = call
+        self.origin = origin
         self.text = f"{call.target} {sorted(call.arguments.items())!r}"
 
     def __eq__(self, other: object) -> bool:
@@ -82,31 +86,31 @@ class _Key:
 
 
 @lru_cache(maxsize=256)
-def _on_meta(key: _Key, origin: str) -> nn.Module:
+def _on_meta(key: _Key) -> nn.Module:
     with torch.device("meta"):
-        return made(key.call, origin).eval()
+        return made(key.call, key.origin).eval()
 
 
 @lru_cache(maxsize=4096)
-def _measured(key: _Key, inputs: tuple[Shape, ...], origin: str) -> Measurement:
-    module = _on_meta(key, origin)
+def _measured(key: _Key, inputs: tuple[Shape, ...]) -> Measurement:
+    module = _on_meta(key)
     try:
         return _pass(module, inputs, "meta")
     except (NotImplementedError, RuntimeError):
-        return _measured_for_real(key, inputs, origin)
+        return _measured_for_real(key, inputs)
     except Exception as error:
-        raise _misrun(error, inputs, origin) from error
+        raise _misrun(error, inputs, key.origin) from error
 
 
-def _measured_for_real(key: _Key, inputs: tuple[Shape, ...], origin: str) -> Measurement:
+def _measured_for_real(key: _Key, inputs: tuple[Shape, ...]) -> Measurement:
     """For what the meta device cannot do: some kernels, and asking for a device's autocast."""
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            return _pass(made(key.call, origin).eval(), inputs, "cpu")
+            return _pass(made(key.call, key.origin).eval(), inputs, "cpu")
     except PluginError:
         raise
     except Exception as error:
-        raise _misrun(error, inputs, origin) from error
+        raise _misrun(error, inputs, key.origin) from error
 
 
 def _misrun(error: Exception, inputs: tuple[Shape, ...], origin: str) -> PluginError:

@@ -74,7 +74,7 @@ class Scope(nn.Module):
             or self._backward_hooks
             or self._backward_pre_hooks
             or self._compiled_call_impl
-            or _has_any_global_hook()  # type: ignore[no-untyped-call]
+            or _has_any_global_hook()  # type: ignore[no-untyped-call]  # torch has no types here
         )
 
     def _get_name(self) -> str:

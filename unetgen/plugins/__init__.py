@@ -11,9 +11,8 @@ from functools import lru_cache
 
 from unetgen import hookspecs
 from unetgen.config.part import Part
-from unetgen.config.plugin import Failure, Plugin, Provider
+from unetgen.config.plugin import Failure, Plugin, Provider, demanded
 from unetgen.config.registry import Entry, Registry
-from unetgen.errors import PluginError
 from unetgen.plugins.gifts import gifts_of
 from unetgen.plugins.sources import DISABLE, Project, given, installed, project, switched_off
 
@@ -35,7 +34,7 @@ def load_registry(plugins: Sequence[str | type[Part]] = ()) -> Registry:
         return _usual(disabled, _strict(), project())
     asked = [given(name) for name in dict.fromkeys(plugins)]
     for plugin in asked:
-        _demand(plugin)
+        demanded(plugin)
     registry = _registry(disabled, project(), asked)
     if _strict():
         _demand_all(registry)
@@ -80,12 +79,7 @@ def _strict() -> bool:
 
 def _demand_all(registry: Registry) -> None:
     for plugin in registry.plugins:
-        _demand(plugin)
-
-
-def _demand(plugin: Plugin) -> None:
-    if isinstance(plugin.gifts, Failure):
-        raise PluginError(plugin.gifts.sentence) from plugin.gifts.cause
+        demanded(plugin)
 
 
 def warn_of(failures: Iterable[Failure]) -> list[str]:

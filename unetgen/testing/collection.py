@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unetgen.config.plugin import Failure, Gifts, Plugin, Provider, of_distribution
+from unetgen.config.plugin import Failure, Plugin, Provider, demanded, of_distribution
 from unetgen.config.registry import Registry
 from unetgen.errors import PluginError
 from unetgen.plugins import load_registry
@@ -15,7 +15,7 @@ from unetgen.testing.subject import Subject
 def subjects_of(name: str) -> tuple[Provider, list[Subject]]:
     """The parts of a distribution, a file (``my_blocks.py``) or a module. Raises PluginError where it does not load."""
     plugins, registry = _found(name)
-    parts = [part for plugin in plugins for part in _given(plugin).parts]
+    parts = [part for plugin in plugins for part in demanded(plugin).parts]
     return plugins[0].provider, [Subject(part, registry) for part in dict.fromkeys(parts)]
 
 
@@ -28,11 +28,5 @@ def _found(name: str) -> tuple[Sequence[Plugin], Registry]:
     if isinstance(cause, ModuleNotFoundError) and cause.name == name.partition(".")[0]:
         message = f"there is no distribution {name!r} with a plugin, and no module of that name"
         raise PluginError(f"{message}; install it, or give a file: ./my_blocks.py")
-    _given(plugin)
+    demanded(plugin)
     return [plugin], load_registry([name])
-
-
-def _given(plugin: Plugin) -> Gifts:
-    if isinstance(plugin.gifts, Failure):
-        raise PluginError(plugin.gifts.sentence) from plugin.gifts.cause
-    return plugin.gifts

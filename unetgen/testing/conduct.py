@@ -32,7 +32,7 @@ def gradients(subject: Subject) -> Faults:
         for size in small_sizes(model)[:1]:
             model.zero_grad()
             torch.manual_seed(1)
-            sum((y * y).sum() for y in flat(model.train()(image(model, size, batch=2)))).backward()  # type: ignore[union-attr]
+            sum((y * y).sum() for y in flat(model.train()(image(model, size, batch=2)))).backward()  # type: ignore[union-attr]  # there is an output
             for key, parameter in model.named_parameters():
                 if not parameter.requires_grad:
                     continue
@@ -76,7 +76,7 @@ def _train(model: UNet, size: tuple[int, ...]) -> None:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for _ in range(2):
         loss = sum((y * y).mean() for y in flat(model.train()(image(model, size, batch=2))))
-        torch.autograd.backward(loss)  # type: ignore[arg-type]
+        torch.autograd.backward(loss)  # type: ignore[arg-type]  # there is an output
     with torch.no_grad():
         for parameter in trained:
             if parameter.grad is not None:

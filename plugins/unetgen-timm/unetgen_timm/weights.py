@@ -85,11 +85,11 @@ def _loading_watched() -> Iterator[list[tuple[nn.Module, Any]]]:
         results.append((self, result))
         return result
 
-    nn.Module.load_state_dict = watched  # type: ignore[method-assign]
+    nn.Module.load_state_dict = watched  # type: ignore[method-assign]  # for the time of the block
     try:
         yield results
     finally:
-        nn.Module.load_state_dict = original  # type: ignore[method-assign]
+        nn.Module.load_state_dict = original  # type: ignore[method-assign]  # for the time of the block
 
 
 def _tensors_of(name: str) -> set[str]:
