@@ -131,6 +131,44 @@ def test_widths_that_grow_follow_the_depth() -> None:
         assert spec.depth == depth
 
 
+def test_a_depth_laid_over_widths_takes_the_finest_of_them() -> None:
+    spec = unetgen.load_spec("unet_paper", depth=3)
+    assert spec.widths == (64, 128, 256, 512)
+    assert spec.notices == (
+        "levels.3.encoder is inherited, and has no place at depth 3",
+        "levels.4 is inherited, and has no place at depth 3",
+    )
+    assert unetgen.load_spec(unetgen.load_spec("unet_milesial").resolved(), depth=2).resolved()["decoder"][
+        "widths"
+    ] == [
+        64,
+        128,
+    ]
+
+
+def test_widths_laid_over_a_depth_decide_it() -> None:
+    assert (
+        unetgen.load_spec(unetgen.load_spec("unet_3d").resolved(), **{"widths": [8, 16], "decoder.widths": [8]}).depth
+        == 1
+    )
+
+
+def test_a_depth_that_needs_more_widths_than_are_inherited_is_refused() -> None:
+    with pytest.raises(SpecError) as error:
+        unetgen.load_spec("unet_milesial", depth=5)
+    assert str(error.value).endswith(
+        "widths: depth 5 needs 6 widths, this has 5; give one of the two, or make them agree"
+    )
+
+
+def test_what_is_said_at_once_overrides_nothing() -> None:
+    with pytest.raises(SpecError) as error:
+        unetgen.load_spec("unet_paper", depth=2, widths=[8, 16])
+    assert str(error.value) == (
+        "override: widths: depth 2 needs 3 widths, this has 2; give one of the two, or make them agree"
+    )
+
+
 def test_decoder_widths_mirror_the_encoders_unless_given() -> None:
     assert [level.width for level in small().decoder_levels] == [4, 8]
     assert [level.width for level in small(decoder={"widths": [6, 7]}).decoder_levels] == [6, 7]

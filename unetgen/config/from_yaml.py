@@ -16,7 +16,7 @@ from unetgen.config.header import (
     plugins_of,
     unknown_keys,
 )
-from unetgen.config.levels import check_keys, places, told, unused
+from unetgen.config.levels import check_keys, outgrown, places, told, unused
 from unetgen.config.needs import blamed, other_versions, transformers_of
 from unetgen.config.node import Node
 from unetgen.config.part import Part
@@ -56,7 +56,9 @@ class _Resolver:
         checkpointing = self._noted(checkpointing_of(self.root))
         # With unknown widths the levels are still checked, as far as the spec names any.
         depth = widths.depth if widths else 4
-        self.problems += check_keys(self.root, depth) if widths else []
+        if widths:
+            self.problems += check_keys(self.root, depth)
+            self.notices += outgrown(self.root, depth)
         used = {**SIDES, "encoder": _used(encoder, "encoder"), "decoder": _used(decoder, "decoder")}
         self.problems += unused(self.root, used)
         origins = {place: told(self.root, place) for place in places(depth, used)}

@@ -77,37 +77,48 @@ def check_keys(root: Node, depth: int) -> list[Problem]:
         foreign = {key: node for key, node in given.items() if key in LEVEL_KEYS and key not in SIDES[side]}
         problems += [_misplaced(node, key, SIDES[side], side) for key, node in foreign.items()]
     levels = root.mapping.get("levels")
-    if levels is None:
-        return problems
-    if not isinstance(levels.value, dict):
-        return [
-            *problems,
-            levels.problem("levels", "this is no mapping of level numbers", _indented("write {0: {...}}", levels)),
-        ]
+    if levels is not None and not isinstance(levels.value, dict):
+        hint = _indented("write {0: {...}}", levels)
+        return [*problems, levels.problem("levels", "this is no mapping of level numbers", hint)]
+    return problems + [problem for node, problem in _of_levels(root, depth) if not _outgrown(node, problem, root)]
+
+
+def outgrown(root: Node, depth: int) -> list[str]:
+    """What is to be told of levels that the spec inherits, and that its depth leaves no place for."""
+    gone = [node for node, problem in _of_levels(root, depth) if _outgrown(node, problem, root)]
+    return [f"{node.path} is inherited, and has no place at depth {depth}" for node in gone]
+
+
+def _outgrown(node: Node, problem: Problem, root: Node) -> bool:
+    """Whether what is wrong with an entry of a level comes from a depth that was laid over it."""
+    decided = max((root.mapping[key].layer for key in ("depth", "widths") if key in root.mapping), default=0)
+    return node.layer < decided and problem.code in ("levels", "no_effect")
+
+
+def _of_levels(root: Node, depth: int) -> Iterator[tuple[Node, Problem]]:
+    """What is wrong with the entries of levels, each with its node."""
     known = {str(level) for level in range(depth + 1)}
-    for key, level in levels.value.items():
+    levels = root.mapping.get("levels")
+    for key, level in levels.mapping.items() if levels else ():
         if key not in known:
-            message = f"there is no level {key!r}"
             hint = f"levels go from 0, the finest, to {depth}, the bottleneck"
-            problems.append(level.key_problem("levels", message, hint))
+            yield level, level.key_problem("levels", f"there is no level {key!r}", hint)
         elif not isinstance(level.value, dict):
-            problems.append(level.problem("levels", "a level is a mapping", _indented("write {block: {...}}", level)))
+            yield level, level.problem("levels", "a level is a mapping", _indented("write {block: {...}}", level))
         else:
-            problems += _check_level(level, int(key), depth)
-    return problems
+            yield from _of_level(level, int(key), depth)
 
 
-def _check_level(level: Node, index: int, depth: int) -> list[Problem]:
-    problems: list[Problem] = []
+def _of_level(level: Node, index: int, depth: int) -> Iterator[tuple[Node, Problem]]:
     bottom = index == depth
     sides = ("bottleneck",) if bottom else ("encoder", "decoder")
     slots = SIDES["bottleneck"] if bottom else LEVEL_KEYS
     for key, node in level.mapping.items():
         if key in sides:
-            problems += _check_side(node, key, SIDES[key])
+            yield from ((node, problem) for problem in _check_side(node, key, SIDES[key]))
         elif key not in slots:
-            problems.append(_misplaced(node, key, (*slots, *sides), f"level {index}{', the bottleneck' * bottom}"))
-    return problems
+            where = f"level {index}{', the bottleneck' * bottom}"
+            yield node, _misplaced(node, key, (*slots, *sides), where)
 
 
 def _check_side(node: Node | None, side: str, slots: tuple[str, ...]) -> list[Problem]:

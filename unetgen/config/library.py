@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.config.node import Node, from_data
-from unetgen.config.overlay import NOT_INHERITED, merge, put
+from unetgen.config.overlay import NOT_INHERITED, merge, together
+from unetgen.config.paths import location_of
 from unetgen.config.registry import Registry
 from unetgen.config.yaml_source import MAX_BYTES, read, read_bytes, read_value
 from unetgen.errors import Mark, Problem, SpecError, did_you_mean
@@ -50,30 +51,21 @@ def shipped_by(registry: Registry, distribution: str | None = None) -> dict[str,
 
 def overridden(tree: Node, overrides: Mapping[str, Any], source: str) -> Node:
     """The tree with values put at dotted paths: ``{"decoder.block.repeats": 1}``."""
-    for path, value in overrides.items():
-        node = from_data(value, source, path)
-        tree = put(tree, _location(path, source), node)
-    return tree
+    said = [(location_of(path, Mark(source)), from_data(value, source, path)) for path, value in overrides.items()]
+    return merge(tree, together(said))
 
 
 def assigned(tree: Node, assignments: tuple[str, ...]) -> Node:
     """The tree with ``path=value`` texts put in, values read as YAML (``--set``)."""
+    said = []
     for text in assignments:
         path, separator, value = text.partition("=")
         source = f"--set {text}"
         if not separator:
             problem = Problem("set", "", f"{text!r} has no '='", "write --set path=value", Mark(source))
             raise SpecError([problem])
-        tree = put(tree, _location(path.strip(), source), read_value(value, source, path.strip()))
-    return tree
-
-
-def _location(path: str, source: str) -> tuple[str, ...]:
-    steps = tuple(path.replace("[", ".").replace("]", "").split("."))
-    if not all(steps):
-        problem = Problem("set", path, "a path is names joined by dots", "write decoder.block.norm", Mark(source))
-        raise SpecError([problem])
-    return steps
+        said.append((location_of(path.strip(), Mark(source)), read_value(value, source, path.strip())))
+    return merge(tree, together(said)) if said else tree
 
 
 class _Library:

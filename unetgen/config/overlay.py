@@ -6,6 +6,7 @@ is how a resolved spec says only once what several levels share.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -42,15 +43,23 @@ def _lifted(node: Node, lift: int) -> Node:
     return Node(node.value, node.path, node.mark, node.key, node.layer + lift) if lift else node
 
 
-def put(tree: Node, location: tuple[str, ...], value: Node) -> Node:
-    """The tree with ``value`` laid over what stands at a dotted path (``--set``)."""
+def together(values: Iterable[tuple[tuple[str, ...], Node]]) -> Node:
+    """One overlay of values at locations (``--set``, sweeps): they are said at once, and none overrides another."""
+    overlay = Node({}, "", Mark(""), Mark(""))
+    for location, value in values:
+        overlay = _laid(overlay, _placed(location, value), "", 0)
+    return overlay
+
+
+def _placed(location: tuple[str, ...], value: Node) -> Node:
+    """The mapping that has a value at a location and nothing else."""
     node = value
     for depth in range(len(location) - 1, -1, -1):
         path = ""
         for step in location[:depth]:
             path = child_path(path, step)
         node = Node({location[depth]: node}, path, value.mark, value.mark)
-    return merge(tree, node)
+    return node
 
 
 def difference(base: Any, value: Any) -> Any:

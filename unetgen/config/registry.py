@@ -135,6 +135,11 @@ class Registry:
                 chosen.setdefault(name, found[0])
         return chosen
 
+    def options(self, slot: str, *, of_plugins: bool = False) -> list[str]:
+        """The options that the parts of a slot have: of those that are loaded, or with every plugin's."""
+        table = self.entries if of_plugins else self._table
+        return sorted({option for found in table[slot].values() for e in found for option in e.part.model_fields})
+
     def spellings(self, slot: str) -> dict[type[Part], list[str]]:
         """Every name that ``find`` knows in a slot, by the part that it finds; bare ones first."""
         found: dict[type[Part], list[str]] = {}

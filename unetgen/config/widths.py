@@ -88,20 +88,29 @@ def _encoder(root: Node, depth: int | None) -> tuple[list[int | None], list[Prob
     if node is None:
         hint = "add 'widths: [64, 128, 256, 512, 1024]', finest level first"
         return [], [root.problem("missing", "'widths' is missing", hint)]
-    if isinstance(node.value, dict):
-        return _grown(node, depth)
+    return _grown(node, depth) if isinstance(node.value, dict) else _listed(node, root.mapping.get("depth"), depth)
+
+
+def _listed(node: Node, said: Node | None, depth: int | None) -> tuple[list[int | None], list[Problem]]:
+    """Widths one by one. Of a list and a depth the one that was laid over the other decides, as far as it can."""
     widths, problems = _channels(node)
     if problems:
         return [], problems
     if not 2 <= len(widths) <= MAX_DEPTH + 1:
         hint = "one number for each level, the bottleneck last"
         return [], [node.problem("widths", f"{len(widths)} widths; a network has 2 to {MAX_DEPTH + 1}", hint)]
-    if depth is not None and depth != len(widths) - 1:
-        where = root.mapping["depth"].mark
-        line = f" (line {where.line})" if where.line else ""
-        message = f"depth {depth}{line} needs {depth + 1} widths, this has {len(widths)}"
-        return [], [node.problem("widths", message, "give one of the two, or make them agree")]
-    return list(widths), []
+    if said is None or depth is None or depth == len(widths) - 1 or said.layer < node.layer:
+        return list(widths), []
+    if _shortens(said, node, depth, len(widths) - 1):
+        return list(widths[: depth + 1]), []
+    line = f" (line {said.mark.line})" if said.mark.line else ""
+    message = f"depth {depth}{line} needs {depth + 1} widths, this has {len(widths)}"
+    return [], [node.problem("widths", message, "give one of the two, or make them agree")]
+
+
+def _shortens(said: Node, widths: Node, depth: int, levels: int) -> bool:
+    """Whether a depth was laid over widths that go deeper: the finest of them are then enough."""
+    return said.layer > widths.layer and depth < levels
 
 
 def _grown(node: Node, depth: int | None) -> tuple[list[int | None], list[Problem]]:
@@ -131,6 +140,9 @@ def _decoder(root: Node, encoder: list[int | None]) -> tuple[list[int], list[Pro
             (side or root).problem("missing", "the encoder has widths of its own, the decoder needs some", hint)
         ]
     widths, problems = _channels(node)
+    said = root.mapping.get("depth")
+    if said is not None and _shortens(said, node, depth, len(widths)):
+        widths = widths[:depth]
     if not problems and len(widths) != depth:
         message = f"depth {depth} needs {depth} decoder widths, this has {len(widths)}"
         problems = [node.problem("widths", message, "finest level first; the bottleneck has none")]
