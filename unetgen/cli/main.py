@@ -16,6 +16,7 @@ _COMMANDS = {
     "validate": "Check specs, all problems at once.",
     "show": "Print a spec with every default written out.",
     "inspect": "Tabulate sizes and costs, without torch.",
+    "sweep": "Make the variants of an ablation.",
     "export": "Write a network for something else to read.",
     "import-weights": "Take the weights of another implementation, or give ours to it.",
     "specs": "List the shipped specs.",

@@ -39,6 +39,11 @@ def tree_of(spec: str | Path | Mapping[str, Any], registry: Registry) -> Node:
     return _Library(registry).tree(spec)
 
 
+def tree_named(node: Node, folder: Path, registry: Registry) -> Node:
+    """The tree of a spec that another file names, by its path from there or its name, or that stands in that file."""
+    return _Library(registry).named(node, folder)
+
+
 def shipped_by(registry: Registry, distribution: str | None = None) -> dict[str, Path]:
     """The specs that plugins ship, as ``distribution/name``; of all of them, or of one."""
     return {
@@ -80,6 +85,11 @@ class _Library:
         if isinstance(spec, str) and ("\n" in spec or ": " in spec):
             return self._extended(read(spec, "<text>"), Path(), ())
         return self._from_file(str(spec), Path(), Mark(""), "", ())
+
+    def named(self, node: Node, folder: Path) -> Node:
+        if isinstance(node.value, str):
+            return self._from_file(node.value, folder, node.mark, node.path, ())
+        return self._extended(node.under(""), folder, ())
 
     def _from_file(self, name: str, folder: Path, mark: Mark, path: str, chain: tuple[str, ...]) -> Node:
         try:

@@ -53,6 +53,15 @@ class Node:
             node = child
         return node
 
+    def under(self, path: str) -> Node:
+        """The same tree at another path; its marks stay where the text was written."""
+        value: Any = self.value
+        if isinstance(value, dict):
+            value = {key: child.under(child_path(path, key)) for key, child in value.items()}
+        elif isinstance(value, list):
+            value = [child.under(child_path(path, i)) for i, child in enumerate(value)]
+        return replace(self, value=value, path=path)
+
     def without(self, *names: str) -> Node:
         """The same mapping with some entries left out."""
         return replace(self, value={k: v for k, v in self.mapping.items() if k not in names})

@@ -32,11 +32,11 @@ FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z
 SPECIAL_FLOAT = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 
 
-def read_bytes(raw: bytes, source: str) -> Node:
-    """The tree of a YAML file's bytes: UTF-8, with or without a byte order mark."""
+def read_bytes(raw: bytes, source: str, kind: str = "spec") -> Node:
+    """The tree of a YAML file's bytes: UTF-8, with or without a byte order mark. ``kind`` is what it should be."""
     if len(raw) > MAX_BYTES:
         message = f"the file has more than {MAX_BYTES:,} bytes"
-        raise SpecError([Problem("size", "", message, "is this a spec?", Mark(source, 1, 1))])
+        raise SpecError([Problem("size", "", message, f"is this a {kind}?", Mark(source, 1, 1))])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -45,19 +45,19 @@ def read_bytes(raw: bytes, source: str) -> Node:
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
         hint = "save the file as UTF-8"
         raise SpecError([Problem("encoding", "", message, hint, Mark(source, line, column))]) from None
-    return read(text, source)
+    return read(text, source, kind)
 
 
-def read(text: str, source: str) -> Node:
+def read(text: str, source: str, kind: str = "spec") -> Node:
     """The tree of a YAML text whose root is a mapping."""
     root = _parse(text, source)
     if root is None or root.value is None:
-        message = "the spec is empty"
-        raise SpecError([Problem("empty", "", message, "start with: unetgen new", Mark(source, 1, 1))])
+        hint = "start with: unetgen new" if kind == "spec" else f"is this a {kind}?"
+        raise SpecError([Problem("empty", "", f"the {kind} is empty", hint, Mark(source, 1, 1))])
     if not isinstance(root.value, dict):
-        kind = "list" if isinstance(root.value, list) else "single value"
+        given = "list" if isinstance(root.value, list) else "single value"
         hint = "write one 'key: value' to a line"
-        raise SpecError([root.problem("root", f"a spec is a mapping, this is a {kind}", hint)])
+        raise SpecError([root.problem("root", f"a {kind} is a mapping, this is a {given}", hint)])
     return root
 
 

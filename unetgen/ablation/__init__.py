@@ -1,0 +1,1 @@
+"""Ablations: variants of a spec, matched, written and compared."""

@@ -1,0 +1,139 @@
+"""A sweep's axes from the nodes that describe them, with every problem found on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from unetgen.ablation.axis import Axis, Choice, Setting, worded
+from unetgen.config.node import Node
+from unetgen.config.overlay import NOT_INHERITED
+from unetgen.config.paths import Location, location_of, unknown
+from unetgen.config.registry import Registry
+from unetgen.errors import Problem, SpecError
+
+# Where axes can stand: in the sweep, and under a label.
+AXES_KEYS = ("axes", "zip")
+
+# What is said for people, and what says how the rest is to be read, makes no variants.
+NOT_VARIED = (*NOT_INHERITED, "schema_version", "plugins")
+
+
+class AxesReader:
+    """Reads the axes of one sweep; remembers what is wrong."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.problems: list[Problem] = []
+
+    def axes(self, holder: Node, taken: Mapping[Location, str]) -> tuple[Axis, ...]:
+        """The axes that stand in a mapping; ``taken`` has the places that the axes around them decide."""
+        axes: list[Axis] = []
+        taken = dict(taken)
+        for key, node in self._entries(holder.mapping.get("axes"), "write axes: {depth: [3, 4]}").items():
+            axes += self._noted(self._axis(key, node, taken), node, taken)
+        groups = holder.mapping.get("zip")
+        several = groups.value if groups is not None and isinstance(groups.value, list) else [groups]
+        for group in several:
+            if group is not None:
+                axes += self._noted(self._zipped(group), group, taken)
+        return tuple(axes)
+
+    def listed(self, node: Node) -> tuple[Axis, ...]:
+        """The one axis that a list of variants is, or a mapping of their labels."""
+        if isinstance(node.value, dict) and node.value:
+            return (Axis("variant", tuple(Choice(k, self._settings(v)) for k, v in node.value.items()), named=True),)
+        variants = [self._settings(child) for child in self._values(node)]
+        return (Axis("variant", tuple(Choice(str(n), settings) for n, settings in enumerate(variants))),)
+
+    def _settings(self, node: Node) -> tuple[Setting, ...]:
+        """What ``{path: value}`` sets."""
+        hint = "write {skip.fusion: add, depth: 3}"
+        settings = [self._setting(path, value, value) for path, value in self._entries(node, hint).items()]
+        return tuple(setting for setting in settings if setting is not None)
+
+    def _noted(self, axis: Axis | None, node: Node, taken: dict[Location, str]) -> list[Axis]:
+        """The axis, unless it decides what another one does."""
+        if axis is None:
+            return []
+        places = {leaf for choice in axis.choices for setting in choice.settings for leaf in setting.leaves()}
+        if both := sorted(place for place in places if place in taken):
+            message = f"{'.'.join(both[0])} is decided by {taken[both[0]]!r} too, and one of the two has no effect"
+            self.problems.append(node.key_problem("axis", message, "let each place be decided once"))
+        taken.update(dict.fromkeys(places, axis.name))
+        return [axis]
+
+    def _axis(self, name: str, node: Node, taken: Mapping[Location, str]) -> Axis | None:
+        if isinstance(node.value, dict) and node.value:
+            return Axis(name, tuple(self._labelled(k, child, taken) for k, child in node.value.items()), named=True)
+        values = self._values(node)
+        settings = [self._setting(name, value, node) for value in values]
+        self._refuse_equal(values)
+        found = tuple(Choice(worded(s.value.plain()), (s,)) for s in settings if s is not None)
+        return Axis(name, found) if found else None
+
+    def _labelled(self, label: str, node: Node, taken: Mapping[Location, str]) -> Choice:
+        if not isinstance(node.value, dict):
+            hint = "an axis is a list of values, or a mapping of labels to {path: value}"
+            self.problems.append(node.problem("axis", f"the label {label!r} has no paths to set", hint))
+            return Choice(label, ())
+        settings = self._settings(node.without(*AXES_KEYS))
+        decided = {leaf: label for setting in settings for leaf in setting.leaves()}
+        return Choice(label, settings, self.axes(node, {**taken, **decided}))
+
+    def _zipped(self, group: Node) -> Axis | None:
+        """An axis whose choices take the first, the second ... value of each of several paths."""
+        columns = self._entries(group, "write zip: {depth: [3, 4], block.repeats: [3, 2]}")
+        lists = {path: self._values(node) for path, node in columns.items()}
+        if len(lengths := {path: len(values) for path, values in lists.items() if values}) < len(lists) or not lists:
+            return None
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{path} has {length}" for path, length in lengths.items())
+            self.problems.append(group.problem("zip", f"its lists go together: {told}", "give each as many values"))
+            return None
+        rows = [
+            [self._setting(path, values[i], columns[path]) for path, values in lists.items()]
+            for i in range(max(lengths.values()))
+        ]
+        found = [tuple(setting for setting in row if setting is not None) for row in rows]
+        return Axis(
+            ",".join(lists), tuple(Choice("+".join(worded(s.value.plain()) for s in row), row) for row in found)
+        )
+
+    def _setting(self, path: str, value: Node, written: Node) -> Setting | None:
+        """A value at a path; ``written`` is the node whose key the path is."""
+        try:
+            location = location_of(path, written.key)
+        except SpecError as error:
+            self.problems += error.problems
+            return None
+        if location[0] in NOT_VARIED:
+            message = f"{location[0]!r} says nothing of the network"
+            self.problems.append(written.key_problem("axis", message, "vary what the network is made of"))
+            return None
+        if wrong := unknown(location, self.registry):
+            self.problems.append(written.key_problem("unknown_path", *wrong))
+            return None
+        return Setting(path, location, replace(value.under(".".join(location)), key=written.key))
+
+    def _values(self, node: Node) -> list[Node]:
+        if isinstance(node.value, list) and node.value:
+            return node.value
+        given = "is empty" if isinstance(node.value, (list, dict)) else "has a single value"
+        example = node.value if isinstance(node.value, (int, float, str)) and node.value != "" else "first, second"
+        hint = f"write a list, [{example}], or a mapping of labels to {{path: value}}"
+        self.problems.append(node.problem("axis", f"the axis {given}", hint))
+        return []
+
+    def _refuse_equal(self, values: Iterable[Node]) -> None:
+        seen: set[str] = set()
+        for value in values:
+            if (text := repr(value.plain())) in seen:
+                self.problems.append(value.problem("axis", "the axis has this value already", "delete one of the two"))
+            seen.add(text)
+
+    def _entries(self, node: Node | None, hint: str) -> Mapping[str, Node]:
+        if node is None or isinstance(node.value, dict):
+            return node.mapping if node else {}
+        self.problems.append(node.problem("mapping", "this is a mapping of paths", hint))
+        return {}

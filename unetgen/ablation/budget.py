@@ -1,0 +1,106 @@
+"""Budget: what every variant of a sweep is matched to, and by what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from unetgen.config.node import Node
+from unetgen.config.paths import Location, location_of, unknown
+from unetgen.config.registry import Registry
+from unetgen.errors import Problem, SpecError, did_you_mean
+from unetgen.outputs.measures import MEASURES, Measure
+
+WIDTHS = "widths"
+KEYS = ("tolerance", "by", "multiple")
+
+# Channels that processors and group norms like to divide.
+USUAL_MULTIPLE = 8
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A number that all variants shall reach within a tolerance.
+
+    ``target`` is None for the base's own number, ``multiple`` None for the largest of 8, 4 and 2 that divides all of
+    the base's widths.
+    """
+
+    node: Node
+    measure: Measure
+    target: int | None = None
+    tolerance: float = 0.01
+    by: str = WIDTHS
+    multiple: int | None = None
+
+    @property
+    def location(self) -> Location:
+        """Where the number stands that is rescaled, where that is not the widths."""
+        return location_of(self.by, self.node.mark)
+
+
+def budget_of(node: Node, registry: Registry) -> tuple[Budget | None, list[Problem]]:
+    """The budget that ``match`` describes, or what is wrong with it."""
+    if not isinstance(node.value, dict):
+        return None, [node.problem("match", "this is no budget", "write {params: base, tolerance: 1%}")]
+    problems = [_unknown(key, child) for key, child in node.value.items() if key not in (*KEYS, *MEASURES)]
+    named = [key for key in node.value if key in MEASURES]
+    if len(named) != 1:
+        what = f"it names {' and '.join(named) or 'no measure'}"
+        problems.append(node.problem("match", what, f"give one of {', '.join(MEASURES)}"))
+    values = {key: child for key, child in node.value.items() if key in (*KEYS, *named)}
+    problems += [problem for key, child in values.items() if (problem := _wrong(key, child, registry))]
+    if problems:
+        return None, problems
+    plain = {key: child.plain() for key, child in values.items()}
+    target = plain[named[0]]
+    return Budget(
+        node,
+        MEASURES[named[0]],
+        None if target == "base" else target,
+        _share(plain.get("tolerance", "1%")) or 0.0,
+        plain.get("by", WIDTHS),
+        plain.get("multiple"),
+    ), []
+
+
+def _unknown(key: str, node: Node) -> Problem:
+    known = (*MEASURES, *KEYS)
+    return node.key_problem(
+        "unknown_key", "unknown key of match", did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+    )
+
+
+def _wrong(key: str, node: Node, registry: Registry) -> Problem | None:
+    value = node.plain()
+    if key == "by":
+        return _wrong_path(node, registry)
+    if key == "tolerance":
+        if _share(value) is not None:
+            return None
+        return node.problem("match", f"{value!r} is no tolerance below 100 %", "write 1% or 0.01")
+    if key == "multiple":
+        right = type(value) is int and 1 <= value <= 1024
+        return None if right else node.problem("match", f"{value!r} is not a whole number from 1 to 1024", "write 8")
+    right = value == "base" or (type(value) is int and value > 0)
+    return None if right else node.problem("match", f"{value!r} is no budget", "write 'base', or a whole number")
+
+
+def _wrong_path(node: Node, registry: Registry) -> Problem | None:
+    if not isinstance(node.value, str):
+        return node.problem("match", "a path is text", "write widths, or block.repeats")
+    try:
+        wrong = unknown(location_of(node.value, node.mark), registry)
+    except SpecError as error:
+        return error.problems[0]
+    return node.problem("unknown_path", *wrong) if wrong else None
+
+
+def _share(value: object) -> float | None:
+    """A tolerance as a share of one; None where it is none."""
+    if isinstance(value, str):
+        match = _PERCENT.match(value)
+        value = float(match[1]) / 100 if match else None
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 else None

@@ -1,0 +1,47 @@
+"""Putting a finished folder in the place of an old one, so that either the one or the other is there at any moment."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+# <fcntl.h> and <sys/stdio.h>: paths relative to the working directory; exchange the two.
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
+
+
+def exchange(new: Path, place: Path) -> None:
+    """Moves the folder ``new`` to ``place``; what was there is then deleted. Both are on one file system."""
+    if not place.exists():
+        new.rename(place)
+        return
+    if not _swapped(new, place):
+        old = new.with_suffix(".old")
+        place.rename(old)
+        new.rename(place)
+        new = old
+    shutil.rmtree(new)
+
+
+def _swapped(first: Path, second: Path) -> bool:
+    """Whether the system has exchanged two folders in one step; Python itself knows no way to ask for that."""
+    call = _system_call()
+    return call is not None and call(os.fsencode(first), os.fsencode(second)) == 0
+
+
+@cache
+def _system_call() -> Callable[[bytes, bytes], int] | None:
+    """The kernel's exchange of two names: renameat2 on Linux, renamex_np on macOS."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            swap = library.renamex_np
+            return lambda first, second: int(swap(first, second, _RENAME_SWAP))
+        rename = library.renameat2
+    except (OSError, AttributeError, TypeError):
+        return None
+    return lambda first, second: int(rename(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE))

@@ -1,0 +1,177 @@
+"""Sweep: the variants of a base spec, one after the other. Nothing is kept of a variant but its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unetgen.ablation.axis import Axis, Choice, Combination, overlay_of, worded
+from unetgen.ablation.budget import Budget
+from unetgen.ablation.ladder import ladder_of
+from unetgen.ablation.matching import Match, matched
+from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatched
+from unetgen.ablation.sweep_file import SweepFile, read_sweep
+from unetgen.ablation.told import Told
+from unetgen.ablation.variant import Variant
+from unetgen.config.from_yaml import resolve
+from unetgen.config.library import overridden
+from unetgen.config.node import Node, from_data
+from unetgen.config.overlay import NOT_INHERITED, merge
+from unetgen.config.registry import Registry
+from unetgen.config.spec import Spec
+from unetgen.errors import PluginError, Problem, SpecError
+from unetgen.graph.from_spec import draw
+from unetgen.graph.graph import Graph
+from unetgen.graph.ops.base import Size
+from unetgen.graph.size import fits
+from unetgen.outputs.report import Report
+from unetgen.plugins import load_registry
+
+Outcome = Variant | Invalid | Unmatched | Duplicate | LeftOut | Failed
+
+BASE = "base"
+
+
+def sweep(
+    source: str | Path | Mapping[str, Any], *, registry: Registry | None = None, input_size: Size | None = None
+) -> Sweep:
+    """The sweep that a file, YAML text or a mapping describes; to iterate over it gives its variants.
+
+    ``input_size`` is laid over the base. Raises SpecError where the file or its base is wrong.
+    """
+    registry = registry or load_registry()
+    return Sweep(read_sweep(source, registry), registry, input_size)
+
+
+class Sweep:
+    """A sweep's file with its base drawn. Each variant is validated and measured as if it had been written by hand."""
+
+    def __init__(self, file: SweepFile, registry: Registry, input_size: Size | None = None) -> None:
+        self.file, self.registry = file, registry
+        self.laid_over_base = {"input_size": list(input_size)} if input_size else {}
+        tree = overridden(file.base, self.laid_over_base, "--input-size") if input_size else file.base
+        self.tree = tree.without(*NOT_INHERITED)
+        self.base = Report.of(*self._drawn(tree))
+        budget = file.budget
+        self.target = (budget.target or budget.measure.of(self.base)) if budget else 0
+        self._resolved = from_data(self.base.spec.resolved(), "")
+        self._of_base: dict[int, bool] = {}
+
+    def __iter__(self) -> Iterator[Variant]:
+        """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
+        problems: list[Problem] = []
+        for outcome in self.outcomes():
+            if isinstance(outcome, Variant):
+                yield outcome
+            elif isinstance(outcome, Failed):
+                raise outcome.error
+            elif isinstance(outcome, (Invalid, Unmatched)) and self.file.on_invalid != "skip":
+                problems += [replace(p, message=f"in {outcome.words}: {p.message}") for p in outcome.problems]
+                if self.file.on_invalid == "error":
+                    break
+        if problems:
+            raise SpecError(problems)
+
+    @property
+    def count(self) -> int:
+        """How many combinations there are to be looked at, before any is left out."""
+        size = self.file.mode.count(self.file.axes)
+        return min(size, self.file.mode.n or size)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What becomes of each combination, in the order of the mode."""
+        seen: dict[str, str] = {}
+        counted = 0
+        for combination in self.file.mode.combinations(self.file.axes):
+            words = self._words(combination)
+            if words == BASE and combination and self.file.mode.name == "one_at_a_time":
+                continue  # an axis that also lists the base's own value means the base
+            outcome = self._outcome(words, combination, seen)
+            yield outcome
+            # Of a sample only what the conditions let through is counted.
+            counted += not isinstance(outcome, LeftOut)
+            if counted == self.file.mode.n:
+                return
+
+    def _outcome(self, words: str, combination: Combination, seen: dict[str, str]) -> Outcome:
+        overlay = overlay_of(combination)
+        if not self._wanted(words, combination, overlay):
+            return LeftOut(words)
+        try:
+            return self._become(words, combination, merge(self.tree, overlay), seen)
+        except SpecError as error:
+            return Invalid.of(words, combination, error.problems)
+        except PluginError as error:
+            return Failed(words, error)
+
+    def _become(self, words: str, combination: Combination, tree: Node, seen: dict[str, str]) -> Outcome:
+        """What a combination that is valid becomes. Raises SpecError where it is not."""
+        report, match = self._measured(tree), None
+        twin = self._twin(report.spec, combination, seen)
+        if twin is None and self.file.budget is not None:
+            match = self._match(tree, report, self.file.budget)
+            if not match.within:
+                return Unmatched(words, match)
+            report = match.reached.report
+            twin = self._twin(report.spec, combination, seen) if match.settings else None
+        return twin or Variant(words, combination, report, match)
+
+    def _match(self, tree: Node, report: Report, budget: Budget) -> Match:
+        def rescaled(values: Mapping[str, Any]) -> Report:
+            return self._measured(overridden(tree, values, "match"))
+
+        return matched(rescaled, report, ladder_of(report.spec, budget, self.base.spec), budget, self.target)
+
+    def _measured(self, tree: Node) -> Report:
+        """A variant at its input size; where it names none, at the base's if that fits."""
+        spec, graph = self._drawn(tree)
+        size = self._base_size(spec)
+        if size is not None and fits(graph, size):
+            return Report(spec, graph, size, assumed=True)
+        return Report.of(spec, graph)
+
+    def _base_size(self, spec: Spec) -> Size | None:
+        base = getattr(self, "base", None)
+        return base.input_size if base and not spec.input_size and len(base.input_size) == spec.dims else None
+
+    def _drawn(self, tree: Node) -> tuple[Spec, Graph]:
+        spec = resolve(tree, self.registry)
+        return spec, draw(spec)
+
+    def _wanted(self, words: str, combination: Combination, overlay: Node) -> bool:
+        if not self.file.where:
+            return True
+        labels = {axis.name: choice.label for axis, choice in combination if axis.named}
+        told = Told(merge(self._resolved, overlay), labels)
+        return all(condition.holds(told, words) for condition in self.file.where)
+
+    def _twin(self, spec: Spec, combination: Combination, seen: dict[str, str]) -> Duplicate | None:
+        """The earlier combination that is the same network, if there is one; else this one is remembered."""
+        settings = ", ".join(str(setting) for _, choice in combination for setting in choice.settings) or BASE
+        first = seen.setdefault(spec.hash, settings)
+        return Duplicate(settings, first) if first is not settings else None
+
+    def _words(self, combination: Combination) -> str:
+        """What a combination says differently from the base, in an order of its own."""
+        told: list[str] = []
+        for axis, choice in combination:
+            if axis.named and self.file.mode.name == "list":
+                return worded(choice.label)
+            if not self._is_base(choice):
+                told += [f"{worded(axis.name)}={worded(choice.label)}"] if axis.named else map(str, choice.settings)
+        return ",".join(sorted(told)) or BASE
+
+    def _is_base(self, choice: Choice) -> bool:
+        """Whether a choice by itself makes no difference."""
+        if id(choice) not in self._of_base:
+            try:
+                spec = resolve(merge(self.tree, overlay_of(((_NOWHERE, choice),))), self.registry)
+                self._of_base[id(choice)] = spec.hash == self.base.spec.hash
+            except (SpecError, PluginError):
+                self._of_base[id(choice)] = False
+        return self._of_base[id(choice)]
+
+
+_NOWHERE = Axis("", ())
