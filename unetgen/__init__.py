@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unetgen.ablation.sweep import sweep
     from unetgen.api import build, graph_of, load, load_spec, specs
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
@@ -32,6 +33,7 @@ _HOMES = {
     "load": "unetgen.api",
     "load_weights": "unetgen.network.weights.checkpoint",
     "save": "unetgen.network.weights.checkpoint",
+    "sweep": "unetgen.ablation.sweep",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "load_weights",
     "save",
     "specs",
+    "sweep",
 ]
 
 

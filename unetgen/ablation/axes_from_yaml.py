@@ -105,7 +105,7 @@ class AxesReader:
         try:
             location = location_of(path, written.key)
         except SpecError as error:
-            self.problems += error.problems
+            self.problems += [replace(problem, path=written.path) for problem in error.problems]
             return None
         if location[0] in NOT_VARIED:
             message = f"{location[0]!r} says nothing of the network"

@@ -49,6 +49,12 @@ class Axis:
 Combination = tuple[tuple[Axis, Choice], ...]
 
 
+def told(axis: Axis, choice: Choice) -> str:
+    """What a choice sets, with its label where it has one."""
+    settings = ", ".join(map(str, choice.settings))
+    return f"{axis.name} {choice.label} ({settings})" if axis.named else settings
+
+
 def overlay_of(combination: Combination) -> Node:
     """What a combination lays over the base, all of it at once."""
     return overlaid(setting for _, choice in combination for setting in choice.settings)

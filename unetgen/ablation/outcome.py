@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unetgen.ablation.axis import Combination, Setting
+from unetgen.ablation.axis import Setting
 from unetgen.ablation.matching import Match, Point
 from unetgen.errors import PluginError, Problem
 
@@ -16,12 +16,6 @@ class Invalid:
 
     words: str
     problems: tuple[Problem, ...]
-
-    @classmethod
-    def of(cls, words: str, combination: Combination, problems: Iterable[Problem]) -> Invalid:
-        """What is wrong with a combination; what is found in the base is told where the sweep says something of it."""
-        settings = [setting for _, choice in combination for setting in choice.settings]
-        return cls(words, tuple(_pointed(problem, settings) for problem in problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +65,12 @@ class Failed:
     error: PluginError
 
 
-def _pointed(problem: Problem, settings: list[Setting]) -> Problem:
+def pointed(problem: Problem, settings: Sequence[Setting]) -> Problem:
     """A problem at the setting that speaks of its place, or at the first one, with its own mark in the message."""
     sources = {setting.value.mark.source for setting in settings}
     if not settings or (problem.mark and problem.mark.source in sources):
         return problem
     top = problem.path.partition(".")[0].partition("[")[0]
     about = next((setting for setting in settings if setting.location[0] == top), settings[0])
-    told = f"{problem.message} ({problem.mark})" if problem.mark and problem.mark.source else problem.message
-    return replace(problem, message=told, mark=about.value.mark)
+    found = f"{problem.message} ({problem.mark})" if problem.mark and problem.mark.source else problem.message
+    return replace(problem, message=found, mark=about.value.mark)

@@ -30,7 +30,7 @@ class Mention:
 
     def __str__(self) -> str:
         more = f" and {self.count - NAMED} more" if self.count > NAMED else ""
-        return f"in {', '.join(self.first)}{more}"
+        return f"in {'; '.join(self.first)}{more}"
 
 
 class Summary:
@@ -69,7 +69,11 @@ class Summary:
     def complaints(self) -> list[str]:
         """A line for each reason why combinations became no variants, in the order of the file."""
         ordered = sorted(self.problems.items(), key=lambda item: (item[0].mark is None, item[0].mark, item[0].path))
-        return [f"{problem} ({mention})" for problem, mention in ordered]
+        return [f"{problem} ({mention})" if mention.count else str(problem) for problem, mention in ordered]
+
+    def failed(self) -> list[str]:
+        """A line for each failure of a plugin."""
+        return [f"failed: {message} ({mention})" for message, mention in self.failures.items()]
 
     def notes(self) -> list[str]:
         """A line for each thing that is not wrong but should be known."""
@@ -114,4 +118,8 @@ def walk(sweep: Sweep, *hear: Callable[[Outcome], None], fail_fast: bool = False
         if fail_fast and isinstance(outcome, (Invalid, Unmatched, Failed)):
             summary.stopped = True
             break
+    if summary.left_out and summary.left_out == summary.combinations:
+        where = sweep.file.root.mapping["where"]
+        message = f"no variant is left: all {summary.left_out:,} combinations are left out"
+        summary.problems[where.problem("where", message, "loosen a condition")] = Mention()
     return summary

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.axis import Axis, Choice, Combination, overlay_of, worded
+from unetgen.ablation.axis import Choice, Combination, overlaid, overlay_of, told, worded
 from unetgen.ablation.budget import Budget
 from unetgen.ablation.ladder import ladder_of
 from unetgen.ablation.matching import Match, matched
-from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatched
+from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatched, pointed
 from unetgen.ablation.sweep_file import SweepFile, read_sweep
 from unetgen.ablation.told import Told
 from unetgen.ablation.variant import Variant
@@ -56,8 +56,7 @@ class Sweep:
         self.base = Report.of(*self._drawn(tree))
         budget = file.budget
         self.target = (budget.target or budget.measure.of(self.base)) if budget else 0
-        self._resolved = from_data(self.base.spec.resolved(), "")
-        self._of_base: dict[int, bool] = {}
+        self._tried: dict[int, Spec | frozenset[Problem]] = {}
 
     def __iter__(self) -> Iterator[Variant]:
         """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
@@ -102,7 +101,7 @@ class Sweep:
         try:
             return self._become(words, combination, merge(self.tree, overlay), seen)
         except SpecError as error:
-            return Invalid.of(words, combination, error.problems)
+            return self._invalid(words, combination, error.problems)
         except PluginError as error:
             return Failed(words, error)
 
@@ -137,41 +136,64 @@ class Sweep:
         return base.input_size if base and not spec.input_size and len(base.input_size) == spec.dims else None
 
     def _drawn(self, tree: Node) -> tuple[Spec, Graph]:
-        spec = resolve(tree, self.registry)
+        spec = self._resolved(tree)
         return spec, draw(spec)
 
+    def _resolved(self, tree: Node) -> Spec:
+        return resolve(tree, self.registry)
+
     def _wanted(self, words: str, combination: Combination, overlay: Node) -> bool:
+        """Whether the conditions let a combination through, as it resolves, or as it is written if it does not."""
         if not self.file.where:
             return True
-        labels = {axis.name: choice.label for axis, choice in combination if axis.named}
-        told = Told(merge(self._resolved, overlay), labels)
-        return all(condition.holds(told, words) for condition in self.file.where)
+        try:
+            said = from_data(self._resolved(merge(self.tree, overlay)).resolved(), "")
+        except (SpecError, PluginError):
+            said = merge(from_data(self.base.spec.resolved(), ""), overlay)
+        values = Told(said, {axis.name: choice.label for axis, choice in combination if axis.named})
+        return all(condition.holds(values, words) for condition in self.file.where)
 
     def _twin(self, spec: Spec, combination: Combination, seen: dict[str, str]) -> Duplicate | None:
         """The earlier combination that is the same network, if there is one; else this one is remembered."""
-        settings = ", ".join(str(setting) for _, choice in combination for setting in choice.settings) or BASE
+        settings = ", ".join(told(axis, choice) for axis, choice in combination) or BASE
         first = seen.setdefault(spec.hash, settings)
         return Duplicate(settings, first) if first is not settings else None
 
     def _words(self, combination: Combination) -> str:
         """What a combination says differently from the base, in an order of its own."""
-        told: list[str] = []
+        words: list[str] = []
         for axis, choice in combination:
             if axis.named and self.file.mode.name == "list":
                 return worded(choice.label)
             if not self._is_base(choice):
-                told += [f"{worded(axis.name)}={worded(choice.label)}"] if axis.named else map(str, choice.settings)
-        return ",".join(sorted(told)) or BASE
+                words += [f"{worded(axis.name)}={worded(choice.label)}"] if axis.named else map(str, choice.settings)
+        return ",".join(sorted(words)) or BASE
 
     def _is_base(self, choice: Choice) -> bool:
         """Whether a choice by itself makes no difference."""
-        if id(choice) not in self._of_base:
+        alone = self._alone(choice)
+        return isinstance(alone, Spec) and alone.hash == self.base.spec.hash
+
+    def _alone(self, choice: Choice) -> Spec | frozenset[Problem]:
+        """What becomes of the base with one choice and nothing else, or what is wrong with that."""
+        if id(choice) not in self._tried:
             try:
-                spec = resolve(merge(self.tree, overlay_of(((_NOWHERE, choice),))), self.registry)
-                self._of_base[id(choice)] = spec.hash == self.base.spec.hash
-            except (SpecError, PluginError):
-                self._of_base[id(choice)] = False
-        return self._of_base[id(choice)]
+                self._tried[id(choice)] = self._resolved(merge(self.tree, overlaid(choice.settings)))
+            except SpecError as error:
+                self._tried[id(choice)] = frozenset(error.problems)
+            except PluginError:
+                self._tried[id(choice)] = frozenset()
+        return self._tried[id(choice)]
 
+    def _invalid(self, words: str, combination: Combination, problems: Iterable[Problem]) -> Invalid:
+        """What is wrong, told where the sweep's file says it: at a choice that is wrong alone, or that speaks of it."""
+        told = []
+        for problem in problems:
+            guilty = [choice for _, choice in combination if choice.settings and problem in self._faults(choice)]
+            settings = [setting for _, choice in combination for setting in choice.settings]
+            told.append(pointed(problem, guilty[0].settings if guilty else settings))
+        return Invalid(words, tuple(told))
 
-_NOWHERE = Axis("", ())
+    def _faults(self, choice: Choice) -> frozenset[Problem]:
+        alone = self._alone(choice)
+        return frozenset() if isinstance(alone, Spec) else alone

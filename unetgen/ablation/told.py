@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from unetgen.config.node import Node
-from unetgen.config.slots import SLOT_OF
+from unetgen.config.slots import SIDES, SLOT_OF
 
 
 class Told:
-    """The values of one variant: a part by its name, None where nothing is said, labels by the names of their axes."""
+    """The values of one variant: a part by its name, None where nothing is said, labels by the names of their axes.
+
+    What a side or a level does not say differently is what is said for all.
+    """
 
     def __init__(self, tree: Node, labels: Mapping[str, str]) -> None:
         self._tree, self._labels = tree, labels
@@ -18,10 +21,18 @@ class Told:
     def __getitem__(self, path: str) -> Any:
         if path in self._labels:
             return self._labels[path]
+        steps = path.split(".")
+        while True:
+            value = self._said(steps)
+            if value is not None or len(steps) < 2 or steps[0] not in (*SIDES, "levels"):
+                return value
+            steps = steps[2 if steps[0] == "levels" else 1 :]
+
+    def _said(self, steps: list[str]) -> Any:
         node: Node | None = self._tree
-        for step in path.split("."):
+        for step in steps:
             node = node.mapping.get(step) if node is not None else None
-        return _plainly(path.rpartition(".")[2], node)
+        return _plainly(steps[-1], node)
 
 
 def _plainly(key: str, node: Node | None) -> Any:

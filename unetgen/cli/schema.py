@@ -12,18 +12,22 @@ from unetgen.cli.options import OutFile, plugin_option, registry_with
 _EPILOG = """\b
 Examples:
   unetgen schema -o unetgen.schema.json
+  unetgen schema --sweep -o sweep.schema.json
 and in a spec's first line:
   # yaml-language-server: $schema=unetgen.schema.json"""
 
 
 @click.command(epilog=_EPILOG)
 @click.option("-o", "--out", type=OutFile(), help="Write to a file, not to stdout.")
+@click.option("--sweep", "of_sweeps", is_flag=True, help="The schema of sweep files, not of specs.")
 @plugin_option
-def command(out: Path | None, plugins: tuple[str, ...]) -> None:
-    """Print the JSON Schema of the spec language with all installed parts."""
+def command(out: Path | None, plugins: tuple[str, ...], *, of_sweeps: bool) -> None:
+    """Print the JSON Schema of the spec language, or of sweep files, with all installed parts."""
+    from unetgen.ablation.schema import sweep_schema
     from unetgen.outputs.schema import json_schema
 
-    text = json.dumps(json_schema(registry_with(plugins)), indent=2) + "\n"
+    write = sweep_schema if of_sweeps else json_schema
+    text = json.dumps(write(registry_with(plugins)), indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:

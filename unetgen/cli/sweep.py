@@ -17,6 +17,7 @@ from unetgen.errors import ExitCode
 if TYPE_CHECKING:
     from unetgen.ablation.summary import Summary
     from unetgen.ablation.sweep import Outcome, Sweep
+    from unetgen.ablation.variant import Variant
 
 _EPILOG = """\b
 Examples:
@@ -83,7 +84,8 @@ def command(
     listing.close(summary)
     _tell(summary)
     if form == "text":
-        click.echo(_result(opened, summary, out if keeps(opened, summary) else None))
+        where = f"written to {out}" if keeps(opened, summary) else "nothing is written"
+        click.echo(_result(opened, summary) + (f"; {where}" if out else ""))
     return _code(opened, summary)
 
 
@@ -102,8 +104,7 @@ class _Table:
         self.count += 1
         if self.count <= ROWS:
             cost = outcome.report.cost
-            share = (f"{outcome.match.deviation:+.2%}",) if outcome.match else ()
-            self.rows.append((outcome.name, f"{cost.params:,}", f"{cost.macs:,}", *share))
+            self.rows.append((outcome.name, f"{cost.params:,}", f"{cost.macs:,}", *_matched(outcome)))
 
     def close(self, summary: Summary) -> None:
         if not self.rows:
@@ -111,11 +112,19 @@ class _Table:
         from unetgen.cli.console import show
         from unetgen.outputs.table import text_table
 
-        headers = ("variant", "parameters", "MACs", "off budget")[: len(self.rows[0])]
-        show(text_table(headers, self.rows, headers[1:]))
+        headers = ("variant", "parameters", "MACs", "off budget", "matched by")[: len(self.rows[0])]
+        show(text_table(headers, self.rows, headers[1:4]))
         if self.count > ROWS:
             click.echo(f"and {self.count - ROWS:,} more")
         click.echo()
+
+
+def _matched(variant: Variant) -> tuple[str, ...]:
+    """By how much a variant misses its budget, and what it was rescaled to."""
+    if variant.match is None:
+        return ()
+    scaled = ", ".join(f"{path} {value}" for path, value in variant.match.settings.items())
+    return f"{variant.match.deviation:+.2%}", scaled
 
 
 class _Json:
@@ -159,14 +168,14 @@ def _progress(sweep: Sweep) -> Iterator[Any]:
 def _tell(summary: Summary) -> None:
     """What is wrong, then what should be known, on stderr."""
     notes = [f"note: {note}" for note in summary.notes()]
-    for lines in (summary.complaints(), notes):
+    for lines in (summary.complaints(), summary.failed(), notes):
         for line in lines[:LINES]:
             click.echo(line, err=True)
         if len(lines) > LINES:
             click.echo(f"and {len(lines) - LINES:,} more of this kind; --format json has all of them", err=True)
 
 
-def _result(sweep: Sweep, summary: Summary, out: Path | None) -> str:
+def _result(sweep: Sweep, summary: Summary) -> str:
     """What became of the combinations, in one line."""
     parts = {
         "left out by 'where'": summary.left_out,
@@ -175,9 +184,8 @@ def _result(sweep: Sweep, summary: Summary, out: Path | None) -> str:
         "failed": sum(mention.count for mention in summary.failures.values()),
     }
     rest = "".join(f", {count:,} {what}" for what, count in parts.items() if count)
-    where = f"; written to {out}" if out else "; nothing is written" if summary.stopped or summary.refused else ""
     base = f" of {sweep.file.base_name}" if sweep.file.base_name else ""
-    return f"{sweep.file.name}: {summary.variants:,} variants{base}{rest}{where}"
+    return f"{sweep.file.name}: {summary.variants:,} variants{base}{rest}"
 
 
 def _code(sweep: Sweep, summary: Summary) -> ExitCode:
