@@ -12,6 +12,8 @@ import yaml
 from conftest import ROOT
 
 import unetgen
+from unetgen.config.from_yaml import resolve
+from unetgen.config.known_parts import KnownParts
 from unetgen.config.library import assigned, tree_of
 from unetgen.config.part import Count
 from unetgen.config.provenance import provenance
@@ -20,6 +22,7 @@ from unetgen.config.yaml_source import plain_scalar
 from unetgen.config.yaml_writer import write
 from unetgen.errors import SpecError
 from unetgen.parts.blocks.convolutional import Conv
+from unetgen.plugins import load_registry
 
 SMALL = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8, 16]}
 
@@ -87,6 +90,49 @@ def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> No
         unetgen.load_spec(tmp_path / "mine.yaml")
     with pytest.raises(SpecError, match=r"^levels\.0\.upsample\.align_corners: it has no effect"):
         small(upsample="interpolate", levels={0: {"upsample": {"align_corners": True}}})
+
+
+def test_an_option_without_effect_is_refused_beside_one_that_is_inherited(tmp_path: Path) -> None:
+    """Level 0 inherits what level 1 writes out: the same words, and only the one who wrote them made a mistake."""
+    corners = "upsample: {type: interpolate, mode: linear, align_corners: true}"
+    (tmp_path / "base.yaml").write_text(f"{write(SMALL)}{corners}\n")
+    mine = "extends: base.yaml\nupsample: {mode: nearest}\nlevels: {1: {upsample: {align_corners: true}}}\n"
+    (tmp_path / "mine.yaml").write_text(mine)
+    with pytest.raises(SpecError, match=r"mine\.yaml:3:25: levels\.1\.upsample\.align_corners: it has no effect"):
+        unetgen.load_spec(tmp_path / "mine.yaml")
+
+
+def test_known_parts_are_those_of_the_same_words() -> None:
+    """What one spec had checked another takes over, and nothing that only looks equal in Python."""
+    registry, known = load_registry(), KnownParts()
+
+    def resolved(block: object) -> unetgen.Spec:
+        return resolve(tree_of({**SMALL, "block": block}, registry), registry, known)
+
+    first = resolved({"repeats": 1})
+    assert resolved({"repeats": 1}).bottleneck is first.bottleneck
+    for alike in (True, 1.0):
+        with pytest.raises(SpecError, match="is not a whole number"):
+            resolved({"repeats": alike})
+    assert resolved({"bias": True}).hash == resolved("conv").hash
+    with pytest.raises(SpecError, match="neither true nor false"):
+        resolved({"bias": 1})
+
+
+def test_known_parts_know_the_dimensions() -> None:
+    registry, known = load_registry(), KnownParts()
+    block = {"kernel_size": [3, 5]}
+    resolve(tree_of({**SMALL, "block": block}, registry), registry, known)
+    with pytest.raises(SpecError, match="one number for each of the 3 axes"):
+        resolve(tree_of({**SMALL, "dims": 3, "block": block}, registry), registry, known)
+
+
+def test_known_parts_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unetgen.config.known_parts.MOST", 16)
+    registry, known = load_registry(), KnownParts()
+    for width in range(1, 40):
+        resolve(tree_of({**SMALL, "block": {"mid_channels": width}}, registry), registry, known)
+    assert len(known) <= 16
 
 
 def test_skips_drop_by_level_and_come_back() -> None:

@@ -583,7 +583,7 @@ def test_the_schema_says_what_sweep_says(run: Run, tmp_path: Path) -> None:
         "base: unet_paper\naxes: {skip.fusion: [concat, add], depth: [3, 4], block: [conv, {type: residual}]}",
         "base: unet_paper\naxes: {size: {small: {widths: [8, 16], depth: 1}, large: {}}}\nmode: one_at_a_time",
         "base: unet_paper\naxes: {up: {a: {upsample: interpolate, axes: {upsample.mode: [nearest]}, zip: {depth: [3], skip.fusion: [add]}}}}",
-        "base: unet_paper\nzip: [{depth: [3, 4], block.repeats: [1, 2]}]\nwhere: depth > 2",
+        "base: unet_paper\nzip: [{depth: [3, 4], skip.fusion: [add, concat]}]\nwhere: depth > 2",
         "base: {extends: unet_paper, depth: 3}\nvariants: [{}, {depth: 2}]\nname: x\ndescription: y",
         "base: unet_paper\nmode: list\nvariants: {a: {}, b: {depth: 3}}",
         "base: unet_paper\naxes: {depth: [3, 4]}\nmode: {type: sample, n: 2, seed: 3}",

@@ -16,6 +16,7 @@ from unetgen.config.header import (
     plugins_of,
     unknown_keys,
 )
+from unetgen.config.known_parts import KnownParts
 from unetgen.config.levels import check_keys, outgrown, places, told, unused
 from unetgen.config.needs import blamed, other_versions, transformers_of
 from unetgen.config.node import Node
@@ -30,19 +31,22 @@ from unetgen.errors import Problem, SpecError
 T = TypeVar("T")
 
 
-def resolve(root: Node, registry: Registry) -> Spec:
-    """The spec that a tree describes. Raises SpecError with all that is wrong, PluginError where a plugin fails."""
+def resolve(root: Node, registry: Registry, known: KnownParts | None = None) -> Spec:
+    """The spec that a tree describes. Raises SpecError with all that is wrong, PluginError where a plugin fails.
+
+    Who resolves many specs that are much alike gives the same ``known`` each time.
+    """
     with blaming(registry.vendor, lambda who: f"{who} failed while its options were read"):
-        return _Resolver(root, registry).spec()
+        return _Resolver(root, registry, KnownParts() if known is None else known).spec()
 
 
 class _Resolver:
-    def __init__(self, root: Node, registry: Registry) -> None:
+    def __init__(self, root: Node, registry: Registry, known: KnownParts) -> None:
         self.root = root
         self.registry = registry
         self.header, self.notices, self.problems = header_of(root)
         self.dims = self.header.dims if self.header else 2
-        self.reader = Reader(Context(registry, self.dims))
+        self.reader = Reader(Context(registry, self.dims), known)
 
     def spec(self) -> Spec:
         self.problems += unknown_keys(self.root)
@@ -61,8 +65,8 @@ class _Resolver:
             self.notices += outgrown(self.root, depth)
         used = {**SIDES, "encoder": _used(encoder, "encoder"), "decoder": _used(decoder, "decoder")}
         self.problems += unused(self.root, used)
-        origins = {place: told(self.root, place) for place in places(depth, used)}
-        parts = {place: self.reader.at(place, node) for place, node in origins.items()}
+        origins = told(self.root, places(depth, used))
+        parts = self.reader.at(origins)
         whole = {
             "encoder": encoder,
             "decoder": decoder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from unetgen.config.node import Node, from_data
 from unetgen.config.overlay import merge
@@ -50,13 +50,29 @@ def _levels(root: Node) -> list[Node]:
     return list(levels.mapping.values()) if levels else []
 
 
-def told(root: Node, place: Place) -> Node:
-    """Everything the spec says about one place, laid over each other."""
+def told(root: Node, places: Iterable[Place]) -> dict[Place, Node]:
+    """Everything the spec says about each place, laid over each other; one node for places that are told the same."""
+    laid: dict[tuple[str, tuple[int, ...]], Node] = {}
+    found = {}
+    for place in places:
+        given = _given(root, place)
+        key = place[2], tuple(map(id, given))
+        if key not in laid:
+            laid[key] = _laid(given, place[2])
+        found[place] = laid[key]
+    return found
+
+
+def _given(root: Node, place: Place) -> list[Node]:
+    """What is said about a place, the most general first."""
     side, level, slot = place
     top = root.mapping
-    here = _entry(_entry(root, "levels"), str(level))
+    here = _entry(top.get("levels"), str(level))
     sources = (top.get(slot), _entry(top.get(side), slot), _entry(here, slot), _entry(_entry(here, side), slot))
-    given = [node for node in sources if node is not None]
+    return [node for node in sources if node is not None]
+
+
+def _laid(given: list[Node], slot: str) -> Node:
     if not given:
         return _default(slot)
     node = given[0]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 from unetgen.config.choice import Context
+from unetgen.config.known_parts import KnownParts
 from unetgen.config.node import Node, from_data
 from unetgen.config.part import Part
 from unetgen.config.plugin import Provider
@@ -26,29 +30,38 @@ class _Words(BaseModel):
 class Reader:
     """Reads one spec's parts; remembers who provides them and what is wrong."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, known: KnownParts) -> None:
         self.context = context
+        self.known = known
         self.problems: list[Problem] = []
         self.providers: dict[type[Part], Provider] = {}
         self.names: dict[type[Part], str] = {}
-        self._seen: dict[tuple[str, str], Part] = {}
 
-    def at(self, place: Place, node: Node) -> Part | Skip | None:
-        """What stands at one place of the network."""
-        return self.skip(node) if place[2] == "skip" else self.part(place[2], node)
+    def at(self, origins: Mapping[Place, Node]) -> dict[Place, Part | Skip | None]:
+        """What stands at each place of the network; what one node says of several places is read once."""
+        read: dict[int, Part | Skip | None] = {}
+        for (_, _, slot), node in origins.items():
+            if id(node) not in read:
+                read[id(node)] = self.skip(node) if slot == "skip" else self.part(slot, node)
+        return {place: read[id(node)] for place, node in origins.items()}
 
     def part(self, slot: str, node: Node | None) -> Part | None:
         """The part that a node describes, or the slot's usual one."""
         node = node or from_data(SLOTS[slot].default, "default", slot)
-        # Levels share most of what they are told; what is refused is looked at in each place.
-        key = (slot, repr(node.plain()))
-        if (part := self._seen.get(key)) is None:
-            part, problems = part_at(slot, node, self.context)
-            self.problems += problems
-            if part is not None and not problems:
-                self._seen[key] = part
-                self._note_provider(part)
+        said = node.plain()
+        part = self.known.find(slot, said, self.context)
+        if part is None:
+            part = self._checked(slot, node, said)
+        if part is not None:
+            self._note_provider(part)
         return part
+
+    def _checked(self, slot: str, node: Node, said: Any) -> Part | None:
+        reading = part_at(slot, node, self.context)
+        self.problems += reading.problems
+        if reading.part is not None and reading.as_written:
+            self.known.remember(slot, said, self.context, reading.part)
+        return reading.part
 
     def skip(self, node: Node) -> Skip | None:
         """The skip that a node describes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,18 +20,29 @@ _TUPLE = re.compile(r"\s*(?=.*\d)(?=.*[(),])[-\d.,()\s]+\Z")
 M = TypeVar("M", bound=BaseModel)
 
 
-def part_at(slot: str, node: Node, context: Context) -> tuple[Part | None, list[Problem]]:
-    """The part that a node describes, or what is wrong with it."""
+class Reading(NamedTuple):
+    """The part that a node describes, or what is wrong with it.
+
+    ``as_written`` tells that nothing is wrong and no option went back to its default: the same words always mean this.
+    """
+
+    part: Part | None
+    problems: list[Problem]
+    as_written: bool = False
+
+
+def part_at(slot: str, node: Node, context: Context) -> Reading:
+    """Reads a part."""
     try:
         part = validate_part(slot, node.plain(), context)
     except ValidationError as error:
         details = _one_for_each(error.errors(include_url=False), node)
-        return None, [_problem(detail, node, slot, context) for detail in details]
+        return Reading(None, [_problem(detail, node, slot, context) for detail in details])
     except ValueError as error:
         # pydantic's custom errors raised outside a model are plain ValueErrors.
-        return None, [_custom(getattr(error, "context", None) or {}, node, getattr(error, "type", "value"))]
+        return Reading(None, [_custom(getattr(error, "context", None) or {}, node, getattr(error, "type", "value"))])
     settled, problems = _settle(part, node)
-    return settled, problems
+    return Reading(settled, problems, as_written=settled is part and not problems)
 
 
 def _one_for_each(details: list[Any], node: Node) -> list[Any]:
