@@ -94,8 +94,10 @@ def unknown_keys(root: Node) -> list[Problem]:
 def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[Problem]]:
     """The size that shapes and costs are reported for, if any is named."""
     node = root.mapping.get("input_size")
+    if node is None:
+        return None, []
     model, problems = model_at(InputSize, root)
-    if node is None or model is None or model.input_size is None:
+    if model is None or model.input_size is None:
         return None, problems
     if len(model.input_size) != dims:
         example = f"[{', '.join(['572'] * dims)}]"
@@ -106,6 +108,8 @@ def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[P
 
 def checkpointing_of(root: Node) -> tuple[tuple[str, ...], list[Problem]]:
     """The paths whose maps are computed again in the backward pass."""
+    if "checkpointing" not in root.mapping:
+        return (), []
     model, problems = model_at(Checkpointing, root)
     return tuple(dict.fromkeys(model.checkpointing)) if model else (), problems
 

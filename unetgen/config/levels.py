@@ -52,24 +52,18 @@ def _levels(root: Node) -> list[Node]:
 
 def told(root: Node, places: Iterable[Place]) -> dict[Place, Node]:
     """Everything the spec says about each place, laid over each other; one node for places that are told the same."""
+    top, levels = root.mapping, _entries(root.mapping.get("levels"))
     laid: dict[tuple[str, tuple[int, ...]], Node] = {}
     found = {}
     for place in places:
-        given = _given(root, place)
-        key = place[2], tuple(map(id, given))
+        side, level, slot = place
+        here = _entries(levels.get(str(level)))
+        sources = (top.get(slot), _entry(top.get(side), slot), here.get(slot), _entry(here.get(side), slot))
+        key = slot, tuple(map(id, sources))
         if key not in laid:
-            laid[key] = _laid(given, place[2])
+            laid[key] = _laid([node for node in sources if node is not None], slot)
         found[place] = laid[key]
     return found
-
-
-def _given(root: Node, place: Place) -> list[Node]:
-    """What is said about a place, the most general first."""
-    side, level, slot = place
-    top = root.mapping
-    here = _entry(top.get("levels"), str(level))
-    sources = (top.get(slot), _entry(top.get(side), slot), _entry(here, slot), _entry(_entry(here, side), slot))
-    return [node for node in sources if node is not None]
 
 
 def _laid(given: list[Node], slot: str) -> Node:
@@ -155,6 +149,10 @@ def _misplaced(node: Node, key: str, known: tuple[str, ...], where: str) -> Prob
 def _indented(hint: str, node: Node) -> str:
     """Of a mapping that is empty, most often what belongs into it stands too far left."""
     return "indent its entries below it" if node.value is None else hint
+
+
+def _entries(node: Node | None) -> Mapping[str, Node]:
+    return node.mapping if node is not None else {}
 
 
 def _entry(node: Node | None, key: str) -> Node | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -49,12 +50,12 @@ class Part(BaseModel):
         ``names`` has the full names of plugins' parts, so that they mean the same wherever they are read.
         """
         named = names.get(type(self), self.type)
-        options = {name: _plain(getattr(self, name), names) for name in type(self).model_fields}
+        options = {name: _plain(getattr(self, name), names) for name in options_of(type(self))}
         return {"type": named, **options} if options else named
 
     def inside(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """The parts that stand in this one's own fields, with where: ``norm``, or the second of ``blocks``."""
-        for name in type(self).model_fields:
+        for name in options_of(type(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
                 yield (name,), value
@@ -64,6 +65,12 @@ class Part(BaseModel):
     def inert(self) -> list[Inert]:
         """The options that change nothing as the others stand. They must keep their defaults."""
         return []
+
+
+@lru_cache(maxsize=512)
+def options_of(part: type[Part]) -> tuple[str, ...]:
+    """The names of a part's options; pydantic takes its time with them."""
+    return tuple(part.model_fields)
 
 
 # The names of parts that are not told by their type alone.

@@ -62,6 +62,9 @@ def _one_for_each(details: list[Any], node: Node) -> list[Any]:
 
 def model_at(model: type[M], node: Node) -> tuple[M | None, list[Problem]]:
     """A plain model from a node, or what is wrong with it."""
+    if model.model_config["extra"] == "ignore":
+        # Models of a few of a spec's keys need not have the whole spec written out.
+        node = node.only(*model.model_fields)
     try:
         return model.model_validate(node.plain()), []
     except ValidationError as error:
