@@ -73,6 +73,8 @@ def _unequal_channels(graph: Graph, spec: Spec) -> list[Problem]:
 
 def _unknown_paths(graph: Graph, spec: Spec) -> list[Problem]:
     """Paths in ``checkpointing`` that are no modules with layers in them."""
+    if not spec.checkpointing:
+        return []
     steps = [node.path.split(".") for node in graph.nodes[1:]]
     modules = list(dict.fromkeys(".".join(path[:end]) for path in steps for end in range(1, len(path))))
     written = spec.root.mapping.get("checkpointing", spec.root)

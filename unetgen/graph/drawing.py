@@ -79,7 +79,16 @@ class Drawing:
         self._place: Place = ("", 0, "")
         self._stopped: Stop | None = None
         self.input = self._add("input", Input(in_channels), ())
+
+    @property
+    def input(self) -> Value:
         """What the encoder gets: the image, or what was made of it."""
+        return Value(self, *self._input)
+
+    @input.setter
+    def input(self, value: Value) -> None:
+        # As numbers: a drawing that holds a value that holds the drawing is garbage that only a collector frees.
+        self._input = value.index, value.channels
 
     # Where the pen is
 

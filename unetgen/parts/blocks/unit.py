@@ -113,7 +113,7 @@ class Units(Striding):
 
     def _conv(self, g: Builder, x: Value, channels: int, name: str, stride: Stride) -> Value:
         groups = self.groups if isinstance(self.groups, int) else x.channels
-        for count in dict.fromkeys((x.channels, channels)):
+        for count in dict.fromkeys((x.channels, channels)) if groups > 1 else ():
             if count % groups:
                 divisors = [n for n in range(1, min(count, 64) + 1) if count % n == 0]
                 hint = f"use one of {', '.join(map(str, divisors))}"
