@@ -50,12 +50,12 @@ class Part(BaseModel):
         ``names`` has the full names of plugins' parts, so that they mean the same wherever they are read.
         """
         named = names.get(type(self), self.type)
-        options = {name: _plain(getattr(self, name), names) for name in options_of(type(self))}
+        options = {name: _plain(getattr(self, name), names) for name in defaults_of(type(self))}
         return {"type": named, **options} if options else named
 
     def inside(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """The parts that stand in this one's own fields, with where: ``norm``, or the second of ``blocks``."""
-        for name in options_of(type(self)):
+        for name in defaults_of(type(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
                 yield (name,), value
@@ -68,9 +68,9 @@ class Part(BaseModel):
 
 
 @lru_cache(maxsize=512)
-def options_of(part: type[Part]) -> tuple[str, ...]:
-    """The names of a part's options; pydantic takes its time with them."""
-    return tuple(part.model_fields)
+def defaults_of(part: type[Part]) -> Mapping[str, Any]:
+    """The options of a part and what they are by default; pydantic takes its time to tell."""
+    return MappingProxyType({name: field.default for name, field in part.model_fields.items()})
 
 
 # The names of parts that are not told by their type alone.

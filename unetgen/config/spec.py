@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -183,10 +184,10 @@ class Spec:
 
     def _slots(self) -> dict[str, Any]:
         """Each slot once, then only what differs: by side where a whole side agrees, else by level."""
-        at = {place: part.describe(self.names) for place, part in self.places()}
+        columns = self._columns()
         top: dict[str, Any] = {}
-        for place, value in at.items():
-            top.setdefault(place[2], value)
+        for (_, slot), here in columns.items():
+            top.setdefault(slot, next(iter(here.values())))
         sides: dict[str, dict[str, Any]] = {
             "encoder": _side(self.encoder, self.names),
             "bottleneck": {},
@@ -194,19 +195,29 @@ class Spec:
         }
         sides["decoder"]["widths"] = [level.width for level in self.decoder_levels]
         levels: dict[int, dict[str, Any]] = {}
-        for side, slot in dict.fromkeys((place[0], place[2]) for place in at):
-            here = {place[1]: value for place, value in at.items() if (place[0], place[2]) == (side, slot)}
+        for (side, slot), here in columns.items():
             first = next(iter(here.values()))
             base = first if all(value == first for value in here.values()) else top[slot]
+            # Levels share what their parts are described by; what is handed out is said once or copied.
             if base != top[slot]:
-                sides[side][slot] = difference(top[slot], base)
+                sides[side][slot] = deepcopy(difference(top[slot], base))
             for level, value in here.items():
                 if value != base:
                     overlay = levels.setdefault(level, {})
                     target = overlay if side == "bottleneck" else overlay.setdefault(side, {})
-                    target[slot] = difference(base, value)
+                    target[slot] = deepcopy(difference(base, value))
         written = {"levels": dict(sorted(levels.items()))} if levels else {}
         return {**top, **{side: value for side, value in sides.items() if value}, **written}
+
+    def _columns(self) -> dict[tuple[str, str], dict[int, Any]]:
+        """By side and slot what stands on each level; levels that share a part share its description."""
+        described: dict[int, Any] = {}
+        columns: dict[tuple[str, str], dict[int, Any]] = {}
+        for (side, level, slot), part in self.places():
+            if id(part) not in described:
+                described[id(part)] = part.describe(self.names)
+            columns.setdefault((side, slot), {})[level] = described[id(part)]
+        return columns
 
 
 def _side(part: Part, names: Names) -> dict[str, Any]:

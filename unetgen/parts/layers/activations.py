@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from unetgen.config.part import defaults_of
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation
 
@@ -27,8 +28,8 @@ class _Torch(Activation):
         given = vars(self)
         if not given:
             return given
-        fields = type(self).model_fields
-        return {name: value for name, value in given.items() if value != fields[name].default}
+        defaults = defaults_of(type(self))
+        return {name: value for name, value in given.items() if value != defaults[name]}
 
 
 class NoActivation(Activation):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.part import Inert
+from unetgen.config.part import Inert, defaults_of
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Norm
 
@@ -122,8 +122,8 @@ class Layer(Norm):
 
 def changed(norm: Norm, **given: Any) -> dict[str, Any]:
     """The layer's arguments: those given, and the options that are not at torch's defaults."""
-    fields = type(norm).model_fields
-    return {**given, **{name: getattr(norm, name) for name in fields if getattr(norm, name) != fields[name].default}}
+    options = ((name, getattr(norm, name), default) for name, default in defaults_of(type(norm)).items())
+    return {**given, **{name: value for name, value, default in options if value != default}}
 
 
 def _momentum_without_statistics(tracked: bool) -> list[Inert]:
