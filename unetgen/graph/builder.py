@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 from unetgen.config.part import Part
@@ -42,6 +43,9 @@ from unetgen.graph.wrapping import Wrapping
 
 __all__ = ["Axes", "Builder", "Finding", "Value"]
 
+# A frozen op takes long to make, and the networks of a sweep have most of their convolutions in common.
+_convolution = lru_cache(maxsize=4096, typed=True)(Convolution)
+
 
 class Builder(Wrapping):
     """Draws one network for a spec's dimensions, channels and input size."""
@@ -74,7 +78,7 @@ class Builder(Wrapping):
             x = self.pad(x, *border.uneven, border.mode, name=f"{name}_pad".lstrip("_"))
         # What the padding op has padded is none of the convolution's own mode.
         mode = border.mode if any(border.even) else "zeros"
-        op = Convolution(x.channels, channels, kernel, strides, border.even, dilations, groups, bias, mode, rounding)
+        op = _convolution(x.channels, channels, kernel, strides, border.even, dilations, groups, bias, mode, rounding)
         return self._add(name, op, (x,), layer)
 
     def transposed_conv(  # noqa: PLR0913  # as many as torch has

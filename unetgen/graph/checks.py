@@ -63,7 +63,7 @@ def _unequal_channels(graph: Graph, spec: Spec) -> list[Problem]:
     """Sums and products of maps that torch would stretch to each other, or refuse."""
     problems = []
     for node in graph.nodes:
-        if isinstance(node.op, (Add, Multiply, Maximum)):
+        if len(node.inputs) > 1 and isinstance(node.op, (Add, Multiply, Maximum)):
             channels = list(dict.fromkeys(graph.nodes[source].channels for source in node.inputs))
             if len(channels) > 1:
                 message = f"{node.path} joins maps of {' and '.join(map(str, channels))} channels"

@@ -154,6 +154,7 @@ def _extent(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
+@lru_cache(maxsize=4096)
 def _weight_and_bias(weight: Size, channels: int, bias: bool) -> tuple[Parameter, ...]:
     # torch takes the fan-in from the second axis of the weight, for transposed convolutions too.
     fan_in = prod(weight[1:])

@@ -122,8 +122,8 @@ class Layer(Norm):
 
 def changed(norm: Norm, **given: Any) -> dict[str, Any]:
     """The layer's arguments: those given, and the options that are not at torch's defaults."""
-    options = ((name, getattr(norm, name), default) for name, default in defaults_of(type(norm)).items())
-    return {**given, **{name: value for name, value, default in options if value != default}}
+    defaults = defaults_of(type(norm))
+    return {**given, **{name: value for name in defaults if (value := getattr(norm, name)) != defaults[name]}}
 
 
 def _momentum_without_statistics(tracked: bool) -> list[Inert]:
