@@ -66,10 +66,6 @@ class Node:
         """The same mapping with some entries left out."""
         return replace(self, value={k: v for k, v in self.mapping.items() if k not in names})
 
-    def only(self, *names: str) -> Node:
-        """The same mapping with no other entries than these."""
-        return replace(self, value={name: self.mapping[name] for name in names if name in self.mapping})
-
     def problem(self, code: str, message: str, hint: str = "") -> Problem:
         """A problem with this value, at the place of the value."""
         return Problem(code, self.path, message, hint, self.mark)

@@ -7,18 +7,13 @@ is how a resolved spec says only once what several levels share.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from unetgen.config.node import Node, child_path
 from unetgen.config.slots import SLOT_OF, SLOTS
-from unetgen.errors import Mark
 
 # One spec's name is not another's, however much of it is inherited.
 NOT_INHERITED = ("name", "description", "about", "extends", "$schema")
-
-
-_NOTHING = Node(None, "", Mark(""), Mark(""))
 
 
 def merge(base: Node, over: Node, key: str = "") -> Node:
@@ -34,13 +29,19 @@ def _laid(base: Node, over: Node, key: str, lift: int) -> Node:
         return over
     entries = dict(base.value)
     for name, node in over.value.items():
-        entries[name] = _laid(entries.get(name, _NOTHING), node, "head" if key == "heads" else name, lift)
+        inner = "head" if key == "heads" else name
+        below = entries.get(name)
+        entries[name] = _lifted(_spelt_out(node, inner), lift) if below is None else _laid(below, node, inner, lift)
     return Node(entries, over.path, over.mark, over.key, over.layer)
 
 
 def _lifted(node: Node, lift: int) -> Node:
+    return _like(node, node.value, lift) if lift else node
+
+
+def _like(node: Node, value: Any, lift: int = 0) -> Node:
     # Made by hand, since dataclasses.replace takes thrice as long and sweeps lay millions of nodes over others.
-    return Node(node.value, node.path, node.mark, node.key, node.layer + lift) if lift else node
+    return Node(value, node.path, node.mark, node.key, node.layer + lift)
 
 
 def together(values: Iterable[tuple[tuple[str, ...], Node]]) -> Node:
@@ -74,9 +75,9 @@ def difference(base: Any, value: Any) -> Any:
 def _spelt_out(node: Node, key: str) -> Node:
     """A part given by its name, or a skip by its fusion, as the mapping that it stands for."""
     if isinstance(node.value, str) and key == "skip":
-        return replace(node, value={"fusion": node})
+        return _like(node, {"fusion": node})
     if isinstance(node.value, str) and key in SLOT_OF:
-        return replace(node, value={"type": node})
+        return _like(node, {"type": node})
     return node
 
 

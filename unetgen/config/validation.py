@@ -61,12 +61,12 @@ def _one_for_each(details: list[Any], node: Node) -> list[Any]:
 
 
 def model_at(model: type[M], node: Node) -> tuple[M | None, list[Problem]]:
-    """A plain model from a node, or what is wrong with it."""
-    if model.model_config["extra"] == "ignore":
-        # Models of a few of a spec's keys need not have the whole spec written out.
-        node = node.only(*model.model_fields)
+    """A plain model from a mapping, or what is wrong with it."""
+    # For the models of a few keys the rest of a spec need not be written out.
+    asked = model.model_fields if model.model_config["extra"] == "ignore" else node.mapping
+    said = {key: child.plain() for key, child in node.mapping.items() if key in asked}
     try:
-        return model.model_validate(node.plain()), []
+        return model.model_validate(said), []
     except ValidationError as error:
         return None, [_of_model(detail, node, model) for detail in error.errors(include_url=False)]
 
