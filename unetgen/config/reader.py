@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from unetgen.config.choice import Context
-from unetgen.config.known_parts import KnownParts
+from unetgen.config.known_parts import KnownPart, KnownParts, known_part
 from unetgen.config.node import Node, from_data
 from unetgen.config.part import Part
 from unetgen.config.plugin import Provider
@@ -49,19 +49,23 @@ class Reader:
         """The part that a node describes, or the slot's usual one."""
         node = node or from_data(SLOTS[slot].default, "default", slot)
         said = node.plain()
-        part = self.known.find(slot, said, self.context)
-        if part is None:
-            part = self._checked(slot, node, said)
-        if part is not None:
-            self._note_provider(part)
-        return part
+        known = self.known.find(slot, said, self.context)
+        if known is None:
+            known = self._checked(slot, node, said)
+        if known is None:
+            return None
+        self._note_providers(known.foreign)
+        return known.part
 
-    def _checked(self, slot: str, node: Node, said: Any) -> Part | None:
+    def _checked(self, slot: str, node: Node, said: Any) -> KnownPart | None:
         reading = part_at(slot, node, self.context)
         self.problems += reading.problems
-        if reading.part is not None and reading.as_written:
-            self.known.remember(slot, said, self.context, reading.part)
-        return reading.part
+        if reading.part is None:
+            return None
+        part = known_part(reading.part, self.context)
+        if reading.as_written:
+            self.known.remember(slot, said, self.context, part)
+        return part
 
     def skip(self, node: Node) -> Skip | None:
         """The skip that a node describes."""
@@ -118,13 +122,11 @@ class Reader:
                 message = f"it has no effect: a skip that is dropped has nothing to {_DONE[key]}"
                 self.problems.append(child.key_problem("no_effect", message, f"delete {key!r}"))
 
-    def _note_provider(self, part: Part) -> None:
-        provider = self.context.registry.provider(type(part))
-        if not provider.builtin:
-            self.providers[type(part)] = provider
-            self.names[type(part)] = f"{provider.name}/{part.type.rpartition('/')[2]}"
-        for _, child in part.inside():
-            self._note_provider(child)
+    def _note_providers(self, parts: Iterable[type[Part]]) -> None:
+        for part in parts:
+            provider = self.context.registry.provider(part)
+            self.providers[part] = provider
+            self.names[part] = f"{provider.name}/{part.type.rpartition('/')[2]}"
 
 
 _DONE = {"tap": "tap", "gate": "gate with", "align": "align", "transform": "transform", "place": "join"}
