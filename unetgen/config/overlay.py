@@ -11,6 +11,7 @@ from typing import Any
 
 from unetgen.config.node import Node, child_path
 from unetgen.config.slots import SLOT_OF, SLOTS
+from unetgen.errors import Mark
 
 # One spec's name is not another's, however much of it is inherited.
 NOT_INHERITED = ("name", "description", "about", "extends", "$schema")
@@ -22,21 +23,27 @@ def merge(base: Node, over: Node, key: str = "") -> Node:
 
 
 def _laid(base: Node, over: Node, key: str, lift: int) -> Node:
-    base, over = _spelt_out(base, key), _lifted(_spelt_out(over, key), lift)
+    base, over = _spelt_out(base, key), _spelt_out(over, key)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
-        return over
+        return _lifted(over, lift)
     if "type" in over.value and _type(over, key) != _type(base, key):
-        return over
+        return _lifted(over, lift)
     entries = dict(base.value)
     for name, node in over.value.items():
         inner = "head" if key == "heads" else name
         below = entries.get(name)
         entries[name] = _lifted(_spelt_out(node, inner), lift) if below is None else _laid(below, node, inner, lift)
-    return Node(entries, over.path, over.mark, over.key, over.layer)
+    return _like(over, entries, lift)
 
 
 def _lifted(node: Node, lift: int) -> Node:
-    return _like(node, node.value, lift) if lift else node
+    """A node and everything in it so many layers higher."""
+    if not lift:
+        return node
+    value = node.value
+    if isinstance(value, dict):
+        return _like(node, {key: _lifted(child, lift) for key, child in value.items()}, lift)
+    return _like(node, value, lift)
 
 
 def _like(node: Node, value: Any, lift: int = 0) -> Node:
