@@ -16,6 +16,7 @@ from unetgen.ablation.sweep_file import SweepFile, read_sweep
 from unetgen.ablation.told import Told
 from unetgen.ablation.variant import Variant
 from unetgen.config.from_yaml import resolve
+from unetgen.config.known_parts import KnownParts
 from unetgen.config.library import overridden
 from unetgen.config.node import Node, from_data
 from unetgen.config.overlay import NOT_INHERITED, merge
@@ -50,6 +51,7 @@ class Sweep:
 
     def __init__(self, file: SweepFile, registry: Registry, input_size: Size | None = None) -> None:
         self.file, self.registry = file, registry
+        self._known = KnownParts()
         self.laid_over_base = {"input_size": list(input_size)} if input_size else {}
         tree = overridden(file.base, self.laid_over_base, "--input-size") if input_size else file.base
         self.tree = tree.without(*NOT_INHERITED)
@@ -140,7 +142,7 @@ class Sweep:
         return spec, draw(spec)
 
     def _resolved(self, tree: Node) -> Spec:
-        return resolve(tree, self.registry)
+        return resolve(tree, self.registry, self._known)
 
     def _wanted(self, words: str, combination: Combination, overlay: Node) -> bool:
         """Whether the conditions let a combination through, as it resolves, or as it is written if it does not."""
