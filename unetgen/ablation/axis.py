@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from unetgen.config.node import Node
 from unetgen.config.overlay import together
@@ -11,7 +12,7 @@ from unetgen.config.paths import Location
 from unetgen.config.slots import SLOT_OF
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Setting:
     """A value at a place of the spec."""
 
@@ -19,7 +20,9 @@ class Setting:
     location: Location
     value: Node
 
-    def __str__(self) -> str:
+    @cached_property
+    def words(self) -> str:
+        """``skip.fusion=add``."""
         return f"{self.path}={worded(self.value.plain())}"
 
     def leaves(self) -> Iterator[Location]:
@@ -51,7 +54,7 @@ Combination = tuple[tuple[Axis, Choice], ...]
 
 def told(axis: Axis, choice: Choice) -> str:
     """What a choice sets, with its label where it has one."""
-    settings = ", ".join(map(str, choice.settings))
+    settings = ", ".join(setting.words for setting in choice.settings)
     return f"{axis.name} {choice.label} ({settings})" if axis.named else settings
 
 

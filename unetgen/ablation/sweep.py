@@ -128,14 +128,10 @@ class Sweep:
     def _measured(self, tree: Node) -> Report:
         """A variant at its input size; where it names none, at the base's if that fits."""
         spec, graph = self._drawn(tree)
-        size = self._base_size(spec)
-        if size is not None and fits(graph, size):
-            return Report(spec, graph, size, assumed=True)
+        size = self.base.input_size
+        if spec.input_size is None and len(size) == spec.dims and fits(graph, size):
+            return replace(Report.of(spec, graph, size), assumed=True)
         return Report.of(spec, graph)
-
-    def _base_size(self, spec: Spec) -> Size | None:
-        base = getattr(self, "base", None)
-        return base.input_size if base and not spec.input_size and len(base.input_size) == spec.dims else None
 
     def _drawn(self, tree: Node) -> tuple[Spec, Graph]:
         spec = self._resolved(tree)
@@ -168,7 +164,8 @@ class Sweep:
             if axis.named and self.file.mode.name == "list":
                 return worded(choice.label)
             if not self._is_base(choice):
-                words += [f"{worded(axis.name)}={worded(choice.label)}"] if axis.named else map(str, choice.settings)
+                label = f"{worded(axis.name)}={worded(choice.label)}"
+                words += [label] if axis.named else [setting.words for setting in choice.settings]
         return ",".join(sorted(words)) or BASE
 
     def _is_base(self, choice: Choice) -> bool:

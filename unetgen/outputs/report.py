@@ -32,6 +32,8 @@ class Report:
     spec: Spec
     graph: Graph
     input_size: Size
+    sizes: tuple[Size, ...]
+    """The size of every node's output."""
     assumed: bool = False
     """Whether nobody named the size."""
 
@@ -39,13 +41,8 @@ class Report:
     def of(cls, spec: Spec, graph: Graph, input_size: Size | None = None) -> Report:
         """The report for a size, else for the spec's, else for a small one that fits. Raises SizeError."""
         size = input_size or spec.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * spec.dims
-        checked_sizes(graph, size, None if input_size else spec.root.mapping.get("input_size"))
-        return cls(spec, graph, size, assumed=not (input_size or spec.input_size))
-
-    @cached_property
-    def sizes(self) -> tuple[Size, ...]:
-        """The size of every node's output."""
-        return self.graph.sizes(self.input_size)
+        sizes = checked_sizes(graph, size, None if input_size else spec.root.mapping.get("input_size"))
+        return cls(spec, graph, size, sizes, assumed=not (input_size or spec.input_size))
 
     @cached_property
     def cost(self) -> Cost:
