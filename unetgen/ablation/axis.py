@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from unetgen.config.node import Node
-from unetgen.config.overlay import together
+from unetgen.config.overlay import placed, together
 from unetgen.config.paths import Location
 from unetgen.config.slots import SLOT_OF
 
@@ -24,6 +24,11 @@ class Setting:
     def words(self) -> str:
         """``skip.fusion=add``."""
         return f"{self.path}={worded(self.value.plain())}"
+
+    @cached_property
+    def overlay(self) -> Node:
+        """What it lays over a spec."""
+        return placed(self.location, self.value)
 
     def leaves(self) -> Iterator[Location]:
         """Every place that it decides, however it is written: ``skip: none`` decides ``skip.fusion.type``."""
@@ -66,7 +71,7 @@ def overlay_of(combination: Combination) -> Node:
 def overlaid(settings: Iterable[Setting]) -> Node:
     """One overlay of settings; what holds others goes before what stands in it, in whatever order they come."""
     ordered = sorted(settings, key=lambda setting: (len(setting.location), setting.path))
-    return together((setting.location, setting.value) for setting in ordered)
+    return together(setting.overlay for setting in ordered)
 
 
 def worded(value: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.config.node import Node, from_data
-from unetgen.config.overlay import NOT_INHERITED, merge, together
+from unetgen.config.overlay import NOT_INHERITED, merge, placed, together
 from unetgen.config.paths import location_of
 from unetgen.config.registry import Registry
 from unetgen.config.yaml_source import MAX_BYTES, read, read_bytes, read_value
@@ -56,7 +56,9 @@ def shipped_by(registry: Registry, distribution: str | None = None) -> dict[str,
 
 def overridden(tree: Node, overrides: Mapping[str, Any], source: str) -> Node:
     """The tree with values put at dotted paths: ``{"decoder.block.repeats": 1}``."""
-    said = [(location_of(path, Mark(source)), from_data(value, source, path)) for path, value in overrides.items()]
+    said = (
+        placed(location_of(path, Mark(source)), from_data(value, source, path)) for path, value in overrides.items()
+    )
     return merge(tree, together(said))
 
 
@@ -69,7 +71,7 @@ def assigned(tree: Node, assignments: tuple[str, ...]) -> Node:
         if not separator:
             problem = Problem("set", "", f"{text!r} has no '='", "write --set path=value", Mark(source))
             raise SpecError([problem])
-        said.append((location_of(path.strip(), Mark(source)), read_value(value, source, path.strip())))
+        said.append(placed(location_of(path.strip(), Mark(source)), read_value(value, source, path.strip())))
     return merge(tree, together(said)) if said else tree
 
 

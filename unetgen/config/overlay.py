@@ -51,16 +51,16 @@ def _like(node: Node, value: Any, lift: int = 0) -> Node:
     return Node(value, node.path, node.mark, node.key, node.layer + lift)
 
 
-def together(values: Iterable[tuple[tuple[str, ...], Node]]) -> Node:
-    """One overlay of values at locations (``--set``, sweeps): they are said at once, and none overrides another."""
+def together(overlays: Iterable[Node]) -> Node:
+    """Overlays as one (``--set``, sweeps): they are said at once, and none goes back to a default for another."""
     overlay = Node({}, "", Mark(""), Mark(""))
-    for location, value in values:
-        overlay = _laid(overlay, _placed(location, value), "", 0)
+    for over in overlays:
+        overlay = _laid(overlay, over, "", 0)
     return overlay
 
 
-def _placed(location: tuple[str, ...], value: Node) -> Node:
-    """The mapping that has a value at a location and nothing else."""
+def placed(location: tuple[str, ...], value: Node) -> Node:
+    """The overlay that has a value at a location and nothing else."""
     node = value
     for depth in range(len(location) - 1, -1, -1):
         path = ""
