@@ -105,10 +105,9 @@ class _Search:
             break
 
     def match(self) -> Match:
-        values = sorted(self.points.values(), key=lambda point: point.value)
-        below = [point for point in values if point.value <= self.target]
-        above = [point for point in values if point.value > self.target]
-        ends = below[-1] if below else None, above[0] if above else None
+        below = [point for point in self.points.values() if point.value <= self.target]
+        above = [point for point in self.points.values() if point.value > self.target]
+        ends = max(below, key=_value, default=None), min(above, key=_value, default=None)
         return Match(self.budget, self.target, self.ladder, self._closest, *ends, len(self.points))
 
     def note(self, rung: Rung, report: Report) -> Point:
@@ -124,7 +123,11 @@ class _Search:
 
     @property
     def _closest(self) -> Point:
-        return min(self.points.values(), key=lambda point: abs(point.value - self.target))
+        return self._by_distance()[0]
+
+    def _by_distance(self) -> list[Point]:
+        """What was drawn, the closest to the target first."""
+        return sorted(self.points.values(), key=lambda point: abs(point.value - self.target))
 
     def _visited(self, rung: Rung) -> Point:
         if rung in self.points:
@@ -140,14 +143,13 @@ class _Search:
         high: Bound | None = None
         scale: float | None = 0.0
         point = self.points[self.ladder.start]
-        while scale is not None:
+        while scale is not None and not self.done:
             here = Bound(scale, log(max(point.value, 1)), point.rung)
             before = low or high
             low, high = (here, high) if point.value <= self.target else (low, here)
             scale = self._between(low, high) if low and high else self._beyond(here, before)
-            if scale is None or self.done:
-                break
-            point = self._visited(self.ladder.at(exp(scale)))
+            if scale is not None:
+                point = self._visited(self.ladder.at(exp(scale)))
         return low is not None and high is not None
 
     def _beyond(self, here: Bound, before: Bound | None) -> float | None:
@@ -178,22 +180,28 @@ class _Search:
         return None
 
     def _nudge(self) -> None:
-        """Moves single numbers of the closest rung by up to two steps."""
-        for _ in range(2):
-            centre = self._closest
-            steps = {index: self._step(centre, index) for index in range(len(centre.rung))}
-            gap, near = self.target - centre.value, 0.7 * self.budget.tolerance * self.target
-            options = []
-            for moves in _moves(len(centre.rung)):
+        """Moves single numbers of the closest rungs by up to two steps, of one rung after the other."""
+        centres: set[Rung] = set()
+        while not self.done and (near := [p for p in self._by_distance() if p.rung not in centres]):
+            centres.add(near[0].rung)
+            for rung in self._likeliest(near[0]):
+                if not self.done:
+                    self._visited(rung)
+
+    def _likeliest(self, centre: Point) -> list[Rung]:
+        """The rungs around one that seem to come near the target, by what one step of each number changes."""
+        steps = {index: self._step(centre, index) for index in range(len(centre.rung))}
+        gap, near = self.target - centre.value, 0.7 * self.budget.tolerance * self.target
+        options = []
+        for moves in _moves(len(centre.rung)):
+            rung: Rung | None = centre.rung
+            for index, count in moves:
+                rung = self.ladder.moved(rung, index, count) if rung else None
+            if rung and rung not in self.points:
                 miss = abs(gap - sum(steps[index] * count for index, count in moves))
                 change = sum(abs(count) / centre.rung[index] for index, count in moves)
-                options.append((max(miss - near, 0), change, moves))
-            for _, _, moves in sorted(options)[:LIKELIEST]:
-                rung: Rung | None = centre.rung
-                for index, count in moves:
-                    rung = self.ladder.moved(rung, index, count) if rung else None
-                if rung and not self.done:
-                    self._visited(rung)
+                options.append((max(miss - near, 0), change, rung))
+        return [rung for _, _, rung in sorted(options)[:LIKELIEST]]
 
     def _step(self, centre: Point, index: int) -> int:
         """What one step of a number changes, up if that is possible."""
@@ -202,6 +210,10 @@ class _Search:
             if moved is not None and not self.done:
                 return step * (self._visited(moved).value - centre.value)
         return 0
+
+
+def _value(point: Point) -> int:
+    return point.value
 
 
 def _moves(numbers: int) -> Iterator[tuple[tuple[int, int], ...]]:

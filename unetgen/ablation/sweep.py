@@ -58,7 +58,7 @@ class Sweep:
         self.base = Report.of(*self._drawn(tree))
         budget = file.budget
         self.target = (budget.target or budget.measure.of(self.base)) if budget else 0
-        self._tried: dict[int, Spec | frozenset[Problem]] = {}
+        self._tried: dict[int, bool | frozenset[Problem]] = {}
 
     def __iter__(self) -> Iterator[Variant]:
         """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
@@ -170,18 +170,18 @@ class Sweep:
 
     def _is_base(self, choice: Choice) -> bool:
         """Whether a choice by itself makes no difference."""
-        alone = self._alone(choice)
-        return isinstance(alone, Spec) and alone.hash == self.base.spec.hash
+        return self._alone(choice) is True
 
-    def _alone(self, choice: Choice) -> Spec | frozenset[Problem]:
-        """What becomes of the base with one choice and nothing else, or what is wrong with that."""
+    def _alone(self, choice: Choice) -> bool | frozenset[Problem]:
+        """What is wrong with the base under this choice alone, or else whether it is then still the base."""
         if id(choice) not in self._tried:
             try:
-                self._tried[id(choice)] = self._resolved(merge(self.tree, overlaid(choice.settings)))
+                spec = self._resolved(merge(self.tree, overlaid(choice.settings)))
+                self._tried[id(choice)] = spec.hash == self.base.spec.hash
             except SpecError as error:
                 self._tried[id(choice)] = frozenset(error.problems)
             except PluginError:
-                self._tried[id(choice)] = frozenset()
+                self._tried[id(choice)] = False
         return self._tried[id(choice)]
 
     def _invalid(self, words: str, combination: Combination, problems: Iterable[Problem]) -> Invalid:
@@ -195,4 +195,4 @@ class Sweep:
 
     def _faults(self, choice: Choice) -> frozenset[Problem]:
         alone = self._alone(choice)
-        return frozenset() if isinstance(alone, Spec) else alone
+        return frozenset() if isinstance(alone, bool) else alone

@@ -1,0 +1,203 @@
+"""Matched budgets: every variant reaches the base's number, or is told with the nearest that can be reached."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import unetgen
+from unetgen.ablation.ladder import Ladder
+from unetgen.ablation.outcome import Invalid, LeftOut, Unmatched
+from unetgen.ablation.sweep import sweep
+from unetgen.ablation.variant import Variant
+from unetgen.outputs.measures import MEASURES
+from unetgen.outputs.report import Report
+
+# Fusion x upsampling x depth x block x norm x dims: 360 combinations.
+GRID = """
+base: {extends: unet_milesial, widths: [32, 64, 128, 256], input_size: [64, 64]}
+axes:
+  dims: {plane: {}, volume: {dims: 3, input_size: [16, 16, 16]}}
+  skip: [concat, add, none, {fusion: concat, transform: attention_gate}, {fusion: add, transform: attention_gate}]
+  upsample: [transposed_conv, {type: interpolate, mode: linear}, pixel_shuffle]
+  depth: [2, 3]
+  block: [{type: conv, padding: zeros}, {type: residual, padding: zeros}, {type: convnext, padding: zeros}]
+  block.norm: [batch, {type: group, groups: 8}]
+"""
+
+TINY = {"extends": "unet_milesial", "widths": [8, 16, 32], "input_size": [32, 32]}
+
+
+def outcomes(source: Any) -> list[Any]:
+    return list(sweep(source).outcomes())
+
+
+def only(source: Any) -> Any:
+    """The one outcome of a sweep of one combination."""
+    (found,) = outcomes(source)
+    return found
+
+
+@pytest.mark.parametrize("measure", ["params", "macs"])
+def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: str) -> None:
+    opened = sweep(GRID + f"match: {{{measure}: base}}\n")
+    target = MEASURES[measure].of(opened.base)
+    found = [outcome for outcome in opened.outcomes() if not isinstance(outcome, LeftOut)]
+    assert len(found) >= 200
+    assert not [outcome for outcome in found if isinstance(outcome, Invalid)]
+    variants = [outcome for outcome in found if isinstance(outcome, Variant)]
+    unmatched = [outcome for outcome in found if isinstance(outcome, Unmatched)]
+    for variant in variants:
+        reached = MEASURES[measure].of(variant.report)
+        assert abs(reached / target - 1) <= 0.01
+        assert reached == variant.match.reached.value
+        assert all(width % 8 == 0 for width in variant.spec.widths)
+        assert variant.match.drawn <= 48
+    for outcome in unmatched:
+        below, above = outcome.match.below, outcome.match.above
+        assert below.value < 0.99 * target
+        assert above.value > 1.01 * target
+        for point in (below, above):
+            assert MEASURES[measure].of(point.report) == point.value
+    assert len(unmatched) <= 0.02 * len(found)
+
+
+def test_a_variant_that_fits_is_left_as_it_is() -> None:
+    made = only({"base": TINY, "match": {"params": "base"}})
+    assert made.match.settings == {}
+    assert made.match.drawn == 1
+    assert made.name == f"base-{unetgen.load_spec('unet_milesial', widths=[8, 16, 32], input_size=[32, 32]).hash[:8]}"
+
+
+def test_a_target_can_be_a_number_and_steps_and_tolerance_can_be_said() -> None:
+    match = {"params": 1_000_000, "tolerance": "0.5%", "multiple": 4}
+    made = only({"base": TINY, "match": match})
+    assert abs(made.report.cost.params / 1e6 - 1) <= 0.005
+    assert all(width % 4 == 0 for width in made.spec.widths)
+    assert made.settings == {"widths": list(made.spec.widths)}
+
+
+@pytest.mark.parametrize("measure", ["params", "macs", "memory", "inference_memory"])
+@pytest.mark.parametrize("factor", [0.3, 4])
+def test_every_measure_that_follows_the_widths_can_be_matched(measure: str, factor: float) -> None:
+    base = {**TINY, "widths": [32, 64, 128]}
+    target = int(factor * MEASURES[measure].of(Report.of(*_drawn(base))))
+    made = only({"base": base, "match": {measure: target, "tolerance": 0.1}})
+    assert abs(MEASURES[measure].of(made.report) / target - 1) <= 0.1
+
+
+def test_a_receptive_field_is_matched_by_a_path() -> None:
+    source = {
+        "base": TINY,
+        "axes": {"block.repeats": [1]},
+        "match": {"receptive_field": "base", "by": "block.kernel_size", "tolerance": "10%"},
+    }
+    opened = sweep(source)
+    (made,) = opened.outcomes()
+    assert made.spec.encoder_levels[0].block.kernel_size == 5
+    target = MEASURES["receptive_field"].of(opened.base)
+    assert abs(MEASURES["receptive_field"].of(made.report) / target - 1) <= 0.1
+
+
+def test_what_widths_cannot_change_is_told_as_impossible() -> None:
+    source = {"base": TINY, "axes": {"depth": [1]}, "match": {"receptive_field": "base"}}
+    found = only(source)
+    assert isinstance(found, Unmatched)
+    assert str(found.problems[0]) == (
+        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 44 receptive field; "
+        "the nearest give 18 with widths [8, 16]; raise the tolerance, or match by something else"
+    )
+    assert found.match.drawn <= 3
+
+
+def test_an_impossible_budget_is_told_with_the_nearest_two() -> None:
+    found = only({"base": {**TINY, "widths": [8, 16]}, "match": {"params": 6000, "multiple": 8}})
+    assert isinstance(found, Unmatched)
+    assert str(found.problems[0]).startswith(
+        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 6,000 parameters; "
+        "the nearest give "
+    )
+    assert found.match.below.value < 6000 < found.match.above.value
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    found = only({"base": TINY, "axes": {"depth": [1]}, "match": {"params": "base", "by": "block.norm"}})
+    assert isinstance(found, Invalid)
+    assert str(found.problems[0]) == (
+        "match: block.norm is 'batch' here, no whole number; "
+        "rescale widths, or a path that holds a whole number in every variant"
+    )
+
+
+def test_steps_grow_until_groups_divide_the_channels() -> None:
+    source = {
+        "base": {**TINY, "widths": [36, 72, 144]},
+        "axes": {"block.norm": [{"type": "group", "groups": 12}], "skip.fusion": ["add"]},
+        "match": {"params": 700_000, "tolerance": "10%", "multiple": 3},
+    }
+    made = only(source)
+    assert made.match.ladder.multiple == 12
+    assert all(width % 12 == 0 for width in made.spec.widths)
+
+
+def test_widths_of_the_decoder_that_are_given_are_rescaled_too() -> None:
+    base = {**TINY, "decoder": {"widths": [16, 16]}}
+    made = only({"base": base, "axes": {"depth": [2]}, "match": {"params": 200_000, "tolerance": "2%"}})
+    assert set(made.match.settings) == {"widths", "decoder.widths"}
+    assert (
+        unetgen.load_spec(
+            {**base, "widths": made.settings["widths"]}, **{"decoder.widths": made.settings["decoder.widths"]}
+        ).hash
+        == made.spec.hash
+    )
+
+
+def test_variants_that_become_the_same_by_matching_are_there_once() -> None:
+    axes = {"size": {"small": {"widths": [8, 16, 32]}, "large": {"widths": [16, 32, 64]}}}
+    found = outcomes({"base": TINY, "axes": axes, "match": {"params": "base"}})
+    assert [type(outcome).__name__ for outcome in found] == ["Variant", "Duplicate"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    start=st.lists(st.integers(1, 300), min_size=1, max_size=6).map(tuple),
+    multiple=st.sampled_from([1, 2, 3, 8, 16]),
+    scales=st.lists(st.floats(0.01, 50), min_size=2, max_size=5),
+)
+def test_the_rungs_of_a_ladder_rise_with_the_scale(start: tuple[int, ...], multiple: int, scales: list[float]) -> None:
+    ladder = Ladder(start, (("widths", len(start)),), multiple)
+    rungs = [ladder.at(scale) for scale in sorted(scales)]
+    for low, high in itertools.pairwise(rungs):
+        assert all(a <= b for a, b in zip(low, high, strict=True))
+    for scale, rung in zip(sorted(scales), rungs, strict=True):
+        for number, first in zip(rung, start, strict=True):
+            assert number % multiple == 0
+            assert number >= multiple
+            assert abs(number - first * scale) <= multiple / 2 or number == multiple
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 12).map(lambda n: 8 * n), min_size=2, max_size=4),
+    share=st.floats(0.2, 6),
+    fusion=st.sampled_from(["concat", "add"]),
+)
+def test_what_is_told_of_a_match_is_true(widths: list[int], share: float, fusion: str) -> None:
+    base = {**TINY, "widths": widths}
+    target = max(int(share * MEASURES["params"].of(Report.of(*_drawn(base)))), 1)
+    found = only({"base": base, "axes": {"skip.fusion": [fusion]}, "match": {"params": target, "multiple": 4}})
+    match = found.match
+    assert match.within == isinstance(found, Variant)
+    assert match.below is None or match.below.value <= target
+    assert match.above is None or match.above.value > target
+    for point in filter(None, (match.below, match.above, match.reached)):
+        again = unetgen.load_spec(base, **{"skip.fusion": fusion}, **match.ladder.settings(point.rung))
+        assert MEASURES["params"].of(Report.of(*_drawn(again))) == point.value
+
+
+def _drawn(spec: Any) -> tuple[unetgen.Spec, Any]:
+    return unetgen.load_spec(spec), unetgen.graph_of(spec)

@@ -1,0 +1,225 @@
+"""A sweep's directory: what is in it, and that it is there whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Outcome
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import unetgen
+from unetgen.ablation import exchange
+from unetgen.ablation.directory import write_sweep
+from unetgen.ablation.sweep import sweep
+from unetgen.config.difference import differing
+from unetgen.errors import SpecError
+
+Run = Callable[..., Outcome]
+
+SMALL = """\
+base: {extends: unet_milesial, widths: [4, 8, 16], input_size: [32, 32]}
+axes: {skip.fusion: [concat, add], depth: [1, 2]}
+"""
+
+# Axes that can be combined freely over the bases below, and what each says.
+POOL = {
+    "skip.fusion": ["concat", "add", "none"],
+    "upsample": ["transposed_conv", {"type": "interpolate", "mode": "linear"}, "pixel_shuffle"],
+    "depth": [1, 2, 3],
+    "block.norm": ["none", "batch", {"type": "group", "groups": 2}],
+    "block.activation": ["relu", {"type": "leaky_relu", "negative_slope": 0.2}],
+    "block": [{"type": "conv", "padding": "zeros"}, {"type": "residual", "padding": "zeros"}],
+    "decoder.block.repeats": [1, 2],
+    "widths": [[4, 8, 16, 32], [8, 8, 16, 16]],
+    "levels.0.skip": ["none", "concat"],
+    "init": ["he_normal", "default"],
+}
+BASES = [
+    {"extends": "unet_milesial", "widths": [4, 8, 16, 32], "input_size": [32, 32]},
+    {"extends": "unet_tutorial", "widths": [4, 8, 16, 32], "input_size": [32, 32], "block": {"padding": "zeros"}},
+    {"extends": "unet_3d", "widths": [4, 8, 16, 32], "input_size": [16, 16, 16], "block": {"padding": "zeros"}},
+]
+
+
+@st.composite
+def sweeps(draw: st.DrawFn) -> dict[str, object]:
+    paths = draw(st.lists(st.sampled_from(sorted(POOL)), min_size=1, max_size=3, unique=True))
+    axes = {path: draw(st.lists(st.sampled_from(POOL[path]), min_size=1, unique_by=str)) for path in paths}
+    source: dict[str, object] = {"base": draw(st.sampled_from(BASES)), "axes": axes, "on_invalid": "skip"}
+    source["mode"] = draw(st.sampled_from(["grid", "one_at_a_time", {"type": "sample", "n": 3, "seed": 1}]))
+    if draw(st.booleans()):
+        source["match"] = {draw(st.sampled_from(["params", "macs"])): "base", "tolerance": 0.1, "multiple": 2}
+    return source
+
+
+def said(words: str) -> set[str]:
+    """The paths that a name tells."""
+    return {part.partition("=")[0] for part in words.split(",") if part != "base"}
+
+
+def bare(path: str) -> str:
+    """A path of a difference without the side or the level that it is told at."""
+    steps = path.split(".")
+    while steps[0] in ("encoder", "decoder", "bottleneck", "levels") and len(steps) > 1:
+        steps = steps[2:] if steps[0] == "levels" else steps[1:]
+    return ".".join(steps).removesuffix(".type")
+
+
+def speaks(told: str, path: str) -> bool:
+    """Whether what is told covers a difference, or the difference follows from it."""
+    if told == "depth":
+        return bare(path) in ("depth", "widths") or path.startswith("levels.")
+    if bare(told) == "skip.fusion" and bare(path).startswith("skip"):
+        return True  # a skip that is dropped has nothing else to say
+    # Of a part of another type its options are not told one by one.
+    return f"{bare(path)}.".startswith(f"{bare(told)}.") or f"{bare(told)}.".startswith(f"{bare(path)}.")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(source=sweeps(), form=st.sampled_from(["resolved", "overlay"]))
+def test_every_written_variant_is_what_its_name_and_the_index_say(
+    source: dict[str, object], form: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("sweep") / "variants"
+    opened = sweep(source)
+    write_sweep(opened, place, form)
+    index = json.loads((place / "index.json").read_text())
+    base = opened.base.spec.resolved()
+    assert len(index["variants"]) == len(list(place.glob("*.yaml"))) - (form == "overlay" and bool(index["variants"]))
+    for entry in index["variants"]:
+        spec = unetgen.load_spec(str(place / entry["file"]))
+        assert spec.hash == entry["hash"]
+        assert spec.name == entry["name"] == Path(entry["file"]).stem
+        assert entry["name"].endswith(f"-{spec.hash[:8]}")
+        assert unetgen.load_spec(spec.resolved()).hash == spec.hash
+        scaled = {"widths"} if "match" in entry else set()
+        told = said(entry["name"].rpartition("-")[0])
+        differences = [text.partition(":")[0] for text in differing(base, spec.resolved())]
+        differences += ["init"] * (base["init"] != spec.resolved()["init"])
+        for path in differences:
+            assert any(speaks(word, path) for word in {*told, *scaled}), (path, told)
+        for word in told:
+            assert any(speaks(word, path) for path in differences), (word, differences)
+        again = [variant.spec.hash for variant in sweep({"base": str(place / entry["file"])})]
+        assert again == [spec.hash]
+
+
+def test_index_and_table_say_the_same(tmp_path: Path) -> None:
+    text = SMALL + "match: {params: base, multiple: 2}\n"
+    write_sweep(sweep(text), tmp_path / "out")
+    index = json.loads((tmp_path / "out" / "index.json").read_text())
+    rows = list(csv.DictReader((tmp_path / "out" / "index.csv").read_text().splitlines()))
+    assert [row["name"] for row in rows] == [entry["name"] for entry in index["variants"]]
+    for row, entry in zip(rows, index["variants"], strict=True):
+        assert (row["skip.fusion"], row["depth"]) == (entry["choices"]["skip.fusion"], entry["choices"]["depth"])
+        assert int(row["params"]) == entry["params"]
+        assert float(row["deviation"]) == pytest.approx(entry["match"]["deviation"], abs=1e-6)
+        assert row["input"] == "3x32x32"
+    assert index["base"]["hash"] == sweep(text).base.spec.hash
+    assert index["file"]["axes"] == {"skip.fusion": ["concat", "add"], "depth": [1, 2]}
+
+
+def test_overlays_extend_a_base_beside_the_sweep(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: unet_milesial\nwidths: [4, 8, 16]\ninput_size: [32, 32]\n")
+    (tmp_path / "sweep.yaml").write_text("base: mine.yaml\naxes: {depth: [1, 2]}\n")
+    place = tmp_path / "deep" / "variants"
+    place.parent.mkdir()
+    write_sweep(sweep(tmp_path / "sweep.yaml", input_size=(64, 64)), place, "overlay")
+    texts = sorted(path.read_text() for path in place.glob("*.yaml"))
+    assert all("extends: ../../mine.yaml" in text for text in texts)
+    assert all(unetgen.load_spec(str(path)).input_size == (64, 64) for path in place.glob("*.yaml"))
+
+
+def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place)
+    before = sorted(os.listdir(place))
+    write_sweep(sweep(SMALL.replace("[1, 2]", "[1]")), place)
+    assert len(os.listdir(place)) == len(before) - 2
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("how", ["no such call", "refused"])
+def test_a_system_that_cannot_exchange_renames_twice(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_system_call", lambda: None if how == "no such call" else lambda *_: -1)
+    place = tmp_path / "out"
+    for text in (SMALL, SMALL.replace("[1, 2]", "[1]")):
+        write_sweep(sweep(text), place)
+    assert len(list(place.glob("*.yaml"))) == 2
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place)
+    (place / "results.csv").write_text("mine")
+    with pytest.raises(SpecError) as error:
+        write_sweep(sweep(SMALL), place)
+    assert str(error.value) == (
+        f"{place} holds results.csv, which no sweep has written; choose another directory, or move it"
+    )
+    (place / "notes.txt").write_text("mine too")
+    with pytest.raises(SpecError, match=r"holds notes.txt and 1 more, which no sweep has written"):
+        write_sweep(sweep(SMALL), place)
+    assert (place / "results.csv").read_text() == "mine"
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place, sentence in [
+        (tmp_path / "no" / "out", f"there is no folder {tmp_path / 'no'}; make it first"),
+        (tmp_path / "file", f"{tmp_path / 'file'} is a file; give a directory"),
+    ]:
+        with pytest.raises(SpecError) as error:
+            write_sweep(sweep(SMALL), place)
+        assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place)
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    many = ", ".join(f"0.{number:04d}" for number in range(1, 3000))
+    (tmp_path / "many.yaml").write_text(SMALL.replace("axes: {", f"axes: {{block.dropout: [{many}], "))
+    command = [sys.executable, "-m", "unetgen", "sweep", str(tmp_path / "many.yaml"), "-o", str(place)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not [path for draft in tmp_path.glob(".out.*") for path in draft.glob("*.yaml")]:
+        assert child.poll() is None, "it was done before it could be interrupted"
+        time.sleep(0.01)
+    child.send_signal(sign)
+    child.wait()
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+    # Nobody can clean up behind a kill; the next sweep is not disturbed by what it left.
+    assert bool(list(tmp_path.glob(".out.*"))) == (sign == signal.SIGKILL)
+    write_sweep(sweep(SMALL), place)
+
+
+def test_ten_thousand_variants_stream() -> None:
+    """Nothing of a variant is kept but its hash and what it says."""
+    rates = ", ".join(f"0.{number:04d}" for number in range(1, 5001))
+    base = (
+        "{schema_version: 1, in_channels: 1, out_channels: 1, widths: [2, 4], "
+        "block: {padding: zeros, repeats: 1}, input_size: [8, 8]}"
+    )
+    opened = sweep(f"base: {base}\naxes: {{block.dropout: [{rates}], upsample: [transposed_conv, interpolate]}}\n")
+    made: list[weakref.ref[Any]] = []
+    alive = []
+    for variant in opened:
+        made += [weakref.ref(variant.graph), weakref.ref(variant.report.spec)]
+        if len(made) % 1000 == 0:
+            alive.append(sum(thing() is not None for thing in made[-1000:]))
+    assert opened.count == len(made) / 2 == 10_000
+    assert max(alive) <= 8  # the last one, and what the collector has not looked at yet
