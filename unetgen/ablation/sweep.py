@@ -130,7 +130,7 @@ class Sweep:
         spec, graph = self._drawn(tree)
         size = self.base.input_size
         if spec.input_size is None and len(size) == spec.dims and fits(graph, size):
-            return replace(Report.of(spec, graph, size), assumed=True)
+            return Report.of(spec, graph, size, assumed=True)
         return Report.of(spec, graph)
 
     def _drawn(self, tree: Node) -> tuple[Spec, Graph]:

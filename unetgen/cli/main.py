@@ -17,6 +17,7 @@ _COMMANDS = {
     "show": "Print a spec with every default written out.",
     "inspect": "Tabulate sizes and costs, without torch.",
     "sweep": "Make the variants of an ablation.",
+    "compare": "Tabulate what differs between networks, and what it costs.",
     "export": "Write a network for something else to read.",
     "import-weights": "Take the weights of another implementation, or give ours to it.",
     "specs": "List the shipped specs.",

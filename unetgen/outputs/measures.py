@@ -16,6 +16,8 @@ class Measure:
     """What sweeps, options and programs call it."""
     title: str
     """What people call it."""
+    head: str
+    """The same over a column."""
     unit: str
     of: Callable[[Report], int]
 
@@ -23,10 +25,12 @@ class Measure:
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("params", "parameters", "", lambda report: report.cost.params),
-        Measure("macs", "MACs", "", lambda report: report.cost.macs),
-        Measure("memory", "training memory", "bytes", lambda report: report.memory.training),
-        Measure("inference_memory", "inference memory", "bytes", lambda report: report.memory.inference),
-        Measure("receptive_field", "receptive field", "pixels", lambda r: max(field.largest for field in r.fields)),
+        Measure("params", "parameters", "params", "", lambda report: report.cost.params),
+        Measure("macs", "MACs", "MACs", "", lambda report: report.cost.macs),
+        Measure("memory", "training memory", "training", "bytes", lambda report: report.memory.training),
+        Measure("inference_memory", "inference memory", "inference", "bytes", lambda report: report.memory.inference),
+        Measure(
+            "receptive_field", "receptive field", "field", "pixels", lambda r: max(field.largest for field in r.fields)
+        ),
     )
 }

@@ -38,11 +38,14 @@ class Report:
     """Whether nobody named the size."""
 
     @classmethod
-    def of(cls, spec: Spec, graph: Graph, input_size: Size | None = None) -> Report:
-        """The report for a size, else for the spec's, else for a small one that fits. Raises SizeError."""
+    def of(cls, spec: Spec, graph: Graph, input_size: Size | None = None, *, assumed: bool = False) -> Report:
+        """The report for a size, else for the spec's, else for a small one that fits. Raises SizeError.
+
+        ``assumed`` says of a size that is given that nobody named it.
+        """
         size = input_size or spec.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * spec.dims
         sizes = checked_sizes(graph, size, None if input_size else spec.root.mapping.get("input_size"))
-        return cls(spec, graph, size, sizes, assumed=not (input_size or spec.input_size))
+        return cls(spec, graph, size, sizes, assumed=assumed or not (input_size or spec.input_size))
 
     @cached_property
     def cost(self) -> Cost:
@@ -57,7 +60,9 @@ class Report:
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """The receptive field along each axis."""
-        return tuple(receptive_field(self.graph, axis, self.sizes) for axis in range(self.graph.dims))
+        square = self.graph.alike and len(set(self.input_size)) == 1  # one axis then speaks for all
+        fields = [receptive_field(self.graph, axis, self.sizes) for axis in range(1 if square else self.graph.dims)]
+        return tuple(fields * self.graph.dims if square else fields)
 
     @property
     def in_shape(self) -> tuple[int, ...]:

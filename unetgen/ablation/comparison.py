@@ -1,0 +1,178 @@
+"""Comparison: networks side by side, with what differs between their specs and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from unetgen.ablation.difference import Leaves, differing, leaves_of
+from unetgen.ablation.gathering import base_hash, chosen, gathered
+from unetgen.config.registry import Registry
+from unetgen.config.spec import Spec
+from unetgen.errors import Problem, SpecError, did_you_mean
+from unetgen.graph.from_spec import draw
+from unetgen.graph.graph import Graph
+from unetgen.graph.ops.base import Size
+from unetgen.graph.size import fits
+from unetgen.outputs.measures import MEASURES
+from unetgen.outputs.report import Report, times
+from unetgen.outputs.sheet import Column, Sheet, Value, bytes_of, counted
+
+# Of two networks that are equally good in this, the one with more of it sees more.
+MORE_IS_BETTER = ("receptive_field",)
+
+# Of longer names a table shows both ends.
+LONGEST = 40
+
+# A column and what each row has in it.
+Filled = tuple[Column, Sequence[Value]]
+
+_SHOWN = {"": counted, "bytes": bytes_of, "pixels": "{:,}".format}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is kept of one network."""
+
+    hash: str
+    settings: Leaves
+    numbers: dict[str, int]
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    assumed: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Networks by their names, in their order; ``base`` is the one that the others are measured by."""
+
+    rows: dict[str, Row]
+    base: str
+
+    @classmethod
+    def of(
+        cls, sources: Sequence[str], registry: Registry, input_size: Size | None = None, base: str | None = None
+    ) -> Comparison:
+        """Reads and measures specs, and all specs of directories. Raises SpecError with what is wrong with any."""
+        measure = _Measuring(input_size)
+        rows = gathered(sources, registry, measure.row)
+        # Of a sweep's directory the base is its base, wherever that stands.
+        known = base_hash(sources)
+        usual = next((name for name, row in rows.items() if row.hash == known), None)
+        return cls(rows, chosen(base or usual, rows))
+
+    def sheet(self, names: Sequence[str] | None = None) -> Sheet:
+        """All networks, or some of them, as rows: the settings that differ between all, then the costs."""
+        names = list(self.rows) if names is None else names
+        told = differing([row.settings for row in self.rows.values()])
+        at = {name: number for number, name in enumerate(self.rows)}
+        rows = [self.rows[name] for name in names]
+        filled: list[Filled] = [(Column("name", "network", _short), names)]
+        filled += [(Column(path, path), [values[at[name]] for name in names]) for path, values in told.items()]
+        filled += [*self._costs(rows), *self._shapes(rows)]
+        filled.append((Column("hash", "hash", readers="programs"), [row.hash for row in rows]))
+        columns, cells = zip(*filled, strict=True)
+        return Sheet(columns, tuple(zip(*cells, strict=True)))
+
+    def ordered(self, column: str) -> list[str]:
+        """The networks in the order of a column, in the opposite one where ``-`` stands before its name.
+
+        Raises SpecError where there is no such column.
+        """
+        name, sheet = column.removeprefix("-"), self.sheet()
+        known = [column.name for column in sheet.columns]
+        if name not in known:
+            hint = did_you_mean(name, known) or f"columns are {', '.join(known)}"
+            raise SpecError([Problem("column", "", f"there is no column {name!r} to sort by", hint)])
+        rows = sorted(sheet.rows, key=lambda row: _key(row[known.index(name)]), reverse=column.startswith("-"))
+        return [str(row[0]) for row in rows]
+
+    def front(self, measures: Sequence[str], names: Sequence[str]) -> list[str]:
+        """The networks that no other beats in one of the measures without being beaten in another (Pareto's front)."""
+        signs = [-1 if measure in MORE_IS_BETTER else 1 for measure in measures]
+        points = {
+            name: tuple(sign * self.rows[name].numbers[m] for sign, m in zip(signs, measures, strict=True))
+            for name in names
+        }
+        best: set[tuple[int, ...]] = set()
+        # In this order a point can only be beaten by one before it.
+        for point in sorted(set(points.values())):
+            if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in best):
+                best.add(point)
+        return [name for name in names if points[name] in best]
+
+    def notes(self) -> list[str]:
+        """What should be known beside the table."""
+        alike: dict[str, list[str]] = {}
+        for name, row in self.rows.items():
+            alike.setdefault(row.hash, []).append(name)
+        notes = [f"{' and '.join(names)} are one architecture" for names in alike.values() if len(names) > 1]
+        rows = self.rows.values()
+        if sizes := {row.in_shape[1:] for row in rows if row.assumed}:
+            told = ", ".join(sorted(map(times, sizes)))
+            notes.append(f"where a spec names no input size it is measured at {told}")
+        if len({row.in_shape for row in rows}) > 1:
+            notes.append("the inputs differ, and with them MACs, memory and outputs; --input-size makes them one")
+        return notes
+
+    def _costs(self, rows: Sequence[Row]) -> Iterator[Filled]:
+        """The measures, and for people how the two that count most compare with the base's."""
+        base = self.rows[self.base]
+        for measure in MEASURES.values():
+            values = [row.numbers[measure.name] for row in rows]
+            whole = max(base.numbers[measure.name], 1)
+            yield Column(measure.name, measure.head, _SHOWN[measure.unit], number=True), values
+            if measure.name in ("params", "macs") and len(self.rows) > 1:
+                changes = [None if row is base else value / whole - 1 for row, value in zip(rows, values, strict=True)]
+                yield (
+                    Column(
+                        f"{measure.name}_change", f"± {measure.head}", "{:+.1%}".format, number=True, readers="people"
+                    ),
+                    changes,
+                )
+
+    def _shapes(self, rows: Sequence[Row]) -> Iterator[Filled]:
+        """The outputs, and the inputs where they differ."""
+        if len({row.in_shape for row in self.rows.values()}) > 1:
+            yield Column("input", "input"), [times(row.in_shape) for row in rows]
+        yield Column("output", "output"), [times(row.out_shape) for row in rows]
+
+
+class _Measuring:
+    """Measures specs at the size that is asked for, or at their own; those that have none at one size, if it fits."""
+
+    def __init__(self, input_size: Size | None) -> None:
+        self.input_size = input_size
+        self.assumed: dict[int, Size] = {}
+
+    def row(self, spec: Spec) -> Row:
+        """Everything that is kept of a spec. Raises SpecError."""
+        report = self._report(spec, draw(spec))
+        numbers = {measure.name: measure.of(report) for measure in MEASURES.values()}
+        return Row(spec.hash, leaves_of(spec), numbers, report.in_shape, report.out_shape, report.assumed)
+
+    def _report(self, spec: Spec, graph: Graph) -> Report:
+        asked, first = self.input_size, self.assumed.get(spec.dims)
+        if asked is not None and len(asked) in (1, spec.dims):
+            return Report.of(spec, graph, asked if len(asked) == spec.dims else asked * spec.dims)
+        if spec.input_size is None and first is not None and fits(graph, first):
+            return Report.of(spec, graph, first, assumed=True)
+        report = Report.of(spec, graph)
+        if report.assumed:
+            self.assumed.setdefault(spec.dims, report.input_size)
+        return report
+
+
+def _short(name: str) -> str:
+    """A name of a variant that is too long for a table, by its beginning and its hash; columns say the rest."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 12]}...{name[-9:]}"
+
+
+def _key(value: Value) -> tuple[int, float, str]:
+    """Numbers by their size, then words; what is not there last."""
+    if value is None:
+        return (2, 0.0, "")
+    try:
+        return (0, float(value), "")
+    except ValueError:
+        return (1, 0.0, str(value))

@@ -1,0 +1,96 @@
+"""First weights: which modules of two networks start from the same, known without making any.
+
+What a tensor starts with follows from the seed, its key, its shape and the init's rule for it; what a stranger's module
+starts with, from the seed, its path and its arguments. So equal paths with equal rules start bit-identical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, cast
+
+from unetgen.ablation.gathering import chosen, gathered
+from unetgen.config.registry import Registry
+from unetgen.config.spec import Spec
+from unetgen.graph.from_spec import draw
+from unetgen.graph.graph import Graph
+from unetgen.graph.kinds import Init
+from unetgen.graph.ops import Opaque
+from unetgen.graph.ops.base import Shape
+from unetgen.outputs.sheet import Column, Sheet
+
+# How a module of another network compares with the base's.
+SAME, RESHAPED, OTHERWISE, ABSENT, ADDED = "same", "other shape", "other start", "not there", "only there"
+
+
+class Start(NamedTuple):
+    """How the tensors of one module start: their shapes, and all that decides about their values."""
+
+    shapes: tuple[Shape, ...]
+    rules: tuple[str, ...]
+
+
+Starts = Mapping[str, Start]
+
+
+class Shared(NamedTuple):
+    """A module, as large as can be told in one line, and how it compares in each of the other networks."""
+
+    path: str
+    modules: int
+    states: tuple[str, ...]
+
+
+def starts_of(spec: Spec, graph: Graph) -> Starts:
+    """How every module with tensors of its own starts, by its path."""
+    found: dict[str, list[tuple[Shape, str]]] = {}
+    init = cast(Init, spec.init)
+    strangers = {node.path: node.op for node in graph.nodes if isinstance(node.op, Opaque) and node.layer == node.path}
+    for key, parameter in graph.parameters.items():
+        stranger = next((path for path in strangers if key.startswith(f"{path}.")), None)
+        path = stranger or key.rpartition(".")[0]
+        rule = repr(parameter) if stranger else f"{parameter!r} {init.rule(parameter)!r}"
+        found.setdefault(path, []).append((parameter.shape, f"{key} {rule}"))
+    for path, op in strangers.items():
+        if path in found:
+            found[path].append(((), f"{op.call()!r} {sorted(op.first.items())!r}"))
+    return {path: Start(*(tuple(side) for side in zip(*told, strict=True))) for path, told in found.items()}
+
+
+def shared(base: Starts, others: Sequence[Starts]) -> list[Shared]:
+    """Every module of the networks, gathered where all that is in a module compares alike."""
+    paths = list(dict.fromkeys(path for starts in (base, *others) for path in starts))
+    states = {path: tuple(_state(base.get(path), other.get(path)) for other in others) for path in paths}
+    return list(_gathered("", states))
+
+
+def compared(sources: Sequence[str], registry: Registry, base: str | None = None) -> Sheet:
+    """The modules of a network and how each starts in the others under equal seeds, as a table."""
+    starts = gathered(sources, registry, lambda spec: starts_of(spec, draw(spec)))
+    first = chosen(base, starts)
+    others = [name for name in starts if name != first]
+    rows = shared(starts[first], [starts[name] for name in others])
+    columns = [Column("module", "module"), Column("modules", "modules", number=True)]
+    columns += [Column(name, name) for name in others]
+    return Sheet(tuple(columns), tuple((row.path, row.modules, *row.states) for row in rows))
+
+
+def _state(ours: Start | None, theirs: Start | None) -> str:
+    if ours is None or theirs is None:
+        return ADDED if ours is None and theirs is not None else ABSENT
+    if ours == theirs:
+        return SAME
+    return RESHAPED if ours.shapes != theirs.shapes else OTHERWISE
+
+
+def _gathered(scope: str, states: Mapping[str, tuple[str, ...]]) -> Iterator[Shared]:
+    """The modules below a scope, one line for each that is uniform."""
+    if scope and len(set(states.values())) == 1:
+        yield Shared(scope, len(states), next(iter(states.values())))
+        return
+    depth = scope.count(".") + 1 if scope else 0
+    parts: dict[str, dict[str, tuple[str, ...]]] = {}
+    for path, state in states.items():
+        parts.setdefault(".".join(path.split(".")[: depth + 1]), {})[path] = state
+    for inner, found in parts.items():
+        yield from _gathered(inner, found)

@@ -1,0 +1,78 @@
+"""Gathering: many specs from files, names and directories, each under a name of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from unetgen.ablation.index import INDEX
+from unetgen.api import load_spec
+from unetgen.config.registry import Registry
+from unetgen.config.spec import Spec
+from unetgen.errors import Problem, SpecError, did_you_mean
+
+T = TypeVar("T")
+
+
+def gathered(sources: Sequence[str], registry: Registry, read: Callable[[Spec], T]) -> dict[str, T]:
+    """What is read of every spec, by its name; by its source where another has the name already.
+
+    A directory stands for the variants that its index lists, or for all specs in it. Raises SpecError with everything
+    that is wrong with any of them.
+    """
+    found: dict[str, T] = {}
+    problems: list[Problem] = []
+    for source in _spread(sources):
+        try:
+            spec = load_spec(source, registry=registry)
+            name = spec.name or Path(source).stem
+            found[_free(name if name not in found else source, found)] = read(spec)
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def chosen(name: str | None, found: dict[str, T]) -> str:
+    """The name of the one that the others are measured by; the first where none is asked for. Raises SpecError."""
+    if name is None:
+        return next(iter(found))
+    if name not in found:
+        hint = did_you_mean(name, found) or f"there are {', '.join(list(found)[:10])}"
+        raise SpecError([Problem("base", "", f"{name!r} is not among the networks", hint)])
+    return name
+
+
+def base_hash(sources: Sequence[str]) -> str:
+    """The hash of the base of the sweep that a lone directory holds; nothing of other sources."""
+    index = Path(sources[0]) / INDEX
+    if len(sources) > 1 or not index.is_file():
+        return ""
+    return str(json.loads(index.read_text(encoding="utf-8"))["base"]["hash"])
+
+
+def _spread(sources: Sequence[str]) -> Iterator[str]:
+    for source in sources:
+        folder = Path(source)
+        if not folder.is_dir():
+            yield source
+        elif (folder / INDEX).is_file():
+            listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["variants"]
+            yield from (str(folder / variant["file"]) for variant in listed)
+        elif files := sorted(folder.glob("*.yaml")):
+            yield from map(str, files)
+        else:
+            hint = "give specs, or the directory of a sweep"
+            raise SpecError([Problem("not_found", "", f"there are no specs in {source}", hint)])
+
+
+def _free(name: str, taken: dict[str, T]) -> str:
+    """A name that nothing has: the second of one source is ``name (2)``."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name} ({number})"
+    return free
