@@ -111,8 +111,8 @@ class Comparison:
         if sizes := {row.in_shape[1:] for row in rows if row.assumed}:
             told = ", ".join(sorted(map(times, sizes)))
             notes.append(f"where a spec names no input size it is measured at {told}")
-        if len({row.in_shape for row in rows}) > 1:
-            notes.append("the inputs differ, and with them MACs, memory and outputs; --input-size makes them one")
+        if len({row.in_shape[1:] for row in rows}) > 1:
+            notes.append("the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one")
         return notes
 
     def _costs(self, rows: Sequence[Row]) -> Iterator[Filled]:
@@ -133,7 +133,7 @@ class Comparison:
 
     def _shapes(self, rows: Sequence[Row]) -> Iterator[Filled]:
         """The outputs, and the inputs where they differ."""
-        if len({row.in_shape for row in self.rows.values()}) > 1:
+        if len({row.in_shape[1:] for row in self.rows.values()}) > 1:
             yield Column("input", "input"), [times(row.in_shape) for row in rows]
         yield Column("output", "output"), [times(row.out_shape) for row in rows]
 
