@@ -23,13 +23,17 @@ FILE = re.compile(r"# file: (\S+)\n")
 MANUAL = ROOT / "docs" / "plugins.md"
 
 
+# The test below follows this one, with the files that it names.
+ABLATION = ROOT / "docs" / "ablation.md"
+
+
 def blocks(kind: str) -> list[pytest.param]:
     return [
         pytest.param(
             page, match, id=f"{page.name}:{page.read_text(encoding='utf-8')[: match.start()].count(chr(10)) + 1}"
         )
         for page in PAGES
-        if page != MANUAL
+        if page != MANUAL and not (page == ABLATION and kind != "python")
         for match in BLOCK.finditer(page.read_text(encoding="utf-8"))
         if match[1] == kind
     ]
@@ -57,6 +61,38 @@ def test_commands_print_what_the_page_shows(
         page.write_text(text.replace(match[0], f"```console\n{now}```"), encoding="utf-8")
     else:
         assert match[2] == now
+
+
+def test_the_page_of_ablations_does_what_it_says(
+    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = after = ABLATION.read_text(encoding="utf-8")
+    for block in BLOCK.finditer(before):
+        if named := FILE.match(block[2]):
+            Path(named[1]).write_text(block[2], encoding="utf-8")
+        elif block[1] == "console":
+            after = after.replace(block[0], f"```console\n{answered(block[2], run)}```")
+    table = f"<!-- both -->\n{unmatched_and_matched()}<!-- end of both -->"
+    after = re.sub(r"<!-- both -->.*<!-- end of both -->", lambda _: table, after, flags=re.DOTALL)
+    if request.config.getoption("--update-golden"):
+        ABLATION.write_text(after, encoding="utf-8")
+    else:
+        assert after == before
+
+
+def unmatched_and_matched() -> str:
+    """The variants of two sweeps that differ in the budget only, side by side."""
+    both = zip(unetgen.sweep("fusion.yaml"), unetgen.sweep("matched.yaml"), strict=True)
+    lines = [
+        "| variant | params | MACs | matched params | MACs | widths |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for free, held in both:
+        assert free.words == held.words
+        cells = [f"{v.report.cost.params:,} | {v.report.cost.macs:,}" for v in (free, held)]
+        lines.append(f"| {free.words} | {' | '.join(cells)} | {', '.join(map(str, held.spec.widths))} |")
+    return "\n".join(lines) + "\n"
 
 
 @pytest.mark.parametrize(("page", "match"), blocks("python"))

@@ -572,7 +572,6 @@ def test_json_has_all_variants_and_what_is_told_beside_them(run: Run, tmp_path: 
 
 
 def test_the_schema_says_what_sweep_says(run: Run, tmp_path: Path) -> None:
-    from check_jsonschema.cli import main as check  # noqa: F401  # what editors do is done by the same library below
     from jsonschema import Draft202012Validator
     from yaml import safe_load
 
