@@ -421,12 +421,23 @@ def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run
     assert outcome.code == 1
     assert outcome.err.splitlines() == [
         f"{file}:2:37: skip.align: it has no effect: a skip that is dropped has nothing to align; delete 'align' "
-        "(in skip.align=crop,skip.fusion=none; depth=6,skip.align=crop,skip.fusion=none; skip.fusion=none and 1 more)",
+        "(in skip.align=crop,skip.fusion=none; depth=6,skip.align=crop,skip.fusion=none)",
         f"{file}:2:73: widths: depth 6 (line 2) needs 7 widths, this has 5 (unet_milesial.yaml:12:9); "
         "give one of the two, or make them agree "
         "(in depth=6,skip.align=crop; depth=6; depth=6,skip.align=crop,skip.fusion=none and 1 more)",
     ]
-    assert outcome.out.endswith("sweep: 2 variants of unet_milesial, 6 refused\n")
+    assert outcome.out.endswith("sweep: 3 variants of unet_milesial, 5 refused\n")
+
+
+def test_what_the_base_says_anyway_gives_way_to_what_makes_it_idle() -> None:
+    axes = {"skip.transform": ["none", "attention_gate"], "skip.fusion": ["concat", "none"]}
+    source = {"base": "unet_milesial", "axes": axes, "on_invalid": "skip"}
+    assert words(source) == ["base", "skip.fusion=none", "skip.transform=attention_gate"]
+    # But a depth and widths decide about each other, and are always said.
+    axes = {"depth": [4], "widths": [[8, 16]]}
+    assert refused({"base": "unet_milesial", "axes": axes}) == [
+        "widths: in widths=8-16: depth 4 needs 5 widths, this has 2; give one of the two, or make them agree"
+    ]
 
 
 def test_the_grid_of_a50(run: Run, tmp_path: Path) -> None:

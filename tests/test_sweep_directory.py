@@ -44,7 +44,9 @@ POOL = {
     "decoder.block.repeats": [1, 2],
     "widths": [[4, 8, 16, 32], [8, 8, 16, 16]],
     "levels.0.skip": ["none", "concat"],
-    "init": ["he_normal", "default"],
+    "init": ["he_normal", "torch_default"],
+    "skip.transform": ["none", "residual_path"],
+    "skip.align": ["strict", "pad"],
 }
 BASES = [
     {"extends": "unet_milesial", "widths": [4, 8, 16, 32], "input_size": [32, 32]},

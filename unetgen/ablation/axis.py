@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from unetgen.config.node import Node
-from unetgen.config.overlay import placed, together
+from unetgen.config.overlay import lifted, placed, together
 from unetgen.config.paths import Location
 from unetgen.config.slots import SLOT_OF
 
@@ -29,6 +29,15 @@ class Setting:
     def overlay(self) -> Node:
         """What it lays over a spec."""
         return placed(self.location, self.value)
+
+    @cached_property
+    def inherited(self) -> Node:
+        """The same where it says what the base says anyway, and so goes back to a default as the base would.
+
+        A depth and widths decide about each other; they are always said.
+        """
+        decides = self.location[0] == "depth" or "widths" in self.location
+        return self.overlay if decides else lifted(self.overlay, -1)
 
     def leaves(self) -> Iterator[Location]:
         """Every place that it decides, however it is written: ``skip: none`` decides ``skip.fusion.type``."""
@@ -63,15 +72,14 @@ def told(axis: Axis, choice: Choice) -> str:
     return f"{axis.name} {choice.label} ({settings})" if axis.named else settings
 
 
-def overlay_of(combination: Combination) -> Node:
-    """What a combination lays over the base, all of it at once."""
-    return overlaid(setting for _, choice in combination for setting in choice.settings)
+def overlay_of(combination: Combination, says_nothing: Callable[[Choice], bool] = lambda choice: False) -> Node:
+    """What a combination lays over the base, all of it at once.
 
-
-def overlaid(settings: Iterable[Setting]) -> Node:
-    """One overlay of settings; what holds others goes before what stands in it, in whatever order they come."""
-    ordered = sorted(settings, key=lambda setting: (len(setting.location), setting.path))
-    return together(setting.overlay for setting in ordered)
+    Settings that hold others go before what stands in them, in whatever order the axes come.
+    """
+    settings = [(setting, choice) for _, choice in combination for setting in choice.settings]
+    settings.sort(key=lambda pair: (len(pair[0].location), pair[0].path))
+    return together(setting.inherited if says_nothing(choice) else setting.overlay for setting, choice in settings)
 
 
 def worded(value: object) -> str:

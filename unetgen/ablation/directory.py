@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from unetgen.ablation.axis import overlay_of
+from unetgen.ablation.axis import Combination, overlay_of
 from unetgen.ablation.exchange import exchange
 from unetgen.ablation.index import INDEX, TABLE, CsvIndex, JsonIndex
 from unetgen.ablation.summary import Summary, walk
 from unetgen.ablation.sweep import Outcome, Sweep
 from unetgen.ablation.variant import Variant
 from unetgen.config.library import overridden
+from unetgen.config.node import Node
 from unetgen.config.spec import SCHEMA_VERSION
 from unetgen.config.yaml_writer import write
 from unetgen.errors import Problem, SpecError
@@ -102,10 +103,20 @@ def _write(variant: Variant, sweep: Sweep, draft: Path, place: Path, form: Form)
 
 
 def _overlay(variant: Variant, sweep: Sweep, draft: Path, place: Path) -> dict[str, Any]:
-    """What a variant says, as a spec that extends the base."""
-    said = overridden(overlay_of(variant.combination), variant.match.settings if variant.match else {}, "match")
+    """What a variant says, as a spec that extends the base: without what the base says anyway, as far as that goes."""
+    needed = variant.combination
+    for pick in variant.combination:
+        fewer = tuple(other for other in needed if other is not pick)
+        if sweep.is_base(pick[1]) and sweep.resolved(_said(variant, fewer)).hash == variant.report.spec.hash:
+            needed = fewer
     head = {"schema_version": SCHEMA_VERSION, "extends": _base(sweep, draft, place), "name": variant.name}
-    return {**head, **sweep.laid_over_base, **said.plain()}
+    return {**head, **sweep.laid_over_base, **_said(variant, needed).plain()}
+
+
+def _said(variant: Variant, combination: Combination) -> Node:
+    """What some choices of a variant lay over the base, with what matching adds."""
+    overlay = overlay_of(combination)
+    return overridden(overlay, variant.match.settings, "match") if variant.match else overlay
 
 
 def _base(sweep: Sweep, draft: Path, place: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.axis import Choice, Combination, overlaid, overlay_of, told, worded
+from unetgen.ablation.axis import Axis, Choice, Combination, overlay_of, told, worded
 from unetgen.ablation.budget import Budget
 from unetgen.ablation.ladder import ladder_of
 from unetgen.ablation.matching import Match, matched
@@ -33,6 +33,9 @@ from unetgen.plugins import load_registry
 Outcome = Variant | Invalid | Unmatched | Duplicate | LeftOut | Failed
 
 BASE = "base"
+
+# Stands for the axis of a choice that is tried by itself.
+_ALONE = Axis("", ())
 
 
 def sweep(
@@ -97,7 +100,7 @@ class Sweep:
                 return
 
     def _outcome(self, words: str, combination: Combination, seen: dict[str, str]) -> Outcome:
-        overlay = overlay_of(combination)
+        overlay = overlay_of(combination, self.is_base)
         if not self._wanted(words, combination, overlay):
             return LeftOut(words)
         try:
@@ -137,6 +140,10 @@ class Sweep:
         spec = self._resolved(tree)
         return spec, draw(spec)
 
+    def resolved(self, overlay: Node) -> Spec:
+        """The base with something laid over it. Raises SpecError, and PluginError where a plugin fails."""
+        return self._resolved(merge(self.tree, overlay))
+
     def _resolved(self, tree: Node) -> Spec:
         return resolve(tree, self.registry, self._known)
 
@@ -145,7 +152,7 @@ class Sweep:
         if not self.file.where:
             return True
         try:
-            said = from_data(self._resolved(merge(self.tree, overlay)).resolved(), "")
+            said = from_data(self.resolved(overlay).resolved(), "")
         except (SpecError, PluginError):
             said = merge(from_data(self.base.spec.resolved(), ""), overlay)
         values = Told(said, {axis.name: choice.label for axis, choice in combination if axis.named})
@@ -163,20 +170,20 @@ class Sweep:
         for axis, choice in combination:
             if axis.named and self.file.mode.name == "list":
                 return worded(choice.label)
-            if not self._is_base(choice):
+            if not self.is_base(choice):
                 label = f"{worded(axis.name)}={worded(choice.label)}"
                 words += [label] if axis.named else [setting.words for setting in choice.settings]
         return ",".join(sorted(words)) or BASE
 
-    def _is_base(self, choice: Choice) -> bool:
-        """Whether a choice by itself makes no difference."""
+    def is_base(self, choice: Choice) -> bool:
+        """Whether a choice by itself says what the base says anyway."""
         return self._alone(choice) is True
 
     def _alone(self, choice: Choice) -> bool | frozenset[Problem]:
         """What is wrong with the base under this choice alone, or else whether it is then still the base."""
         if id(choice) not in self._tried:
             try:
-                spec = self._resolved(merge(self.tree, overlaid(choice.settings)))
+                spec = self.resolved(overlay_of(((_ALONE, choice),)))
                 self._tried[id(choice)] = spec.hash == self.base.spec.hash
             except SpecError as error:
                 self._tried[id(choice)] = frozenset(error.problems)

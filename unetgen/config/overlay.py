@@ -25,24 +25,24 @@ def merge(base: Node, over: Node, key: str = "") -> Node:
 def _laid(base: Node, over: Node, key: str, lift: int) -> Node:
     base, over = _spelt_out(base, key), _spelt_out(over, key)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
-        return _lifted(over, lift)
+        return lifted(over, lift)
     if "type" in over.value and _type(over, key) != _type(base, key):
-        return _lifted(over, lift)
+        return lifted(over, lift)
     entries = dict(base.value)
     for name, node in over.value.items():
         inner = "head" if key == "heads" else name
         below = entries.get(name)
-        entries[name] = _lifted(_spelt_out(node, inner), lift) if below is None else _laid(below, node, inner, lift)
+        entries[name] = lifted(_spelt_out(node, inner), lift) if below is None else _laid(below, node, inner, lift)
     return _like(over, entries, lift)
 
 
-def _lifted(node: Node, lift: int) -> Node:
-    """A node and everything in it so many layers higher."""
+def lifted(node: Node, lift: int) -> Node:
+    """A node and everything in it so many layers higher, or lower."""
     if not lift:
         return node
     value = node.value
     if isinstance(value, dict):
-        return _like(node, {key: _lifted(child, lift) for key, child in value.items()}, lift)
+        return _like(node, {key: lifted(child, lift) for key, child in value.items()}, lift)
     return _like(node, value, lift)
 
 
