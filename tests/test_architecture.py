@@ -78,6 +78,7 @@ def test_public_names_are_pinned() -> None:
     assert unetgen.__all__ == [
         "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "graph_of",
         "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "save", "specs",
+        "sweep",
     ]  # fmt: skip
     assert all(getattr(unetgen, name) is not None for name in unetgen.__all__)
     assert set(unetgen.__all__) <= set(dir(unetgen))

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import unetgen
-from unetgen.ablation.comparison import Comparison
-from unetgen.ablation.difference import differing, leaves_of
-from unetgen.ablation.directory import write_sweep
-from unetgen.ablation.first_weights import ABSENT, ADDED, OTHERWISE, RESHAPED, SAME, shared, starts_of
+from unetgen.ablation.comparison.comparison import Comparison
+from unetgen.ablation.comparison.difference import differing, leaves_of
+from unetgen.ablation.comparison.first_weights import ABSENT, ADDED, OTHERWISE, RESHAPED, SAME, shared, starts_of
+from unetgen.ablation.storage.directory import write_sweep
 from unetgen.ablation.sweep import sweep
 from unetgen.outputs.measures import MEASURES
 from unetgen.outputs.report import Report

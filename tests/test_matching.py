@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unetgen
-from unetgen.ablation.ladder import Ladder
+from unetgen.ablation.matching.ladder import Ladder
 from unetgen.ablation.outcome import Invalid, LeftOut, Unmatched
 from unetgen.ablation.sweep import sweep
 from unetgen.ablation.variant import Variant

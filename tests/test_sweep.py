@@ -504,6 +504,14 @@ def test_equal_networks_are_there_once_and_both_are_named(run: Run, tmp_path: Pa
     assert len(list((tmp_path / "out").glob("*.yaml"))) == 2
 
 
+def test_the_base_said_twice_is_there_once(run: Run, tmp_path: Path) -> None:
+    outcome = run("sweep", written(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
+    assert outcome.err.splitlines() == [
+        "note: base is the same network as base; it is there once",
+        "note: depth=4 is the same network as base; it is there once",
+    ]
+
+
 def test_what_a_depth_leaves_no_place_for_is_noted(run: Run, tmp_path: Path) -> None:
     outcome = run("sweep", written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
     assert outcome.code == 0

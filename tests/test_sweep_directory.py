@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import unetgen
-from unetgen.ablation import exchange
-from unetgen.ablation.directory import write_sweep
+from unetgen.ablation.storage import exchange
+from unetgen.ablation.storage.directory import write_sweep
 from unetgen.ablation.sweep import sweep
 from unetgen.config.difference import differing
 from unetgen.errors import SpecError

@@ -55,11 +55,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Choices, one of which each variant takes. A ``named`` axis gives its choices labels of their own."""
+    """Choices, one of which each variant takes. A ``named`` axis gives its choices labels of their own.
+
+    ``alone`` it is the only one there can be: a list of variants.
+    """
 
     name: str
     choices: tuple[Choice, ...]
     named: bool = False
+    alone: bool = False
 
 
 # What a variant takes: a choice from each axis that there is for it.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from unetgen.ablation.axis import Setting
-from unetgen.ablation.matching import Match, Point
+from unetgen.ablation.matching.search import Match, Point
 from unetgen.errors import PluginError, Problem
 
 
@@ -63,14 +61,3 @@ class Failed:
 
     words: str
     error: PluginError
-
-
-def pointed(problem: Problem, settings: Sequence[Setting]) -> Problem:
-    """A problem at the setting that speaks of its place, or at the first one, with its own mark in the message."""
-    sources = {setting.value.mark.source for setting in settings}
-    if not settings or (problem.mark and problem.mark.source in sources):
-        return problem
-    top = problem.path.partition(".")[0].partition("[")[0]
-    about = next((setting for setting in settings if setting.location[0] == top), settings[0])
-    found = f"{problem.message} ({problem.mark})" if problem.mark and problem.mark.source else problem.message
-    return replace(problem, message=found, mark=about.value.mark)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.axis import Axis, Choice, Combination, overlay_of, told, worded
-from unetgen.ablation.budget import Budget
-from unetgen.ablation.ladder import ladder_of
-from unetgen.ablation.matching import Match, matched
-from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatched, pointed
-from unetgen.ablation.sweep_file import SweepFile, read_sweep
-from unetgen.ablation.told import Told
+from unetgen.ablation.axis import Combination, overlay_of, told
+from unetgen.ablation.choices import BASE, Choices
+from unetgen.ablation.from_yaml.sweep_file import SweepFile, read_sweep
+from unetgen.ablation.matching.budget import Budget
+from unetgen.ablation.matching.ladder import ladder_of
+from unetgen.ablation.matching.search import Match, matched
+from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatched
 from unetgen.ablation.variant import Variant
+from unetgen.ablation.where.told import Told
 from unetgen.config.from_yaml import resolve
 from unetgen.config.known_parts import KnownParts
 from unetgen.config.library import overridden
@@ -31,11 +32,6 @@ from unetgen.outputs.report import Report
 from unetgen.plugins import load_registry
 
 Outcome = Variant | Invalid | Unmatched | Duplicate | LeftOut | Failed
-
-BASE = "base"
-
-# Stands for the axis of a choice that is tried by itself.
-_ALONE = Axis("", ())
 
 
 def sweep(
@@ -61,7 +57,7 @@ class Sweep:
         self.base = Report.of(*self._drawn(tree))
         budget = file.budget
         self.target = (budget.target or budget.measure.of(self.base)) if budget else 0
-        self._tried: dict[int, bool | frozenset[Problem]] = {}
+        self.choices = Choices(self.resolved, self.base.spec.hash)
 
     def __iter__(self) -> Iterator[Variant]:
         """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
@@ -89,7 +85,7 @@ class Sweep:
         seen: dict[str, str] = {}
         counted = 0
         for combination in self.file.mode.combinations(self.file.axes):
-            words = self._words(combination)
+            words = self.choices.words(combination)
             if words == BASE and combination and self.file.mode.name == "one_at_a_time":
                 continue  # an axis that also lists the base's own value means the base
             outcome = self._outcome(words, combination, seen)
@@ -100,13 +96,13 @@ class Sweep:
                 return
 
     def _outcome(self, words: str, combination: Combination, seen: dict[str, str]) -> Outcome:
-        overlay = overlay_of(combination, self.is_base)
+        overlay = overlay_of(combination, self.choices.says_nothing)
         if not self._wanted(words, combination, overlay):
             return LeftOut(words)
         try:
             return self._become(words, combination, merge(self.tree, overlay), seen)
         except SpecError as error:
-            return self._invalid(words, combination, error.problems)
+            return Invalid(words, self.choices.blamed(combination, error.problems))
         except PluginError as error:
             return Failed(words, error)
 
@@ -161,45 +157,7 @@ class Sweep:
     def _twin(self, spec: Spec, combination: Combination, seen: dict[str, str]) -> Duplicate | None:
         """The earlier combination that is the same network, if there is one; else this one is remembered."""
         settings = ", ".join(told(axis, choice) for axis, choice in combination) or BASE
-        first = seen.setdefault(spec.hash, settings)
-        return Duplicate(settings, first) if first is not settings else None
-
-    def _words(self, combination: Combination) -> str:
-        """What a combination says differently from the base, in an order of its own."""
-        words: list[str] = []
-        for axis, choice in combination:
-            if axis.named and self.file.mode.name == "list":
-                return worded(choice.label)
-            if not self.is_base(choice):
-                label = f"{worded(axis.name)}={worded(choice.label)}"
-                words += [label] if axis.named else [setting.words for setting in choice.settings]
-        return ",".join(sorted(words)) or BASE
-
-    def is_base(self, choice: Choice) -> bool:
-        """Whether a choice by itself says what the base says anyway."""
-        return self._alone(choice) is True
-
-    def _alone(self, choice: Choice) -> bool | frozenset[Problem]:
-        """What is wrong with the base under this choice alone, or else whether it is then still the base."""
-        if id(choice) not in self._tried:
-            try:
-                spec = self.resolved(overlay_of(((_ALONE, choice),)))
-                self._tried[id(choice)] = spec.hash == self.base.spec.hash
-            except SpecError as error:
-                self._tried[id(choice)] = frozenset(error.problems)
-            except PluginError:
-                self._tried[id(choice)] = False
-        return self._tried[id(choice)]
-
-    def _invalid(self, words: str, combination: Combination, problems: Iterable[Problem]) -> Invalid:
-        """What is wrong, told where the sweep's file says it: at a choice that is wrong alone, or that speaks of it."""
-        told = []
-        for problem in problems:
-            guilty = [choice for _, choice in combination if choice.settings and problem in self._faults(choice)]
-            settings = [setting for _, choice in combination for setting in choice.settings]
-            told.append(pointed(problem, guilty[0].settings if guilty else settings))
-        return Invalid(words, tuple(told))
-
-    def _faults(self, choice: Choice) -> frozenset[Problem]:
-        alone = self._alone(choice)
-        return frozenset() if isinstance(alone, bool) else alone
+        if spec.hash in seen:
+            return Duplicate(settings, seen[spec.hash])
+        seen[spec.hash] = settings
+        return None

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from unetgen.ablation.axis import Combination
-from unetgen.ablation.matching import Match
+from unetgen.ablation.matching.search import Match
 from unetgen.config.spec import Spec
 from unetgen.graph.graph import Graph
 from unetgen.outputs.report import Report

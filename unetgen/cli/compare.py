@@ -11,7 +11,7 @@ from unetgen.cli.options import InputSize, OutFile, plugin_option, registry_with
 from unetgen.outputs.measures import MEASURES
 
 if TYPE_CHECKING:
-    from unetgen.ablation.comparison import Comparison
+    from unetgen.ablation.comparison.comparison import Comparison
     from unetgen.config.registry import Registry
     from unetgen.outputs.sheet import Sheet
 
@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913  # as many as there are options
     weights: bool,
 ) -> None:
     """Tabulate what differs between SPECS, and what it costs: files, shipped specs' names, or a sweep's directory."""
-    from unetgen.ablation.comparison import Comparison
+    from unetgen.ablation.comparison.comparison import Comparison
 
     registry = registry_with(plugins)
     if weights:
@@ -86,7 +86,7 @@ def _left_out(comparison: Comparison, kept: int, pareto: tuple[str, str] | None)
 
 
 def _weights(specs: tuple[str, ...], base: str | None, registry: Registry) -> Sheet:
-    from unetgen.ablation.first_weights import compared
+    from unetgen.ablation.comparison.first_weights import compared
 
     if len(specs) < 2 and not Path(specs[0]).is_dir():
         raise click.UsageError("--weights compares networks; give two")

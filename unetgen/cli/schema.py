@@ -23,7 +23,7 @@ and in a spec's first line:
 @plugin_option
 def command(out: Path | None, plugins: tuple[str, ...], *, of_sweeps: bool) -> None:
     """Print the JSON Schema of the spec language, or of sweep files, with all installed parts."""
-    from unetgen.ablation.schema import sweep_schema
+    from unetgen.ablation.from_yaml.schema import sweep_schema
     from unetgen.outputs.schema import json_schema
 
     write = sweep_schema if of_sweeps else json_schema

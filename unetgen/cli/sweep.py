@@ -67,7 +67,7 @@ def command(
 
     Exits with 1 if a combination is invalid or cannot be matched, unless on_invalid is skip; with 3 if a plugin fails.
     """
-    from unetgen.ablation.directory import keeps, write_sweep
+    from unetgen.ablation.storage.directory import keeps, write_sweep
     from unetgen.ablation.summary import walk
     from unetgen.ablation.sweep import sweep
 
@@ -131,7 +131,7 @@ class _Json:
     """All variants for programs."""
 
     def __init__(self, sweep: Sweep) -> None:
-        from unetgen.ablation.index import JsonIndex
+        from unetgen.ablation.storage.index import JsonIndex
 
         self.index = JsonIndex(sys.stdout, sweep)
 

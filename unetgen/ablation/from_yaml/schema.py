@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from unetgen.ablation.axes_from_yaml import AXES_KEYS, NOT_VARIED
-from unetgen.ablation.budget import KEYS as BUDGET_KEYS
-from unetgen.ablation.mode_from_yaml import Plain, Sample
-from unetgen.ablation.sweep_file import KEYS, Words
+from unetgen.ablation.from_yaml.axes import AXES_KEYS, NOT_VARIED
+from unetgen.ablation.from_yaml.mode import Plain, Sample
+from unetgen.ablation.from_yaml.sweep_file import KEYS, Words
+from unetgen.ablation.matching.budget import KEYS as BUDGET_KEYS
 from unetgen.config.registry import Registry
 from unetgen.outputs.measures import MEASURES
 from unetgen.outputs.part_schema import Schema

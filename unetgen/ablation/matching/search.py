@@ -13,8 +13,8 @@ from itertools import combinations, product
 from math import exp, log
 from typing import Any, NamedTuple
 
-from unetgen.ablation.budget import Budget
-from unetgen.ablation.ladder import MOST, Ladder, Rung
+from unetgen.ablation.matching.budget import Budget
+from unetgen.ablation.matching.ladder import MOST, Ladder, Rung
 from unetgen.errors import SpecError
 from unetgen.outputs.report import Report
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unetgen.ablation.difference import Leaves, differing, leaves_of
-from unetgen.ablation.gathering import base_hash, chosen, gathered
+from unetgen.ablation.comparison.difference import Leaves, differing, leaves_of
+from unetgen.ablation.comparison.gathering import base_hash, chosen, gathered
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.errors import Problem, SpecError, did_you_mean

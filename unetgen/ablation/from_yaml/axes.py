@@ -42,9 +42,16 @@ class AxesReader:
     def listed(self, node: Node) -> tuple[Axis, ...]:
         """The one axis that a list of variants is, or a mapping of their labels."""
         if isinstance(node.value, dict) and node.value:
-            return (Axis("variant", tuple(Choice(k, self._settings(v)) for k, v in node.value.items()), named=True),)
+            return (
+                Axis(
+                    "variant",
+                    tuple(Choice(k, self._settings(v)) for k, v in node.value.items()),
+                    named=True,
+                    alone=True,
+                ),
+            )
         variants = [self._settings(child) for child in self._values(node)]
-        return (Axis("variant", tuple(Choice(str(n), settings) for n, settings in enumerate(variants))),)
+        return (Axis("variant", tuple(Choice(str(n), settings) for n, settings in enumerate(variants)), alone=True),)
 
     def _settings(self, node: Node) -> tuple[Setting, ...]:
         """What ``{path: value}`` sets."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unetgen.ablation.told import Told
+from unetgen.ablation.where.told import Told
 from unetgen.config.node import Node
 from unetgen.errors import MissingExtra, Problem, SpecError
 

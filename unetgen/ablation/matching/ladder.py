@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from math import floor
 from typing import Any
 
-from unetgen.ablation.budget import USUAL_MULTIPLE, WIDTHS, Budget
-from unetgen.ablation.told import Told
+from unetgen.ablation.matching.budget import USUAL_MULTIPLE, WIDTHS, Budget
+from unetgen.ablation.where.told import Told
 from unetgen.config.node import from_data
 from unetgen.config.spec import Spec
 from unetgen.errors import SpecError

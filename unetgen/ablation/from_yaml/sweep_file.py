@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from unetgen.ablation.axes_from_yaml import AXES_KEYS, AxesReader
 from unetgen.ablation.axis import Axis
-from unetgen.ablation.budget import Budget, budget_of
-from unetgen.ablation.condition import Condition
+from unetgen.ablation.from_yaml.axes import AXES_KEYS, AxesReader
+from unetgen.ablation.from_yaml.mode import mode_of
+from unetgen.ablation.matching.budget import Budget, budget_of
 from unetgen.ablation.mode import Mode
-from unetgen.ablation.mode_from_yaml import mode_of
+from unetgen.ablation.where.condition import Condition
 from unetgen.config.library import tree_named
 from unetgen.config.node import Node, from_data
 from unetgen.config.paths import unknown

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unetgen.ablation.axis import Combination, overlay_of
-from unetgen.ablation.exchange import exchange
-from unetgen.ablation.index import INDEX, TABLE, CsvIndex, JsonIndex
+from unetgen.ablation.storage.exchange import exchange
+from unetgen.ablation.storage.index import INDEX, TABLE, CsvIndex, JsonIndex
 from unetgen.ablation.summary import Summary, walk
 from unetgen.ablation.sweep import Outcome, Sweep
 from unetgen.ablation.variant import Variant
@@ -107,7 +107,10 @@ def _overlay(variant: Variant, sweep: Sweep, draft: Path, place: Path) -> dict[s
     needed = variant.combination
     for pick in variant.combination:
         fewer = tuple(other for other in needed if other is not pick)
-        if sweep.is_base(pick[1]) and sweep.resolved(_said(variant, fewer)).hash == variant.report.spec.hash:
+        if (
+            sweep.choices.says_nothing(pick[1])
+            and sweep.resolved(_said(variant, fewer)).hash == variant.report.spec.hash
+        ):
             needed = fewer
     head = {"schema_version": SCHEMA_VERSION, "extends": _base(sweep, draft, place), "name": variant.name}
     return {**head, **sweep.laid_over_base, **_said(variant, needed).plain()}

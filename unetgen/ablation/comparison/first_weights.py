@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from unetgen.ablation.gathering import chosen, gathered
+from unetgen.ablation.comparison.gathering import chosen, gathered
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.graph.from_spec import draw

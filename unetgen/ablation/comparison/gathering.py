@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from unetgen.ablation.index import INDEX
+from unetgen.ablation.storage.index import INDEX
 from unetgen.api import load_spec
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec

@@ -1,0 +1,1 @@
+"""A sweep's file, from YAML to what it means."""

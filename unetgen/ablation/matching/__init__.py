@@ -1,0 +1,1 @@
+"""Bringing a variant to a budget."""

@@ -1,0 +1,1 @@
+"""The directory that a sweep is written to."""

@@ -1,0 +1,1 @@
+"""The conditions that a variant must meet."""
