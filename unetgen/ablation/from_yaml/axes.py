@@ -41,17 +41,9 @@ class AxesReader:
 
     def listed(self, node: Node) -> tuple[Axis, ...]:
         """The one axis that a list of variants is, or a mapping of their labels."""
-        if isinstance(node.value, dict) and node.value:
-            return (
-                Axis(
-                    "variant",
-                    tuple(Choice(k, self._settings(v)) for k, v in node.value.items()),
-                    named=True,
-                    alone=True,
-                ),
-            )
-        variants = [self._settings(child) for child in self._values(node)]
-        return (Axis("variant", tuple(Choice(str(n), settings) for n, settings in enumerate(variants)), alone=True),)
+        variants = node.mapping or {str(number): child for number, child in enumerate(self._values(node))}
+        choices = tuple(Choice(label, self._settings(child)) for label, child in variants.items())
+        return (Axis("variant", choices, named=bool(node.mapping), alone=True),)
 
     def _settings(self, node: Node) -> tuple[Setting, ...]:
         """What ``{path: value}`` sets."""

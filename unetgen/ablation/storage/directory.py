@@ -107,13 +107,17 @@ def _overlay(variant: Variant, sweep: Sweep, draft: Path, place: Path) -> dict[s
     needed = variant.combination
     for pick in variant.combination:
         fewer = tuple(other for other in needed if other is not pick)
-        if (
-            sweep.choices.says_nothing(pick[1])
-            and sweep.resolved(_said(variant, fewer)).hash == variant.report.spec.hash
-        ):
+        if sweep.choices.says_nothing(pick[1]) and _hash(sweep, _said(variant, fewer)) == variant.report.spec.hash:
             needed = fewer
     head = {"schema_version": SCHEMA_VERSION, "extends": _base(sweep, draft, place), "name": variant.name}
     return {**head, **sweep.laid_over_base, **_said(variant, needed).plain()}
+
+
+def _hash(sweep: Sweep, overlay: Node) -> str:
+    try:
+        return sweep.resolved(overlay).hash
+    except SpecError:
+        return ""
 
 
 def _said(variant: Variant, combination: Combination) -> Node:
