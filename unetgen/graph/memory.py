@@ -38,17 +38,16 @@ def _peak(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
     for node in graph.nodes:
         last[homes[node.index]] = max(last[homes[node.index]], graph.last_use[node.index])
     last[0] = len(graph.nodes)  # the caller holds the image
+    ending: dict[int, list[int]] = {}
+    for home, end in last.items():
+        ending.setdefault(end, []).append(home)
     alive = peak = 0
     for node in graph.nodes:
         alive += prod(shapes[node.index]) if homes[node.index] == node.index else 0
         working = node.op.working_values(shapes[node.inputs[0]], shapes[node.index]) if node.inputs else 0
         peak = max(peak, alive + working)
-        alive -= sum(prod(shapes[home]) for home in _ending(last, node.index))
+        alive -= sum(prod(shapes[home]) for home in ending.get(node.index, ()))
     return peak
-
-
-def _ending(last: dict[int, int], index: int) -> list[int]:
-    return [home for home, end in last.items() if end == index]
 
 
 def _kept(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:

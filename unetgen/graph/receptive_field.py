@@ -8,8 +8,9 @@ global poolings, which reports name beside the field.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops import ResizeTo
@@ -36,17 +37,7 @@ def input_window(graph: Graph, axis: int, outputs: Interval, sizes: Sequence[Siz
 
     The image's border is not heeded: with padding the interval may reach beyond it.
     """
-    needed: dict[int, Interval] = {graph.output: outputs}
-    for node in reversed(graph.nodes[1:]):
-        interval = needed.pop(node.index, None)
-        if interval is None or node.op.everywhere:
-            continue
-        for position, source in enumerate(_read(node.inputs, node.op.kind)):
-            lengths = (sizes[source][axis], sizes[node.index][axis])
-            behind = node.op.reach(axis, interval, lengths) if position == 0 else interval
-            low, high = needed.get(source, behind)
-            needed[source] = (min(low, behind[0]), max(high, behind[1]))
-    return needed.get(0, (0, sizes[0][axis] - 1))
+    return _walked(_steps(graph, axis, sizes), graph.output, outputs) or (0, sizes[0][axis] - 1)
 
 
 def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> Field:
@@ -55,14 +46,63 @@ def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> Field:
     fit = graph.fits[axis]
     period = min(length, MOST) if _depends_on_position(graph) or not fit.complete else min(length, fit.period)
     start = (length - period) // 2
-    windows = [input_window(graph, axis, (o, o), sizes) for o in range(start, start + period)]
+    steps, image = _steps(graph, axis, sizes), (0, sizes[0][axis] - 1)
+    windows = [_walked(steps, graph.output, (o, o)) or image for o in range(start, start + period)]
     extents = [high - low + 1 for low, high in windows]
     return Field(min(extents), max(extents))
 
 
-def _read(inputs: tuple[int, ...], kind: str) -> tuple[int, ...]:
-    # The second input of a fitting op lends its size only.
-    return inputs[:1] if kind in ("crop", "pad", "resize") else inputs
+def receptive_fields(graph: Graph, sizes: Sequence[Size]) -> tuple[Field, ...]:
+    """The receptive field along each axis; axes that nothing tells apart are walked once."""
+    if graph.alike and len(set(sizes[0])) == 1:
+        return (receptive_field(graph, 0, sizes),) * graph.dims
+    return tuple(receptive_field(graph, axis, sizes) for axis in range(graph.dims))
+
+
+class _Step(NamedTuple):
+    """One node on the way back: its reach into the first map that it reads, and the other maps it reads."""
+
+    node: int
+    reach: Callable[[int, Interval, tuple[int, int]], Interval]
+    axis: int
+    sizes: tuple[int, int]
+    first: int
+    others: tuple[int, ...]
+
+
+def _steps(graph: Graph, axis: int, sizes: Sequence[Size]) -> list[_Step]:
+    """The way from the output back to the image, the same for every pixel."""
+    steps = []
+    for node in reversed(graph.nodes[1:]):
+        if not node.op.everywhere:
+            first, *others = node.inputs
+            lengths = (sizes[first][axis], sizes[node.index][axis])
+            # The second input of a fitting op lends its size only.
+            read = () if node.op.kind in ("crop", "pad", "resize") else tuple(others)
+            steps.append(_Step(node.index, node.op.reach, axis, lengths, first, read))
+    return steps
+
+
+def _walked(steps: Sequence[_Step], output: int, outputs: Interval) -> Interval | None:
+    """The interval of the image that is reached; None where only whole maps are looked at on the way."""
+    needed = {output: outputs}
+    for node, reach, axis, sizes, first, others in steps:
+        interval = needed.get(node)
+        if interval is None:
+            continue
+        _widen(needed, first, reach(axis, interval, sizes))
+        for source in others:
+            _widen(needed, source, interval)
+    return needed.get(0)
+
+
+def _widen(needed: dict[int, Interval], source: int, behind: Interval) -> None:
+    """Makes what is needed of a map hold this interval too."""
+    known = needed.get(source)
+    if known is None:
+        needed[source] = behind
+    elif behind[0] < known[0] or behind[1] > known[1]:
+        needed[source] = (min(known[0], behind[0]), max(known[1], behind[1]))
 
 
 def _depends_on_position(graph: Graph) -> bool:

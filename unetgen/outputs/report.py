@@ -13,7 +13,7 @@ from unetgen.graph.graph import Graph
 from unetgen.graph.memory import Memory, memory
 from unetgen.graph.ops import Opaque, Taking
 from unetgen.graph.ops.base import Size
-from unetgen.graph.receptive_field import Field, receptive_field
+from unetgen.graph.receptive_field import Field, receptive_fields
 from unetgen.graph.size import checked_sizes, smallest_fitting
 
 # Where a spec names no size, the smallest that fits and is no smaller than this stands in.
@@ -60,9 +60,7 @@ class Report:
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """The receptive field along each axis."""
-        square = self.graph.alike and len(set(self.input_size)) == 1  # one axis then speaks for all
-        fields = [receptive_field(self.graph, axis, self.sizes) for axis in range(1 if square else self.graph.dims)]
-        return tuple(fields * self.graph.dims if square else fields)
+        return receptive_fields(self.graph, self.sizes)
 
     @property
     def in_shape(self) -> tuple[int, ...]:
