@@ -210,6 +210,14 @@ def test_conditions_leave_combinations_out(condition: str, left: list[str] | Non
     assert words({**source, "where": [condition]}) == (words(source) if left is None else left)
 
 
+@pytest.mark.parametrize("path", ["skip", "skip.fusion", "skip.fusion.type", "decoder.skip.fusion", "levels[1].skip"])
+def test_a_dropped_skip_is_known_by_every_name(path: str) -> None:
+    source = {"base": "unet_paper", "axes": {"skip.fusion": ["concat", "none"], "depth": [3, 4]}}
+    assert words({**source, "where": f"not (depth == 3 and {path} == 'none')"}) == [
+        "depth=3", "base", "skip.fusion=none",
+    ]  # fmt: skip
+
+
 def test_conditions_leave_out_what_is_no_network() -> None:
     source = {"base": "unet_milesial", "axes": {"depth": [4, 6]}}
     assert words({**source, "where": "depth < 5"}) == ["base"]

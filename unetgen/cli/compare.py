@@ -71,7 +71,11 @@ def command(  # noqa: PLR0913  # as many as there are options
 
 def _put(sheet: Sheet, form: str, out: Path | None) -> None:
     """Prints or writes a sheet."""
-    text = str(getattr(sheet, form)())
+    if form == "text":
+        # Two or three networks are read side by side, down their differences.
+        text = sheet.text(turned=len(sheet.rows) <= 3 < len(sheet.columns))
+    else:
+        text = str(getattr(sheet, form)())
     if out is None:
         click.echo(text, nl=False)
     else:

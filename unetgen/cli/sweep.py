@@ -17,7 +17,6 @@ from unetgen.errors import ExitCode
 if TYPE_CHECKING:
     from unetgen.ablation.summary import Summary
     from unetgen.ablation.sweep import Outcome, Sweep
-    from unetgen.ablation.variant import Variant
 
 _EPILOG = """\b
 Examples:
@@ -74,7 +73,7 @@ def command(
     opened = sweep(file, registry=registry_with(plugins), input_size=input_size)
     if on_invalid:
         opened.file = replace(opened.file, on_invalid=on_invalid)
-    listing = _Json(opened) if form == "json" else _Table()
+    listing = _Json(opened) if form == "json" else _Table(opened)
     with _progress(opened) as step:
         hear = (step, listing.add)
         if out is None:
@@ -92,8 +91,9 @@ def command(
 class _Table:
     """The first variants for people."""
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, ...]] = []
+    def __init__(self, sweep: Sweep) -> None:
+        self.matched = sweep.file.budget is not None
+        self.rows: list[tuple[Any, ...]] = []
         self.count = 0
 
     def add(self, outcome: Outcome) -> None:
@@ -103,28 +103,26 @@ class _Table:
             return
         self.count += 1
         if self.count <= ROWS:
-            cost = outcome.report.cost
-            self.rows.append((outcome.name, f"{cost.params:,}", f"{cost.macs:,}", *_matched(outcome)))
+            cost, match = outcome.report.cost, outcome.match
+            scaled = ", ".join(f"{path} {value}" for path, value in match.settings.items()) if match else ""
+            self.rows.append((outcome.name, cost.params, cost.macs, match.deviation if match else None, scaled))
 
     def close(self, summary: Summary) -> None:
         if not self.rows:
             return
-        from unetgen.cli.console import show
-        from unetgen.outputs.table import text_table
+        from unetgen.outputs.sheet import Column, Sheet
 
-        headers = ("variant", "parameters", "MACs", "off budget", "matched by")[: len(self.rows[0])]
-        show(text_table(headers, self.rows, headers[1:4]))
+        columns = [
+            Column("name", "variant"),
+            Column("params", "parameters", "{:,}".format, number=True),
+            Column("macs", "MACs", "{:,}".format, number=True),
+            Column("deviation", "off budget", "{:+.2%}".format, number=True),
+            Column("scaled", "matched by"),
+        ]
+        shown = columns if self.matched else columns[:3]
+        click.echo(Sheet(tuple(shown), tuple(row[: len(shown)] for row in self.rows)).text())
         if self.count > ROWS:
-            click.echo(f"and {self.count - ROWS:,} more")
-        click.echo()
-
-
-def _matched(variant: Variant) -> tuple[str, ...]:
-    """By how much a variant misses its budget, and what it was rescaled to."""
-    if variant.match is None:
-        return ()
-    scaled = ", ".join(f"{path} {value}" for path, value in variant.match.settings.items())
-    return f"{variant.match.deviation:+.2%}", scaled
+            click.echo(f"and {self.count - ROWS:,} more\n")
 
 
 class _Json:

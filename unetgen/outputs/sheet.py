@@ -38,12 +38,12 @@ class Sheet:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
 
-    def text(self) -> str:
-        """For a terminal, as wide as it needs to be; up to three rows stand beside each other, as columns."""
+    def text(self, *, turned: bool = False) -> str:
+        """For a terminal, as wide as it needs to be; ``turned`` has the rows beside each other, as columns."""
         shown = self._for("people")
         titles, cells = [column.title for column in shown.columns], shown._cells()
         right = [column.number for column in shown.columns]
-        if len(cells) <= 3 < len(titles):
+        if turned:
             titles, *cells = [list(line) for line in zip(titles, *cells, strict=True)]
             right = [False] * len(titles)
         table = Table(box=None, pad_edge=False)

@@ -31,7 +31,9 @@ class Told:
     def _said(self, steps: list[str]) -> Any:
         node: Node | None = self._tree
         for step in steps:
-            node = node.mapping.get(step) if node is not None else None
+            # A part without options is written as its name, a dropped skip as its fusion.
+            named = node is not None and isinstance(node.value, str) and step in ("type", "fusion")
+            node = node if named or node is None else node.mapping.get(step)
         return _plainly(steps[-1], node)
 
 
