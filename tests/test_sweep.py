@@ -173,6 +173,14 @@ def test_names_do_not_depend_on_the_order_of_axes_and_values() -> None:
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-.=+,") for name in one)
 
 
+def test_names_are_files_on_any_system_whatever_the_labels() -> None:
+    labels = {"../../evil": {"skip.fusion": "add"}, "-rf": {"levels[0].skip": "none"}, "a b/c": {"depth": 3}}
+    made = list(sweep({"base": "unet_milesial", "variants": labels}))
+    assert [v.name.rpartition("-")[0] for v in made] == ["_.._evil", "rf", "a_b_c"]
+    axes = {"levels[0].skip": ["none"]}
+    assert words({"base": "unet_milesial", "axes": axes}) == ["levels.0.skip=none"]
+
+
 def test_a_path_is_laid_before_what_stands_below_it_in_whatever_order_the_axes_come() -> None:
     axes = {"block.norm": ["batch"], "block": [{"type": "residual", "padding": "zeros"}]}
     (made,) = sweep({"base": "unet_milesial", "axes": axes})
@@ -560,6 +568,10 @@ def test_an_option_that_only_a_plugin_has_can_be_an_axis(site: Site) -> None:
 def test_an_input_size_can_be_laid_over_the_base() -> None:
     made = list(sweep({"base": "unet_milesial", "axes": {"depth": [2, 4]}}, input_size=(64, 64)))
     assert [v.report.input_size for v in made] == [(64, 64), (64, 64)]
+
+
+def test_one_number_is_an_input_size_for_all_axes() -> None:
+    assert [v.report.input_size for v in sweep({"base": "unet_3d"}, input_size=(92,))] == [(92, 92, 92)]
 
 
 def test_variants_of_a_base_without_a_size_are_measured_at_one_size() -> None:

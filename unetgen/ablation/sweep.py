@@ -17,6 +17,7 @@ from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatc
 from unetgen.ablation.variant import Variant
 from unetgen.ablation.where.told import Told
 from unetgen.config.from_yaml import resolve
+from unetgen.config.header import Header
 from unetgen.config.known_parts import KnownParts
 from unetgen.config.library import overridden
 from unetgen.config.node import Node, from_data
@@ -39,7 +40,8 @@ def sweep(
 ) -> Sweep:
     """The sweep that a file, YAML text or a mapping describes; to iterate over it gives its variants.
 
-    ``input_size`` is laid over the base. Raises SpecError where the file or its base is wrong.
+    ``input_size`` is laid over the base; one number is for all axes. Raises SpecError where the file or the base is
+    wrong.
     """
     registry = registry or load_registry()
     return Sweep(read_sweep(source, registry), registry, input_size)
@@ -51,7 +53,7 @@ class Sweep:
     def __init__(self, file: SweepFile, registry: Registry, input_size: Size | None = None) -> None:
         self.file, self.registry = file, registry
         self._known = KnownParts()
-        self.laid_over_base = {"input_size": list(input_size)} if input_size else {}
+        self.laid_over_base = {"input_size": _for_all_axes(input_size, file.base)} if input_size else {}
         tree = overridden(file.base, self.laid_over_base, "--input-size") if input_size else file.base
         self.tree = tree.without(*NOT_INHERITED)
         self.base = Report.of(*self._drawn(tree))
@@ -161,3 +163,9 @@ class Sweep:
             return Duplicate(settings, seen[spec.hash])
         seen[spec.hash] = settings
         return None
+
+
+def _for_all_axes(size: Size, base: Node) -> list[int]:
+    """A size, or one number for each axis of the base."""
+    dims = base.mapping["dims"].value if "dims" in base.mapping else Header.model_fields["dims"].default
+    return list(size * dims) if len(size) == 1 and isinstance(dims, int) else list(size)

@@ -30,7 +30,9 @@ class Variant:
     @cached_property
     def name(self) -> str:
         """Its words and the beginning of its hash: the same on every machine, in whatever order axes are written."""
-        return f"{self.words[:LONGEST]}-{self.report.spec.hash[:8]}"
+        # No hidden files, and none that a shell takes for an option.
+        words = self.words.lstrip(".-") or "variant"
+        return f"{words[:LONGEST]}-{self.report.spec.hash[:8]}"
 
     @property
     def file(self) -> str:

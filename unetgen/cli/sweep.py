@@ -48,7 +48,7 @@ ROWS, LINES = 40, 20
 )
 @click.option("--on-invalid", type=click.Choice(["report", "error", "skip"]), help="In place of the file's on_invalid.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first variant that is invalid or fails; write nothing.")
-@click.option("--input-size", type=InputSize(), help="Lay this input size over the base: 256x256.")
+@click.option("--input-size", type=InputSize(), help="The base's input size: 256x256, or one number for all axes.")
 @format_option
 @plugin_option
 def command(

@@ -113,7 +113,8 @@ class AxesReader:
         if wrong := unknown(location, self.registry):
             self.problems.append(written.key_problem("unknown_path", *wrong))
             return None
-        return Setting(path, location, replace(value.under(".".join(location)), key=written.key))
+        path = ".".join(location)
+        return Setting(path, location, replace(value.under(path), key=written.key))
 
     def _values(self, node: Node) -> list[Node]:
         if isinstance(node.value, list) and node.value:
