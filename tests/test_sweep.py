@@ -397,6 +397,13 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             ],
         ),
         (
+            "base: unet_paper\naxes: {up: {a: {upsample: interpolate, axes: {upsample.mode: [linear]}}}, upsample.mode: [nearest]}",
+            [
+                "2:79: axes.upsample.mode: upsample.mode is decided by 'up' too, and one of the two has no effect; "
+                "let each place be decided once"
+            ],
+        ),
+        (
             "base: unet_paper\nzip: {block.norm: [batch, none], init: [he_normal]}",
             ["2:6: zip: its lists go together: block.norm has 2, init has 1; give each as many values"],
         ),

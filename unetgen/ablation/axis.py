@@ -65,6 +65,12 @@ class Axis:
     named: bool = False
     alone: bool = False
 
+    @property
+    def places(self) -> set[Location]:
+        """Every place that it decides about, in one choice or another."""
+        own = {leaf for choice in self.choices for setting in choice.settings for leaf in setting.leaves()}
+        return own.union(*(axis.places for choice in self.choices for axis in choice.inner))
+
 
 # What a variant takes: a choice from each axis that there is for it.
 Combination = tuple[tuple[Axis, Choice], ...]

@@ -55,11 +55,10 @@ class AxesReader:
         """The axis, unless it decides what another one does."""
         if axis is None:
             return []
-        places = {leaf for choice in axis.choices for setting in choice.settings for leaf in setting.leaves()}
-        if both := sorted(place for place in places if place in taken):
+        if both := sorted(place for place in axis.places if place in taken):
             message = f"{'.'.join(both[0])} is decided by {taken[both[0]]!r} too, and one of the two has no effect"
             self.problems.append(node.key_problem("axis", message, "let each place be decided once"))
-        taken.update(dict.fromkeys(places, axis.name))
+        taken.update(dict.fromkeys(axis.places, axis.name))
         return [axis]
 
     def _axis(self, name: str, node: Node, taken: Mapping[Location, str]) -> Axis | None:
