@@ -399,7 +399,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
         (
             "base: unet_paper\naxes: {up: {a: {upsample: interpolate, axes: {upsample.mode: [linear]}}}, upsample.mode: [nearest]}",
             [
-                "2:79: axes.upsample.mode: upsample.mode is decided by 'up' too, and one of the two has no effect; "
+                "2:75: axes.upsample.mode: upsample.mode is decided by 'up' too, and one of the two has no effect; "
                 "let each place be decided once"
             ],
         ),
