@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Outcome, Site
-from hypothesis import given
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -98,6 +98,39 @@ def test_every_kind_of_network_can_be_compared(name: str) -> None:
     assert "depth" in told("unet_paper", name) or told("unet_paper", name)
 
 
+SAID: dict[str, list[Any]] = {
+    "block": ["conv", {"type": "residual", "padding": "zeros"}, {"type": "residual", "padding": "zeros", "repeats": 1}],
+    "decoder.block": [{"repeats": 1}, {"type": "dense", "padding": "zeros"}],
+    "levels.1.block.norm": ["batch", {"type": "group", "groups": 2}, {"type": "group", "groups": 4}],
+    "upsample": ["transposed_conv", {"type": "interpolate", "mode": "linear"}, {"type": "interpolate"}],
+    "levels.0.skip": ["none", {"fusion": "concat", "transform": "attention_gate"}],
+    "skip.align": ["strict", "pad", {"type": "pad", "mode": "reflect"}],
+    "init": ["torch_default", "he_normal"],
+    "depth": [1, 2],
+    "decoder.widths": [[4, 8], [8, 8]],
+    "head": [{"kernel_size": 3}, "deep_supervision"],
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in SAID.items()}), min_size=2, max_size=3
+    )
+)
+def test_something_is_told_wherever_hashes_differ(overrides: list[dict[str, Any]]) -> None:
+    specs = []
+    for said in overrides:
+        try:
+            specs.append(unetgen.load_spec(SMALL, **said))
+        except unetgen.SpecError:
+            reject()
+    found = differing([leaves_of(spec) for spec in specs])
+    assert bool(found) == (len({spec.hash for spec in specs}) > 1)
+    for values in found.values():
+        assert len(values) == len(specs)
+
+
 # The table
 
 
@@ -127,7 +160,7 @@ def test_one_network_is_shown_alone(run: Run) -> None:
         "memory": 751784128,
         "inference_memory": 201914432,
         "receptive_field": 204,
-        "output": "2 x 388 x 388",
+        "output": "2x388x388",
         "hash": unetgen.load_spec("unet_paper").hash,
     }
 
@@ -386,6 +419,17 @@ def test_wrong_input_is_told(run: Run, tmp_path: Path) -> None:
         f"{worse}:2:9: block.nrom: unknown option of block 'conv'; did you mean 'norm'?\n",
     )
     assert run("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
+    (tmp_path / "empty" / "index.json").write_text("{}")
+    assert run("compare", empty).err == (
+        f"{empty}/index.json is no index of a sweep; write the sweep again, or delete the file to have all specs beside it\n"
+    )
+    (tmp_path / "empty" / "index.json").write_text('{"base": {"hash": "0"}, "variants": []}')
+    assert run("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
+    assert run("compare", "unet_paper", "unet_3d", "--input-size", "64x64").err == (
+        "input_size: 64 on axis H gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
+        "input_size: 64 on axis W gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
+        "input_size: 64 x 64 has 2 numbers, unet_3d has 3 axes; give one number for all axes\n"
+    )
     assert run("compare", "unet_paper", "unet_milesial", "--sort", "parms").err == (
         "there is no column 'parms' to sort by; did you mean 'params'?\n"
     )

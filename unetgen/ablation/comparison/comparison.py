@@ -81,8 +81,8 @@ class Comparison:
         """
         name, sheet = column.removeprefix("-"), self.sheet()
         known = [column.name for column in sheet.columns]
-        if name not in known:
-            hint = did_you_mean(name, known) or f"columns are {', '.join(known)}"
+        if not name or name not in known:
+            hint = did_you_mean(name, known) or f"columns are {', '.join(filter(None, known))}"
             raise SpecError([Problem("column", "", f"there is no column {name!r} to sort by", hint)])
         rows = sorted(sheet.rows, key=lambda row: _key(row[known.index(name)]), reverse=column.startswith("-"))
         return [str(row[0]) for row in rows]
@@ -124,18 +124,13 @@ class Comparison:
             yield Column(measure.name, measure.head, _SHOWN[measure.unit], number=True), values
             if measure.name in ("params", "macs") and len(self.rows) > 1:
                 changes = [None if row is base else value / whole - 1 for row, value in zip(rows, values, strict=True)]
-                yield (
-                    Column(
-                        f"{measure.name}_change", f"± {measure.head}", "{:+.1%}".format, number=True, readers="people"
-                    ),
-                    changes,
-                )
+                yield Column("", f"± {measure.head}", "{:+.1%}".format, number=True, readers="people"), changes
 
     def _shapes(self, rows: Sequence[Row]) -> Iterator[Filled]:
         """The outputs, and the inputs where they differ."""
         if len({row.in_shape[1:] for row in self.rows.values()}) > 1:
-            yield Column("input", "input"), [times(row.in_shape) for row in rows]
-        yield Column("output", "output"), [times(row.out_shape) for row in rows]
+            yield Column("input", "input", _times), ["x".join(map(str, row.in_shape)) for row in rows]
+        yield Column("output", "output", _times), ["x".join(map(str, row.out_shape)) for row in rows]
 
 
 class _Measuring:
@@ -152,15 +147,25 @@ class _Measuring:
         return Row(spec.hash, leaves_of(spec), numbers, report.in_shape, report.out_shape, report.assumed)
 
     def _report(self, spec: Spec, graph: Graph) -> Report:
-        asked, first = self.input_size, self.assumed.get(spec.dims)
-        if asked is not None and len(asked) in (1, spec.dims):
-            return Report.of(spec, graph, asked if len(asked) == spec.dims else asked * spec.dims)
+        first = self.assumed.get(spec.dims)
+        if self.input_size is not None:
+            return Report.of(spec, graph, self._asked(spec, self.input_size))
         if spec.input_size is None and first is not None and fits(graph, first):
             return Report.of(spec, graph, first, assumed=True)
         report = Report.of(spec, graph)
         if report.assumed:
             self.assumed.setdefault(spec.dims, report.input_size)
         return report
+
+    def _asked(self, spec: Spec, size: Size) -> Size:
+        if len(size) not in (1, spec.dims):
+            message = f"{times(size)} has {len(size)} numbers, {spec.name or 'a network'} has {spec.dims} axes"
+            raise SpecError([Problem("input_size", "input_size", message, "give one number for all axes")])
+        return size if len(size) == spec.dims else size * spec.dims
+
+
+def _times(shape: str) -> str:
+    return shape.replace("x", " x ")
 
 
 def _short(name: str) -> str:

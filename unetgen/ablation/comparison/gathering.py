@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from unetgen.ablation.storage.index import INDEX
+from unetgen.ablation.storage.index import read_index
 from unetgen.api import load_spec
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
@@ -48,10 +47,8 @@ def chosen(name: str | None, found: dict[str, T]) -> str:
 
 def base_hash(sources: Sequence[str]) -> str:
     """The hash of the base of the sweep that a lone directory holds; nothing of other sources."""
-    index = Path(sources[0]) / INDEX
-    if len(sources) > 1 or not index.is_file():
-        return ""
-    return str(json.loads(index.read_text(encoding="utf-8"))["base"]["hash"])
+    index = read_index(Path(sources[0])) if len(sources) == 1 else None
+    return str(index["base"]) if index else ""
 
 
 def _spread(sources: Sequence[str]) -> Iterator[str]:
@@ -59,14 +56,13 @@ def _spread(sources: Sequence[str]) -> Iterator[str]:
         folder = Path(source)
         if not folder.is_dir():
             yield source
-        elif (folder / INDEX).is_file():
-            listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["variants"]
-            yield from (str(folder / variant["file"]) for variant in listed)
-        elif files := sorted(folder.glob("*.yaml")):
-            yield from map(str, files)
-        else:
+            continue
+        index = read_index(folder)
+        files = index["files"] if index else sorted(path.name for path in folder.glob("*.yaml"))
+        if not files:
             hint = "give specs, or the directory of a sweep"
             raise SpecError([Problem("not_found", "", f"there are no specs in {source}", hint)])
+        yield from (str(folder / file) for file in files)
 
 
 def _free(name: str, taken: dict[str, T]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from unetgen.ablation.axis import Combination, overlay_of
 from unetgen.ablation.storage.exchange import exchange
-from unetgen.ablation.storage.index import INDEX, TABLE, CsvIndex, JsonIndex
+from unetgen.ablation.storage.index import INDEX, TABLE, CsvIndex, JsonIndex, read_index
 from unetgen.ablation.summary import Summary, walk
 from unetgen.ablation.sweep import Outcome, Sweep
 from unetgen.ablation.variant import Variant
@@ -78,10 +77,10 @@ def _check(place: Path) -> None:
 def _known(place: Path) -> set[str]:
     """The files of a directory that its index lists."""
     try:
-        listed = json.loads((place / INDEX).read_text(encoding="utf-8"))["variants"]
-        return {INDEX, TABLE, BASE_FILE, *(str(variant["file"]) for variant in listed)}
-    except (OSError, ValueError, KeyError, TypeError):
+        index = read_index(place)
+    except SpecError:
         return set()
+    return {INDEX, TABLE, BASE_FILE, *index["files"]} if index else set()
 
 
 @contextmanager

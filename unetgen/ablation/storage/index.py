@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 from unetgen.ablation.axis import Axis
 from unetgen.ablation.summary import Summary
 from unetgen.ablation.sweep import Sweep
 from unetgen.ablation.variant import Variant
+from unetgen.errors import Problem, SpecError
 from unetgen.outputs.measures import MEASURES
 from unetgen.outputs.report import Report
 
@@ -56,6 +58,19 @@ class CsvIndex:
         shapes = {side: "x".join(map(str, record[side])) for side in ("input", "output")}
         share = {"deviation": f"{variant.match.deviation:.6f}"} if variant.match else {}
         self._rows.writerow({**record, **variant.choices, **shapes, **share})
+
+
+def read_index(folder: Path) -> dict[str, Any] | None:
+    """The index of a sweep's directory; None where there is none. Raises SpecError where no sweep has written it."""
+    file = folder / INDEX
+    if not file.is_file():
+        return None
+    try:
+        index: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {"base": str(index["base"]["hash"]), "files": [str(variant["file"]) for variant in index["variants"]]}
+    except (ValueError, KeyError, TypeError):
+        hint = "write the sweep again, or delete the file to have all specs beside it"
+        raise SpecError([Problem("index", "", f"{file} is no index of a sweep", hint)]) from None
 
 
 def record_of(variant: Variant) -> dict[str, Any]:
