@@ -18,10 +18,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each may import what stands before it. hookspecs is the plugin author's manual and knows only what a part is.
 LAYERS = [
     "errors", "config", "hookspecs", "graph", "authoring", "parts", "network", "outputs", "plugins", "api", "testing",
-    "pytest_plugin", "ablation", "cli",
+    "pytest_plugin", "ablation", "tiling", "cli",
 ]  # fmt: skip
 
-WITH_TORCH = ["network/", "outputs/layer_table.py", "testing/"]
+WITH_TORCH = ["network/", "outputs/layer_table.py", "testing/", "tiling/"]
 
 
 def layer(path: Path) -> str:

@@ -1,0 +1,203 @@
+"""Images in tiles: what comes out is what comes out of the whole image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+import unetgen
+from unetgen.graph.size import smallest_fitting
+from unetgen.tiling import InexactTiling, predict
+from unetgen.tiling.mirror import mirrored, reflected
+from unetgen.tiling.plan import planned
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NARROW = [2, 4, 4, 8, 8]
+
+
+def network(name: str, *, depth: int = 4, **overrides: Any) -> Any:
+    said = {"input_size": None, "widths": NARROW[: depth + 1], **overrides}
+    return unetgen.build(name, seed=0, **said).double().eval()
+
+
+def whole(model: Any, image: np.ndarray, tile: tuple[int, ...]) -> np.ndarray:
+    """The network's output for the mirrored image in one piece."""
+    plans = planned(model.graph, image.shape[1:], tile)
+    x = mirrored(image, [-plan.lead for plan in plans], [plan.whole for plan in plans])
+    with torch.inference_mode():
+        y = model(torch.from_numpy(x[None]))[0].numpy()
+    return y[(slice(None), *(slice(0, plan.length) for plan in plans))]
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "size", "tile"),
+    [
+        ("unet_paper", {}, (300, 401), (236, 252)),
+        ("unet_milesial", {}, (390, 300), (272, 256)),
+        ("unet_paper", {"upsample": {"type": "interpolate", "mode": "linear"}}, (300, 290), (284, 284)),
+        ("attention_unet", {}, (330, 360), (320, 320)),
+        ("unet_milesial", {"block.dilation": 2, "depth": 2}, (200, 200), (128, 132)),
+        ("unet_milesial", {"depth": 2, "upsample": "pixel_shuffle", "skip.fusion": "add"}, (151, 149), (96, 96)),
+        ("unet_1d", {"depth": 1}, (1003,), (128,)),
+        ("unet_3d", {"depth": 1}, (40, 45, 38), (32, 32, 32)),
+    ],
+)
+def test_tiles_give_what_the_whole_image_gives(
+    name: str, overrides: dict[str, Any], size: tuple[int, ...], tile: tuple[int, ...]
+) -> None:
+    model = network(name, **overrides)
+    image = noise(model.graph.in_channels, *size)
+    found = predict(model, image, tile=tile, batch=2)
+    assert found.shape == (model.graph.out_channels, *size)
+    assert sum(len(plan.stretches) > 1 for plan in planned(model.graph, size, tile)) == len(size)
+    assert np.abs(found - whole(model, image, tile)).max() <= 1e-14
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_tiles_cover_an_axis_once_and_see_no_inner_border(data: st.DataObject) -> None:
+    valid = data.draw(st.booleans())
+    overrides = {"depth": data.draw(st.integers(1, 3)), "block.repeats": data.draw(st.integers(1, 2))}
+    overrides |= {"upsample": data.draw(st.sampled_from(["transposed_conv", "interpolate", "pixel_shuffle"]))}
+    graph = unetgen.graph_of("unet_paper" if valid else "unet_milesial", input_size=None, **overrides)
+    tile = smallest_fitting(graph, data.draw(st.integers(1, 220)))
+    length = data.draw(st.integers(1, 900))
+    if tile is None:
+        reject()
+    try:
+        plan = planned(graph, (length, length), tile)[0]
+    except unetgen.SizeError:
+        reject()
+    period = graph.fits[0].period
+    assert plan.whole in graph.fits[0]
+    assert plan.stretches[0].first == 0
+    assert plan.stretches[-1].last == length
+    for before, after in zip(plan.stretches, plan.stretches[1:], strict=False):
+        assert before.last == after.first
+        assert after.start % period == 0
+        assert after.start > before.start
+        assert after.first >= after.seen
+    for stretch in plan.stretches:
+        assert stretch.start + plan.tile <= plan.whole
+        assert stretch.first < stretch.last <= stretch.start + graph.along(0, plan.tile)[graph.output]
+
+
+def test_an_image_smaller_than_a_tile_is_one_tile() -> None:
+    model = network("unet_paper")
+    image = noise(1, 5, 7)
+    assert np.array_equal(predict(model, image, tile=204), whole(model, image, (204, 204)))
+
+
+def test_a_file_is_read_and_written_tile_by_tile(tmp_path: Path) -> None:
+    model = network("unet_milesial", depth=2)
+    image = np.memmap(tmp_path / "image", dtype="float32", mode="w+", shape=(3, 180, 200))
+    image[:] = noise(3, 180, 200)
+    out = np.memmap(tmp_path / "out", dtype="float32", mode="w+", shape=(2, 180, 200))
+    heard: list[tuple[int, int]] = []
+    assert predict(model, image, tile=96, out=out, batch=3, progress=lambda *said: heard.append(said)) is out
+    assert np.allclose(out, predict(model, np.asarray(image), tile=96), atol=1e-6)
+    assert heard[-1][0] == heard[-1][1] == len(heard) * 3 - (-heard[-1][1]) % 3
+
+
+class Lazy:
+    """An array of another library: a shape, and regions that are read when they are asked for."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data, self.shape, self.read = data, data.shape, 0
+
+    def __getitem__(self, region: Any) -> np.ndarray:
+        found = self.data[region]
+        self.read = max(self.read, found.size)
+        return found
+
+
+def test_no_more_of_an_image_is_read_than_a_tile() -> None:
+    model = network("unet_milesial", depth=2)
+    image = Lazy(noise(3, 400, 90))
+    predict(model, image, tile=96)
+    assert image.read <= 3 * 96 * 96
+
+
+def test_what_sees_whole_maps_is_warned_of_where_there_are_tiles() -> None:
+    model = network("unet_milesial", depth=2, **{"block.norm": "instance"})
+    with pytest.warns(InexactTiling) as warned:
+        predict(model, noise(3, 150, 150), tile=96)
+    assert str(warned[0].message) == (
+        "encoder.0.norm1 and 9 more looks at whole maps: in tiles the result is not that of the whole image"
+    )
+    predict(model, noise(3, 96, 96), tile=96)
+
+
+@pytest.mark.parametrize(("norm", "local"), [("batch", True), ("layer", True), ("none", True), ("group", False)])
+def test_norms_that_see_one_pixel_are_exact(norm: str, local: bool) -> None:
+    said = {"type": "group", "groups": 2} if norm == "group" else norm
+    model = network("unet_milesial", depth=1, **{"block.norm": said})
+    image = noise(3, 100, 40)
+    if local:
+        assert np.abs(predict(model, image, tile=64) - whole(model, image, (64, 64))).max() <= 1e-14
+    else:
+        with pytest.warns(InexactTiling):
+            predict(model, image, tile=64)
+
+
+def test_a_model_in_training_is_left_in_training() -> None:
+    model = network("unet_milesial", depth=1).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    predict(model, noise(3, 40, 40), tile=32)
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_the_finest_of_several_outputs_is_predicted() -> None:
+    model = network("unet_milesial", depth=2, head="deep_supervision")
+    assert predict(model, noise(3, 20, 30), tile=32).shape == (2, 20, 30)
+
+
+@pytest.mark.parametrize(
+    ("image", "tile", "sentence"),
+    [
+        ((1, 50, 50), 64, "image: the image has shape (1, 50, 50), this network takes (3, size, size); check in_channels"),
+        ((50, 50), 64, "image: the image has shape (50, 50), this network takes (3, size, size); add or move the channel axis"),
+        ((3, 50, 50), (64, 64, 64), "tile: the tile has 3 numbers, the network has 2 axes; give one number for all axes"),
+        (
+            (3, 300, 50),
+            64,
+            "tile: tiles of 64 on axis H cannot be joined: too few of their pixels see no border; take at least 206",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_tiled_is_told(image: tuple[int, ...], tile: Any, sentence: str) -> None:
+    with pytest.raises(unetgen.SizeError) as error:
+        predict(network("unet_milesial"), noise(*image), tile=tile)
+    assert str(error.value) == sentence
+
+
+def test_the_least_that_is_told_can_be_joined() -> None:
+    model = network("unet_milesial")
+    with pytest.raises(unetgen.SizeError) as error:
+        predict(model, noise(3, 300, 300), tile=64)
+    least = int(str(error.value).rpartition(" ")[2])
+    assert (
+        np.abs(predict(model, noise(3, 300, 300), tile=least) - whole(model, noise(3, 300, 300), (least, least))).max()
+        <= 1e-14
+    )
+
+
+@given(length=st.integers(1, 9), low=st.integers(-40, 40))
+def test_mirrors_are_torchs_reflections(length: int, low: int) -> None:
+    found = reflected(np.arange(low, low + 30), length)
+    assert found.min() >= 0
+    assert found.max() < length
+    pixels = list(range(length)) + list(range(length - 2, 0, -1))
+    assert list(found) == [pixels[index % len(pixels)] for index in range(low, low + 30)]
