@@ -144,6 +144,21 @@ def test_overlays_extend_a_base_beside_the_sweep(tmp_path: Path) -> None:
     assert all(unetgen.load_spec(str(path)).input_size == (64, 64) for path in place.glob("*.yaml"))
 
 
+def test_a_base_in_the_sweeps_file_is_written_as_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: unet_paper\nschema_version: 1\ninput_size: [92, 92]\n")
+    (tmp_path / "sweep.yaml").write_text(
+        "base: {extends: mine.yaml, widths: [4, 8, 16, 16]}\naxes: {init: [torch_default]}\n"
+    )
+    (tmp_path / "deep").mkdir()
+    opened = sweep(tmp_path / "sweep.yaml")
+    write_sweep(opened, tmp_path / "deep" / "out", "overlay")
+    assert (tmp_path / "deep" / "out" / "base.yaml").read_text() == (
+        "extends: ../../mine.yaml\nwidths: [4, 8, 16, 16]\n"
+    )
+    (file,) = (tmp_path / "deep" / "out").glob("init*.yaml")
+    assert file.stem.endswith(unetgen.load_spec(str(file)).hash[:8])
+
+
 def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
     place = tmp_path / "out"
     write_sweep(sweep(SMALL), place)

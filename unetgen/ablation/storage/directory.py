@@ -126,10 +126,18 @@ def _said(variant: Variant, combination: Combination) -> Node:
 
 
 def _base(sweep: Sweep, draft: Path, place: Path) -> str:
-    """What an overlay in the directory extends."""
-    file = sweep.file.folder / sweep.file.base_name
-    if not sweep.file.base_name:
-        if not (draft / BASE_FILE).exists():
-            (draft / BASE_FILE).write_text(write(sweep.file.base.plain()), encoding="utf-8")
-        return BASE_FILE
-    return os.path.relpath(file, place) if file.is_file() else sweep.file.base_name
+    """What an overlay in the directory extends; a base that stands in the sweep's file is written beside it."""
+    file = sweep.file
+    if file.base_name:
+        return _from(place, file.folder, file.base_name)
+    if not (draft / BASE_FILE).exists():
+        said = file.root.mapping["base"].plain()
+        if "extends" in said:
+            said["extends"] = _from(place, file.folder, said["extends"])
+        (draft / BASE_FILE).write_text(write(said), encoding="utf-8")
+    return BASE_FILE
+
+
+def _from(place: Path, folder: Path, name: str) -> str:
+    """The name of a spec that is read in one folder, as it is read in another: paths change, shipped names do not."""
+    return os.path.relpath(folder / name, place) if (folder / name).is_file() else name
