@@ -108,7 +108,7 @@ def test_what_widths_cannot_change_is_told_as_impossible() -> None:
     found = only(source)
     assert isinstance(found, Unmatched)
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 44 receptive field; "
+        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 44 pixels of receptive field; "
         "the nearest give 18 with widths [8, 16]; raise the tolerance, or match by something else"
     )
     assert found.match.drawn <= 3

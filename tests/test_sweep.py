@@ -493,7 +493,7 @@ def test_policies(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told = run("sweep", file, "--on-invalid", "error", "-o", str(out))
     assert (told.code, out.exists()) == (1, False)
-    assert told.out.endswith("sweep: 1 variants of unet_milesial, 1 refused; nothing is written\n")
+    assert told.out.endswith("sweep: 1 variant of unet_milesial, 1 refused; nothing is written\n")
     told = run("sweep", file, "--fail-fast", "-o", str(out))
     assert (told.code, out.exists()) == (1, False)
     told = run("sweep", file, "--on-invalid", "skip", "-o", str(out))

@@ -29,7 +29,8 @@ class Unmatched:
         match, budget = self.match, self.match.budget
         nearest = [self._told(point) for point in (match.below, match.above) if point is not None]
         steps = f"multiples of {match.ladder.multiple}" if match.ladder.multiple > 1 else "whole numbers"
-        within = f"within {100 * budget.tolerance:g} % of {match.target:,} {budget.measure.title}"
+        unit = f"{budget.measure.unit} of " if budget.measure.unit else ""
+        within = f"within {100 * budget.tolerance:g} % of {match.target:,} {unit}{budget.measure.title}"
         what = f"no {budget.by} in {steps} and near these proportions give a network {within}"
         way = f"the nearest give {' and '.join(nearest)}; raise the tolerance, or match by something else"
         return (budget.node.problem("unmatched", what, way),)

@@ -183,7 +183,7 @@ def _result(sweep: Sweep, summary: Summary) -> str:
     }
     rest = "".join(f", {count:,} {what}" for what, count in parts.items() if count)
     base = f" of {sweep.file.base_name}" if sweep.file.base_name else ""
-    return f"{sweep.file.name}: {summary.variants:,} variants{base}{rest}"
+    return f"{sweep.file.name}: {summary.variants:,} variant{'s' * (summary.variants != 1)}{base}{rest}"
 
 
 def _code(sweep: Sweep, summary: Summary) -> ExitCode:
