@@ -14,6 +14,10 @@ from conftest import Outcome, Site
 import unetgen
 from unetgen.ablation.sweep import sweep
 from unetgen.ablation.variant import Variant
+from unetgen.ablation.where.told import Told
+from unetgen.config.library import shipped
+from unetgen.config.node import from_data
+from unetgen.config.spec import Skip
 from unetgen.errors import MissingExtra, PluginError, SpecError
 
 Run = Callable[..., Outcome]
@@ -224,6 +228,15 @@ def test_a_dropped_skip_is_known_by_every_name(path: str) -> None:
     assert words({**source, "where": f"not (depth == 3 and {path} == 'none')"}) == [
         "depth=3", "base", "skip.fusion=none",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_conditions_know_the_part_at_every_place(name: str) -> None:
+    spec = unetgen.load_spec(name)
+    told = Told(from_data(spec.resolved(), ""), {})
+    for (side, level, slot), part in spec.places():
+        place = f"levels.{level}.{slot}" if side == "bottleneck" else f"levels.{level}.{side}.{slot}"
+        assert told[place] == (part.fusion.type if isinstance(part, Skip) else spec.names.get(type(part), part.type))
 
 
 def test_conditions_leave_out_what_is_no_network() -> None:

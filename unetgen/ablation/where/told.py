@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unetgen.config.node import Node
@@ -21,12 +21,22 @@ class Told:
     def __getitem__(self, path: str) -> Any:
         if path in self._labels:
             return self._labels[path]
-        steps = path.split(".")
-        while True:
-            value = self._said(steps)
-            if value is not None or len(steps) < 2 or steps[0] not in (*SIDES, "levels"):
-                return value
-            steps = steps[2 if steps[0] == "levels" else 1 :]
+        found = (self._said(steps) for steps in self._places(path.split(".")))
+        return next((value for value in found if value is not None), None)
+
+    def _places(self, steps: list[str]) -> Iterator[list[str]]:
+        """Where something may be said of a place, the closest first: its level's side, its level, its side, the top."""
+        yield steps
+        if steps[0] == "levels" and len(steps) > 2:
+            level, *rest = steps[1:]
+            if rest[0] in SIDES and len(rest) > 1:
+                yield ["levels", level, *rest[1:]]
+            elif level == str(self["depth"]):
+                yield ["bottleneck", *rest]
+            yield rest
+            steps = rest
+        if steps[0] in SIDES and len(steps) > 1:
+            yield steps[1:]
 
     def _said(self, steps: list[str]) -> Any:
         node: Node | None = self._tree
@@ -38,9 +48,9 @@ class Told:
 
 
 def _plainly(key: str, node: Node | None) -> Any:
-    """A value; of a part its name, of a skip its fusion's."""
+    """A value; of a part its name, of a skip its fusion's. What only adds options to a part names none."""
     if node is not None and key == "skip":
-        key, node = "fusion", node.mapping.get("fusion", node)
-    if node is not None and key in SLOT_OF:
-        node = node.mapping.get("type", node)
+        key, node = "fusion", node if isinstance(node.value, str) else node.mapping.get("fusion")
+    if node is not None and key in SLOT_OF and isinstance(node.value, dict):
+        node = node.mapping.get("type")
     return node.plain() if node is not None else None
