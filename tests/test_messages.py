@@ -284,6 +284,7 @@ def test_every_code_is_among_them() -> None:
         "type",
         "encoding",
         "shape",
+        "tile",
         "lost_skip",
         "dead_layer",
         "output",
