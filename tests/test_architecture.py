@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each may import what stands before it. hookspecs is the plugin author's manual and knows only what a part is.
 LAYERS = [
     "errors", "config", "hookspecs", "graph", "authoring", "parts", "network", "outputs", "plugins", "api", "testing",
-    "pytest_plugin", "ablation", "tiling", "cli",
+    "pytest_plugin", "ablation", "tiling", "optimization", "hub", "nnunet", "cli",
 ]  # fmt: skip
 
 WITH_TORCH = ["network/", "outputs/layer_table.py", "testing/", "tiling/"]
