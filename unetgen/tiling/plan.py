@@ -45,15 +45,21 @@ class Plan:
     lead: int
     """How many mirrored pixels stand before the image."""
     stretches: tuple[Stretch, ...]
+    seams: bool = False
+    """Whether tiles decide pixels that see their borders."""
 
 
-def planned(graph: Graph, image: Size, tile: Size) -> tuple[Plan, ...]:
-    """The plan for each axis. Raises SizeError where a tile does not fit the network, or is too small to be joined."""
+def planned(graph: Graph, image: Size, tile: Size, *, exact: bool = True, overlap: bool = False) -> tuple[Plan, ...]:
+    """The plan for each axis. Raises SizeError where a tile does not fit the network, or is too small to be joined.
+
+    Unless it is to be ``exact``, tiles that are too small are joined in their middle halves. With ``overlap`` each
+    decides a period that its neighbour could decide as well, where there is one to spare.
+    """
     sizes = checked_sizes(graph, tile)
-    return tuple(_planned(graph, axis, length, sizes) for axis, length in enumerate(image))
+    return tuple(_planned(graph, axis, length, sizes, exact, overlap) for axis, length in enumerate(image))
 
 
-def _planned(graph: Graph, axis: int, length: int, sizes: tuple[Size, ...]) -> Plan:
+def _planned(graph: Graph, axis: int, length: int, sizes: tuple[Size, ...], exact: bool, overlap: bool) -> Plan:
     tile, output, period = sizes[0][axis], sizes[graph.output][axis], graph.fits[axis].period
     lost = tile - output
     more = max(-(-(length + lost - tile) // period), 0)
@@ -62,20 +68,32 @@ def _planned(graph: Graph, axis: int, length: int, sizes: tuple[Size, ...]) -> P
         what = f"outputs on axis {AXIS_NAMES[graph.dims][axis]} are not as large as inputs but for a border"
         raise SizeError([Problem("tile", "tile", what, "predict without tiles")])
     before, inner = _clear(graph, axis, sizes) if more else (0, output)
+    seams = bool(more) and inner - before < period and not exact
+    if seams:
+        before, inner = output // 4, output - output // 4
     if more and inner - before < period:
         name, least = AXIS_NAMES[graph.dims][axis], _least(graph, axis, sizes[0])
         what = f"tiles of {tile} on axis {name} cannot be joined: too few of their pixels see no border"
-        raise SizeError([Problem("tile", "tile", what, f"take at least {least}" if least else "predict without tiles")])
-    return Plan(length, tile, whole, lost // 2, tuple(_stretches(length, tile, whole, before, inner, period)))
+        hint = f"take at least {least}" if least else "predict without tiles"
+        seams_hint = "accept seams" if exact else "larger ones with seams"
+        raise SizeError([Problem("tile", "tile", what, f"{hint}, or {seams_hint}")])
+    common = period if (overlap or seams) and inner - before >= 2 * period else 0
+    stretches = _stretches(length, tile, whole, (before, inner), (period, common))
+    return Plan(length, tile, whole, lost // 2, tuple(stretches), seams)
 
 
-def _stretches(length: int, tile: int, whole: int, before: int, inner: int, period: int) -> Iterator[Stretch]:
-    """Tiles from the first pixel to the last; each starts as late as it can, at a multiple of the period."""
+def _stretches(length: int, tile: int, whole: int, clear: tuple[int, int], steps: tuple[int, int]) -> Iterator[Stretch]:
+    """Tiles from the first pixel to the last; each starts as late as it can, at a multiple of the period.
+
+    ``clear`` is the stretch of its outputs that a tile may decide, ``steps`` the period and what neighbours share.
+    """
+    before, inner = clear
+    period, common = steps
     start = first = 0
     while start + tile < whole and start + inner < length:
         last = start + inner
         yield Stretch(start, start + before if start else 0, first, last)
-        start, first = min((last - before) // period * period, whole - tile), last
+        start, first = min((last - before - common) // period * period, whole - tile), last
     yield Stretch(start, start + before if start else 0, first, length)
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.size import smallest_fitting
+from unetgen.tiling.keeping import Keep, keeping
 from unetgen.tiling.locality import beyond
 from unetgen.tiling.mirror import Image, mirrored
 from unetgen.tiling.plan import Plan, Stretch, planned
+from unetgen.tiling.seams import Seams
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
@@ -36,38 +40,61 @@ def predict(
     *,
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
+    keep: Keep = "outputs",
+    exact: bool = True,
     out: Any = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """The network's first output for an image (channels, *size), as (out_channels, *size).
 
     The result is that of the image in one piece, mirrored at its borders to a size that fits, for every network whose
-    pixels see a bounded window; others are warned of. ``tile`` is what goes into the network at a time (the spec's
-    input size unless said), ``batch`` how many tiles together; ``out`` is an array to write to, made by numpy unless
-    given. ``progress`` hears how many tiles are done, of how many. The model runs where it is, in evaluation mode, and
-    is left as it was. Raises SizeError where the tile or the image does not fit the network.
+    pixels see a bounded window; of others a warning says how far neighbouring tiles are apart. ``tile`` is what goes
+    into the network at a time (the spec's input size unless said), ``batch`` how many tiles together; ``keep`` makes
+    ``probabilities`` of the outputs, or ``labels``, (1, *size). ``out`` is an array to write to, made by numpy unless
+    given. ``progress`` hears how many tiles are done, of how many. With ``exact=False`` tiles may be too small to be
+    free of their borders, with the same warning. The model runs where it is, in evaluation mode, and is left as it was.
+    Raises SizeError where the tile or the image does not fit the network.
     """
-    shape = _checked(model, image)
-    plans = planned(model.graph, shape, _tile(model, tile))
-    out = np.empty((model.graph.out_channels, *shape), _dtype(model)) if out is None else out
+    shape, size = _checked(model, image), _tile(model, tile)
+    far = beyond(model.graph)
+    plans = planned(model.graph, shape, size, exact=exact, overlap=bool(far))
     places = list(product(*(plan.stretches for plan in plans)))
-    if far := beyond(model.graph) if len(places) > 1 else []:
-        told = f"{far[0]}{f' and {len(far) - 1} more' if len(far) > 1 else ''}"
-        message = f"{told} looks at whole maps: in tiles the result is not that of the whole image"
-        warnings.warn(message, InexactTiling, stacklevel=2)
-    training = model.training
-    model.eval()
-    try:
+    why = _inexact(far, plans, size) if len(places) > 1 else ""
+    seams = Seams()
+    kept = keeping(model.graph, keep)
+    with _evaluating(model):
         done = 0
         for group in _groups(places, batch):
-            for place, result in zip(group, _run(model, image, plans, group), strict=True):
+            for place, result in zip(group, _run(model, image, plans, group, kept), strict=True):
+                out = np.empty((len(result), *shape), result.dtype) if out is None else out
+                if why:
+                    seams.meet(out, result, place)
                 _write(out, result, place)
             done += len(group)
             if progress:
                 progress(done, len(places))
+    if why:
+        warnings.warn(f"{why}, so the result is not that of the whole image: {seams}", InexactTiling, stacklevel=2)
+    return out
+
+
+def _inexact(far: Sequence[str], plans: Sequence[Plan], tile: Sequence[int]) -> str:
+    """Why tiles do not give what the whole image gives; nothing where they do."""
+    if far:
+        return f"{far[0]}{f' and {len(far) - 1} more look' if len(far) > 1 else ' looks'} at whole maps"
+    if any(plan.seams for plan in plans):
+        return f"pixels see beyond tiles of {' x '.join(map(str, tile))}"
+    return ""
+
+
+@contextmanager
+def _evaluating(model: UNet) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
     finally:
         model.train(training)
-    return out
 
 
 def _groups(places: Sequence[Place], batch: int) -> Iterator[list[Place]]:
@@ -76,17 +103,21 @@ def _groups(places: Sequence[Place], batch: int) -> Iterator[list[Place]]:
         yield group
 
 
-def _run(model: UNet, image: Image, plans: Sequence[Plan], group: Sequence[Place]) -> NDArray[Any]:
-    """The network's outputs for a few tiles."""
+def _run(
+    model: UNet, image: Image, plans: Sequence[Plan], group: Sequence[Place], kept: Callable[[Tensor], Tensor]
+) -> NDArray[Any]:
+    """What is kept of a few tiles, (batch, channels, *size)."""
     size = [plan.tile for plan in plans]
     tiles = [mirrored(image, [s.start - p.lead for s, p in zip(place, plans, strict=True)], size) for place in group]
     parameter = next(model.parameters())
     x = torch.from_numpy(np.stack(tiles)).to(parameter.device, parameter.dtype)
     with torch.inference_mode():
         result = model(x)
-    while not isinstance(result, torch.Tensor):
-        result = next(iter(result.values())) if isinstance(result, dict) else result[0]
-    return result.cpu().numpy()
+        while not isinstance(result, Tensor):
+            result = next(iter(result.values())) if isinstance(result, dict) else result[0]
+        answer = kept(result)
+        # numpy has no bfloat16.
+        return (answer.float() if answer.dtype == torch.bfloat16 else answer).cpu().numpy()
 
 
 def _write(out: Any, result: NDArray[Any], place: Place) -> None:
@@ -118,9 +149,3 @@ def _tile(model: UNet, tile: int | Sequence[int] | None) -> tuple[int, ...]:
         message = f"the tile has {len(size)} numbers, the network has {graph.dims} axes"
         raise SizeError([Problem("shape", "tile", message, "give one number for all axes")])
     return size
-
-
-def _dtype(model: UNet) -> Any:
-    """numpy's name for what the network computes in; numpy has no bfloat16."""
-    dtype = next(model.parameters()).dtype
-    return np.float64 if dtype == torch.float64 else np.float32

@@ -1,0 +1,44 @@
+"""What is kept of a tile: the network's outputs, probabilities, or the most likely class of each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from unetgen.graph.graph import Graph
+from unetgen.graph.ops import Activation
+
+Keep = Literal["outputs", "probabilities", "labels"]
+
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+
+# Heads that end so hand out probabilities already.
+_ALREADY = ("nn.Sigmoid", "nn.Softmax")
+
+
+def keeping(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
+    """(batch, out_channels, *size) to what is kept of it, as (batch, channels, *size).
+
+    Probabilities are the softmax over the channels, or of one channel its sigmoid. Labels, in one channel, are the
+    number of the likeliest channel; with one channel 1 where its probability is above one half, else 0.
+    """
+    last = graph.nodes[graph.output].op
+    likely = isinstance(last, Activation) and last.layer in _ALREADY
+    if keep == "probabilities":
+        return (lambda y: y) if likely else _probabilities
+    if keep == "labels":
+        return lambda y: _labels(y, 0.5 if likely else 0.0)
+    return lambda y: y
+
+
+def _probabilities(y: Tensor) -> Tensor:
+    return y.sigmoid() if y.shape[1] == 1 else y.softmax(1)
+
+
+def _labels(y: Tensor, above: float) -> Tensor:
+    if y.shape[1] == 1:
+        return (y > above).to(torch.uint8)
+    return y.argmax(1, keepdim=True).to(torch.uint8 if y.shape[1] <= 256 else torch.int32)
