@@ -6,6 +6,7 @@ UnetgenError
 ├── PluginError          somebody's plugin failed (exit code 3)
 ├── FormatError          nothing writes that format (exit code 2)
 ├── WeightsError         a weights file does not belong to this network (exit code 1)
+├── ImageError           an image file cannot be read or written (exit code 1)
 └── MissingExtra         an optional dependency is not installed (exit code 2, an ImportError)
 """
 
@@ -94,6 +95,12 @@ class PluginError(UnetgenError):
 
 class WeightsError(UnetgenError):
     """Weights that do not belong to the network they are loaded into."""
+
+    exit_code = ExitCode.INVALID
+
+
+class ImageError(UnetgenError):
+    """An image file that cannot be read, is none for this network, or cannot be written."""
 
     exit_code = ExitCode.INVALID
 

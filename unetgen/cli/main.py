@@ -18,6 +18,7 @@ _COMMANDS = {
     "inspect": "Tabulate sizes and costs, without torch.",
     "sweep": "Make the variants of an ablation.",
     "compare": "Tabulate what differs between networks, and what it costs.",
+    "predict": "Run a network over images of any size.",
     "export": "Write a network for something else to read.",
     "import-weights": "Take the weights of another implementation, or give ours to it.",
     "specs": "List the shipped specs.",

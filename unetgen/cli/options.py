@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,9 @@ from unetgen.config.library import assigned, tree_of
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.plugins import load_registry, warn_of
+
+if TYPE_CHECKING:
+    from unetgen.network.from_graph import UNet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +89,17 @@ def loaded(spec: str, assignments: Sequence[str], registry: Registry) -> Spec:
     for notice in checked.notices:
         click.echo(f"note: {spec}: {notice}", err=True)
     return checked
+
+
+def model_of(spec: str, assignments: Sequence[str], seed: int, registry: Registry) -> UNet:
+    """The network of a weights file of unetgen, or of a spec with its first weights."""
+    from unetgen.api import build, load
+
+    if not spec.endswith(".safetensors"):
+        return build(loaded(spec, assignments, registry), seed=seed, registry=registry)
+    if assignments:
+        raise click.UsageError("--set is for specs; a weights file brings its own, which cannot be changed")
+    return load(spec, registry=registry)
 
 
 def size_for(size: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops import Activation
+
+if TYPE_CHECKING:
+    from unetgen.network.from_graph import UNet
 
 Keep = Literal["outputs", "probabilities", "labels"]
 
@@ -17,6 +21,9 @@ KEEPS: tuple[Keep, ...] = get_args(Keep)
 
 # Heads that end so hand out probabilities already.
 _ALREADY = ("nn.Sigmoid", "nn.Softmax")
+
+# So many classes have a number in one byte.
+_BYTE = 256
 
 
 def keeping(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
@@ -34,6 +41,14 @@ def keeping(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
     return lambda y: y
 
 
+def kept_as(model: UNet, keep: Keep) -> tuple[int, Any]:
+    """How many channels are kept, and numpy's type of them."""
+    channels = model.graph.out_channels
+    if keep == "labels":
+        return 1, np.dtype(np.uint8 if channels <= _BYTE else np.int32)
+    return channels, np.dtype(np.float64 if next(model.parameters()).dtype == torch.float64 else np.float32)
+
+
 def _probabilities(y: Tensor) -> Tensor:
     return y.sigmoid() if y.shape[1] == 1 else y.softmax(1)
 
@@ -41,4 +56,4 @@ def _probabilities(y: Tensor) -> Tensor:
 def _labels(y: Tensor, above: float) -> Tensor:
     if y.shape[1] == 1:
         return (y > above).to(torch.uint8)
-    return y.argmax(1, keepdim=True).to(torch.uint8 if y.shape[1] <= 256 else torch.int32)
+    return y.argmax(1, keepdim=True).to(torch.uint8 if y.shape[1] <= _BYTE else torch.int32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
@@ -55,7 +55,10 @@ def planned(graph: Graph, image: Size, tile: Size, *, exact: bool = True, overla
     Unless it is to be ``exact``, tiles that are too small are joined in their middle halves. With ``overlap`` each
     decides a period that its neighbour could decide as well, where there is one to spare.
     """
-    sizes = checked_sizes(graph, tile)
+    try:
+        sizes = checked_sizes(graph, tile)
+    except SizeError as error:
+        raise SizeError([replace(problem, path="tile") for problem in error.problems]) from None
     return tuple(_planned(graph, axis, length, sizes, exact, overlap) for axis, length in enumerate(image))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unetgen.errors import Problem, SizeError
+from unetgen.graph.graph import Graph
 from unetgen.graph.size import smallest_fitting
 from unetgen.tiling.keeping import Keep, keeping
 from unetgen.tiling.locality import beyond
@@ -55,7 +56,8 @@ def predict(
     free of their borders, with the same warning. The model runs where it is, in evaluation mode, and is left as it was.
     Raises SizeError where the tile or the image does not fit the network.
     """
-    shape, size = _checked(model, image), _tile(model, tile)
+    check(model.graph, image)
+    shape, size = tuple(image.shape[1:]), _tile(model, tile)
     far = beyond(model.graph)
     plans = planned(model.graph, shape, size, exact=exact, overlap=bool(far))
     places = list(product(*(plan.stretches for plan in plans)))
@@ -127,9 +129,8 @@ def _write(out: Any, result: NDArray[Any], place: Place) -> None:
     out[(slice(None), *there)] = result[(slice(None), *here)]
 
 
-def _checked(model: UNet, image: Image) -> tuple[int, ...]:
-    """The size of an image. Raises SizeError where it is not one for this network."""
-    graph = model.graph
+def check(graph: Graph, image: Image) -> None:
+    """Raises SizeError where an image is none for this network."""
     if len(image.shape) != graph.dims + 1 or image.shape[0] != graph.in_channels:
         axes = ", ".join([str(graph.in_channels), *(["size"] * graph.dims)])
         message = f"the image has shape {tuple(image.shape)}, this network takes ({axes})"
@@ -137,7 +138,6 @@ def _checked(model: UNet, image: Image) -> tuple[int, ...]:
         raise SizeError([Problem("shape", "image", message, hint)])
     if graph.nodes[graph.output].op.flat:
         raise SizeError([Problem("shape", "head", "the first output is no map", "call the model on whole images")])
-    return tuple(image.shape[1:])
 
 
 def _tile(model: UNet, tile: int | Sequence[int] | None) -> tuple[int, ...]:

@@ -1,0 +1,32 @@
+"""NIfTI volumes, read by regions; results keep the image's place in space, and are whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetgen.tiling.files.picture import Picture, as_channels_first
+
+
+def read(path: Path, dims: int) -> Picture:
+    """(x, y, z), or with channels as the last axis."""
+    import nibabel
+
+    volume: Any = nibabel.load(path)
+    return Picture(path, as_channels_first(path, volume.dataobj, dims, -1), volume.affine)
+
+
+@contextmanager
+def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+    """A volume with the affine of the image, if that has one."""
+    import nibabel
+
+    out = np.empty(tuple(shape), dtype)
+    yield out
+    stored = out[0] if shape[0] == 1 else np.moveaxis(out, 0, -1)
+    affine = like.about if like.about is not None else np.eye(4)
+    nibabel.save(nibabel.Nifti1Image(stored, affine), path)  # type: ignore[no-untyped-call]

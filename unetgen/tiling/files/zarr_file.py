@@ -1,0 +1,33 @@
+"""Arrays of zarr, in chunks both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from unetgen.errors import ImageError
+from unetgen.tiling.files.picture import Picture, as_channels_first
+
+# What one chunk of a result is at most along an axis.
+CHUNK = 256
+
+
+def read(path: Path, dims: int) -> Picture:
+    """(channels, *size) or (*size)."""
+    import zarr
+
+    found = zarr.open(path, mode="r")
+    if not isinstance(found, zarr.Array):
+        raise ImageError(f"{path}: is a group, not an array; name one of its arrays: {path}/0")
+    return Picture(path, as_channels_first(path, found, dims, 0))
+
+
+@contextmanager
+def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+    """An array of (channels, *size), on the disk while it is filled."""
+    import zarr
+
+    chunks = (shape[0], *(min(CHUNK, length) for length in shape[1:]))
+    yield zarr.create_array(path, shape=tuple(shape), chunks=chunks, dtype=dtype)
