@@ -1,0 +1,202 @@
+"""Images in tiles: what they cost over the network's own calls, what they hold, and how exact they are.
+
+    python -m benchmarks.tiling [--measure throughput equal memory monai] [--pairs 7]
+
+throughput: what the network takes for so many tiles of its own, over what ``predict`` takes for an image of as many.
+
+equal: the largest difference between an image in tiles and the same in one piece.
+
+memory: the most that a process holds of its own (no pages of files) while it runs over images that are mapped into
+memory, each in a process of its own.
+
+monai: the same padded network over the same image by MONAI's sliding window; times and memory as ratios of MONAI's
+over ours, and how far each is from the image in one piece.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import unetgen
+from benchmarks.interleaved import COLUMNS, conditions, interleaved
+from benchmarks.table import Table
+from unetgen.tiling import predict
+from unetgen.tiling.mirror import mirrored
+from unetgen.tiling.plan import planned
+
+# The networks of the paper and of milesial's Pytorch-UNet, by the width of their finest level.
+VALID, PADDED = "unet_paper", "unet_milesial"
+
+# What an image is cut into for MONAI, and how much windows share: its default, and what ours needs to be exact.
+WINDOW, SHARES = 512, (0.25, 0.5)
+
+
+def main() -> None:
+    """Prints what was asked for."""
+    chosen = _arguments()
+    if chosen.held:
+        print(held(*chosen.held))
+        return
+    print(conditions())
+    for name in chosen.measure:
+        _MEASURES[name](chosen)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tiling", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--measure", nargs="+", choices=list(_MEASURES), default=list(_MEASURES))
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2048, 4096, 8192, 16384], help="of the mapped images")
+    parser.add_argument("--held", nargs=2, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def network(name: str, width: int, dtype: torch.dtype = torch.float32) -> Any:
+    """A shipped network at another width, ready to predict."""
+    widths = {"base": width, "growth": 2, "max": 16 * width}
+    return unetgen.build(name, seed=0, depth=4, widths=widths, input_size=None).to(dtype).eval()
+
+
+def noise(channels: int, size: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """An image without structure."""
+    return np.random.default_rng(0).normal(size=(channels, size, size)).astype(dtype)
+
+
+def throughput(chosen: argparse.Namespace) -> None:
+    """The network's calls over ours, tile by tile."""
+    table = Table("the network's own calls / predict", *COLUMNS, "goal", first=44)
+    for name, width, tile, size in ((VALID, 64, 572, 1164), (VALID, 16, 572, 1940), (PADDED, 16, 512, 900)):
+        model = network(name, width)
+        image = noise(model.graph.in_channels, size)
+        plans = planned(model.graph, (size, size), (tile, tile))
+        tiles = len(plans[0].stretches) * len(plans[1].stretches)
+        x = torch.from_numpy(noise(model.graph.in_channels, tile))[None]
+
+        def own(model: Any = model, x: torch.Tensor = x, tiles: int = tiles) -> None:
+            with torch.inference_mode():
+                for _ in range(tiles):
+                    model(x)
+
+        def ours(model: Any = model, image: Any = image, tile: int = tile) -> None:
+            predict(model, image, tile=tile)
+
+        ratios = interleaved(own, ours, chosen.pairs, warmups=1)
+        table.row(f"{name} {width}, {tiles} tiles of {tile} x {tile}", *ratios.cells(), ">= 0.9")
+
+
+def equal(_: argparse.Namespace) -> None:
+    """Tiles against one piece. Convolutions of doubles unfold the image, so wide ones take small images."""
+    table = Table("tiles - one piece", "largest difference", "of outputs up to", first=54)
+    cases = [
+        (VALID, 64, 700, 444, torch.float64), (VALID, 2, 4000, 572, torch.float64),
+        (VALID, 16, 4000, 572, torch.float32), (PADDED, 2, 4000, 512, torch.float64),
+    ]  # fmt: skip
+    for name, width, size, tile, dtype in cases:
+        model = network(name, width, dtype)
+        image = noise(model.graph.in_channels, size, str(dtype).removeprefix("torch."))
+        found, truth = predict(model, image, tile=tile), in_one_piece(model, image, tile)
+        apart, most = np.abs(found - truth).max(), np.abs(truth).max()
+        table.row(f"{name} {width}, {size} x {size} in {tile} x {tile}, {dtype}", f"{apart:.3g}", f"{most:.3g}")
+
+
+def in_one_piece(model: Any, image: NDArray[Any], tile: int) -> NDArray[Any]:
+    """The network's output for the whole mirrored image."""
+    plans = planned(model.graph, image.shape[1:], (tile, tile))
+    x = mirrored(image, [-plan.lead for plan in plans], [plan.whole for plan in plans])
+    with torch.inference_mode():
+        y = model(torch.from_numpy(x[None]))[0].numpy()
+    result: NDArray[Any] = y[(slice(None), *(slice(0, plan.length) for plan in plans))]
+    return result
+
+
+def memory(chosen: argparse.Namespace) -> None:
+    """What a process holds of its own for images of several sizes."""
+    command = [sys.executable, "-m", "benchmarks.tiling", "--held", "predict"]
+    table = Table("a mapped image", "MiB held at most", "of the one before", first=24)
+    found = [float(subprocess.check_output([*command, str(size)], text=True)) for size in chosen.sizes]
+    ratios = ["", *(f"{after / before:.3f}" for before, after in pairwise(found))]
+    for size, mebibytes, ratio in zip(chosen.sizes, found, ratios, strict=True):
+        table.row(f"{size} x {size}", f"{mebibytes:.0f}", ratio)
+
+
+def held(how: str, size: str) -> float:
+    """The MiB that this process holds at most of its own while a network runs over an image."""
+    length = int(size)
+    if how == "predict":
+        model = network(VALID, 2)
+        with tempfile.TemporaryDirectory() as folder:
+            image = np.memmap(Path(folder) / "image", "float32", "w+", shape=(1, length, length))
+            out = np.memmap(Path(folder) / "out", "uint8", "w+", shape=(1, length, length))
+            return most_held(lambda: predict(model, image, tile=1084, keep="labels", out=out))
+    model, image = network(PADDED, 16), noise(3, length)
+    run = (lambda: predict(model, image, tile=WINDOW)) if how == "ours" else by_monai(model, image, SHARES[0])
+    return most_held(run)
+
+
+def most_held(run: Callable[[], object]) -> float:
+    """MiB of memory that belongs to no file, at most, looked at every few milliseconds."""
+    done, most = threading.Event(), [0]
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            most[0] = max(most[0], int(found[1]) if found else 0)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run()
+    done.set()
+    watcher.join()
+    return most[0] / 1024
+
+
+def by_monai(model: Any, image: NDArray[Any], share: float) -> Callable[[], NDArray[Any]]:
+    """MONAI's sliding window over an image."""
+    from monai.inferers import sliding_window_inference  # noqa: PLC0415  # it is not in the memory of ours
+
+    x = torch.from_numpy(image[None])
+
+    def run() -> NDArray[Any]:
+        with torch.inference_mode():
+            y: torch.Tensor = sliding_window_inference(x, (WINDOW, WINDOW), 1, model, overlap=share, mode="gaussian")
+        return y[0].numpy()
+
+    return run
+
+
+def monai(chosen: argparse.Namespace) -> None:
+    """MONAI's time over ours, and how far both are from one piece."""
+    size = 1536
+    model, image = network(PADDED, 16), noise(3, 1536)
+    with torch.inference_mode():
+        truth = model(torch.from_numpy(image[None]))[0].numpy()
+    ours = np.abs(predict(model, image, tile=WINDOW) - truth).max() / np.abs(truth).max()
+    table = Table("MONAI / predict", *COLUMNS, "MONAI's error", "ours", first=40)
+    for share in SHARES:
+        run = by_monai(model, image, share)
+        theirs = np.abs(run() - truth).max() / np.abs(truth).max()
+        ratios = interleaved(run, lambda: predict(model, image, tile=WINDOW), chosen.pairs, warmups=1)
+        table.row(f"time, windows share {share}", *ratios.cells(), f"{theirs:.2g}", f"{ours:.2g}")
+    command = [sys.executable, "-m", "benchmarks.tiling", "--held"]
+    a, b = (float(subprocess.check_output([*command, how, str(size)], text=True)) for how in ("monai", "ours"))
+    table.row("memory held", f"{a / b:.3f}", f"{a:.0f} and {b:.0f} MiB")
+
+
+_MEASURES = {"throughput": throughput, "equal": equal, "memory": memory, "monai": monai}
+
+
+if __name__ == "__main__":
+    main()
