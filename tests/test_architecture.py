@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each may import what stands before it. hookspecs is the plugin author's manual and knows only what a part is.
 LAYERS = [
-    "errors", "config", "hookspecs", "graph", "authoring", "parts", "network", "outputs", "plugins", "api", "testing",
+    "errors", "config", "hookspecs", "graph", "authoring", "parts", "figure", "network", "outputs", "plugins", "api", "testing",
     "pytest_plugin", "ablation", "tiling", "optimization", "hub", "nnunet", "cli",
 ]  # fmt: skip
 
@@ -76,7 +76,7 @@ def test_rooms_stay_small(path: Path) -> None:
 
 def test_public_names_are_pinned() -> None:
     assert unetgen.__all__ == [
-        "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "graph_of",
+        "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "draw", "graph_of",
         "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "save", "specs",
         "sweep",
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unetgen.ablation.sweep import sweep
-    from unetgen.api import build, graph_of, load, load_spec, specs
+    from unetgen.api import build, draw, graph_of, load, load_spec, specs
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
     from unetgen.hookspecs import hookimpl
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
 _HOMES = {
     "build": "unetgen.api",
+    "draw": "unetgen.api",
     "graph_of": "unetgen.api",
     "load_spec": "unetgen.api",
     "specs": "unetgen.api",
@@ -44,6 +45,7 @@ __all__ = [
     "UnetgenError",
     "WeightsError",
     "build",
+    "draw",
     "graph_of",
     "hookimpl",
     "import_weights",

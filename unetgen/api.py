@@ -10,7 +10,10 @@ from unetgen.config.from_yaml import resolve
 from unetgen.config.library import overridden, shipped, tree_of
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
-from unetgen.graph.from_spec import draw
+from unetgen.figure.cell import Style
+from unetgen.figure.figure import Figure
+from unetgen.figure.palette import Theme
+from unetgen.graph.from_spec import draw as drawn
 from unetgen.graph.graph import Graph
 from unetgen.graph.size import checked_sizes
 from unetgen.plugins import load_registry
@@ -44,10 +47,28 @@ def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: An
     Raises SpecError where the parts do not go together, and SizeError where ``input_size`` does not fit.
     """
     checked = load_spec(spec, registry=registry, **overrides)
-    graph = draw(checked)
+    graph = drawn(checked)
     if checked.input_size:
         checked_sizes(graph, checked.input_size, checked.root.mapping.get("input_size"))
     return graph
+
+
+def draw(
+    spec: AnySpec,
+    *,
+    input_size: tuple[int, ...] | None = None,
+    style: Style = "paper",
+    theme: Theme = "light",
+    registry: Registry | None = None,
+    **overrides: Any,
+) -> Figure:
+    """The U figure of a spec, without torch: it shows itself in a notebook, and ``save`` writes SVG, PNG or PDF.
+
+    Sizes are those of ``input_size``, else of the spec's. ``overrides`` are as in ``load_spec``. Raises SpecError, and
+    SizeError where the size does not fit.
+    """
+    checked = load_spec(spec, registry=registry, **overrides)
+    return Figure.of(checked.name, graph_of(checked), input_size or checked.input_size, style, theme)
 
 
 def build(

@@ -16,6 +16,7 @@ _COMMANDS = {
     "validate": "Check specs, all problems at once.",
     "show": "Print a spec with every default written out.",
     "inspect": "Tabulate sizes and costs, without torch.",
+    "draw": "Draw the U figure of a network.",
     "sweep": "Make the variants of an ablation.",
     "compare": "Tabulate what differs between networks, and what it costs.",
     "predict": "Run a network over images of any size.",

@@ -52,6 +52,12 @@ class UNet(Scope):
         results = self.run([x])
         return results[0] if self.form == _ONE_MAP else _shaped(results, self.form)
 
+    def _repr_svg_(self) -> str:
+        """The U figure, for notebooks."""
+        from unetgen.figure.figure import Figure
+
+        return Figure.of(self.spec.name, self.graph, self.spec.input_size).svg
+
     def _check(self, x: Tensor) -> None:
         shape = tuple(x.shape[1:])
         if x.dim() != self.graph.dims + 2 or shape[0] != self.graph.in_channels:

@@ -1,0 +1,126 @@
+"""Figure: the picture of a network at an input size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from unetgen.errors import FormatError
+from unetgen.figure.cell import LETTERS, SMALL, Cell, Drawer, Style
+from unetgen.figure.layout import MARGIN, Edge, laid_out
+from unetgen.figure.legend import legend
+from unetgen.figure.palette import PALETTES, Theme
+from unetgen.figure.scene import Scene, Text
+from unetgen.figure.stage import Passage, Stage, stages
+from unetgen.figure.svg import svg
+from unetgen.figure.words import across
+from unetgen.graph.cost import total_cost
+from unetgen.graph.graph import Graph
+from unetgen.graph.node import Node
+from unetgen.graph.ops.base import Size
+from unetgen.graph.size import checked_sizes, smallest_fitting
+
+TITLE = 13.0
+
+# Where a network names no size, the smallest that fits and is no smaller than this stands in.
+USUAL_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The U of a network. In a notebook it shows itself; ``save`` writes SVG, PNG or PDF.
+
+    ``sizes`` are those of every node's output. ``paper`` draws every map that all others of a level pass through,
+    ``compact`` the last of each level, ``detail`` names every op.
+    """
+
+    name: str
+    graph: Graph
+    sizes: tuple[Size, ...]
+    style: Style = "paper"
+    theme: Theme = "light"
+
+    @classmethod
+    def of(
+        cls, name: str, graph: Graph, input_size: Size | None = None, style: Style = "paper", theme: Theme = "light"
+    ) -> Figure:
+        """The figure for a size, else for the graph's own, else for a small one that fits. Raises SizeError."""
+        size = input_size or graph.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * graph.dims
+        return cls(name, graph, checked_sizes(graph, size), style, theme)
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as an SVG document."""
+        return svg(self.scene)
+
+    def save(self, path: str | Path) -> None:
+        """Writes .svg, .png or .pdf. Raises FormatError for another suffix, and MissingExtra."""
+        target = Path(path)
+        if target.suffix == ".svg":
+            target.write_text(self.svg, encoding="utf-8")
+        elif target.suffix == ".png":
+            from unetgen.figure.png import png
+
+            target.write_bytes(png(self.svg))
+        elif target.suffix == ".pdf":
+            from unetgen.figure.pdf import pdf
+
+            target.write_bytes(pdf(self.scene))
+        else:
+            raise FormatError(f"{path}: a figure is .svg, .png or .pdf, not {target.suffix!r}; choose one of them")
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    @cached_property
+    def scene(self) -> Scene:
+        """Everything with its place."""
+        palette = PALETTES[self.theme]
+        drawer = Drawer(self.graph, self.sizes, palette)
+        found = stages(self.graph)
+        cells = {stage.name: drawer.cell(stage, self.style, _ports(stage, found)) for stage in found}
+        edges = list(self._edges(found, cells))
+        scene = Scene(self.name or "network", palette.background)
+        layout = laid_out(list(cells.values()), edges, self._titled(scene))
+        for cell in cells.values():
+            drawer.draw(cell, scene, layout.left[layout.rank(cell)], layout.middle[cell.stage.level])
+        layout.draw(scene, palette)
+        scene.width = max(layout.right, max(text.extent.right for text in scene.texts) + MARGIN)
+        arrows = [arrow for cell in cells.values() for arrow in cell.arrows[1:]] + [edge.arrow for edge in edges]
+        scene.height = legend(scene, arrows, palette, layout.bottom + MARGIN) + MARGIN
+        return scene
+
+    def _titled(self, scene: Scene) -> float:
+        """Writes what the network is called and what it makes of what; gives where the first row can begin."""
+        palette, cost = PALETTES[self.theme], total_cost(self.graph, self.sizes)
+        made = f"{self._shape(0)} -> {self._shape(self.graph.output)}"
+        facts = f"{made}, {cost.params:,} parameters, {cost.macs:,} MACs"
+        scene.texts.append(Text(MARGIN, MARGIN + TITLE, scene.title, TITLE, palette.ink, bold=True))
+        scene.texts.append(Text(MARGIN, MARGIN + TITLE + LETTERS + 5, facts, SMALL, palette.faint))
+        return MARGIN + TITLE + 2 * LETTERS + 5
+
+    def _shape(self, index: int) -> str:
+        node = self.graph.nodes[index]
+        return " × ".join(map(str, (node.channels, *(() if node.op.flat else self.sizes[index]))))
+
+    def _edges(self, found: list[Stage], cells: dict[str, Cell]) -> Iterator[Edge]:
+        for stage in found:
+            for passage in stage.passages:
+                source = cells[passage.source]
+                arrow = across(self._way(stage, passage), self.graph, stage.kind(passage), stage.gate)
+                yield Edge(source, source.side(passage.node), cells[stage.name], arrow)
+
+    def _way(self, stage: Stage, passage: Passage) -> tuple[Node, ...]:
+        """What a map goes through until it is drawn again; if nothing else is read, all that leads to the next box."""
+        if len(stage.passages) > 1 or self.style == "detail":
+            return passage.way
+        shown = stage.maps if self.style == "compact" else stage.maps[:1]
+        return (*passage.way, *(node for found in shown for node in found.way))
+
+
+def _ports(stage: Stage, found: list[Stage]) -> int:
+    """How many arrows come and go on the fuller side of a stage."""
+    leaving = sum(passage.source == stage.name for other in found for passage in other.passages)
+    return max(len(stage.passages), leaving)
