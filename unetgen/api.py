@@ -56,7 +56,6 @@ def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: An
 def draw(
     spec: AnySpec,
     *,
-    input_size: tuple[int, ...] | None = None,
     style: Style = "paper",
     theme: Theme = "light",
     registry: Registry | None = None,
@@ -64,11 +63,11 @@ def draw(
 ) -> Figure:
     """The U figure of a spec, without torch: it shows itself in a notebook, and ``save`` writes SVG, PNG or PDF.
 
-    Sizes are those of ``input_size``, else of the spec's. ``overrides`` are as in ``load_spec``. Raises SpecError, and
+    ``overrides`` are as in ``load_spec``; ``input_size=(256, 256)`` draws the sizes of that one. Raises SpecError, and
     SizeError where the size does not fit.
     """
     checked = load_spec(spec, registry=registry, **overrides)
-    return Figure.of(checked.name, graph_of(checked), input_size or checked.input_size, style, theme)
+    return Figure.of(checked.name, graph_of(checked), checked.input_size, style, theme)
 
 
 def build(

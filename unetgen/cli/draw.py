@@ -1,4 +1,4 @@
-"""unetgen draw: the U figure."""
+"""unetgen draw: the U figure, or a sheet of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from unetgen.cli.options import (
+    DEFAULT_SPEC,
     InputSize,
     OutFile,
     loaded,
@@ -15,18 +16,18 @@ from unetgen.cli.options import (
     registry_with,
     set_option,
     size_for,
-    spec_argument,
 )
 
 _EPILOG = """\b
 Examples:
   unetgen draw unet_paper -o unet.pdf
   unetgen draw my.yaml --style compact --theme dark -o figure.svg
+  unetgen draw variants/*.yaml --style compact -o variants.svg
   unetgen draw my.yaml --input-size 256 > figure.svg"""
 
 
 @click.command(epilog=_EPILOG)
-@spec_argument
+@click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("-o", "--out", type=OutFile(), help="The file to write: .svg, .png or .pdf; without it SVG is printed.")
 @click.option("--style", type=click.Choice(["paper", "compact", "detail"]), default="paper", show_default=True,
               help="Every map, one for each level, or every op by its name.")  # fmt: skip
@@ -35,24 +36,32 @@ Examples:
 @set_option
 @plugin_option
 def command(
-    spec: str,
+    specs: tuple[str, ...],
     out: Path | None,
     input_size: tuple[int, ...] | None,
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
     **look: Any,
 ) -> None:
-    """Draw a network as boxes and arrows, as Fig. 1 of the U-Net paper does. SPEC is a file or a shipped spec's name."""
-    from unetgen.api import draw
+    """Draw networks as boxes and arrows, as Fig. 1 of the U-Net paper does.
+
+    SPEC is a file or a shipped spec's name; several come on one sheet.
+    """
+    from unetgen.figure.figure import Figure
+    from unetgen.figure.sheet import sheet
+    from unetgen.figure.svg import svg
+    from unetgen.figure.writing import write
+    from unetgen.graph.from_spec import draw
 
     registry = registry_with(plugins)
-    checked = loaded(spec, assignments, registry)
-    figure = draw(checked, input_size=size_for(input_size, checked.dims), registry=registry, **look)
+    scenes = []
+    for spec in specs or (DEFAULT_SPEC,):
+        checked = loaded(spec, assignments, registry)
+        size = size_for(input_size, checked.dims) or checked.input_size
+        scenes.append(Figure.of(checked.name, draw(checked), size, **look).scene)
+    scene = scenes[0] if len(scenes) == 1 else sheet(scenes, "networks")
     if out is None:
-        click.echo(figure.svg, nl=False)
-        return
-    try:
-        figure.save(out)
-    except OSError as error:
-        raise click.UsageError(f"--out {out}: {error.strerror}; choose another place") from None
-    click.echo(f"{out}: written, {figure.scene.width:.0f} x {figure.scene.height:.0f} points")
+        click.echo(svg(scene), nl=False)
+    else:
+        write(scene, out)
+        click.echo(f"{out}: written, {scene.width:.0f} x {scene.height:.0f} points")

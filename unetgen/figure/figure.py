@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from unetgen.errors import FormatError
 from unetgen.figure.cell import LETTERS, SMALL, Cell, Drawer, Style
 from unetgen.figure.layout import MARGIN, Edge, laid_out
 from unetgen.figure.legend import legend
@@ -16,6 +15,7 @@ from unetgen.figure.scene import Scene, Text
 from unetgen.figure.stage import Passage, Stage, stages
 from unetgen.figure.svg import svg
 from unetgen.figure.words import across
+from unetgen.figure.writing import write
 from unetgen.graph.cost import total_cost
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
@@ -56,20 +56,8 @@ class Figure:
         return svg(self.scene)
 
     def save(self, path: str | Path) -> None:
-        """Writes .svg, .png or .pdf. Raises FormatError for another suffix, and MissingExtra."""
-        target = Path(path)
-        if target.suffix == ".svg":
-            target.write_text(self.svg, encoding="utf-8")
-        elif target.suffix == ".png":
-            from unetgen.figure.png import png
-
-            target.write_bytes(png(self.svg))
-        elif target.suffix == ".pdf":
-            from unetgen.figure.pdf import pdf
-
-            target.write_bytes(pdf(self.scene))
-        else:
-            raise FormatError(f"{path}: a figure is .svg, .png or .pdf, not {target.suffix!r}; choose one of them")
+        """Writes .svg, .png or .pdf. Raises FormatError for another suffix or where it cannot, and MissingExtra."""
+        write(self.scene, path)
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -106,7 +106,9 @@ def named(way: Sequence[Node], graph: Graph) -> str:
 def _holder(node: Node, graph: Graph) -> str:
     """The path of the outermost module around a node that is a thing of its own, and no list of others."""
     steps = node.path.split(".")
-    paths = (".".join(steps[:count]) for count in range(1, len(steps)))
+    # A level is called by its block, which what leads to it and what joins it are no part of.
+    first = 3 if len(steps) > 2 and steps[2] in ("down", "skip", "up") else 1
+    paths = (".".join(steps[:count]) for count in range(first, len(steps)))
     return next((path for path in paths if graph.labels.get(path, "List") not in _LISTS), "")
 
 

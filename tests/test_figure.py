@@ -1,0 +1,298 @@
+"""The U figure: every number at its map, nothing over anything else, and the same on every machine."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from conftest import ROOT, Outcome
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+from strategies import specs as random_specs
+
+import unetgen
+from unetgen.config.library import shipped
+from unetgen.figure.figure import Figure
+from unetgen.figure.scene import Extent, Scene, breadth
+from unetgen.figure.sheet import sheet
+
+STYLES = ("paper", "compact", "detail")
+
+# Fig. 1 of Ronneberger, Fischer and Brox 2015: channels and size of every box, from the image to the segmentation.
+FIG_1 = {
+    "input": (1, 572), "encoder.0.conv1": (64, 570), "encoder.0.conv2": (64, 568),
+    "encoder.0.down": (64, 284), "encoder.1.conv1": (128, 282), "encoder.1.conv2": (128, 280),
+    "encoder.1.down": (128, 140), "encoder.2.conv1": (256, 138), "encoder.2.conv2": (256, 136),
+    "encoder.2.down": (256, 68), "encoder.3.conv1": (512, 66), "encoder.3.conv2": (512, 64),
+    "encoder.3.down": (512, 32), "bottleneck.conv1": (1024, 30), "bottleneck.conv2": (1024, 28),
+    "decoder.3.skip.concat": (1024, 56), "decoder.3.conv1": (512, 54), "decoder.3.conv2": (512, 52),
+    "decoder.2.skip.concat": (512, 104), "decoder.2.conv1": (256, 102), "decoder.2.conv2": (256, 100),
+    "decoder.1.skip.concat": (256, 200), "decoder.1.conv1": (128, 198), "decoder.1.conv2": (128, 196),
+    "decoder.0.skip.concat": (128, 392), "decoder.0.conv1": (64, 390), "decoder.0.conv2": (64, 388),
+    "head.0.conv": (2, 388),
+}  # fmt: skip
+
+
+def faults(scene: Scene) -> list[tuple[Any, ...]]:
+    """What lies over something else, or outside."""
+    found: list[tuple[Any, ...]] = []
+    found += [(a.path, b.path) for a, b in combinations(scene.boxes, 2) if a.extent.overlaps(b.extent)]
+    found += [(a.string, b.string) for a, b in combinations(scene.texts, 2) if a.extent.overlaps(b.extent)]
+    for text in scene.texts:
+        outside = text.extent.left < 0 or text.extent.top < 0
+        if outside or text.extent.right > scene.width or text.extent.bottom > scene.height:
+            found.append((text.string, "outside"))
+        for box in scene.boxes:
+            if text.extent.overlaps(box.extent) and not (text.path == box.path and inside(text.extent, box.extent)):
+                found.append((text.string, box.path))
+    for line in scene.lines:
+        for (x0, y0), (x1, y1) in pairwise(line.points):
+            stretch = Extent(min(x0, x1) - 0.3, min(y0, y1) - 0.3, max(x0, x1) + 0.3, max(y0, y1) + 0.3)
+            found += [(line.points, box.path) for box in scene.boxes if stretch.overlaps(shrunk(box.extent))]
+            found += [(line.points, text.string) for text in scene.texts if stretch.overlaps(text.extent)]
+    return found
+
+
+def inside(one: Extent, other: Extent) -> bool:
+    near = 0.1
+    return (
+        one.left >= other.left - near and one.right <= other.right + near
+        and one.top >= other.top - near and one.bottom <= other.bottom + near
+    )  # fmt: skip
+
+
+def shrunk(extent: Extent) -> Extent:
+    return Extent(extent.left + 0.5, extent.top + 0.5, extent.right - 0.5, extent.bottom - 0.5)
+
+
+def loose_ends(scene: Scene, legends: float) -> list[Any]:
+    """Ends of arrows above the legend at which there is no box."""
+    ends = [point for line in scene.lines if line.points[0][1] < legends for point in (line.points[0], line.points[-1])]
+    return [(x, y) for x, y in ends if not any(
+        min(abs(x - box.extent.left), abs(x - box.extent.right)) < 0.1 and box.extent.top <= y <= box.extent.bottom
+        for box in scene.boxes
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", shipped())
+def test_nothing_lies_over_anything(name: str, style: Any) -> None:
+    scene = unetgen.draw(name, style=style).scene
+    assert faults(scene) == []
+    assert loose_ends(scene, max(box.extent.bottom for box in scene.boxes)) == []
+    assert scene.width < 4000
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("depth", range(1, 9))
+def test_any_depth_in_any_dimension_is_readable(depth: int, dims: int, style: Any) -> None:
+    size = (2**depth * 2, *[2**depth * 3] * (dims - 1))
+    scene = unetgen.draw(
+        "unet_milesial",
+        depth=depth,
+        dims=dims,
+        widths={"base": 64, "growth": 2, "max": 1024},
+        input_size=size,
+        style=style,
+    ).scene
+    assert faults(scene) == []
+    assert len({box.path.split(".")[0] for box in scene.boxes}) == 5
+    assert scene.width < (5000 if style == "detail" else 3200)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=random_specs(), style=st.sampled_from(STYLES))
+def test_whatever_is_drawn_can_be_shown(data: dict[str, Any], style: Any) -> None:
+    try:
+        figure = unetgen.draw(data, style=style)
+    except unetgen.SpecError:
+        reject()
+    assert faults(figure.scene) == []
+    ElementTree.fromstring(figure.svg)  # noqa: S314  # it is our own
+
+
+def test_every_number_of_the_papers_figure_is_at_its_map() -> None:
+    svg = ElementTree.fromstring(unetgen.draw("unet_paper").svg)  # noqa: S314  # it is our own
+    space = "{http://www.w3.org/2000/svg}"
+    texts: dict[str, list[str]] = {}
+    for text in svg.iter(f"{space}text"):
+        texts.setdefault(text.get("data-path", ""), []).append(text.text or "")
+    boxes = {box.get("data-path") for box in svg.iter(f"{space}rect")} - {None}
+    assert boxes == set(FIG_1)
+    assert {path: told for path, told in texts.items() if path} == {
+        path: [str(channels), f"{size}²"] for path, (channels, size) in FIG_1.items()
+    }
+    words = " ".join(texts[""])
+    for said in ("conv 3×3, ReLU", "copy and crop", "max pool 2×2", "up-conv 2×2", "conv 1×1"):
+        assert said in words  # the legend of Fig. 1
+    assert sum(line.get("stroke-dasharray") is not None for line in svg.iter(f"{space}polyline")) == 4 + 1  # and legend
+
+
+def test_channels_that_were_copied_are_white_and_as_many() -> None:
+    scene = unetgen.draw("unet_paper").scene
+    halves = [box for box in scene.boxes if box.path == "decoder.3.skip.concat"]
+    assert [box.fill for box in halves] == ["#ffffff", "#9ec5e8"]
+    assert halves[0].width == pytest.approx(halves[1].width)
+
+
+@pytest.mark.parametrize(("fusion", "sign"), [("add", "+"), ("multiply", "×")])
+def test_fusions_have_their_sign(fusion: str, sign: str) -> None:
+    scene = unetgen.draw("unet_milesial", **{"skip.fusion": fusion}).scene
+    assert [text.string for text in scene.texts].count(sign) == 4
+
+
+def test_sizes_are_those_of_the_input() -> None:
+    told = [text.string for text in unetgen.draw("unet_paper", input_size=(188, 204)).scene.texts]
+    assert "188×204" in told
+    assert "4×20" in told
+    assert "1 × 188 × 204 -> 2 × 4 × 20, 31,030,658 parameters" in " ".join(told)
+
+
+def test_gates_and_transforms_are_named() -> None:
+    words = " ".join(text.string for text in unetgen.draw("attention_unet").scene.texts)
+    assert "copy, attention gate" in words
+    assert "copy, residual path" in " ".join(t.string for t in unetgen.draw("multiresunet").scene.texts)
+
+
+def test_runs_of_equal_maps_are_one_with_their_number() -> None:
+    told = [text.string for text in unetgen.draw("unet_milesial", **{"block.repeats": 6}, input_size=None).scene.texts]
+    assert any(text.endswith(("5×", "6×")) for text in told)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("style", STYLES)
+def test_golden(style: Any, theme: Any, golden: Callable[[str, str], None]) -> None:
+    golden(f"figures/unet_paper_{style}_{theme}.svg", unetgen.draw("unet_paper", style=style, theme=theme).svg)
+
+
+@pytest.mark.parametrize("name", ["unetplusplus", "unet3plus", "attention_unet_grid", "u2netp"])
+def test_golden_of_others(name: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"figures/{name}.svg", unetgen.draw(name).svg)
+
+
+def test_the_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureRequest) -> None:
+    from unetgen.figure.svg import svg
+
+    page = sheet([unetgen.draw(name, style="compact").scene for name in shipped()], "the shipped networks")
+    path = ROOT / "docs" / "zoo.svg"
+    if request.config.getoption("--update-golden"):
+        path.write_text(svg(page), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == svg(page)
+    assert len(svg(page)) < 10**6
+    titles = [text.string for text in page.texts if text.bold]
+    assert titles == list(shipped())
+
+
+def test_letters_take_no_more_than_is_reckoned() -> None:
+    """Held against the metrics of the widest face that figures ask for, over every line of every figure."""
+    from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    from unetgen.figure.png import faces_of
+
+    registerFont(TTFont("widest", faces_of("Vera.ttf")[0]))
+    registerFont(TTFont("widest bold", faces_of("VeraBd.ttf")[0]))
+    for name in shipped():
+        for style in STYLES:
+            for text in unetgen.draw(name, style=style).scene.texts:
+                real = stringWidth(text.string, "widest bold" if text.bold else "widest", text.size)
+                assert real <= breadth(text.string, text.size, bold=text.bold) * 1.03, text.string
+
+
+def test_files_of_every_kind(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    import pypdfium2
+    from PIL import Image
+
+    for kind in ("svg", "png", "pdf"):
+        out = tmp_path / f"unet.{kind}"
+        done = run("draw", "unet_paper", "-o", str(out), "--style", "compact")
+        assert (done.code, done.err) == (0, "")
+        assert re.fullmatch(rf"{out}: written, \d+ x \d+ points\n", done.out)
+    scene = unetgen.draw("unet_paper", style="compact").scene
+    with Image.open(tmp_path / "unet.png") as picture:
+        assert picture.width == pytest.approx(2 * scene.width, abs=2)
+        dark = sum(picture.convert("L").histogram()[:100])
+    assert dark > 1000  # letters too, on a machine without fonts
+    page = pypdfium2.PdfDocument(tmp_path / "unet.pdf")[0]
+    assert "1024" in page.get_textpage().get_text_range()
+    assert (tmp_path / "unet.svg").read_text(encoding="utf-8") == unetgen.draw("unet_paper", style="compact").svg
+
+
+def test_one_figure_is_one_file(tmp_path: Path) -> None:
+    figure = unetgen.draw("unet_paper")
+    for kind in ("png", "pdf"):
+        figure.save(tmp_path / f"a.{kind}")
+        unetgen.draw("unet_paper").save(tmp_path / f"b.{kind}")
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_without_a_file_svg_is_printed(run: Callable[..., Outcome]) -> None:
+    assert run("draw", "unet_paper").out == unetgen.draw("unet_paper").svg
+    several = run("draw", "unet_paper", "unet_1d", "--style", "compact").out
+    assert ">unet_paper</text>" in several
+    assert ">unet_1d</text>" in several
+
+
+REFUSED = {
+    "suffix": (["-o", "{tmp}/a.gif"], 2, "{tmp}/a.gif: a figure is .svg, .png or .pdf, not '.gif'; choose one of them\n"),
+    "size": (["--input-size", "100x572"], 1, "input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"),
+    "place": (["-o", "{tmp}/folder.svg"], 2, "Usage: unetgen draw [OPTIONS] [SPEC]...\nTry 'unetgen draw --help' for help.\n\nError: Invalid value for '-o' / '--out': File '{tmp}/folder.svg' is a directory.\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_drawn_is_told(name: str, run: Callable[..., Outcome], tmp_path: Path) -> None:
+    (tmp_path / "folder.svg").mkdir()
+    arguments, code, sentence = REFUSED[name]
+    done = run("draw", "unet_paper", *(argument.format(tmp=tmp_path) for argument in arguments))
+    assert (done.code, done.err) == (code, sentence.format(tmp=tmp_path))
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(unetgen.UnetgenError) as error:
+        unetgen.draw("unet_paper").save(tmp_path / "nowhere" / "a.svg")
+    assert (
+        str(error.value)
+        == f"{tmp_path}/nowhere/a.svg: cannot be written: No such file or directory; choose another place"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "suffix", "sentence"),
+    [
+        ("resvg_py", "png", "a figure as PNG needs resvg-py, which is not installed; run: pip install 'unetgen[draw]'"),
+        ("reportlab", "pdf", "a figure as PDF needs reportlab, which is not installed; run: pip install 'unetgen[draw]'"),
+        ("reportlab", "png", "a figure's letters needs reportlab, which is not installed; run: pip install 'unetgen[draw]'"),
+    ],
+)  # fmt: skip
+def test_a_missing_library_names_the_extra(
+    module: str, suffix: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(unetgen.UnetgenError) as error:
+        unetgen.draw("unet_paper").save(tmp_path / f"a.{suffix}")
+    assert str(error.value) == sentence
+
+
+def test_a_figure_needs_no_torch() -> None:
+    code = "import sys, unetgen; unetgen.draw('unet_paper').svg; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_in_a_notebook_models_and_figures_show_themselves() -> None:
+    model = unetgen.build("unet_paper", device="meta")
+    assert model._repr_svg_() == unetgen.draw("unet_paper").svg == unetgen.draw("unet_paper")._repr_svg_()
+    assert isinstance(unetgen.draw("unet_paper"), Figure)
+    pickle.dumps(copy.deepcopy(model))  # it is nothing that a model has to carry
