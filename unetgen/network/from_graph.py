@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unetgen.errors import Problem, SizeError
+from unetgen.graph.branch import Branch, trunk
 from unetgen.graph.graph import Graph
 from unetgen.graph.liveness import overwriting
 from unetgen.graph.node import Node
@@ -82,7 +83,7 @@ def _shaped(results: Sequence[Tensor], form: Form) -> Result:
 def network(spec: Spec, graph: Graph) -> UNet:
     """The network of a graph on torch's default device, its weights not yet filled in any particular way."""
     model = UNet(spec, graph)
-    _Assembly(graph).fill(model, "", graph.nodes[1:])
+    _Assembly(graph).fill(model, trunk(graph))
     return model
 
 
@@ -90,83 +91,30 @@ class _Assembly:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.overwriting = overwriting(graph)
-        self.scopes: dict[str, Scope] = {}
         self.layers: dict[str, torch.nn.Module] = {}
 
-    def fill(self, scope: Scope, path: str, nodes: Sequence[Node]) -> None:
-        """Gives a scope its children and its steps: those of its stretch of the graph."""
-        inside = {node.index for node in nodes}
-        numbers: dict[int, int] = {}
-        for node in nodes:
-            for source in node.inputs:
-                if source not in inside:
-                    numbers.setdefault(source, len(numbers))
-        calls = []
-        for child, stretch in _children(path, nodes):
-            reads = list(dict.fromkeys(i for n in stretch for i in n.inputs if i not in {m.index for m in stretch}))
-            writes = self._results(stretch)
-            for index in writes:
-                numbers.setdefault(index, len(numbers))
-            calls.append((self._child(scope, path, child, stretch), self._sources(stretch, reads), writes))
-        results = list(self.graph.results) if not path else self._results(nodes)
-        scope.steps = tuple(self._steps(calls, numbers, results))
-        scope.results = tuple(numbers[index] for index in results)
+    def fill(self, scope: Scope, branch: Branch) -> None:
+        """Gives a scope its children and its steps: those of its branch."""
+        for name, child in branch.children.items():
+            if isinstance(child, Branch):
+                inner = Scope(child.label)
+                # Inside a module that is computed again nothing is kept anyway.
+                inner.checkpointed = child.path in self.graph.checkpointing
+                scope.add_module(name, inner)
+                self.fill(inner, child)
+            elif child.layer != child.path:
+                scope.borrowed[name] = [self.layers[child.layer]]
+            else:
+                self.layers[child.path] = self._layer(child)
+                scope.add_module(name, self.layers[child.path])
+        numbers = {index: number for number, index in enumerate(branch.values)}
+        scope.steps = tuple(
+            Step(child, *(tuple(numbers[i] for i in group) for group in groups)) for child, *groups in branch.visits
+        )
+        scope.results = tuple(numbers[index] for index in branch.results)
         scope.values = len(numbers)
-
-    def _sources(self, stretch: Sequence[Node], reads: list[int]) -> list[int]:
-        # A single op reads in its own order, and may read one map twice.
-        return list(stretch[0].inputs) if len(stretch) == 1 else reads
-
-    def _child(self, scope: Scope, path: str, name: str, stretch: Sequence[Node]) -> str:
-        inner = f"{path}.{name}" if path else name
-        node = stretch[0]
-        if node.path != inner:
-            child = Scope(self.graph.labels.get(inner, "Scope"))
-            # Inside a module that is computed again nothing is kept anyway.
-            child.checkpointed = inner in self.graph.checkpointing
-            scope.add_module(name, child)
-            self.fill(child, inner, stretch)
-        elif node.layer != node.path:
-            scope.borrowed[name] = [self.layers[node.layer]]
-        else:
-            self.layers[node.path] = self._layer(node)
-            scope.add_module(name, self.layers[node.path])
-        return name
 
     def _layer(self, node: Node) -> torch.nn.Module:
         if isinstance(node.op, Opaque):
             return made(node.op.call(), node.op.origin)
         return layer(node.op.call(), **({"inplace": True} if node.index in self.overwriting else {}))
-
-    def _results(self, nodes: Sequence[Node]) -> list[int]:
-        """What is made here and read elsewhere."""
-        inside = {node.index for node in nodes}
-        return [
-            node.index
-            for node in nodes
-            if node.index in self.graph.results or any(r not in inside for r in self.graph.consumers[node.index])
-        ]
-
-    def _steps(
-        self, calls: list[tuple[str, list[int], list[int]]], numbers: dict[int, int], results: list[int]
-    ) -> list[Step]:
-        last = {index: position for position, (_, reads, _) in enumerate(calls) for index in reads}
-        steps = []
-        for position, (child, reads, writes) in enumerate(calls):
-            done = [i for i in dict.fromkeys(reads) if last[i] == position and i not in results]
-            steps.append(Step(child, *(tuple(numbers[i] for i in group) for group in (reads, writes, done))))
-        return steps
-
-
-def _children(path: str, nodes: Sequence[Node]) -> list[tuple[str, list[Node]]]:
-    """The nodes by the next step of their paths. A child's nodes stand together, or the order would be lost."""
-    depth = path.count(".") + 1 if path else 0
-    groups: list[tuple[str, list[Node]]] = []
-    for node in nodes:
-        name = node.path.split(".")[depth]
-        if not groups or groups[-1][0] != name:
-            if any(name == other for other, _ in groups):
-                raise ValueError(f"{node.path} is drawn after its scope was left; draw a scope in one go")
-            groups.append((name, []))
-        groups[-1][1].append(node)
-    return groups
