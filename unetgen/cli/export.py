@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from unetgen.cli.options import OutFile, loaded, plugin_option, registry_with, set_option, spec_argument
+from unetgen.cli.options import OutFile, model_of, plugin_option, registry_with, set_option, spec_argument
 
 _EPILOG = """\b
 Examples:
   unetgen export my.yaml -o my.safetensors
+  unetgen export my.yaml -o my_unet.py
   unetgen export trained.safetensors -o other.safetensors"""
 
 
@@ -25,15 +26,8 @@ def command(
     spec: str, out: Path, form: str | None, seed: int, assignments: tuple[str, ...], plugins: tuple[str, ...]
 ) -> None:
     """Write a network to a file. SPEC is a spec, or a weights file of unetgen, which brings its own."""
-    from unetgen.api import build, load
-    from unetgen.outputs.formats import export
+    from unetgen.outputs.formats import export, format_of
 
     registry = registry_with(plugins)
-    if spec.endswith(".safetensors"):
-        if assignments:
-            raise click.UsageError("--set is for specs; a weights file brings its own, which cannot be changed")
-        model = load(spec, registry=registry)
-    else:
-        model = build(loaded(spec, assignments, registry), seed=seed, registry=registry)
-    export(model, out, form or out.suffix.removeprefix("."), registry)
+    export(model_of(spec, assignments, seed, registry), out, form or format_of(out), registry)
     click.echo(f"{out}: written")

@@ -20,13 +20,31 @@ Write = Callable[["UNet", Path], None]
 @hookimpl
 def unetgen_formats() -> Mapping[str, Write]:
     """The formats that unetgen writes itself."""
-    return {"safetensors": _safetensors}
+    return {"python": _python, "safetensors": _safetensors}
+
+
+def _python(model: UNet, path: Path) -> None:
+    from unetgen.network.weights.file import write_whole
+    from unetgen.outputs.source.file import source
+
+    text = source(model.spec, model.graph)
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def _safetensors(model: UNet, path: Path) -> None:
     from unetgen.network.weights.checkpoint import save
 
     save(model, path)
+
+
+# Suffixes that are no format's name.
+_SUFFIXES = {"py": "python"}
+
+
+def format_of(path: Path) -> str:
+    """The name of the format that a file's suffix tells."""
+    suffix = path.suffix.removeprefix(".")
+    return _SUFFIXES.get(suffix, suffix)
 
 
 def formats(registry: Registry) -> dict[str, tuple[Provider, Write]]:

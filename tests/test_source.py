@@ -1,0 +1,186 @@
+"""Standalone source: the same network in one file that reads as if written by hand, and needs torch alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Outcome
+from hypothesis import HealthCheck, given, reject, settings
+from strategies import specs as random_specs
+
+import unetgen
+from unetgen.config.library import shipped
+from unetgen.graph.size import smallest_fitting
+from unetgen.outputs.source.file import source
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+WIDTH = "120"
+
+
+def written(spec: Any, **overrides: Any) -> str:
+    checked = unetgen.load_spec(spec, **overrides)
+    return source(checked, unetgen.graph_of(checked))
+
+
+def module_of(text: str) -> Any:
+    space: dict[str, Any] = {"__name__": "written"}
+    exec(compile(text, "written.py", "exec"), space)  # noqa: S102  # the file's own code
+    return space
+
+
+def pair(spec: Any, **overrides: Any) -> tuple[Any, Any]:
+    """unetgen's network and the file's, with equal random weights."""
+    with torch.device("meta"):
+        theirs = module_of(written(spec, **overrides))["UNet"]()
+    ours = unetgen.build(spec, device="meta", **overrides)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    fresh = torch.Generator().manual_seed(0)
+    state = {key: like(value, fresh) for key, value in ours.state_dict().items()}
+    for model in (ours, theirs):
+        model.load_state_dict({key: value.clone() for key, value in state.items()}, assign=True)
+    return ours, theirs
+
+
+def like(value: torch.Tensor, fresh: torch.Generator) -> torch.Tensor:
+    """Something to compute with: small weights, and variances that are none below nothing."""
+    if not value.is_floating_point():
+        return torch.zeros(value.shape, dtype=value.dtype)
+    return torch.rand(value.shape, generator=fresh) * 0.1 + (0.5 if value.dim() == 1 else -0.05)
+
+
+def maps(result: Any) -> list[torch.Tensor]:
+    if isinstance(result, torch.Tensor):
+        return [result]
+    values = result.values() if isinstance(result, dict) else result
+    return [tensor for value in values for tensor in maps(value)]
+
+
+def sizes(model: Any, count: int) -> list[tuple[int, ...]]:
+    """The smallest that fit, all axes alike."""
+    found, size = [], smallest_fitting(model.graph, 1)
+    while size and len(found) < count:
+        found.append(size)
+        size = None if model.graph.bound else tuple(f.above(n) for f, n in zip(model.graph.fits, size, strict=True))
+    return found
+
+
+def test_every_shipped_network_is_equal_to_the_bit(shipped_name: str) -> None:
+    ours, theirs = pair(shipped_name)
+    dims, channels = ours.graph.dims, ours.graph.in_channels
+    for training in (False, True):
+        ours.train(training)
+        theirs.train(training)
+        for size in sizes(ours, 3 if dims < 3 and not training else 1):
+            x = torch.randn(2, channels, *size)
+            torch.manual_seed(0)
+            with torch.no_grad():
+                a = ours(x)
+            torch.manual_seed(0)
+            with torch.no_grad():
+                b = theirs(x)
+            assert type(a) is type(b)
+            assert all(torch.equal(first, second) for first, second in zip(maps(a), maps(b), strict=True))
+    state, other = ours.state_dict(), theirs.state_dict()
+    assert all(torch.equal(state[key], other[key]) for key in state)  # running statistics too
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "shipped_name" in metafunc.fixturenames:
+        metafunc.parametrize("shipped_name", shipped())
+
+
+def test_every_file_is_clean_and_imports_torch_alone(tmp_path: Path) -> None:
+    for name in shipped():
+        text = written(name)
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        names = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.Import, ast.ImportFrom))]
+        found = {(n.module or "") if isinstance(n, ast.ImportFrom) else n.names[0].name for n in names}
+        assert {name.partition(".")[0] for name in found} <= {"__future__", "collections", "torch"}
+    for command in (["format", "--check"], ["check", "--select", "E4,E7,E9,F,I,B,UP"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", WIDTH, str(tmp_path)]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_golden(golden: Callable[[str, str], None]) -> None:
+    golden("unet_paper.py.txt", written("unet_paper"))
+    golden("attention_unet.py.txt", written("attention_unet"))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=random_specs())
+def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:
+    try:
+        graph = unetgen.graph_of(data)
+    except unetgen.SpecError:
+        reject()
+    size = smallest_fitting(graph, 1)
+    if size is None:
+        reject()
+    ours, theirs = pair(data)
+    x = torch.randn(2, graph.in_channels, *size)
+    with torch.no_grad():
+        a, b = maps(ours.eval()(x)), maps(theirs.eval()(x))
+    assert all(torch.equal(first, second) or first.isnan().any() for first, second in zip(a, b, strict=True))
+
+
+def test_it_runs_where_there_is_no_unetgen(tmp_path: Path, run: Callable[..., Outcome]) -> None:
+    done = run(
+        "export", "unet_paper", "--set", "widths=[4, 8, 8]", "--set", "input_size=null", "-o", str(tmp_path / "net.py")
+    )
+    assert (done.code, done.out) == (0, f"{tmp_path}/net.py: written\n")
+    code = (
+        "import sys; sys.modules['unetgen'] = None\n"
+        "import torch, net\n"
+        "model = net.UNet()\n"
+        "assert model(torch.zeros(1, 1, 44, 48)).shape == (1, 2, 4, 8)\n"
+        "try: model(torch.zeros(1, 1, 45, 48))\n"
+        "except ValueError as error: print(error)\n"
+        "try: model(torch.zeros(1, 3, 44, 44))\n"
+        "except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "a size of 45 does not fit; those that do are n = 0 (mod 4), n >= 44\n"
+        "the input has shape (1, 3, 44, 44), not (batch, 1, size, size)\n"
+    )
+
+
+def test_the_docstring_carries_the_spec_and_its_hash() -> None:
+    checked = unetgen.load_spec("nafnet")
+    told = ast.get_docstring(ast.parse(written("nafnet"))) or ""
+    assert f"Hash of the architecture: {checked.hash}" in told
+    again = unetgen.load_spec(told.partition("The spec:\n\n")[2].replace("\n    ", "\n").removeprefix("    "))
+    assert again.hash == checked.hash
+
+
+def test_gradients_are_equal_and_compilers_take_it() -> None:
+    ours, theirs = pair("unet_milesial", depth=1, widths=[4, 8], input_size=None)
+    for model in (ours, theirs):
+        model.train()(torch.ones(2, 3, 8, 8)).square().sum().backward()
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    program = torch.export.export(theirs.eval(), (torch.ones(2, 3, 8, 8),))
+    assert torch.allclose(program.module()(torch.ones(2, 3, 8, 8)), theirs(torch.ones(2, 3, 8, 8)), atol=1e-6)
+
+
+def test_a_plugins_module_is_imported_and_the_docstring_says_so() -> None:
+    from unetgen.plugins import load_registry
+
+    registry = load_registry(["wrapped_parts"])
+    checked = unetgen.load_spec(
+        {"schema_version": 1, "in_channels": 1, "out_channels": 1, "widths": [4, 4], "block": "far"},
+        registry=load_registry(["torchless"]),
+    )
+    text = source(checked, unetgen.graph_of(checked))
+    assert "It needs torch and wrapped_parts." in text
+    assert "from wrapped_parts import Shifting\n" in text
+    module_of(text)["UNet"]()
+    assert registry

@@ -1,0 +1,30 @@
+"""Own layers: the classes of ours that a network uses, as they stand in their files."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+import unetgen
+
+# Where targets that are no torch's live.
+_HOMES = {"layers": "network/layers.py", "attention": "network/attention.py"}
+
+
+def own_layers(targets: Iterable[str]) -> list[str]:
+    """The source of every class of ours among these, each once, and of the functions that they call."""
+    wanted: dict[str, set[str]] = {}
+    for target in targets:
+        home, _, name = target.partition(".")
+        if home in _HOMES:
+            wanted.setdefault(home, set()).add(name)
+    return [text for home, names in sorted(wanted.items()) for text in _cut(home, names)]
+
+
+def _cut(home: str, names: set[str]) -> list[str]:
+    source = (Path(unetgen.__file__).parent / _HOMES[home]).read_text(encoding="utf-8")
+    found = {node.name: node for node in ast.parse(source).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    called = {n.id for name in names for n in ast.walk(found[name]) if isinstance(n, ast.Name) and n.id in found}
+    parts = [ast.get_source_segment(source, found[name]) or "" for name in found if name in names | called]
+    return [part for part in parts if part]
