@@ -21,7 +21,7 @@ LAYERS = [
     "pytest_plugin", "ablation", "tiling", "optimization", "hub", "nnunet", "cli",
 ]  # fmt: skip
 
-WITH_TORCH = ["network/", "outputs/layer_table.py", "testing/", "tiling/"]
+WITH_TORCH = ["network/", "outputs/layer_table.py", "outputs/exports/", "testing/", "tiling/"]
 
 
 def layer(path: Path) -> str:

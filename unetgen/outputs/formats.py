@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unetgen.config.plugin import Provider
 from unetgen.config.registry import Registry
 from unetgen.errors import FormatError, PluginError, UnetgenError, did_you_mean, one_line
+from unetgen.graph.ops.base import Size
 from unetgen.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
 
-Write = Callable[["UNet", Path], None]
+# Ours say something of what they wrote, and take options; a plugin's need not.
+Write = Callable[..., str | None]
 
 
 @hookimpl
 def unetgen_formats() -> Mapping[str, Write]:
     """The formats that unetgen writes itself."""
-    return {"python": _python, "safetensors": _safetensors}
+    return {"aoti": _aoti, "onnx": _onnx, "pt2": _pt2, "python": _python, "safetensors": _safetensors}
+
+
+def _aoti(model: UNet, path: Path, *, input_size: Size | None = None) -> str:
+    from unetgen.outputs.exports.aoti import write
+
+    return write(model, path, input_size)
+
+
+def _onnx(model: UNet, path: Path, *, input_size: Size | None = None, opset: int | None = None) -> str:
+    from unetgen.outputs.exports.onnx import OPSET, write
+
+    return write(model, path, input_size, opset or OPSET)
+
+
+def _pt2(model: UNet, path: Path, *, input_size: Size | None = None) -> str:
+    from unetgen.outputs.exports.pt2 import write
+
+    return write(model, path, input_size)
 
 
 def _python(model: UNet, path: Path) -> None:
@@ -59,15 +80,20 @@ def formats(registry: Registry) -> dict[str, tuple[Provider, Write]]:
     return found
 
 
-def export(model: UNet, path: Path, name: str, registry: Registry) -> None:
-    """Writes a network in a format. Raises FormatError where there is none of that name, else PluginError."""
+def export(model: UNet, path: Path, name: str, registry: Registry, **options: Any) -> str | None:
+    """Writes a network in a format; gives what the format says of it.
+
+    Raises FormatError where there is none of that name or it has no such option, else PluginError.
+    """
     known = formats(registry)
     if name not in known:
         hint = did_you_mean(name, known) or f"formats are {', '.join(sorted(known))}"
         raise FormatError(f"{path}: unknown format {name!r}; {hint}")
     provider, write = known[name]
+    if strange := [option for option in options if option not in signature(write).parameters]:
+        raise FormatError(f"{path}: format {name!r} has no option {strange[0]!r}; leave it out")
     try:
-        write(model, path)
+        return write(model, path, **options)
     except UnetgenError:
         raise
     except Exception as error:

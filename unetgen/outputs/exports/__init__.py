@@ -1,0 +1,1 @@
+"""Networks as programs that run without unetgen: torch.export's, ONNX's, and compiled ones of AOTInductor."""
