@@ -22,7 +22,7 @@ def write(model: UNet, path: Path, input_size: Size | None = None) -> str:
     """Writes the package, for this kind of processor and this torch. Raises FormatError where nothing compiles."""
     if not any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl")):
         raise FormatError(f"{path}: aoti needs a C++ compiler, and none is found; install g++, or export pt2")
-    program, sizes = program_of(model, input_size)
+    program, sizes, _ = program_of(model, input_size)
     told = json.dumps(metadata(model, sizes))
     apart = 0.0
 

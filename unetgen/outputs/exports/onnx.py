@@ -28,7 +28,7 @@ def write(model: UNet, path: Path, input_size: Size | None = None, opset: int = 
     runtime = _runtime()
     if sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values()) > _LARGEST:
         raise FormatError(f"{path}: ONNX files end at 2 GB, these weights do not; export pt2")
-    program, sizes = program_of(model, input_size)
+    program, sizes, _ = program_of(model, input_size)
     with quiet(model):
         made: Any = torch.onnx.export(
             program, (), dynamo=True, input_names=["image"], output_names=names(model), opset_version=opset,

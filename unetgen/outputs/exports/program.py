@@ -22,19 +22,22 @@ from unetgen.outputs.exports.sizes import Sizes, offers
 TOLERANCE = 1e-4
 
 
-def program_of(model: UNet, fixed: Size | None) -> tuple[ExportedProgram, Sizes]:
-    """The program of a network for as many sizes as torch.export can be told of. Raises FormatError if it has none."""
+def program_of(model: UNet, fixed: Size | None) -> tuple[ExportedProgram, Sizes, float]:
+    """The program of a network for as many sizes as torch.export can be told of, and how far it is from the network.
+
+    Raises FormatError where there is none, and SizeError where the one size does not fit.
+    """
     if fixed is not None:
         checked_sizes(model.graph, fixed)
     reason: Exception | None = None
     for sizes in offers(model.graph, fixed):
         try:
             program = exported(model, sizes)
-            difference(model, program.module(), sizes.tried)
+            apart = difference(model, program.module(), sizes.tried)
         except (RuntimeError, ValueError, AssertionError, torch._dynamo.exc.TorchDynamoException) as error:
             reason = error  # some sizes cannot be said, or need other steps; fewer may do
         else:
-            return program, sizes
+            return program, sizes, apart
     first = str(reason).strip().splitlines()[0]
     raise FormatError(f"torch.export cannot take this network: {first}; export it as python") from reason
 

@@ -11,13 +11,12 @@ from unetgen.graph.ops.base import Size
 from unetgen.network.from_graph import UNet
 from unetgen.network.weights.file import write_whole
 from unetgen.outputs.exports.metadata import metadata
-from unetgen.outputs.exports.program import difference, program_of, quiet, refusing
+from unetgen.outputs.exports.program import program_of, quiet, refusing
 
 
 def write(model: UNet, path: Path, input_size: Size | None = None) -> str:
     """Writes the program; it refuses sizes that it was not made for. Raises FormatError."""
-    program, sizes = program_of(model, input_size)
-    apart = difference(model, program.module(), sizes.tried)
+    program, sizes, apart = program_of(model, input_size)
     refusing(program, sizes)
     extra = {"unetgen.json": json.dumps(metadata(model, sizes))}
 
