@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
     from unetgen.hookspecs import hookimpl
+    from unetgen.hub.shelf import from_pretrained
     from unetgen.network.weights.checkpoint import load_weights, save
     from unetgen.network.weights.importing import import_weights
     from unetgen.plugins import load_registry
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "build": "unetgen.api",
     "draw": "unetgen.api",
+    "from_pretrained": "unetgen.hub.shelf",
     "graph_of": "unetgen.api",
     "load_spec": "unetgen.api",
     "specs": "unetgen.api",
@@ -46,6 +48,7 @@ __all__ = [
     "WeightsError",
     "build",
     "draw",
+    "from_pretrained",
     "graph_of",
     "hookimpl",
     "import_weights",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -58,6 +59,18 @@ class UNet(Scope):
         from unetgen.figure.figure import Figure
 
         return Figure.of(self.spec.name, self.graph, self.spec.input_size).svg
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:  # noqa: A002  # the hub's word
+        """Writes the network as the hub keeps it (see ``unetgen.hub``). Raises WeightsError."""
+        from unetgen.hub.shelf import save_pretrained
+
+        save_pretrained(self, folder, license=license)
+
+    def push_to_hub(self, repo_id: str, *, license: str | None = None, **options: Any) -> str:  # noqa: A002  # as above
+        """Puts the network on the Hugging Face Hub; gives the commit's address. Raises WeightsError, MissingExtra."""
+        from unetgen.hub.shelf import push_to_hub
+
+        return push_to_hub(self, repo_id, license=license, **options)
 
     def _check(self, x: Tensor) -> None:
         shape = tuple(x.shape[1:])

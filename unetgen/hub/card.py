@@ -1,0 +1,82 @@
+"""Card: what the hub shows of a network, read off its spec and its graph."""
+
+from __future__ import annotations
+
+import re
+
+from unetgen.config.spec import Spec
+from unetgen.config.yaml_writer import write
+from unetgen.graph.cost import level_costs
+from unetgen.graph.graph import Graph
+from unetgen.outputs.report import Report
+
+FENCE = "```"
+
+
+def card(spec: Spec, graph: Graph, license: str | None = None) -> str:  # noqa: A002  # the hub's word
+    """Markdown with the front matter of the hub: the figure, what is known, how to load it, its spec, what to cite."""
+    report = Report.of(spec, graph, spec.input_size)
+    title = spec.name or "A U-Net"
+    parts = [
+        _front_matter(spec, license),
+        f"# {title}",
+        *([spec.description] if spec.description else []),
+        "![The network: maps as boxes, operations as arrows](figure.svg)",
+        _facts(report),
+        _levels(report),
+        _loading(report),
+        f"## Spec\n\n{FENCE}yaml\n{write(spec.resolved())}{FENCE}",
+        _citation(spec),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(spec: Spec, license: str | None) -> str:  # noqa: A002  # as above
+    facts = {
+        **({"license": license} if license else {}),
+        "library_name": "unetgen",
+        "pipeline_tag": "image-segmentation",
+        "tags": ["unetgen", "u-net", "segmentation", f"{spec.dims}d"],
+    }
+    return f"---\n{write(facts)}---"
+
+
+def _facts(report: Report) -> str:
+    rows = [f"| {name} | {sentence} |" for name, sentence in report.lines()]
+    return "\n".join(["## What is known", "", "| | |", "|---|---|", *rows])
+
+
+def _levels(report: Report) -> str:
+    rows = ["| side | level | parameters | MACs |", "|---|---:|---:|---:|"]
+    rows += [
+        f"| {side} | {level} | {cost.params:,} | {cost.macs:,} |"
+        for (side, level), cost in level_costs(report.graph, report.sizes).items()
+    ]
+    return "\n".join([*rows, f"| total | | {report.cost.params:,} | {report.cost.macs:,} |"])
+
+
+def _loading(report: Report) -> str:
+    image = f"torch.zeros(1, {', '.join(map(str, report.in_shape))})"
+    needs = "".join(f"\npip install {plugin.partition(' ')[0]}" for plugin in report.spec.plugins)
+    return "\n".join(
+        [
+            "## How to load it", "", f"{FENCE}sh", f"pip install 'unetgen[hub]'{needs}", FENCE, "", f"{FENCE}python",
+            "import torch", "import unetgen", "", 'model = unetgen.from_pretrained("REPOSITORY")  # or this folder',
+            f"output = model({image})", FENCE,
+        ]
+    )  # fmt: skip
+
+
+def _citation(spec: Spec) -> str:
+    """The paper that the spec names, and the U-Net's own."""
+    paper = str(spec.resolved().get("about", {}).get("paper", "")) if spec.resolved().get("about") else ""
+    told = f"{paper}.\n\n" if paper and not re.match("Ronneberger", paper) else ""
+    return (
+        f"## What to cite\n\n{told}{FENCE}bibtex\n"
+        "@inproceedings{ronneberger2015unet,\n"
+        "  title = {U-Net: Convolutional Networks for Biomedical Image Segmentation},\n"
+        "  author = {Ronneberger, Olaf and Fischer, Philipp and Brox, Thomas},\n"
+        "  booktitle = {Medical Image Computing and Computer-Assisted Intervention (MICCAI)},\n"
+        "  year = {2015}\n"
+        f"}}\n{FENCE}"
+    )

@@ -1,0 +1,102 @@
+"""Shelf: a network as huggingface_hub's mixin puts it in a folder, on the hub, and takes it from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unetgen.errors import MissingExtra, WeightsError, one_line
+from unetgen.hub.card import card
+
+if TYPE_CHECKING:
+    import torch
+
+    from unetgen.config.registry import Registry
+    from unetgen.network.from_graph import UNet
+
+WEIGHTS, SPEC, CARD, FIGURE = "model.safetensors", "spec.yaml", "README.md", "figure.svg"
+
+
+def save_pretrained(model: UNet, folder: str | Path, *, license: str | None = None) -> None:  # noqa: A002  # the hub's word
+    """Writes a network as the hub keeps it: weights with the spec inside, the spec by itself, a card and a figure.
+
+    Raises WeightsError where it cannot be written.
+    """
+    from unetgen.config.yaml_writer import write
+    from unetgen.figure.figure import Figure
+    from unetgen.network.weights.checkpoint import bare, save
+
+    model, target = bare(model), Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        save(model, target / WEIGHTS)
+        (target / SPEC).write_text(write(model.spec.resolved()), encoding="utf-8")
+        figure = Figure.of(model.spec.name, model.graph, model.spec.input_size, "compact")
+        (target / FIGURE).write_text(figure.svg, encoding="utf-8")
+        (target / CARD).write_text(card(model.spec, model.graph, license), encoding="utf-8")
+    except OSError as error:
+        raise WeightsError(f"{folder}: cannot be written: {error.strerror}; choose another place") from error
+
+
+def push_to_hub(model: UNet, repo_id: str, *, license: str | None = None, **options: Any) -> str:  # noqa: A002  # as above
+    """Puts a network on the hub, and gives the address of the commit.
+
+    ``options`` are those of huggingface_hub's mixin: ``private``, ``token``, ``branch``, ``create_pr``,
+    ``commit_message``. Raises WeightsError where the hub refuses, and MissingExtra.
+    """
+    mixin = _mixin("putting a network on the hub")
+
+    class Shelf(mixin):  # type: ignore[misc, valid-type]  # the mixin is there or not
+        def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
+            save_pretrained(model, save_directory, license=license)
+
+    try:
+        return str(Shelf().push_to_hub(repo_id, **options))
+    except Exception as error:  # the hub has an error for each way to fail
+        raise WeightsError(
+            f"{repo_id}: the hub does not take it: {one_line(error)}; check its name and your token"
+        ) from error
+
+
+def from_pretrained(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: torch.device | str = "cpu",
+    registry: Registry | None = None,
+    **options: Any,
+) -> UNet:
+    """The network of a folder that ``save_pretrained`` wrote, or of a repository of the hub, in evaluation mode.
+
+    ``options`` are those of ``huggingface_hub.hf_hub_download``: ``token``, ``cache_dir``, ``local_files_only``.
+    Raises WeightsError where there is none, and SpecError where a plugin that it needs is missing.
+    """
+    from unetgen.api import load
+
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / WEIGHTS).is_file():
+            raise WeightsError(f"{name}: this folder has no {WEIGHTS}; give the one that save_pretrained wrote")
+        return load(folder / WEIGHTS, device=device, registry=registry)
+    return load(_downloaded(str(name), revision, options), device=device, registry=registry)
+
+
+def _downloaded(repo_id: str, revision: str | None, options: dict[str, Any]) -> str:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise MissingExtra("taking a network from the hub", "huggingface_hub", "hub") from None
+    try:
+        return str(hf_hub_download(repo_id, WEIGHTS, revision=revision, **options))
+    except Exception as error:  # as above
+        first = str(error).strip().partition("\n")[0]
+        message = f"{repo_id}: there is no such folder, and the hub does not give it: {type(error).__name__}: {first}"
+        raise WeightsError(f"{message}; check the name, the network and your token") from error
+
+
+def _mixin(feature: str) -> type[Any]:
+    try:
+        from huggingface_hub import ModelHubMixin
+    except ImportError:
+        raise MissingExtra(feature, "huggingface_hub", "hub") from None
+    return ModelHubMixin
