@@ -24,7 +24,7 @@ LAYERS = [
 # A model publishes itself: these methods hand it to what stands above.
 UPWARDS = {"from_graph.py": ("unetgen.hub.shelf.",)}
 
-WITH_TORCH = ["network/", "outputs/layer_table.py", "outputs/exports/", "testing/", "tiling/"]
+WITH_TORCH = ["network/", "outputs/layer_table.py", "outputs/exports/", "nnunet/network.py", "testing/", "tiling/"]
 
 
 def layer(path: Path) -> str:

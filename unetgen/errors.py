@@ -7,6 +7,7 @@ UnetgenError
 ├── FormatError          nothing writes that format (exit code 2)
 ├── WeightsError         a weights file does not belong to this network (exit code 1)
 ├── ImageError           an image file cannot be read or written (exit code 1)
+├── PlansError           a plans file of nnU-Net and a network do not go together (exit code 1)
 └── MissingExtra         an optional dependency is not installed (exit code 2, an ImportError)
 """
 
@@ -101,6 +102,12 @@ class WeightsError(UnetgenError):
 
 class ImageError(UnetgenError):
     """An image file that cannot be read, is none for this network, or cannot be written."""
+
+    exit_code = ExitCode.INVALID
+
+
+class PlansError(UnetgenError):
+    """A plans file of nnU-Net that cannot be read, or that a network does not suit."""
 
     exit_code = ExitCode.INVALID
 

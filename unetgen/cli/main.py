@@ -21,6 +21,8 @@ _COMMANDS = {
     "compare": "Tabulate what differs between networks, and what it costs.",
     "predict": "Run a network over images of any size.",
     "export": "Write a network for something else to read.",
+    "from-nnunet": "Turn a plans file of nnU-Net into a spec.",
+    "nnunet": "Put a network into a plans file of nnU-Net.",
     "import-weights": "Take the weights of another implementation, or give ours to it.",
     "specs": "List the shipped specs.",
     "plugins": "List, check and start plugins.",

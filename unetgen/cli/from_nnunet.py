@@ -1,0 +1,51 @@
+"""unetgen from-nnunet: a plans file of nnU-Net as a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from unetgen.cli.options import OutFile
+
+_EPILOG = """\b
+Examples:
+  unetgen from-nnunet nnUNetPlans.json --dataset dataset.json
+  unetgen from-nnunet nnUNetPlans.json -c 2d --in-channels 1 --out-channels 2 -o my.yaml"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("plans", type=click.Path(path_type=Path))
+@click.option("-c", "--configuration", default="3d_fullres", show_default=True, help="2d, 3d_fullres, 3d_lowres.")
+@click.option("--dataset", type=click.Path(path_type=Path), help="The dataset.json, which knows channels and classes.")
+@click.option("--in-channels", type=click.IntRange(1), help="Of the image, where there is no --dataset.")
+@click.option("--out-channels", type=click.IntRange(1), help="The classes with the background, likewise.")
+@click.option("-o", "--out", type=OutFile(), help="The file to write; without it the spec is printed.")
+def command(
+    plans: Path,
+    configuration: str,
+    dataset: Path | None,
+    in_channels: int | None,
+    out_channels: int | None,
+    out: Path | None,
+) -> None:
+    """Turn a plans file of nnU-Net into a spec of the identical network."""
+    from unetgen.api import graph_of
+    from unetgen.config.yaml_writer import write
+    from unetgen.nnunet.plans import classes_of, read
+    from unetgen.nnunet.plans import configuration as configuration_of
+    from unetgen.nnunet.to_spec import spec_of
+
+    if dataset is not None:
+        channels, classes = classes_of(dataset)
+        in_channels, out_channels = in_channels or channels, out_channels or classes
+    missing = [n for n, v in (("--in-channels", in_channels), ("--out-channels", out_channels)) if v is None]
+    if in_channels is None or out_channels is None:
+        raise click.UsageError(f"plans do not say {' and '.join(missing)}; give them, or --dataset dataset.json")
+    data = spec_of(configuration_of(plans, read(plans), configuration), in_channels, out_channels)
+    graph_of(data)  # what is written can be built
+    if out is None:
+        click.echo(write(data), nl=False)
+    else:
+        out.write_text(write(data), encoding="utf-8")
+        click.echo(f"{out}: written")

@@ -1,0 +1,40 @@
+"""unetgen nnunet: a network of ours in a plans file of nnU-Net."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from unetgen.cli.options import OutFile, loaded, plugin_option, registry_with, set_option
+
+_EPILOG = """\b
+Examples:
+  unetgen nnunet nnUNetPlans.json my.yaml -c 2d -o myPlans.json
+  nnUNetv2_train 4 2d 0 -p myPlans"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("plans", type=click.Path(path_type=Path))
+@click.argument("spec")
+@click.option("-c", "--configuration", default="3d_fullres", show_default=True, help="2d, 3d_fullres, 3d_lowres.")
+@click.option(
+    "-o", "--out", type=OutFile(), required=True, help="The file to write, beside the plans; -p takes its name."
+)
+@set_option
+@plugin_option
+def command(
+    plans: Path, spec: str, configuration: str, out: Path, assignments: tuple[str, ...], plugins: tuple[str, ...]
+) -> None:
+    """Put the network of SPEC in the place of the one that nnU-Net planned."""
+    from unetgen.graph.from_spec import draw
+    from unetgen.nnunet.plans import configuration as configuration_of
+    from unetgen.nnunet.plans import read
+    from unetgen.nnunet.writing import with_network
+
+    checked = loaded(spec, assignments, registry_with(plugins))
+    there = read(plans)
+    written = with_network(there, configuration_of(plans, there, configuration), checked, draw(checked), out.stem)
+    out.write_text(json.dumps(written, indent=4), encoding="utf-8")
+    click.echo(f"{out}: written; train it with: nnUNetv2_train DATASET {configuration} FOLD -p {out.stem}")
