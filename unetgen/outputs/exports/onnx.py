@@ -14,6 +14,7 @@ from unetgen.graph.ops.base import Size
 from unetgen.network.from_graph import UNet
 from unetgen.network.weights.file import write_whole
 from unetgen.outputs.exports.metadata import metadata
+from unetgen.outputs.exports.norms import steady
 from unetgen.outputs.exports.program import difference, program_of, quiet
 
 # What the exporter writes without a conversion.
@@ -30,8 +31,9 @@ def write(model: UNet, path: Path, input_size: Size | None = None, opset: int = 
         raise FormatError(f"{path}: ONNX files end at 2 GB, these weights do not; export pt2")
     program, sizes, _ = program_of(model, input_size)
     with quiet(model):
+        steadied = program.run_decompositions({**torch.export.default_decompositions(), **steady()})
         made: Any = torch.onnx.export(
-            program, (), dynamo=True, input_names=["image"], output_names=names(model), opset_version=opset,
+            steadied, (), dynamo=True, input_names=["image"], output_names=names(model), opset_version=opset,
             verbose=False, external_data=False,
         )  # fmt: skip
     content = made.model_proto

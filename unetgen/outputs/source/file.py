@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from unetgen.config.yaml_writer import write
 from unetgen.graph.branch import trunk
 from unetgen.graph.graph import Graph
-from unetgen.graph.liveness import overwriting
 from unetgen.outputs.source.module import Module, Modules
 from unetgen.outputs.source.own_layers import own_layers
 from unetgen.outputs.source.shape import INLINE, Layers, shapes
@@ -23,7 +22,7 @@ def source(spec: Spec, graph: Graph) -> str:
 
     Its keys are those of the network that unetgen builds, and what it computes is equal to the bit.
     """
-    layers = Layers(overwriting(graph))
+    layers = Layers(graph)
     root = trunk(graph)
     targets = [layers.call(node).target for node in graph.nodes[1:]]
     modules = Modules(root, shapes(root, layers), layers, _named)
@@ -46,15 +45,17 @@ def _named(target: str) -> str:
 def _docstring(spec: Spec, graph: Graph, targets: list[str]) -> str:
     shape = ", ".join(["batch", str(graph.in_channels), *["size"] * graph.dims])
     needs = sorted({target.partition(":")[0].partition(".")[0] for target in targets if ":" in target})
-    resolved = write(spec.resolved()).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    resolved = _escaped(write(spec.resolved()))
+    again = ["What it says of checkpointing is left out: no map is computed again.", ""] if spec.checkpointing else []
     lines = [
-        f'"""{spec.name or "A network"}, as unetgen wrote it down. It needs torch{_and(needs)}.',
+        f'"""{_escaped(spec.name) or "A network"}, as unetgen wrote it down. It needs torch{_and(needs)}.',
         "",
         f"UNet() takes ({shape}); along each axis {'; '.join(dict.fromkeys(str(fit) for fit in graph.fits))}.",
         "Its weights are not here. What unetgen saved is loaded by",
         "",
         '    model.load_state_dict(safetensors.torch.load_file("weights.safetensors"))',
         "",
+        *again,
         f"Hash of the architecture: {spec.hash}",
         "The spec:",
         "",
@@ -62,6 +63,11 @@ def _docstring(spec: Spec, graph: Graph, targets: list[str]) -> str:
         '"""',
     ]
     return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """Text as it can stand between three quotes."""
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 def _and(packages: list[str]) -> str:

@@ -28,14 +28,18 @@ class Forward:
 
     def _given(self) -> list[str]:
         """The names of what the module is handed."""
-        count = len(self.branch.reads)
-        names = ["x", *(["skip"] if count == 2 else [f"skip{number}" for number in range(1, count)])]
-        if self.branch.label == "Skip" and count == 2:
-            names = ["skip", "x"]
+        roles = [self._role(index) for index in self.branch.reads]
+        several = [f"{role}{roles[:n].count(role) + 1}" for n, role in enumerate(roles)]
+        names = [role if roles.count(role) == 1 else one for role, one in zip(roles, several, strict=True)]
         for index, name in zip(self.branch.reads, names, strict=True):
             self.names[index] = name
             self.taken.add(name)
         return names
+
+    def _role(self, index: int) -> str:
+        """What a map is to the module: what runs through the network, or what was kept of the other side."""
+        node = self.layers.graph.nodes[index]
+        return "skip" if node.side == "encoder" and self.branch.path.startswith(("decoder", "head")) else "x"
 
     def statements(self) -> Iterator[list[str]]:
         """Each statement in its lines."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 from unetgen.graph.branch import Branch
@@ -12,6 +14,9 @@ from unetgen.outputs.source.forward import Forward
 from unetgen.outputs.source.parameter import Parameter, Slot, parameters
 from unetgen.outputs.source.shape import INLINE, Key, Layers, Shape, again, arguments, key_of, walk
 from unetgen.outputs.source.text import Expression, called, literal
+
+# What the file itself is written with.
+_USED = {"F", "FITS", "Sequence", "Tensor", "UNet", "annotations", "check", "nn", "torch"}
 
 # What these are made with first goes without saying.
 _POSITIONAL = ("in_channels", "out_channels", "kernel_size")
@@ -36,7 +41,7 @@ class Modules:
         self.name = name
         self.by_key: dict[Key, Module] = {}
         branches = {branch.path: branch for branch in walk(trunk)}
-        taken: set[str] = set()
+        taken = self._reserved(trunk)
         for shape in shapes:
             slots = [self._slots(branches[path]) for path in shape.paths]
             given = parameters(slots) if len(slots) > 1 else []
@@ -45,6 +50,12 @@ class Modules:
             taken.add(title)
             values = {path: number for number, path in enumerate(shape.paths)}
             self.by_key[shape.key] = Module(title, shape, given, values)
+
+    def _reserved(self, trunk: Branch) -> set[str]:
+        """The names that the file has besides those of its modules' classes."""
+        leaves = (child for branch in walk(trunk) for child in branch.children.values() if isinstance(child, Node))
+        theirs = {self.name(self.layers.call(leaf).target).partition(".")[0] for leaf in leaves}
+        return theirs | _USED | set(dir(builtins))
 
     def _slots(self, branch: Branch) -> dict[Slot, Any]:
         """Every argument of every child of a module."""
@@ -104,7 +115,7 @@ class Modules:
 
     def indexed(self, branch: Branch) -> bool:
         """Whether children have numbers for names, and are kept in a list or by them."""
-        return not all(name.isidentifier() for name in branch.children)
+        return not all(name.isidentifier() and not iskeyword(name) for name in branch.children)
 
     def _attributes(self, made: Sequence[tuple[str, Branch | Node]], module: Module) -> list[str]:
         lines = ["        super().__init__()"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from posixpath import relpath
 from typing import Any
 
 from unetgen.graph.branch import Branch, Visit
+from unetgen.graph.graph import Graph
+from unetgen.graph.liveness import overwriting
 from unetgen.graph.node import Node
 from unetgen.graph.ops import Call
 
@@ -30,8 +33,9 @@ class Shape:
 class Layers:
     """The layers of a network as calls, each as it is made: in place where that is safe."""
 
-    def __init__(self, overwriting: frozenset[int]) -> None:
-        self.overwriting = overwriting
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.overwriting = overwriting(graph)
 
     def call(self, node: Node) -> Call:
         """The call that makes a node's layer."""
@@ -57,9 +61,14 @@ def _child(child: Branch | Node, layers: Layers) -> Key:
     if isinstance(child, Branch):
         return ("module", key_of(child, layers))
     call = layers.call(child)
-    shared = child.layer if child.layer != child.path else ""
+    shared = _apart(child) if child.layer != child.path else ""
     inline = (tuple(call.arguments.items()),) if call.target in INLINE else ()
-    return (call.target, tuple(call.arguments), shared.rpartition(".")[2], *inline)
+    return (call.target, tuple(call.arguments), shared, *inline)
+
+
+def _apart(node: Node) -> str:
+    """Where the layer that a node applies is, seen from the node."""
+    return relpath(node.layer.replace(".", "/"), node.path.replace(".", "/"))
 
 
 def shapes(trunk: Branch, layers: Layers) -> list[Shape]:

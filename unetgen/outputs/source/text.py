@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 WIDTH = 120
 INDENT = "    "
@@ -38,6 +39,8 @@ def called(name: str, arguments: Sequence[Expression | str]) -> Expression:
 
 def literal(value: object) -> str:
     """A value as ruff writes it."""
+    if isinstance(value, float) and not isfinite(value):
+        return f'float("{value}")'
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
