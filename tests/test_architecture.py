@@ -24,7 +24,15 @@ LAYERS = [
 # A model publishes itself: these methods hand it to what stands above.
 UPWARDS = {"from_graph.py": ("unetgen.hub.shelf.",)}
 
-WITH_TORCH = ["network/", "outputs/layer_table.py", "outputs/exports/", "nnunet/network.py", "testing/", "tiling/"]
+WITH_TORCH = [
+    "network/",
+    "outputs/layer_table.py",
+    "outputs/exports/",
+    "nnunet/network.py",
+    "optimization/",
+    "testing/",
+    "tiling/",
+]
 
 
 def layer(path: Path) -> str:
@@ -83,7 +91,7 @@ def test_public_names_are_pinned() -> None:
     assert unetgen.__all__ == [
         "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "draw",
         "from_pretrained", "graph_of",
-        "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "save", "specs",
+        "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "optimize", "save", "specs",
         "sweep",
     ]  # fmt: skip
     assert all(getattr(unetgen, name) is not None for name in unetgen.__all__)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from unetgen.hub.shelf import from_pretrained
     from unetgen.network.weights.checkpoint import load_weights, save
     from unetgen.network.weights.importing import import_weights
+    from unetgen.optimization.optimized import optimize
     from unetgen.plugins import load_registry
 
 # Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
@@ -35,6 +36,7 @@ _HOMES = {
     "import_weights": "unetgen.network.weights.importing",
     "load": "unetgen.api",
     "load_weights": "unetgen.network.weights.checkpoint",
+    "optimize": "unetgen.optimization.optimized",
     "save": "unetgen.network.weights.checkpoint",
     "sweep": "unetgen.ablation.sweep",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "load_registry",
     "load_spec",
     "load_weights",
+    "optimize",
     "save",
     "specs",
     "sweep",

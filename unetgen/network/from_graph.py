@@ -49,8 +49,8 @@ class UNet(Scope):
         self._fitting: set[tuple[int, ...]] = set()
 
     def forward(self, x: Tensor) -> Result:  # type: ignore[override]  # a network has one input
-        if not torch.compiler.is_compiling() and tuple(x.shape[1:]) not in self._fitting:
-            self._check(x)
+        if not torch.compiler.is_compiling():
+            self.check(x)
         results = self.run([x])
         return results[0] if self.form == _ONE_MAP else _shaped(results, self.form)
 
@@ -72,8 +72,11 @@ class UNet(Scope):
 
         return push_to_hub(self, repo_id, license=license, **options)
 
-    def _check(self, x: Tensor) -> None:
+    def check(self, x: Tensor) -> None:
+        """Raises SizeError where an image is none that the network takes."""
         shape = tuple(x.shape[1:])
+        if shape in self._fitting:
+            return
         if x.dim() != self.graph.dims + 2 or shape[0] != self.graph.in_channels:
             axes = ", ".join(["batch", str(self.graph.in_channels), *(["size"] * self.graph.dims)])
             message = f"the input has shape {tuple(x.shape)}, this network takes ({axes})"

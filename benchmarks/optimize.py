@@ -1,0 +1,139 @@
+"""unetgen.optimize against eager networks, and against each single thing that people do to make them faster.
+
+    python -m benchmarks.optimize [--pairs 7] [--measure single peers]
+
+single: two networks by hand as they are, over channels last alone, torch.compile alone, onnxruntime alone, and optimize
+without and with the compiler, in float32 and bfloat16. Ratios are the eager time over the other's: higher is better.
+
+peers: MONAI's and segmentation_models.pytorch's own networks as they are, over the same architectures by optimize.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import unetgen
+from benchmarks.interleaved import COLUMNS, conditions, interleaved
+from benchmarks.pair import TWINS, pair
+from benchmarks.table import Table
+
+Run = Callable[[], Any]
+
+
+def main() -> None:
+    """Prints one row for each way."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.optimize", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--measure", nargs="+", choices=list(_MEASURES), default=list(_MEASURES))
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--width", type=int, default=32)
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")  # of torch's compiler and exporter, of their own insides
+    print(conditions())
+    for name in chosen.measure:
+        _MEASURES[name](chosen)
+
+
+def single(chosen: argparse.Namespace) -> None:
+    """Each way by itself, and ours."""
+    for name in ("paper", "milesial"):
+        made = pair(name, TWINS[name].size, chosen.width)
+        title = f"eager by hand / ..., {name} {chosen.width}, {'x'.join(map(str, TWINS[name].size))}"
+        table = Table(title, *COLUMNS, "difference", first=52)
+        eager = called(made.by_hand.eval(), made.image)
+        truth = eager()
+        for title, run in ways(made.ours.eval(), made.by_hand.eval(), made.image):
+            apart = float((run() - truth).abs().max() / truth.abs().max())
+            table.row(title, *interleaved(eager, run, chosen.pairs).cells(".2f"), f"{apart:.1g}")
+
+
+def ways(ours: Any, by_hand: nn.Module, x: Tensor) -> Iterator[tuple[str, Run]]:
+    """What people do, each by itself, then optimize."""
+    yield (
+        "channels last",
+        called(by_hand.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)),
+    )
+    by_hand.to(memory_format=torch.contiguous_format)
+    yield "torch.compile", called(torch.compile(by_hand), x)
+    torch.compiler.reset()
+    yield "onnxruntime", in_onnxruntime(ours, x)
+    yield "optimize", called(unetgen.optimize(ours), x)
+    yield "optimize, compiled", called(unetgen.optimize(ours, compile=True), x)
+    torch.compiler.reset()
+    yield "optimize, bfloat16", called(unetgen.optimize(ours, dtype=torch.bfloat16), x)
+    yield "optimize, bfloat16, compiled", called(unetgen.optimize(ours, dtype=torch.bfloat16, compile=True), x)
+    torch.compiler.reset()
+
+
+def called(model: Any, x: Tensor) -> Run:
+    """An inference."""
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return model(x)
+
+    return run
+
+
+def in_onnxruntime(model: Any, x: Tensor) -> Run:
+    """The same network in onnxruntime, on as many threads as torch."""
+    import onnxruntime  # noqa: PLC0415  # an extra
+
+    from unetgen.outputs.exports import onnx  # noqa: PLC0415  # likewise
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.write(model, Path(folder) / "net.onnx", input_size=tuple(x.shape[2:]))
+        session = onnxruntime.InferenceSession(Path(folder) / "net.onnx", options)
+    image = x.numpy()
+    return lambda: torch.from_numpy(session.run(None, {"image": image})[0])
+
+
+def peers(chosen: argparse.Namespace) -> None:
+    """Other libraries' networks as they come."""
+    table = Table("eager / optimize", *COLUMNS, first=52)
+    for title, theirs, spec, shape in others():
+        x = torch.randn(1, *shape)
+        theirs.eval()
+        ours = unetgen.build(spec, seed=0).eval()
+        eager = called(theirs, x)
+        options: list[dict[str, Any]] = [{}, {"compile": True}, {"dtype": torch.bfloat16}]
+        for more in options:
+            told = ", ".join(["bfloat16"] * ("dtype" in more) + ["compiled"] * ("compile" in more)) or "as it is"
+            run = called(unetgen.optimize(ours, **more), x)
+            table.row(f"{title}: {told}", *interleaved(eager, run, chosen.pairs).cells(".2f"))
+            torch.compiler.reset()
+
+
+def others() -> Iterator[tuple[str, nn.Module, str, tuple[int, ...]]]:
+    """Networks of MONAI and of segmentation_models.pytorch, and the specs that are their equals."""
+    from monai.networks.nets import BasicUNet  # noqa: PLC0415  # an extra
+
+    yield (
+        "MONAI BasicUNet, 256x256",
+        BasicUNet(2, features=(32, 32, 64, 128, 256, 32)),
+        "monai_basic_unet",
+        (1, 256, 256),
+    )
+    library = torch.library.Library("torchvision", "DEF")  # its wheel and a CPU's torch do not match
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import segmentation_models_pytorch  # noqa: PLC0415  # an extra
+
+    theirs = segmentation_models_pytorch.Unet("resnet34", encoder_weights=None)
+    yield "SMP Unet(resnet34), 256x256", theirs, "smp_unet_resnet34", (3, 256, 256)
+
+
+_MEASURES = {"single": single, "peers": peers}
+
+
+if __name__ == "__main__":
+    main()

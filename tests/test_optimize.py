@@ -1,0 +1,163 @@
+"""optimize: the same answers, sooner. Every shipped network with statistics of its own, folded and reordered."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import unetgen
+from unetgen.config.library import shipped
+from unetgen.graph.size import smallest_fitting
+from unetgen.optimization.optimized import Optimized, optimize
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NARROW = {"widths": [4, 8, 8], "input_size": None}
+
+
+def lived(model: Any) -> Any:
+    """A network whose norms have seen something: no statistic and no scale is at its start."""
+    fresh = torch.Generator().manual_seed(1)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and tensor.dim() == 1:
+            noise = torch.rand(tensor.shape, generator=fresh)
+            tensor.copy_(0.5 + noise if "var" in name else tensor + 0.3 * noise)
+    return model.eval()
+
+
+def maps(result: Any) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    values = result.values() if isinstance(result, dict) else result
+    return [tensor for value in values for tensor in maps(value)]
+
+
+def apart(model: Any, other: Any, x: Tensor) -> float:
+    with torch.no_grad():
+        pairs = list(zip(maps(model(x)), maps(other(x)), strict=True))
+    assert all(a.dtype == b.dtype and a.shape == b.shape for a, b in pairs)
+    return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
+
+
+def flat(name: str) -> bool:
+    return unetgen.load_spec(name).dims < 3
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if flat(name)])
+def test_every_flat_network_gives_the_same(name: str) -> None:
+    """In double precision, where nothing but the folding can make a difference."""
+    model = lived(unetgen.build(name, seed=0)).double()
+    size = smallest_fitting(model.graph, 32) or model.graph.input_size
+    x = torch.randn(1, model.graph.in_channels, *size, dtype=torch.float64)
+    found = optimize(model)
+    assert apart(model, found, x) < 1e-9
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    left = [m for m in found.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    assert len(norms) - len(left) == found.folded
+
+
+FOLDED = {
+    "unet_milesial": 18,
+    "unet_tutorial": 18,
+    "unet_paper": 0,
+    "smp_unet_resnet34": 46,
+    "resunet": 13,
+    "attention_unet": 34,
+}
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_norms_behind_convolutions_are_gone(name: str) -> None:
+    assert optimize(unetgen.build(name, seed=0, input_size=None)).folded == FOLDED[name]
+
+
+def test_in_three_dimensions_and_half_precision() -> None:
+    volume = lived(unetgen.build("unet_3d", seed=0, widths=[4, 8, 8], input_size=None))
+    assert apart(volume, optimize(volume), torch.randn(1, 3, 44, 44, 44)) < 1e-4
+    for dims in (1, 2, 3):
+        model = lived(unetgen.build("unet_milesial", seed=0, dims=dims, **NARROW))
+        x = torch.randn(2, 3, *(16,) * dims)
+        assert apart(model, optimize(model), x) < 1e-4
+        assert apart(model, optimize(model, channels_last=False), x) < 1e-4
+        assert apart(model, optimize(model, dtype=torch.bfloat16), x) < 3e-2  # so narrow a network averages little out
+
+
+def test_a_wide_network_in_bfloat16_is_within_its_tolerance() -> None:
+    model = unetgen.build("unet_milesial", seed=0, widths=[32, 64, 128], input_size=None).eval()
+    assert apart(model, optimize(model, dtype=torch.bfloat16), torch.rand(1, 3, 64, 64)) < 1e-2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses what torch has deprecated
+def test_compiled_it_gives_the_same() -> None:
+    model = lived(unetgen.build("unet_milesial", seed=0, widths=[4, 4], input_size=None))
+    found = optimize(model, compile=True)
+    assert apart(model, found, torch.randn(1, 3, 16, 16)) < 1e-4
+    with pytest.raises(unetgen.SizeError):
+        found(torch.zeros(1, 3, 1, 16))
+
+
+def test_outputs_keep_their_form() -> None:
+    several = optimize(unetgen.build("unet_milesial", seed=0, head="deep_supervision", **NARROW))
+    assert [tuple(y.shape) for y in several(torch.zeros(1, 3, 8, 8))] == [(1, 2, 8, 8), (1, 2, 4, 4)]
+    named = optimize(
+        unetgen.build("unet_milesial", seed=0, heads={"a": {"type": "conv"}, "b": {"type": "conv"}}, **NARROW)
+    )
+    assert list(named(torch.zeros(1, 3, 8, 8))) == ["a", "b"]
+
+
+def test_the_model_stays_as_it_is() -> None:
+    model = unetgen.build("unet_milesial", seed=0, **NARROW).train()
+    before = copy.deepcopy(model.state_dict())
+    found = optimize(model, dtype=torch.bfloat16)
+    assert model.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert not found.training
+    assert found.spec is model.spec
+    assert not found(torch.zeros(1, 3, 8, 8)).requires_grad
+
+
+def test_what_somebody_touched_is_left_alone() -> None:
+    seen: list[Any] = []
+    model = lived(unetgen.build("unet_milesial", seed=0, **NARROW))
+    whole = optimize(model).folded
+    model.get_submodule("encoder.0.norm1").register_forward_hook(lambda *said: seen.append(said))
+    nn.utils.parametrizations.weight_norm(model.get_submodule("encoder.1.conv1"))
+    found = optimize(model)
+    assert found.folded == whole - 2
+    assert apart(model, found, torch.randn(1, 3, 8, 8)) < 1e-5
+    assert seen
+
+
+def test_layers_that_are_applied_again_are_left_alone() -> None:
+    model = lived(unetgen.build("r2unet", seed=0, **NARROW))
+    assert apart(model, optimize(model), torch.randn(1, 3, 16, 16)) < 1e-4
+
+
+def refused(call: Any) -> str:
+    with pytest.raises(unetgen.UnetgenError) as error:
+        call()
+    return str(error.value)
+
+
+def test_what_cannot_be_optimized_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = unetgen.build("unet_milesial", seed=0, **NARROW)
+    found = optimize(model)
+    assert isinstance(found, Optimized)
+    assert refused(lambda: optimize(found)) == "this network is optimized already; give the one it was made of"
+    assert refused(found.train) == "an optimized network cannot be trained; train the one it was made of"
+    assert refused(lambda: optimize(unetgen.build("unet_milesial", device="meta"))) == (
+        "this network is on the meta device and has no weights; build it on another device"
+    )
+    assert refused(lambda: optimize(nn.Conv2d(1, 1, 1))) == (
+        "a Conv2d is not a network of unetgen; pass the network inside it"
+    )
+    monkeypatch.setenv("PATH", "")
+    assert refused(lambda: optimize(model, compile=True)) == (
+        "compile=True needs a C++ compiler, and none is found; install g++, or leave it out"
+    )
+    assert refused(lambda: found(torch.zeros(1, 3, 1, 8))).startswith("input_size: 1 on axis H gives 1 at level 0")

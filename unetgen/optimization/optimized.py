@@ -1,0 +1,103 @@
+"""Optimized: a network for inference, called as the one it was made of."""
+
+from __future__ import annotations
+
+import shutil
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from unetgen.errors import FormatError
+from unetgen.graph.graph import Graph
+from unetgen.network.from_graph import Result, UNet
+from unetgen.network.weights.checkpoint import bare
+from unetgen.optimization.folding import folded
+
+if TYPE_CHECKING:
+    from unetgen.config.spec import Spec
+
+# The order in memory in which convolutions run fastest, by dimensions; in one there is no other.
+_FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+class Optimized(nn.Module):
+    """Takes and gives what its network takes and gives, without gradients; ``folded`` is how many norms are gone.
+
+    A size that does not fit raises SizeError, as before. Outputs have the image's type.
+    """
+
+    def __init__(self, network: UNet, dtype: torch.dtype | None, *, channels_last: bool, compiled: bool) -> None:
+        super().__init__()
+        self.folded = folded(network)
+        self.network = network if dtype is None else network.to(dtype)
+        self.memory_format = _FORMATS.get(network.graph.dims) if channels_last else None
+        if self.memory_format is not None:
+            order: Any = {"memory_format": self.memory_format}  # torch's types leave out that it can stand alone
+            self.network.to(**order)
+        self._call: Any = self.network
+        if compiled:
+            # Freezing lays weights out once, as the processor wants them.
+            self._call = torch.compile(self.network, options={"freezing": True})
+
+    @property
+    def spec(self) -> Spec:
+        """The spec of the network that it was made of."""
+        return self.network.spec
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the network that it was made of."""
+        return self.network.graph
+
+    def train(self, mode: bool = True) -> Optimized:
+        if mode:
+            raise FormatError("an optimized network cannot be trained; train the one it was made of")
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Result:
+        self.network.check(x)
+        given = x.dtype
+        x = x.to(next(self.network.parameters()).dtype)
+        if self.memory_format is not None:
+            x = x.contiguous(memory_format=self.memory_format)
+        with torch.no_grad():
+            result: Result = _as(self._call(x), given)
+        return result
+
+
+def _as(result: Any, dtype: torch.dtype) -> Any:
+    """A result in another type."""
+    if isinstance(result, Tensor):
+        return result if result.dtype == dtype else result.to(dtype)
+    if isinstance(result, dict):
+        return {name: _as(value, dtype) for name, value in result.items()}
+    return [_as(value, dtype) for value in result]
+
+
+def optimize(
+    model: UNet,
+    *,
+    dtype: torch.dtype | None = None,
+    channels_last: bool = True,
+    compile: bool = False,  # noqa: A002  # torch's word
+) -> Optimized:
+    """A copy of a network for inference: batch norms folded into convolutions, channels last in memory.
+
+    In float32 outputs are within 1e-4 of the network's, of the largest; ``dtype=torch.bfloat16`` is within 1e-2 and
+    much faster on processors that have it. ``compile=True`` compiles at the first call for each size, which takes
+    half a minute and a C++ compiler. The model itself is left as it is. Raises FormatError where it cannot be done.
+    """
+    if isinstance(model, Optimized):
+        raise FormatError("this network is optimized already; give the one it was made of")
+    source = bare(model)
+    if any(tensor.is_meta for tensor in source.state_dict().values()):
+        raise FormatError("this network is on the meta device and has no weights; build it on another device")
+    on_cpu = next(source.parameters()).device.type == "cpu"
+    if compile and on_cpu and not any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl")):
+        raise FormatError("compile=True needs a C++ compiler, and none is found; install g++, or leave it out")
+    copied = deepcopy(source).eval()
+    for parameter in copied.parameters():
+        parameter.requires_grad = False
+    return Optimized(copied, dtype, channels_last=channels_last, compiled=compile).eval()
