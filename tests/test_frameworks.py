@@ -72,3 +72,6 @@ def test_lightnings_command_line_takes_the_pages_config(tmp_path: Path) -> None:
         "cpu",
     ]
     assert "0.001 (4, 8, 8)" in run("train.py", *arguments, folder=tmp_path)
+    (tmp_path / "my.yaml").write_text("extends: unet_milesial\nwidths: [4, 4]\nin_channels: 1\ninput_size: null\n")
+    (tmp_path / "config.yaml").unlink(missing_ok=True)
+    assert "0.001 (4, 4)" in run("train.py", *arguments, "--model.spec", "my.yaml", folder=tmp_path)

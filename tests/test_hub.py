@@ -20,7 +20,8 @@ NARROW = {"widths": [4, 8, 8], "input_size": (188, 188)}
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # Its own variable counts only before it is imported, which another test may have done.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     return unetgen.build("unet_paper", seed=0, **NARROW).eval()
 
 
@@ -71,6 +72,7 @@ def test_what_is_pushed_is_that_folder(model: Any, monkeypatch: pytest.MonkeyPat
     def upload_folder(self: Any, **options: Any) -> str:
         folder = Path(options["folder_path"])
         unetgen.from_pretrained(folder)
+        assert 'from_pretrained("someone/net")' in (folder / "README.md").read_text(encoding="utf-8")
         asked.append(("upload", {**options, "files": sorted(path.name for path in folder.iterdir())}))
         return "https://hub/someone/net/commit/1"
 
@@ -112,6 +114,13 @@ def test_what_cannot_be_had_is_told(model: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert refused(lambda: unetgen.from_pretrained(tmp_path / "empty")) == (
         f"{tmp_path}/empty: this folder has no model.safetensors; give the one that save_pretrained wrote"
+    )
+    assert refused(lambda: unetgen.from_pretrained(tmp_path, revision="v1")) == (
+        f"{tmp_path}: 'revision' is for repositories, and this is a folder; leave it out"
+    )
+    assert (
+        refused(lambda: unetgen.from_pretrained("/nowhere/net"))
+        == "/nowhere/net: there is no such folder; check the path"
     )
     assert refused(lambda: model.save_pretrained(tmp_path / "file" / "net")) == (
         f"{tmp_path}/file/net: cannot be written: Not a directory; choose another place"

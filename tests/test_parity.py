@@ -6,15 +6,18 @@ tested is the way a person would go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from conftest import ROOT
 from torch import Tensor, nn
 
 import unetgen
 from unetgen.graph.cost import params
+from unetgen.network.weights.importing import shipped_map
 
 monai = pytest.importorskip("monai.networks.nets", reason="the extra 'parity' is not installed")
 dna = pytest.importorskip(
@@ -262,3 +265,28 @@ def test_torchvisions_dilated_resnets(layers: int, stride: int, replaced: tuple[
         last = theirs.layer4(theirs.layer3(theirs.layer2(theirs.layer1(x))))
         assert last.shape[-1] == 64 // stride
         assert any(last.shape == map_.shape and torch.equal(last, map_) for map_ in ours.encoder(image))
+
+
+def rows_of_smp() -> list[tuple[str, str]]:
+    """The table of docs/smp.md: calls, and the specs that are said to be the same."""
+    text = (ROOT / "docs" / "smp.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| `(\w+\(.*?\))` \| `(\{.*\})` \|$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("call", "spec"), rows_of_smp(), ids=lambda text: text)
+def test_calls_of_segmentation_models_are_the_specs_of_the_page(call: str, spec: str) -> None:
+    library = pytest.importorskip("segmentation_models_pytorch", reason="the extra 'parity' is not installed")
+    name, arguments = call.split("(", 1)
+    theirs = eval(f"make({arguments[:-1]}, encoder_weights=None)", {"make": getattr(library, name)})  # noqa: S307  # the page's
+    ours = unetgen.build(spec, seed=0)
+    theirs(torch.randn(2, ours.graph.in_channels, 64, 64)).sum().backward()
+    unread = {name for name, p in theirs.named_parameters() if p.grad is None}  # scSE has some
+    assert params(ours.graph) == sum(p.numel() for name, p in theirs.named_parameters() if name not in unread)
+    state = {key: value for key, value in theirs.state_dict().items() if key not in unread}
+    base = spec.removeprefix("{extends: ").split(",")[0].rstrip("}")
+    known = base if shipped_map(base) else None  # a spec that extends another is not called as it is
+    assert not unetgen.import_weights(ours, state, key_map=known).missing
+    image = torch.randn(1, ours.graph.in_channels, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = theirs.double().eval()(image), ours.double().eval()(image)
+    assert (expected - found).abs().max() <= 1e-9 * float(expected.abs().max())

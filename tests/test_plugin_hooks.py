@@ -309,7 +309,7 @@ def test_our_own_format_is_the_weights_file(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["-o", "a.keys"], 2, "a.keys: unknown format 'keys'; formats are safetensors\n"),
+        (["-o", "a.keys"], 2, "a.keys: unknown format 'keys'; formats are aoti, onnx, pt2, python, safetensors\n"),
         (["-o", "a.safetensor"], 2, "a.safetensor: unknown format 'safetensor'; did you mean 'safetensors'?\n"),
         (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': there is no folder nowhere; make it first\n"),
     ],
@@ -327,7 +327,15 @@ def test_two_formats_of_one_name_go_by_their_full_names(site: Site, tmp_path: Pa
     for name in ("acme-unet", "bob-unet"):
         site.install(name, hook("formats", WRITE))
     registry = unetgen.load_registry()
-    assert sorted(formats(registry)) == ["acme-unet/keys", "bob-unet/keys", "safetensors"]
+    assert sorted(formats(registry)) == [
+        "acme-unet/keys",
+        "aoti",
+        "bob-unet/keys",
+        "onnx",
+        "pt2",
+        "python",
+        "safetensors",
+    ]
     with pytest.raises(FormatError):
         export(unetgen.build(SPEC, seed=1), tmp_path / "a", "keys", registry)
 

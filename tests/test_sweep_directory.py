@@ -209,7 +209,7 @@ def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp
     place = tmp_path / "out"
     write_sweep(sweep(SMALL), place)
     before = {path.name: path.read_bytes() for path in place.iterdir()}
-    many = ", ".join(f"0.{number:04d}" for number in range(1, 3000))
+    many = ", ".join(f"0.{number:04d}" for number in range(1, 9999))  # so many that a busy machine interrupts them too
     (tmp_path / "many.yaml").write_text(SMALL.replace("axes: {", f"axes: {{block.dropout: [{many}], "))
     command = [sys.executable, "-m", "unetgen", "sweep", str(tmp_path / "many.yaml"), "-o", str(place)]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ from unetgen.outputs.report import Report
 FENCE = "```"
 
 
-def card(spec: Spec, graph: Graph, license: str | None = None) -> str:  # noqa: A002  # the hub's word
+def card(spec: Spec, graph: Graph, license: str | None = None, repo_id: str = "") -> str:  # noqa: A002  # the hub's word
     """Markdown with the front matter of the hub: the figure, what is known, how to load it, its spec, what to cite."""
     report = Report.of(spec, graph, spec.input_size)
     title = spec.name or "A U-Net"
@@ -24,7 +24,7 @@ def card(spec: Spec, graph: Graph, license: str | None = None) -> str:  # noqa: 
         "![The network: maps as boxes, operations as arrows](figure.svg)",
         _facts(report),
         _levels(report),
-        _loading(report),
+        _loading(report, repo_id),
         f"## Spec\n\n{FENCE}yaml\n{write(spec.resolved())}{FENCE}",
         _citation(spec),
     ]
@@ -55,13 +55,13 @@ def _levels(report: Report) -> str:
     return "\n".join([*rows, f"| total | | {report.cost.params:,} | {report.cost.macs:,} |"])
 
 
-def _loading(report: Report) -> str:
+def _loading(report: Report, repo_id: str) -> str:
     image = f"torch.zeros(1, {', '.join(map(str, report.in_shape))})"
     needs = "".join(f"\npip install {plugin.partition(' ')[0]}" for plugin in report.spec.plugins)
     return "\n".join(
         [
             "## How to load it", "", f"{FENCE}sh", f"pip install 'unetgen[hub]'{needs}", FENCE, "", f"{FENCE}python",
-            "import torch", "import unetgen", "", 'model = unetgen.from_pretrained("REPOSITORY")  # or this folder',
+            "import torch", "import unetgen", "", f'model = unetgen.from_pretrained("{repo_id or "."}")',
             f"output = model({image})", FENCE,
         ]
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from unetgen.errors import MissingExtra, WeightsError, one_line
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 WEIGHTS, SPEC, CARD, FIGURE = "model.safetensors", "spec.yaml", "README.md", "figure.svg"
 
 
-def save_pretrained(model: UNet, folder: str | Path, *, license: str | None = None) -> None:  # noqa: A002  # the hub's word
+def save_pretrained(
+    model: UNet,
+    folder: str | Path,
+    *,
+    license: str | None = None,  # noqa: A002  # the hub's word
+    repo_id: str = "",
+) -> None:
     """Writes a network as the hub keeps it: weights with the spec inside, the spec by itself, a card and a figure.
 
     Raises WeightsError where it cannot be written.
@@ -33,7 +40,7 @@ def save_pretrained(model: UNet, folder: str | Path, *, license: str | None = No
         (target / SPEC).write_text(write(model.spec.resolved()), encoding="utf-8")
         figure = Figure.of(model.spec.name, model.graph, model.spec.input_size, "compact")
         (target / FIGURE).write_text(figure.svg, encoding="utf-8")
-        (target / CARD).write_text(card(model.spec, model.graph, license), encoding="utf-8")
+        (target / CARD).write_text(card(model.spec, model.graph, license, repo_id), encoding="utf-8")
     except OSError as error:
         raise WeightsError(f"{folder}: cannot be written: {error.strerror}; choose another place") from error
 
@@ -46,9 +53,13 @@ def push_to_hub(model: UNet, repo_id: str, *, license: str | None = None, **opti
     """
     mixin = _mixin("putting a network on the hub")
 
+    with TemporaryDirectory() as folder:
+        # Once by itself: what fails here is no fault of the hub.
+        save_pretrained(model, folder, license=license, repo_id=repo_id)
+
     class Shelf(mixin):  # type: ignore[misc, valid-type]  # the mixin is there or not
         def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
-            save_pretrained(model, save_directory, license=license)
+            save_pretrained(model, save_directory, license=license, repo_id=repo_id)
 
     try:
         return str(Shelf().push_to_hub(repo_id, **options))
@@ -75,9 +86,13 @@ def from_pretrained(
 
     folder = Path(name)
     if folder.is_dir():
+        if strange := [name for name, value in {"revision": revision, **options}.items() if value is not None]:
+            raise WeightsError(f"{name}: {strange[0]!r} is for repositories, and this is a folder; leave it out")
         if not (folder / WEIGHTS).is_file():
             raise WeightsError(f"{name}: this folder has no {WEIGHTS}; give the one that save_pretrained wrote")
         return load(folder / WEIGHTS, device=device, registry=registry)
+    if folder.is_absolute() or str(name).startswith(".") or str(name).count("/") > 1:
+        raise WeightsError(f"{name}: there is no such folder; check the path")
     return load(_downloaded(str(name), revision, options), device=device, registry=registry)
 
 

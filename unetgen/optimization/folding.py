@@ -70,4 +70,5 @@ def _joined(convolution: Any, norm: Any) -> nn.Module:
             padding_mode=convolution.padding_mode, **more,
         )  # fmt: skip
     made.weight, made.bias = weight, bias
-    return made.eval()
+    joined: nn.Module = made.eval()
+    return joined
