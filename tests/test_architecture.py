@@ -22,7 +22,7 @@ LAYERS = [
 ]  # fmt: skip
 
 # A model publishes itself: these methods hand it to what stands above.
-UPWARDS = {"from_graph.py": ("unetgen.hub.shelf.",)}
+UPWARDS = {"from_graph.py": ("unetgen.hub.publishing.",)}
 
 WITH_TORCH = [
     "network/",

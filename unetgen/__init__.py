@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
     from unetgen.hookspecs import hookimpl
-    from unetgen.hub.shelf import from_pretrained
+    from unetgen.hub.loading import from_pretrained
     from unetgen.network.weights.checkpoint import load_weights, save
     from unetgen.network.weights.importing import import_weights
     from unetgen.optimization.optimized import optimize
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "build": "unetgen.api",
     "draw": "unetgen.api",
-    "from_pretrained": "unetgen.hub.shelf",
+    "from_pretrained": "unetgen.hub.loading",
     "graph_of": "unetgen.api",
     "load_spec": "unetgen.api",
     "specs": "unetgen.api",

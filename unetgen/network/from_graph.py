@@ -62,13 +62,13 @@ class UNet(Scope):
 
     def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:  # noqa: A002  # the hub's word
         """Writes the network as the hub keeps it (see ``unetgen.hub``). Raises WeightsError."""
-        from unetgen.hub.shelf import save_pretrained
+        from unetgen.hub.publishing import save_pretrained
 
         save_pretrained(self, folder, license=license)
 
     def push_to_hub(self, repo_id: str, *, license: str | None = None, **options: Any) -> str:  # noqa: A002  # as above
         """Puts the network on the Hugging Face Hub; gives the commit's address. Raises WeightsError, MissingExtra."""
-        from unetgen.hub.shelf import push_to_hub
+        from unetgen.hub.publishing import push_to_hub
 
         return push_to_hub(self, repo_id, license=license, **options)
 

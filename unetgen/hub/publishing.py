@@ -1,4 +1,4 @@
-"""Shelf: a network as huggingface_hub's mixin puts it in a folder, on the hub, and takes it from there."""
+"""Publishing: a network as the hub keeps it, in a folder or put there by huggingface_hub's mixin."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from unetgen.errors import MissingExtra, WeightsError, one_line
 from unetgen.hub.card import card
 
 if TYPE_CHECKING:
-    import torch
-
-    from unetgen.config.registry import Registry
     from unetgen.network.from_graph import UNet
 
 WEIGHTS, SPEC, CARD, FIGURE = "model.safetensors", "spec.yaml", "README.md", "figure.svg"
@@ -67,46 +64,6 @@ def push_to_hub(model: UNet, repo_id: str, *, license: str | None = None, **opti
         raise WeightsError(
             f"{repo_id}: the hub does not take it: {one_line(error)}; check its name and your token"
         ) from error
-
-
-def from_pretrained(
-    name: str | Path,
-    *,
-    revision: str | None = None,
-    device: torch.device | str = "cpu",
-    registry: Registry | None = None,
-    **options: Any,
-) -> UNet:
-    """The network of a folder that ``save_pretrained`` wrote, or of a repository of the hub, in evaluation mode.
-
-    ``options`` are those of ``huggingface_hub.hf_hub_download``: ``token``, ``cache_dir``, ``local_files_only``.
-    Raises WeightsError where there is none, and SpecError where a plugin that it needs is missing.
-    """
-    from unetgen.api import load
-
-    folder = Path(name)
-    if folder.is_dir():
-        if strange := [name for name, value in {"revision": revision, **options}.items() if value is not None]:
-            raise WeightsError(f"{name}: {strange[0]!r} is for repositories, and this is a folder; leave it out")
-        if not (folder / WEIGHTS).is_file():
-            raise WeightsError(f"{name}: this folder has no {WEIGHTS}; give the one that save_pretrained wrote")
-        return load(folder / WEIGHTS, device=device, registry=registry)
-    if folder.is_absolute() or str(name).startswith(".") or str(name).count("/") > 1:
-        raise WeightsError(f"{name}: there is no such folder; check the path")
-    return load(_downloaded(str(name), revision, options), device=device, registry=registry)
-
-
-def _downloaded(repo_id: str, revision: str | None, options: dict[str, Any]) -> str:
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise MissingExtra("taking a network from the hub", "huggingface_hub", "hub") from None
-    try:
-        return str(hf_hub_download(repo_id, WEIGHTS, revision=revision, **options))
-    except Exception as error:  # as above
-        first = str(error).strip().partition("\n")[0]
-        message = f"{repo_id}: there is no such folder, and the hub does not give it: {type(error).__name__}: {first}"
-        raise WeightsError(f"{message}; check the name, the network and your token") from error
 
 
 def _mixin(feature: str) -> type[Any]:

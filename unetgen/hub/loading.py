@@ -1,0 +1,55 @@
+"""Loading: a network from such a folder, or from a repository of the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unetgen.errors import MissingExtra, WeightsError
+from unetgen.hub.publishing import WEIGHTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from unetgen.config.registry import Registry
+    from unetgen.network.from_graph import UNet
+
+
+def from_pretrained(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: torch.device | str = "cpu",
+    registry: Registry | None = None,
+    **options: Any,
+) -> UNet:
+    """The network of a folder that ``save_pretrained`` wrote, or of a repository of the hub, in evaluation mode.
+
+    ``options`` are those of ``huggingface_hub.hf_hub_download``: ``token``, ``cache_dir``, ``local_files_only``.
+    Raises WeightsError where there is none, and SpecError where a plugin that it needs is missing.
+    """
+    from unetgen.api import load
+
+    folder = Path(name)
+    if folder.is_dir():
+        if strange := [name for name, value in {"revision": revision, **options}.items() if value is not None]:
+            raise WeightsError(f"{name}: {strange[0]!r} is for repositories, and this is a folder; leave it out")
+        if not (folder / WEIGHTS).is_file():
+            raise WeightsError(f"{name}: this folder has no {WEIGHTS}; give the one that save_pretrained wrote")
+        return load(folder / WEIGHTS, device=device, registry=registry)
+    if folder.is_absolute() or str(name).startswith(".") or str(name).count("/") > 1:
+        raise WeightsError(f"{name}: there is no such folder; check the path")
+    return load(_downloaded(str(name), revision, options), device=device, registry=registry)
+
+
+def _downloaded(repo_id: str, revision: str | None, options: dict[str, Any]) -> str:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise MissingExtra("taking a network from the hub", "huggingface_hub", "hub") from None
+    try:
+        return str(hf_hub_download(repo_id, WEIGHTS, revision=revision, **options))
+    except Exception as error:  # as above
+        first = str(error).strip().partition("\n")[0]
+        message = f"{repo_id}: there is no such folder, and the hub does not give it: {type(error).__name__}: {first}"
+        raise WeightsError(f"{message}; check the name, the network and your token") from error
