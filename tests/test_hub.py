@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from conftest import ROOT
 from markdown_it import MarkdownIt
 
 import unetgen
+from unetgen.config.library import shipped
 
 NARROW = {"widths": [4, 8, 8], "input_size": (188, 188)}
 
@@ -153,5 +155,9 @@ def test_torch_hub_has_every_shipped_network() -> None:
         model(torch.ones(1, 1, 20, 20)),
         unetgen.build("unet_paper", widths=[2, 2], input_size=None, seed=0)(torch.ones(1, 1, 20, 20)),
     )
+    space = runpy.run_path(str(ROOT / "hubconf.py"))
+    listed = {name for name, value in space.items() if callable(value) and not name.startswith("_")}
+    assert listed == {"build", *shipped()}  # as torch.hub.list has it
+    assert space["u2net"].__doc__.startswith("The shipped network u2net, with first weights.")
     again = torch.hub.load(str(ROOT), "build", "unet_paper", source="local", device="meta")
     assert again.spec.name == "unet_paper"
