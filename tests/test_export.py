@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -111,6 +113,26 @@ def test_sizes_that_do_not_fit_are_refused_by_the_program(tmp_path: Path) -> Non
         session(tmp_path / "one.onnx")(torch.zeros(1, 1, 48, 56))
 
 
+# Between the classes, below the least, and one axis of many.
+MISFITS = {
+    "crops": [(50, 48), (47, 47), (40, 40)],
+    "gates": [(18, 16), (4, 8)],
+    "pads": [(7, 8)],
+    "one axis": [(7,), (2,)],
+    "resizes": [(4, 4, 3)],
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_sizes_that_do_not_fit_are_refused_in_onnxruntime(name: str, tmp_path: Path) -> None:
+    model, told = network(name), NETWORKS[name][2]
+    onnx.write(model, tmp_path / "net.onnx")
+    run = session(tmp_path / "net.onnx")
+    for size in MISFITS[name]:
+        with pytest.raises(Exception, match=re.escape(f"Name:'the image does not fit; sizes are {told}'")):
+            run(torch.zeros(2, model.graph.in_channels, *size))
+
+
 def test_the_command_says_what_it_wrote(run: Callable[..., Outcome], tmp_path: Path) -> None:
     model = network("a list")
     unetgen.save(model, tmp_path / "net.safetensors")
@@ -158,13 +180,40 @@ def test_a_size_that_does_not_fit_leaves_no_file(run: Callable[..., Outcome], tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_opset_to_come_is_told(tmp_path: Path) -> None:
+    from onnx.defs import onnx_opset_version
+
+    newest = onnx_opset_version()
+    with pytest.raises(unetgen.UnetgenError) as error:
+        onnx.write(network("pads"), tmp_path / "net.onnx", opset=newest + 1)
+    assert str(error.value) == (
+        f"{tmp_path}/net.onnx: opset {newest + 1} is not known to this onnx, the newest is {newest}; take that or an older one"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_compile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fails)
+    with pytest.raises(unetgen.UnetgenError) as error:
+        aoti.write(network("pads"), tmp_path / "net.pt2")
+    said = "OSError: no space left"
+    assert str(error.value) == f"{tmp_path}/net.pt2: aoti does not compile it: {said}; export pt2"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_without_a_spec_are_told(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "c.pt2", "w") as archive:
+        archive.writestr("net/unetgen.json", "{")
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     (tmp_path / "a.pt2").write_bytes(b"nothing")
     torch.save({}, tmp_path / "b.pt2")
     sentences = {
         "none.pt2": "there is no such file; check the path",
         "a.pt2": "is none of torch's packages; export it again",
+        "c.pt2": "is none of torch's packages; export it again",
         "b.pt2": "carries no spec; unetgen export writes files that do",
         "a.onnx": "is no ONNX file; export it again",
     }

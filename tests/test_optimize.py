@@ -109,6 +109,18 @@ def test_outputs_keep_their_form() -> None:
     assert list(named(torch.zeros(1, 3, 8, 8))) == ["a", "b"]
 
 
+def test_instance_norms_are_group_norms_of_one_channel_each() -> None:
+    for affine in (True, False):
+        norm = {"type": "instance", "affine": affine}
+        model = lived(unetgen.build("unet_milesial", seed=0, block={"type": "conv", "norm": norm}, **NARROW)).double()
+        found = optimize(model)
+        kinds = [type(module) for module in found.modules()]
+        assert kinds.count(nn.InstanceNorm2d) == 0
+        assert kinds.count(nn.GroupNorm) == 10
+        assert found.folded == 0
+        assert apart(model, found, torch.randn(2, 3, 16, 24, dtype=torch.float64)) < 1e-12
+
+
 def test_the_model_stays_as_it_is() -> None:
     model = unetgen.build("unet_milesial", seed=0, **NARROW).train()
     before = copy.deepcopy(model.state_dict())

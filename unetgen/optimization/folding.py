@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torch.nn.utils.parametrize import is_parametrized
 
 from unetgen.graph.ops import Convolution, Normalization, TransposedConvolution
 from unetgen.network.from_graph import UNet
 from unetgen.network.scope import replace
+from unetgen.optimization.untouched import untouched
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -44,15 +44,9 @@ def _pairs(model: UNet) -> Iterator[tuple[str, str]]:
 
 
 def _joinable(model: UNet, convolution: str, norm: str) -> bool:
-    """Whether the modules that are there now are plain ones: nobody has hooked, patched or replaced them."""
+    """Whether the modules that are there now are plain ones."""
     first, second = model.get_submodule(convolution), model.get_submodule(norm)
-    plain = type(first) in _CONVOLUTIONS and type(second) in _NORMS
-    return plain and second.running_var is not None and _untouched(first) and _untouched(second)
-
-
-def _untouched(module: nn.Module) -> bool:
-    hooks: Any = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return not any(hooks) and "forward" not in module.__dict__ and not is_parametrized(module)
+    return untouched(first, _CONVOLUTIONS) and untouched(second, _NORMS) and second.running_var is not None
 
 
 def _joined(convolution: Any, norm: Any) -> nn.Module:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
 
 import torch
 
-from unetgen.errors import FormatError
+from unetgen.errors import FormatError, one_line
 from unetgen.graph.ops.base import Size
 from unetgen.network.from_graph import UNet
 from unetgen.network.weights.file import write_whole
@@ -24,21 +25,16 @@ def write(model: UNet, path: Path, input_size: Size | None = None) -> str:
         raise FormatError(f"{path}: aoti needs a C++ compiler, and none is found; install g++, or export pt2")
     program, sizes, _ = program_of(model, input_size)
     told = json.dumps(metadata(model, sizes))
-    apart = 0.0
-
-    def compile_to(partial: Path) -> None:
-        nonlocal apart
-        package = partial.with_name(partial.name + ".pt2")  # its name has to end so
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / "network.pt2"  # its name has to end so
         try:
             with quiet(model):
                 torch._inductor.aoti_compile_and_package(program, package_path=str(package))
             run: Any = torch._inductor.aoti_load_package(str(package))
             apart = difference(model, run, sizes.tried)
-            with ZipFile(package, "a") as archive:
-                archive.writestr(f"{archive.namelist()[0].partition('/')[0]}/extra/unetgen.json", told)
-            package.replace(partial)
-        finally:
-            package.unlink(missing_ok=True)
-
-    write_whole(path, compile_to)
+        except Exception as error:  # compilers fail in many classes
+            raise FormatError(f"{path}: aoti does not compile it: {one_line(error)}; export pt2") from error
+        with ZipFile(package, "a") as archive:
+            archive.writestr(f"{archive.namelist()[0].partition('/')[0]}/extra/unetgen.json", told)
+        write_whole(path, lambda partial: shutil.copyfile(package, partial))
     return f"sizes {sizes.told}, {apart:.1g} from the network at most"

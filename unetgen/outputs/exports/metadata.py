@@ -56,6 +56,6 @@ def _of_archive(file: Path) -> dict[str, str]:
         with ZipFile(file) as archive:
             name = next((n for n in archive.namelist() if n.endswith("unetgen.json")), None)
             found: dict[str, str] = json.loads(archive.read(name)) if name else {}
-    except BadZipFile:
+    except (BadZipFile, ValueError):
         raise FormatError(f"{file}: is none of torch's packages; export it again") from None
     return found

@@ -16,6 +16,7 @@ from unetgen.network.weights.file import write_whole
 from unetgen.outputs.exports.metadata import metadata
 from unetgen.outputs.exports.norms import steady
 from unetgen.outputs.exports.program import difference, program_of, quiet
+from unetgen.outputs.exports.refusal import refuse
 
 # What the exporter writes without a conversion.
 OPSET = 20
@@ -26,7 +27,11 @@ _LARGEST = 2**31 - 2**24
 
 def write(model: UNet, path: Path, input_size: Size | None = None, opset: int = OPSET) -> str:
     """Writes the network with one input, ``image``, and its outputs by name. Raises FormatError and MissingExtra."""
-    runtime = _runtime()
+    runtime, newest = _runtime()
+    if opset > newest:
+        raise FormatError(
+            f"{path}: opset {opset} is not known to this onnx, the newest is {newest}; take that or an older one"
+        )
     if sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values()) > _LARGEST:
         raise FormatError(f"{path}: ONNX files end at 2 GB, these weights do not; export pt2")
     program, sizes, _ = program_of(model, input_size)
@@ -37,6 +42,7 @@ def write(model: UNet, path: Path, input_size: Size | None = None, opset: int = 
             verbose=False, external_data=False,
         )  # fmt: skip
     content = made.model_proto
+    refuse(content, sizes)
     for key, value in metadata(model, sizes).items():
         content.metadata_props.add(key=key, value=value)
     data = content.SerializeToString()
@@ -59,14 +65,15 @@ def names(model: UNet) -> list[str]:
     return found
 
 
-def _runtime() -> Any:
+def _runtime() -> tuple[Any, int]:
+    """onnxruntime, and the newest opset that can be written."""
     try:
-        import onnx  # noqa: F401
+        import onnx
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise MissingExtra("ONNX", str(error.name), "onnx") from None
-    return onnxruntime
+    return onnxruntime, onnx.defs.onnx_opset_version()
 
 
 def _session(runtime: Any, data: bytes) -> Callable[[Tensor], list[Tensor]]:

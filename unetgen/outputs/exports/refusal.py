@@ -1,0 +1,54 @@
+"""Refusal: ONNX has no op that fails in words, so a node that fails has them as its name, and onnxruntime tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unetgen.outputs.exports.sizes import Sizes
+
+# What ours are called by, beside the exporter's own.
+_OURS = "fit."
+
+
+def refuse(content: Any, sizes: Sizes) -> None:
+    """Has a model of ONNX fail on sizes that do not fit: one that fits reads the first of one row, others beyond it.
+
+    The row gives the image the shape that it has, so the network needs it and it costs nothing.
+    """
+    if not sizes.classes:
+        return  # a fixed axis is refused by the runtime itself
+    from onnx import helper, numpy_helper
+
+    graph, axes = content.graph, len(sizes.classes)
+    least, step = ([entry[of] for entry in sizes.classes] for of in (0, 1))
+    rest = [first % apart for first, apart in sizes.classes]
+    tables = {"least": least, "step": step, "rest": rest, "none": 0, "as it is": [[0] * (axes + 2)]}
+    for node in graph.node:
+        node.input[:] = [_OURS + "image" if name == "image" else name for name in node.input]
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+        ("Shape", ["image"], "size", {"start": 2}),
+        ("Mod", ["size", "step"], "over", {}),
+        ("Sub", ["over", "rest"], "past", {}),
+        ("Abs", ["past"], "off", {}),
+        ("Sub", ["least", "size"], "lacking", {}),
+        ("Max", ["off", "lacking"], "wrong", {}),
+        ("ReduceMax", ["wrong"], "most wrong", {"keepdims": 0}),
+        ("Max", ["most wrong", "none"], "row", {}),
+        ("Gather", ["as it is", "row"], "shape", {}),
+        ("Reshape", ["image", "shape"], "image", {}),
+    ]
+    said = f"the image does not fit; sizes are {sizes.told}"
+    nodes = [
+        helper.make_node(op, [name if name == "image" else _OURS + name for name in given], [_OURS + made],
+                         name=said if op == "Gather" else _OURS + made, **options)
+        for op, given, made, options in steps
+    ]  # fmt: skip
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
+    graph.initializer.extend(numpy_helper.from_array(_integers(table), _OURS + name) for name, table in tables.items())
+
+
+def _integers(table: Any) -> Any:
+    import numpy
+
+    return numpy.asarray(table, dtype=numpy.int64)
