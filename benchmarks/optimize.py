@@ -42,7 +42,10 @@ def main() -> None:
 
 
 def single(chosen: argparse.Namespace) -> None:
-    """Each way by itself, and ours."""
+    """Each way by itself, and ours, after what this processor has to offer in half precision."""
+    table = Table("float32 / bfloat16, products of 2048 x 2048 matrices", *COLUMNS, first=52)
+    full, half = (called(lambda m: m @ m, torch.randn(2048, 2048, dtype=t)) for t in (torch.float32, torch.bfloat16))
+    table.row("matmul", *interleaved(full, half, chosen.pairs).cells(".2f"))
     for name in ("paper", "milesial"):
         made = pair(name, TWINS[name].size, chosen.width)
         title = f"eager by hand / ..., {name} {chosen.width}, {'x'.join(map(str, TWINS[name].size))}"
@@ -90,6 +93,8 @@ def in_onnxruntime(model: Any, x: Tensor) -> Run:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Its threads would go on spinning and slow down what is timed next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with tempfile.TemporaryDirectory() as folder:
         onnx.write(model, Path(folder) / "net.onnx", input_size=tuple(x.shape[2:]))
         session = onnxruntime.InferenceSession(Path(folder) / "net.onnx", options)
