@@ -599,6 +599,30 @@ def test_a_drawing_that_cannot_be_meant_is_refused(
     assert any(str(problem).endswith(sentence) for problem in refused.value.problems), str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            "g.conv(x, 3, 1, name='conv'); return g.conv(x, channels, 1, name='conv')",
+            "two ops are drawn at 'encoder.0.conv'; give one of them another name",
+        ),
+        (
+            "return g.conv(x, channels, 1, name='train')",
+            "modules of torch have something called 'train'; give it another name",
+        ),
+        (
+            "with g.scope('type'): return g.conv(x, channels, 1, name='conv')",
+            "modules of torch have something called 'type'; give it another name",
+        ),
+    ],
+)
+def test_a_drawing_with_names_that_cannot_be_is_the_plugins_fault(site: Site, body: str, sentence: str) -> None:
+    site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
+    with pytest.raises(PluginError) as failed:
+        unetgen.graph_of(SPEC, registry=registry(), block="odd")
+    assert str(failed.value).endswith(sentence)
+
+
 def test_a_part_that_asks_for_the_size_binds_the_network_to_it(site: Site) -> None:
     body = "assert x.size; return g.conv(x, channels, 1, name='conv')"
     site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))

@@ -183,6 +183,7 @@ BAD = {
     "an order with a step twice": BASE + "block: {order: [conv, norm, conv], norm: batch}\n",
     "a fusion that is none": BASE + "skip: crop\n",
     "heads of a name that is none": BASE + "heads: {my-mask: conv}\n",
+    "heads of a name that modules have": BASE + "heads: {train: conv}\n",
     "a head beside heads": BASE + "head: conv\nheads: {mask: conv}\n",
     "an encoder's option of another type": BASE + "encoder: {type: plain, layers: 34}\n",
     "no widths beside an encoder of its own": HEAD + "encoder: {type: resnet, layers: 18}\n",

@@ -12,6 +12,7 @@ from unetgen.config.known_parts import KnownPart, KnownParts, known_part
 from unetgen.config.node import Node, from_data
 from unetgen.config.part import Part
 from unetgen.config.plugin import Provider
+from unetgen.config.reserved import RESERVED
 from unetgen.config.slots import SKIP_KEYS, SLOTS
 from unetgen.config.spec import JoinPlace, NamedHead, Place, Skip, Tap
 from unetgen.config.validation import model_at, part_at
@@ -106,9 +107,12 @@ class Reader:
     def _named_heads(self, several: Node) -> list[NamedHead]:
         found = []
         for name, node in several.mapping.items():
-            if not name.isidentifier():
-                hint = "use letters, digits and underscores"
+            if not name.isidentifier() or name.startswith("_"):
+                hint = "use letters, digits and underscores, and a letter first"
                 self.problems.append(node.key_problem("heads", f"{name!r} cannot be the name of an output", hint))
+            elif name in RESERVED:
+                message = f"{name!r} cannot be the name of an output: modules of torch have something of that name"
+                self.problems.append(node.key_problem("heads", message, f"call it '{name}_map'"))
             if (part := self.part("head", node)) is not None:
                 found.append(NamedHead(name, part))
         return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from unetgen.config.part import Part
+from unetgen.config.reserved import RESERVED
 from unetgen.config.spec import Place
 from unetgen.errors import UnetgenError
 from unetgen.graph.graph import Graph, Output
@@ -98,6 +99,7 @@ class Drawing:
         ``like`` names a scope beside it that was drawn before in the same way: its weights are used again.
         """
         pen = _Pen(self, self._scope, self._place, self._like)
+        _refuse_reserved(name)
         if like:
             self._like = (_join(self._scope, name), _join(self._scope, like))
         self._scope = _join(self._scope, name)
@@ -168,6 +170,7 @@ class Drawing:
 
     def _add(self, name: str, op: Op, inputs: Sequence[Value], layer: str = "") -> Value:
         path = _join(self._scope, name)
+        _refuse_reserved(name)
         if path in self._paths:
             raise ValueError(f"two ops are drawn at {path!r}; give one of them another name")
         self._paths.add(path)
@@ -188,6 +191,12 @@ class Drawing:
         if used not in self._paths:
             raise ValueError(f"{path!r} is to share the weights of {used!r}, which is not drawn")
         return used
+
+
+def _refuse_reserved(name: str) -> None:
+    taken = RESERVED.intersection(name.split("."))
+    if taken:
+        raise ValueError(f"modules of torch have something called {min(taken)!r}; give it another name")
 
 
 def _join(scope: str, name: str) -> str:

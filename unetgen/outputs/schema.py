@@ -5,6 +5,7 @@ from __future__ import annotations
 from unetgen.config.header import TOP_KEYS, About, Checkpointing, Header, InputSize
 from unetgen.config.part import Part
 from unetgen.config.registry import Registry
+from unetgen.config.reserved import RESERVED
 from unetgen.config.slots import LEVEL_KEYS, SIDES
 from unetgen.config.spec import SCHEMA_VERSION
 from unetgen.config.widths import MAX_DEPTH, Growth
@@ -13,7 +14,7 @@ from unetgen.outputs.part_schema import CHANNELS, Form, Parts, Schema, mapping, 
 from unetgen.outputs.slot_schema import called, definitions, inherited
 
 # An identifier; of letters that are not ASCII Python knows more than a schema's regular expressions do.
-_IDENTIFIER = r"^[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*$"
+_IDENTIFIER = r"^[A-Za-z\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*$"
 
 
 def json_schema(registry: Registry) -> Schema:
@@ -67,7 +68,7 @@ def _entries(form: Form) -> Schema:
         "levels": mapping({str(level): {"$ref": "#/$defs/level"} for level in range(MAX_DEPTH + 1)}),
         "heads": {
             "type": "object",
-            "propertyNames": {"pattern": _IDENTIFIER},
+            "propertyNames": {"pattern": _IDENTIFIER, "not": {"enum": sorted(RESERVED)}},
             "additionalProperties": ref("head", form),
             "minProperties": 1 if form == "whole" else 0,
         },
