@@ -204,6 +204,11 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         assert str(error.value) == sentence
 
 
+def heeding_interrupts() -> None:
+    """What runs in the background, as these tests may, has its children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp_path: Path) -> None:
     place = tmp_path / "out"
@@ -212,7 +217,9 @@ def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp
     many = ", ".join(f"0.{number:04d}" for number in range(1, 9999))  # so many that a busy machine interrupts them too
     (tmp_path / "many.yaml").write_text(SMALL.replace("axes: {", f"axes: {{block.dropout: [{many}], "))
     command = [sys.executable, "-m", "unetgen", "sweep", str(tmp_path / "many.yaml"), "-o", str(place)]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heeding_interrupts
+    )
     while not [path for draft in tmp_path.glob(".out.*") for path in draft.glob("*.yaml")]:
         assert child.poll() is None, "it was done before it could be interrupted"
         time.sleep(0.01)
