@@ -218,7 +218,10 @@ def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp
     (tmp_path / "many.yaml").write_text(SMALL.replace("axes: {", f"axes: {{block.dropout: [{many}], "))
     command = [sys.executable, "-m", "unetgen", "sweep", str(tmp_path / "many.yaml"), "-o", str(place)]
     child = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heeding_interrupts
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heeding_interrupts,  # noqa: PLW1509
     )
     while not [path for draft in tmp_path.glob(".out.*") for path in draft.glob("*.yaml")]:
         assert child.poll() is None, "it was done before it could be interrupted"

@@ -7,6 +7,7 @@ UnetgenError
 ├── FormatError          nothing writes that format (exit code 2)
 ├── WeightsError         a weights file does not belong to this network (exit code 1)
 ├── ImageError           an image file cannot be read or written (exit code 1)
+├── RunError             the trials of a sweep cannot begin or go on (exit code 2)
 ├── PlansError           a plans file of nnU-Net and a network do not go together (exit code 1)
 └── MissingExtra         an optional dependency is not installed (exit code 2, an ImportError)
 """
@@ -110,6 +111,12 @@ class PlansError(UnetgenError):
     """A plans file of nnU-Net that cannot be read, or that a network does not suit."""
 
     exit_code = ExitCode.INVALID
+
+
+class RunError(UnetgenError):
+    """Trials that cannot begin, or cannot go on."""
+
+    exit_code = ExitCode.USAGE
 
 
 class FormatError(UnetgenError):

@@ -18,6 +18,7 @@ _COMMANDS = {
     "inspect": "Tabulate sizes and costs, without torch.",
     "draw": "Draw the U figure of a network.",
     "sweep": "Make the variants of an ablation.",
+    "run": "Carry out a trial for every variant of an ablation.",
     "compare": "Tabulate what differs between networks, and what it costs.",
     "predict": "Run a network over images of any size.",
     "export": "Write a network for something else to read.",

@@ -61,13 +61,17 @@ class CsvIndex:
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of a sweep's directory; None where there is none. Raises SpecError where no sweep has written it."""
+    """The index of a sweep's directory, with the base's hash and the files beside it; None where there is none.
+
+    Raises SpecError where no sweep has written it.
+    """
     file = folder / INDEX
     if not file.is_file():
         return None
     try:
         index: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {"base": str(index["base"]["hash"]), "files": [str(variant["file"]) for variant in index["variants"]]}
+        files = [str(variant["file"]) for variant in index["variants"]]
+        return index | {"base": str(index["base"]["hash"]), "files": files}
     except (ValueError, KeyError, TypeError):
         hint = "write the sweep again, or delete the file to have all specs beside it"
         raise SpecError([Problem("index", "", f"{file} is no index of a sweep", hint)]) from None

@@ -1,0 +1,1 @@
+"""What trials found: kept in SQLite, tested against the base, tabulated."""

@@ -1,0 +1,200 @@
+"""Ledger: the results of a run in one SQLite file, which anything that knows SQLite reads while it is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from unetgen.errors import RunError
+
+FILE = "results.sqlite"
+
+# Written into the file, so that an older or newer layout is told and not misread.
+LAYOUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One variant as the ledger has it, or a baseline, which has no spec."""
+
+    name: str
+    hash: str = ""
+    spec: str = ""
+    choices: Mapping[str, str] | None = None
+    costs: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One trial as the ledger has it."""
+
+    variant: str
+    seed: int
+    state: str
+    attempts: int
+    seconds: float | None
+    error: str
+
+
+class Ledger:
+    """Who opens it to write is alone; readers see what was committed. A trial that is finished is on the disk."""
+
+    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
+        self._connection, self.file = connection, file
+
+    # Opening
+
+    @classmethod
+    @contextmanager
+    def create(cls, folder: Path, settings: Mapping[str, Any], entries: Iterable[Entry]) -> Iterator[Ledger]:
+        """A new one, with the variants it will have results of; it has its name when they are all in it."""
+        partial = folder / f"{FILE}.partial"
+        partial.unlink(missing_ok=True)
+        with _told(partial), closing(sqlite3.connect(partial)) as connection, connection:
+            connection.executescript(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
+            connection.execute(f"PRAGMA user_version = {LAYOUT}")
+            said = [(name, json.dumps(value)) for name, value in settings.items()]
+            connection.executemany("INSERT INTO settings VALUES (?, ?)", said)
+            connection.executemany("INSERT INTO variants VALUES (?, ?, ?, ?, ?, ?)", _rows(entries))
+        partial.replace(folder / FILE)
+        with cls.open(folder) as ledger:
+            yield ledger
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, *, writing: bool = True) -> Iterator[Ledger]:
+        """One that is there. Raises RunError where there is none, or something else of that name."""
+        file = folder / FILE
+        if not file.is_file():
+            raise RunError(f"{folder} holds no results; unetgen run writes them")
+        mode = "rw" if writing else "ro"
+        with _told(file), closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode={mode}", uri=True)) as connection:
+            layout = connection.execute("PRAGMA user_version").fetchone()[0]
+            if layout != LAYOUT:
+                raise RunError(f"{file} has layout {layout}, this unetgen reads {LAYOUT}; use the one that wrote it")
+            if writing:
+                # Readers and the writer do not wait for each other, and what is committed outlives the power.
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+            yield cls(connection, file)
+
+    # Writing
+
+    def plan(self, seeds: Iterable[int]) -> None:
+        """Enters a trial for each variant and seed, if it is not there; a baseline has one, with the first seed."""
+        seeds = list(seeds)
+        with _told(self.file), self._connection as into:
+            fresh = "INSERT OR IGNORE INTO trials (variant, seed, state) VALUES (?, ?, 'waiting')"
+            into.executemany(fresh, [(e.name, seed) for seed in seeds for e in self.entries() if e.spec])
+            lone = "SELECT 1 FROM trials WHERE variant = ?"
+            baselines = [e.name for e in self.entries() if not e.spec]
+            into.executemany(fresh, [(b, seeds[0]) for b in baselines if not into.execute(lone, (b,)).fetchone()])
+
+    def forget_running(self) -> None:
+        """Lets trials wait again that somebody began who is gone."""
+        with _told(self.file), self._connection as into:
+            into.execute("UPDATE trials SET state = 'waiting' WHERE state = 'running'")
+
+    def begin(self, variant: str, seed: int) -> None:
+        """A trial has started."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with _told(self.file), self._connection as into:
+            for table in ("metrics", "curves"):
+                into.execute(f"DELETE FROM {table} WHERE variant = ? AND seed = ?", (variant, seed))  # noqa: S608
+            into.execute(
+                "UPDATE trials SET state = 'running', attempts = attempts + 1, began = ?, seconds = NULL, error = NULL "
+                "WHERE variant = ? AND seed = ?",
+                (now, variant, seed),
+            )
+
+    def report(self, variant: str, seed: int, step: int, metrics: Mapping[str, float]) -> None:
+        """What a trial tells on its way."""
+        with _told(self.file), self._connection as into:
+            _add_curves(into, variant, seed, [(step, metrics)])
+
+    def end(
+        self, variant: str, seed: int, metrics: Mapping[str, float], curves: Iterable[tuple[int, Mapping[str, float]]],
+        seconds: float, device: str, error: str,
+    ) -> None:  # fmt: skip
+        """A trial is over; without an error it is finished, and on the disk when this returns."""
+        with _told(self.file), self._connection as into:
+            _add_curves(into, variant, seed, curves)
+            found = [(variant, seed, name, value) for name, value in metrics.items()]
+            into.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", found)
+            into.execute(
+                "UPDATE trials SET state = ?, seconds = ?, device = ?, error = ? WHERE variant = ? AND seed = ?",
+                ("failed" if error else "finished", seconds, device, error or None, variant, seed),
+            )
+
+    # Reading
+
+    def settings(self) -> dict[str, Any]:
+        """What the run was told."""
+        return {name: json.loads(value) for name, value in self._connection.execute("SELECT * FROM settings")}
+
+    def entries(self) -> list[Entry]:
+        """The variants in the order of the sweep, then the baselines."""
+        rows = self._connection.execute(
+            "SELECT name, hash, spec, choices, costs FROM variants ORDER BY spec = '', position"
+        )
+        return [Entry(n, h, spec, json.loads(choices), json.loads(costs)) for n, h, spec, choices, costs in rows]
+
+    def records(self) -> list[Record]:
+        """Every trial, those of one seed together: what is cut short can be compared as far as it got."""
+        rows = self._connection.execute(
+            "SELECT variant, seed, state, attempts, seconds, coalesce(error, '') FROM trials "
+            "JOIN variants ON variant = name ORDER BY seed, spec = '', position"
+        )
+        return [Record(*row) for row in rows]
+
+    def metrics(self) -> dict[str, dict[str, dict[int, float]]]:
+        """Of finished trials: for each metric, for each variant, its value by seed."""
+        rows = self._connection.execute(
+            "SELECT metrics.name, variant, seed, value FROM metrics JOIN trials USING (variant, seed) "
+            "WHERE state = 'finished' ORDER BY metrics.name, variant, seed"
+        )
+        found: dict[str, dict[str, dict[int, float]]] = {}
+        for metric, variant, seed, value in rows:
+            found.setdefault(metric, {}).setdefault(variant, {})[seed] = value
+        return found
+
+    def curves(self) -> Iterator[tuple[str, int, str, int, float | None]]:
+        """Variant, seed, metric, step and value of everything that was told on the way."""
+        yield from self._connection.execute(
+            "SELECT variant, seed, name, step, value FROM curves ORDER BY variant, seed, name, step"
+        )
+
+
+def _rows(entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+    for position, e in enumerate(entries):
+        yield e.name, position, e.hash, e.spec, json.dumps(dict(e.choices or {})), json.dumps(dict(e.costs or {}))
+
+
+def _add_curves(
+    into: sqlite3.Connection, variant: str, seed: int, curves: Iterable[tuple[int, Mapping[str, float]]]
+) -> None:
+    told = [
+        (variant, seed, name, step, value if math.isfinite(value) else None)
+        for step, metrics in curves
+        for name, value in metrics.items()
+    ]
+    into.executemany("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)", told)
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """What SQLite refuses, as one line with the way out."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        way = "free space there, then --resume goes on" if full else "look at the file, then --resume goes on"
+        raise RunError(f"{file}: results cannot be kept: {error}; {way}") from error

@@ -1,0 +1,73 @@
+"""Significance: whether a variant differs from the base by more than seeds do.
+
+Trials with one seed start alike wherever they can, and see the same data, so they are compared seed by seed: Student's
+t-test of the differences. Of several variants held against one base some differ by chance, so the p values are those of
+Holm's step-down correction (Holm 1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean, stdev
+
+from unetgen.errors import MissingExtra
+
+# Below it a difference is told as one.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a variant is from the base in one metric, over the seeds that both have."""
+
+    mean: float
+    seeds: int
+    p: float | None = None
+    """Corrected for the number of variants; None of a single seed, which says nothing about spread."""
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether it is more than the seeds' spread."""
+        return self.p is not None and self.p < LEVEL
+
+    def __str__(self) -> str:
+        sign = f"{self.mean:+.4g}"
+        if self.p is None:
+            return f"{sign}, one seed"
+        return f"{sign}, p {self.p:.2g}" if self.told_apart else f"within spread, p {self.p:.2g}"
+
+
+def differences(values: Mapping[str, Mapping[int, float]], base: str) -> dict[str, Difference]:
+    """The difference of every other variant to the base; of values by variant and seed."""
+    reference = values.get(base, {})
+    paired = {
+        name: [value - reference[seed] for seed, value in by_seed.items() if seed in reference]
+        for name, by_seed in values.items()
+        if name != base
+    }
+    paired = {name: apart for name, apart in paired.items() if apart}
+    corrected = holm({name: paired_p(apart) for name, apart in paired.items() if len(apart) > 1})
+    return {name: Difference(fmean(apart), len(apart), corrected.get(name)) for name, apart in paired.items()}
+
+
+def paired_p(apart: list[float]) -> float:
+    """The two-sided p value of differences whose mean might be 0."""
+    spread = stdev(apart)
+    if spread == 0:
+        return 0.0 if apart[0] else 1.0
+    try:
+        from scipy.stats import t
+    except ImportError:
+        raise MissingExtra("a table of several seeds", "scipy", "ablation") from None
+    return float(2 * t.sf(abs(fmean(apart)) / (spread / sqrt(len(apart))), len(apart) - 1))
+
+
+def holm(found: Mapping[str, float]) -> dict[str, float]:
+    """p values so that the chance of even one false difference among all of them stays below the level."""
+    corrected, highest = {}, 0.0
+    for rank, (name, p) in enumerate(sorted(found.items(), key=lambda item: item[1])):
+        highest = max(highest, min(1.0, p * (len(found) - rank)))
+        corrected[name] = highest
+    return corrected

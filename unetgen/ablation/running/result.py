@@ -1,0 +1,42 @@
+"""Result: what became of a trial, and the receipt that it leaves in its folder before anybody is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+# A trial that is finished has this file, whoever may have been killed since.
+RECEIPT = "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Metrics, or the line that says what went wrong."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    curves: tuple[tuple[int, dict[str, float]], ...] = ()
+    seconds: float = 0.0
+    error: str = ""
+    device: str = ""
+
+    def leave(self, directory: Path) -> None:
+        """Writes the receipt, whole or not at all, and through to the disk."""
+        partial = directory / f"{RECEIPT}.partial"
+        with partial.open("w", encoding="utf-8") as opened:
+            json.dump(asdict(self), opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        partial.replace(directory / RECEIPT)
+
+
+def receipt(directory: Path) -> Result | None:
+    """What a finished trial left; None where there is nothing that can be read."""
+    try:
+        said: dict[str, Any] = json.loads((directory / RECEIPT).read_text(encoding="utf-8"))
+        curves = tuple((int(step), dict(metrics)) for step, metrics in said.pop("curves"))
+        return Result(**said, curves=curves)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

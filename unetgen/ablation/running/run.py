@@ -1,0 +1,167 @@
+"""Run: the trials of a sweep that are missing, carried out by an engine and kept in a ledger."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from unetgen.ablation.results.ledger import FILE, Entry, Ledger
+from unetgen.ablation.results.standings import Standings
+from unetgen.ablation.running.engine import Ended, Engine, Event, Reported, Started
+from unetgen.ablation.running.folder import alone, check_same, listed, place_of, written
+from unetgen.ablation.running.local import Local
+from unetgen.ablation.running.result import receipt
+from unetgen.ablation.running.target import baselines_of, better_of, check_options, read_target
+from unetgen.ablation.running.trial import Conditions, Trial
+from unetgen.ablation.summary import Summary
+from unetgen.errors import RunError
+from unetgen.plugins import load_registry
+
+
+class Listener:
+    """Hears how a run is going; each method does nothing unless it is overridden."""
+
+    def told(self, summary: Summary) -> None:
+        """The sweep is written: what else there is to say of it."""
+
+    def planned(self, trials: Sequence[Trial], done: int) -> None:
+        """These are to be carried out, and so many were before."""
+
+    def hear(self, event: Event) -> None:
+        """A trial has started, told something, or ended."""
+
+
+def run(  # noqa: PLR0913  # as many as there is to choose
+    sweep: str | Path,
+    trial: str | None = None,
+    *,
+    out: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    repeat: int = 1,
+    seed: int = 0,
+    resume: bool = False,
+    fail_fast: bool = False,
+    engine: Engine | None = None,
+    conditions: Conditions = Conditions(),  # noqa: B008  # it is frozen
+    plugins: Sequence[str] = (),
+    listener: Listener | None = None,
+) -> Standings:
+    """Carries out ``trial(model, spec, context, **options) -> metrics`` for every variant and seed of a sweep.
+
+    ``sweep`` is a file or a directory that ``unetgen sweep --out`` wrote; results lie in ``out``, or a folder of the
+    file's name, in ``results.sqlite``. ``repeat`` seeds from ``seed`` on. With ``resume`` what is missing or failed
+    there is carried out, and nothing else; ``trial`` and ``options`` are then as they were. A trial that fails stops
+    no other, unless ``fail_fast``. ``engine`` has one worker of this machine unless given. Raises RunError where it
+    cannot begin or go on, and SpecError where the sweep is wrong.
+    """
+    folder = place_of(sweep, out)
+    listener = listener or Listener()
+    asked = _Asked(sweep, folder, trial, dict(options or {}), tuple(plugins))
+    with alone(folder), _opened(asked) if resume else _created(asked, listener) as ledger:
+        settings = ledger.settings()
+        ledger.forget_running()
+        ledger.plan(range(seed, seed + repeat))
+
+        def of(entry: Entry, seed: int, attempt: int) -> Trial:
+            return Trial(
+                entry.name, seed, attempt, settings["trial"], folder.resolve(), settings["options"], entry.spec,
+                tuple(settings["plugins"]), conditions,
+            )  # fmt: skip
+
+        entries = {entry.name: entry for entry in ledger.entries()}
+        wanted = [r for r in ledger.records() if r.state != "finished" and r.seed in range(seed, seed + repeat)]
+        waiting = [of(entries[record.variant], record.seed, record.attempts + 1) for record in wanted]
+        waiting = [found for found in waiting if not _collected(found, ledger)]
+        listener.planned(waiting, sum(record.state == "finished" for record in ledger.records()))
+        try:
+            _carry_out(engine or Local(), waiting, ledger, listener, fail_fast=fail_fast)
+        finally:
+            ledger.forget_running()
+        return Standings.of(ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a run is to be about."""
+
+    sweep: str | Path
+    folder: Path
+    trial: str | None
+    options: dict[str, Any]
+    plugins: tuple[str, ...]
+
+
+@contextmanager
+def _opened(asked: _Asked) -> Iterator[Ledger]:
+    """The folder's ledger as it was left. Raises RunError where there is none, or where it is of something else."""
+    if not (asked.folder / FILE).is_file():
+        raise RunError(f"{asked.folder} has no results to go on from; leave --resume out")
+    with Ledger.open(asked.folder) as ledger:
+        known = ledger.settings()
+        told = {"trial": asked.trial, "options": asked.options or None}
+        check_same(asked.sweep, asked.folder, known, told, load_registry(asked.plugins))
+        check_options(known["trial"], read_target(known["trial"]), known["options"])
+        yield ledger
+
+
+@contextmanager
+def _created(asked: _Asked, listener: Listener) -> Iterator[Ledger]:
+    """A new ledger, in the directory of the sweep's variants."""
+    if (asked.folder / FILE).is_file():
+        raise RunError(f"{asked.folder} has results already; --resume goes on with what is missing there")
+    if asked.trial is None:
+        raise RunError("there is nothing to carry out; add --trial module:function")
+    function = read_target(asked.trial)
+    check_options(asked.trial, function, asked.options)
+    registry = load_registry(asked.plugins)
+    if summary := written(asked.sweep, asked.folder, registry):
+        listener.told(summary)
+    entries, about = listed(asked.folder, registry)
+    said = {"trial": asked.trial, "options": asked.options, "plugins": list(asked.plugins)}
+    settings = {**about, **said, "better": better_of(function), **_versions()}
+    baselines = [Entry(name) for name in baselines_of(function)]
+    with Ledger.create(asked.folder, settings, [*entries, *baselines]) as ledger:
+        yield ledger
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "unetgen": version("unetgen"), "torch": version("torch"), "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }  # fmt: skip
+
+
+def _collected(trial: Trial, ledger: Ledger) -> bool:
+    """Whether a trial had finished when nobody was there any more to hear of it; then it is entered."""
+    left = receipt(trial.directory)
+    if left is None:
+        return False
+    ledger.end(trial.name, trial.seed, left.metrics, left.curves, left.seconds, left.device, "")
+    return True
+
+
+def _carry_out(engine: Engine, trials: Sequence[Trial], ledger: Ledger, listener: Listener, *, fail_fast: bool) -> None:
+    # Closing the events, whatever the reason, ends the trials that still run.
+    with closing(engine.events(trials)) as events:  # type: ignore[type-var]  # a generator, whatever the engine
+        for event in events:
+            _enter(event, ledger)
+            listener.hear(event)
+            if fail_fast and isinstance(event, Ended) and event.result.error:
+                return
+
+
+def _enter(event: Event, ledger: Ledger) -> None:
+    name, seed = event.trial.name, event.trial.seed
+    match event:
+        case Started():
+            ledger.begin(name, seed)
+        case Reported(step=step, metrics=metrics):
+            ledger.report(name, seed, step, metrics)
+        case Ended(result=r):
+            ledger.end(name, seed, r.metrics, r.curves, r.seconds, r.device, r.error)

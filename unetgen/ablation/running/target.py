@@ -1,0 +1,117 @@
+"""Target: the function that carries trials out, named ``module:function`` or ``file.py:function``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeVar
+
+from unetgen.errors import RunError, did_you_mean, one_line
+
+Better = Literal["higher", "lower"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Under these names a function carries what ``trial`` says of it.
+_BETTER, _BASELINES = "better", "baselines"
+
+
+def trial(
+    *, better: Mapping[str, Better] | None = None, baselines: Mapping[str, Callable[..., Any]] | None = None
+) -> Callable[[F], F]:
+    """Says of a trial which way its metrics are better, and what is to stand in the same table.
+
+    A metric that is not named is better when it is higher. A baseline is called once with the context and the trial's
+    options, ``baseline(context, **options)``, and returns metrics like a trial.
+    """
+
+    def said(function: F) -> F:
+        setattr(function, _BETTER, dict(better or {}))
+        setattr(function, _BASELINES, dict(baselines or {}))
+        return function
+
+    return said
+
+
+def read_target(name: str) -> Callable[..., Any]:
+    """The function of a name. Raises RunError where there is none, with what its module failed of."""
+    place, _, function = name.rpartition(":")
+    if not place or not function:
+        raise RunError(f"{name!r} names no trial; write module:function, or file.py:function")
+    module = _module(place, name)
+    found = getattr(module, function, None)
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        hint = did_you_mean(function, known) or f"it has {', '.join(sorted(known)[:8]) or 'no function'}"
+        raise RunError(f"{name}: {place} has no function {function!r}; {hint}")
+    return found  # type: ignore[no-any-return]
+
+
+def _module(place: str, name: str) -> ModuleType:
+    # What a person wrote lies where the command is given, which a console script's path leaves out.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return _of_file(Path(place)) if place.endswith(".py") else import_module(place)
+    except Exception as error:
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and error.name
+            and place.split(".", maxsplit=1)[0] == error.name.split(".")[0]
+        ):
+            raise RunError(f"{name}: there is no module {place!r}; check the name, or give a file") from None
+        if isinstance(error, FileNotFoundError):
+            raise RunError(f"{name}: there is no file {place}; check the path") from None
+        raise RunError(f"{name}: {place} cannot be imported: {one_line(error)}; correct it") from error
+
+
+def _of_file(path: Path) -> ModuleType:
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path.resolve()):
+        return known
+    spec = spec_from_file_location(path.stem, path.resolve())
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def better_of(function: Callable[..., Any]) -> dict[str, Better]:
+    """Which way its metrics are better, as far as it says."""
+    return dict(getattr(function, _BETTER, {}))
+
+
+def baselines_of(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """What is to stand in the same table."""
+    return dict(getattr(function, _BASELINES, {}))
+
+
+def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raises RunError where a trial does not take its three arguments and these options, or lacks one."""
+    try:
+        signature = inspect.signature(function)
+        signature.bind(None, None, None, **options)
+    except TypeError as error:
+        known = [parameter.name for parameter in list(signature.parameters.values())[3:]]
+        unknown = next((option for option in options if option not in known), None)
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+        if unknown and not open_ended:
+            hint = did_you_mean(unknown, known) or (f"it has {', '.join(known)}" if known else "it has none")
+            raise RunError(f"{name} has no option {unknown!r}; {hint}") from None
+        missing = [
+            p.name for p in list(signature.parameters.values())[3:]
+            if p.default is p.empty and p.kind is not p.VAR_KEYWORD and p.name not in options
+        ]  # fmt: skip
+        if missing:
+            needed = " ".join(f"--with {option}=..." for option in missing)
+            raise RunError(f"{name} needs {' and '.join(map(repr, missing))}; add {needed}") from None
+        raise RunError(f"{name} cannot be called as trial(model, spec, context): {error}") from None
+    except ValueError:
+        return  # a callable without a signature, made in C

@@ -1,0 +1,52 @@
+"""Trial: one variant with one seed, or a baseline; everything that another process needs to carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Where a sweep's directory keeps what trials write.
+TRIALS = "trials"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a trial is carried out under."""
+
+    device: str = "auto"
+    """``auto`` is a GPU where there is one."""
+    threads: int = 0
+    """How many torch takes; 0 leaves it as it is."""
+    timeout: float | None = None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is carried out once. It is plain data, so that it can be sent anywhere."""
+
+    name: str
+    """The variant's name, or the baseline's."""
+    seed: int
+    attempt: int
+    target: str
+    """``module:function`` or ``file.py:function``."""
+    folder: Path
+    """The sweep's directory."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    spec: str = ""
+    """The variant's complete spec as YAML; nothing for a baseline."""
+    plugins: tuple[str, ...] = ()
+    conditions: Conditions = Conditions()
+
+    @property
+    def directory(self) -> Path:
+        """What the trial may write to, kept over attempts."""
+        return self.folder / TRIALS / self.name / f"seed-{self.seed}"
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.name}, seed {self.seed}" if self.spec else self.name

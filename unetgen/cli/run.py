@@ -1,0 +1,150 @@
+"""unetgen run: the trials of a sweep, from variants to a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from unetgen.cli.options import plugin_option
+from unetgen.errors import ExitCode
+
+if TYPE_CHECKING:
+    from unetgen.ablation.results.standings import Standings
+    from unetgen.ablation.running.engine import Engine
+    from unetgen.ablation.summary import Summary
+
+_EPILOG = """\b
+Examples:
+  unetgen run fusion.yaml --trial unetgen.trials:cost
+  unetgen run fusion.yaml --trial unetgen.trials:segmentation --with images=data/image --with masks=data/label
+  unetgen run fusion.yaml --trial train.py:fit --with epochs=20 --repeat 5 --workers 2
+  unetgen run fusion.yaml --resume            what is missing or failed, nothing else
+  unetgen report fusion -o fusion.html        the table, plots and figures in one file
+
+\b
+A trial is a function, in a module or a file:
+  def fit(model, spec, context, epochs=10):
+      ...                                     # context: seed, device, directory, checkpoint, report(step, loss=...)
+      return {"dice": 0.91}
+
+Results are in results.sqlite in the sweep's directory. A trial that is finished is never lost, and never run again."""
+
+
+# What shells take for a process that Ctrl-C has ended.
+INTERRUPTED = 130
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("sweep")
+@click.option("--trial", metavar="MODULE:FUNCTION", help="What is carried out: module:function, or file.py:function.")
+@click.option("--with", "options", multiple=True, metavar="NAME=VALUE", help="An option of the trial. May be repeated.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where results lie; else by the file's name."
+)
+@click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="So many seeds for each variant.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="The first seed.")
+@click.option("--resume", is_flag=True, help="Go on with what is missing or failed.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End a trial that takes longer."
+)
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="What carries trials out.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, metavar="N", help="So many trials at a time on this machine."
+)
+@click.option(
+    "--cpus", type=click.IntRange(1), metavar="N", help="Threads for one trial; else the cores by the workers."
+)
+@click.option("--gpus", type=click.FloatRange(0), default=0, metavar="N", help="GPUs for one trial, with --engine ray.")
+@click.option("--address", metavar="ADDRESS", help="The cluster, with --engine ray; else what runs, else this machine.")
+@click.option("--device", default="auto", help="cpu, cuda, cuda:1; else a GPU where there is one.")
+@click.option("--sort", metavar="COLUMN", help="Order the table by a column; with - before its name the other way.")
+@plugin_option
+def command(  # noqa: PLR0913, PLR0917  # as many as there are options
+    sweep: str,
+    trial: str | None,
+    options: tuple[str, ...],
+    out: Path | None,
+    repeat: int,
+    seed: int,
+    timeout: float | None,
+    engine: str,
+    workers: int,
+    cpus: int | None,
+    gpus: float,
+    address: str | None,
+    device: str,
+    sort: str | None,
+    plugins: tuple[str, ...],
+    *,
+    resume: bool,
+    fail_fast: bool,
+) -> int:
+    """Carry out a trial for every variant of SWEEP, a file or a directory, and tabulate what they found.
+
+    Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 130 if it was
+    interrupted.
+    """
+    from unetgen.ablation.running.folder import place_of
+    from unetgen.ablation.running.run import run
+    from unetgen.ablation.running.trial import Conditions
+    from unetgen.cli.running import terminal
+
+    threads = cpus or (1 if engine == "ray" else max(1, (os.cpu_count() or 1) // workers))
+    folder = place_of(sweep, out)
+    try:
+        with terminal(folder) as listener:
+            standings = run(
+                sweep, trial, out=out, options=_options(options), repeat=repeat, seed=seed, resume=resume,
+                fail_fast=fail_fast, engine=_engine(engine, workers, threads, gpus, address),
+                conditions=Conditions(device, threads, timeout), plugins=plugins, listener=listener,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; what is finished is in {folder}, --resume goes on", err=True)
+        return INTERRUPTED
+    return _tell(standings, listener.summary, folder, sort)
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """The trial's options; values are read as YAML, so that numbers are numbers."""
+    import yaml
+
+    found = {}
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.UsageError(f"--with {option!r} says nothing; write --with NAME=VALUE")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            found[name] = value
+    return found
+
+
+def _engine(name: str, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
+    if name == "ray":
+        from unetgen.ablation.running.cluster import Cluster
+
+        return Cluster(cpus, gpus, address)
+    if gpus or address:
+        raise click.UsageError("--gpus and --address are for --engine ray; here --device chooses")
+    from unetgen.ablation.running.local import Local
+
+    return Local(workers)
+
+
+def _tell(standings: Standings, summary: Summary | None, folder: Path, sort: str | None) -> int:
+    """The table, then what is wrong, then how it ended."""
+    click.echo(standings.sheet(sort).text())
+    for line in [*summary.complaints(), *summary.failed()] if summary else []:
+        click.echo(line, err=True)
+    counts = standings.counts()
+    rest = "".join(f", {counts[state]:,} {state}" for state in ("failed", "waiting") if counts[state])
+    click.echo(f"{counts['finished']:,} trials finished{rest}; results are in {folder}")
+    if counts["failed"] or (summary and summary.failures):
+        return ExitCode.PLUGIN
+    return ExitCode.INVALID if summary and summary.refused else ExitCode.OK
