@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each may import what stands before it. hookspecs is the plugin author's manual and knows only what a part is.
 LAYERS = [
     "errors", "config", "hookspecs", "graph", "authoring", "parts", "figure", "network", "outputs", "plugins", "api", "testing",
-    "pytest_plugin", "ablation", "tiling", "optimization", "hub", "nnunet", "cli",
+    "pytest_plugin", "ablation", "tiling", "optimization", "hub", "nnunet", "trials", "cli",
 ]  # fmt: skip
 
 # A model publishes itself: these methods hand it to what stands above.
@@ -32,6 +32,7 @@ WITH_TORCH = [
     "optimization/",
     "testing/",
     "tiling/",
+    "trials/",
 ]
 
 

@@ -32,13 +32,18 @@ def keeping(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
     Probabilities are the softmax over the channels, or of one channel its sigmoid. Labels, in one channel, are the
     number of the likeliest channel; with one channel 1 where its probability is above one half, else 0.
     """
-    last = graph.nodes[graph.output].op
-    likely = isinstance(last, Activation) and last.layer in _ALREADY
+    likely = outputs_probabilities(graph)
     if keep == "probabilities":
         return (lambda y: y) if likely else _probabilities
     if keep == "labels":
         return lambda y: _labels(y, 0.5 if likely else 0.0)
     return lambda y: y
+
+
+def outputs_probabilities(graph: Graph) -> bool:
+    """Whether the first output is probabilities already."""
+    last = graph.nodes[graph.output].op
+    return isinstance(last, Activation) and last.layer in _ALREADY
 
 
 def kept_as(model: UNet, keep: Keep) -> tuple[int, Any]:

@@ -18,7 +18,7 @@ from unetgen.ablation.running.metrics import checked
 from unetgen.ablation.running.result import Result
 from unetgen.ablation.running.target import baselines_of, read_target
 from unetgen.ablation.running.trial import Trial
-from unetgen.api import build
+from unetgen.api import build, load_spec
 from unetgen.errors import one_line
 from unetgen.plugins import load_registry
 
@@ -69,9 +69,10 @@ def _run(trial: Trial, context: Context) -> Any:
     np.random.seed(trial.seed)  # what other people's code draws from
     torch.manual_seed(trial.seed)
     function = read_target(trial.target)
-    if not trial.spec:
-        return baselines_of(function)[trial.name](context, **trial.options)
-    model = build(trial.spec, seed=trial.seed, device=context.device, registry=load_registry(trial.plugins))
+    registry = load_registry(trial.plugins)
+    if trial.baseline:
+        return baselines_of(function)[trial.name](load_spec(trial.spec, registry=registry), context, **trial.options)
+    model = build(trial.spec, seed=trial.seed, device=context.device, registry=registry)
     # So that what is built cannot change what is drawn after it.
     torch.manual_seed(trial.seed)
     return function(model, model.spec, context, **trial.options)

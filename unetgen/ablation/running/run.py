@@ -70,11 +70,12 @@ def run(  # noqa: PLR0913  # as many as there is to choose
 
         def of(entry: Entry, seed: int, attempt: int) -> Trial:
             return Trial(
-                entry.name, seed, attempt, settings["trial"], folder.resolve(), settings["options"], entry.spec,
-                tuple(settings["plugins"]), conditions,
+                entry.name, seed, attempt, settings["trial"], folder.resolve(), settings["options"],
+                entry.spec or base.spec, not entry.spec, tuple(settings["plugins"]), conditions,
             )  # fmt: skip
 
         entries = {entry.name: entry for entry in ledger.entries()}
+        base = next((e for e in entries.values() if e.hash == settings["base"]), next(iter(entries.values())))
         wanted = [r for r in ledger.records() if r.state != "finished" and r.seed in range(seed, seed + repeat)]
         waiting = [of(entries[record.variant], record.seed, record.attempts + 1) for record in wanted]
         waiting = [found for found in waiting if not _collected(found, ledger)]

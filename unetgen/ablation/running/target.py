@@ -26,8 +26,8 @@ def trial(
 ) -> Callable[[F], F]:
     """Says of a trial which way its metrics are better, and what is to stand in the same table.
 
-    A metric that is not named is better when it is higher. A baseline is called once with the context and the trial's
-    options, ``baseline(context, **options)``, and returns metrics like a trial.
+    A metric that is not named is better when it is higher. A baseline is called once, with the base's spec, a context
+    and the trial's options, ``baseline(spec, context, **options)``, and returns metrics like a trial.
     """
 
     def said(function: F) -> F:

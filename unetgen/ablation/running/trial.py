@@ -37,7 +37,8 @@ class Trial:
     """The sweep's directory."""
     options: Mapping[str, Any] = field(default_factory=dict)
     spec: str = ""
-    """The variant's complete spec as YAML; nothing for a baseline."""
+    """The variant's complete spec as YAML; for a baseline that of the base."""
+    baseline: bool = False
     plugins: tuple[str, ...] = ()
     conditions: Conditions = Conditions()
 
@@ -49,4 +50,4 @@ class Trial:
     @property
     def title(self) -> str:
         """What people call it."""
-        return f"{self.name}, seed {self.seed}" if self.spec else self.name
+        return f"{self.name}, seed {self.seed}" if not self.baseline else self.name

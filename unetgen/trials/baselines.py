@@ -1,0 +1,62 @@
+"""Baselines: what intensities alone say of pixels. A network that does no better has learnt nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unetgen.ablation.running.context import Context
+from unetgen.config.spec import Spec
+from unetgen.errors import MissingExtra
+from unetgen.trials.samples import Sample, Samples
+from unetgen.trials.scores import Scores
+
+# From images to be learnt from to what is then said of one.
+Rule = Callable[[Samples], Callable[[Sample], NDArray[Any]]]
+
+
+def majority(samples: Samples) -> Callable[[Sample], NDArray[Any]]:
+    """The most frequent class, everywhere."""
+    most = int(np.argmax(_frequency(samples.learnt, samples.classes)))
+    return lambda sample: np.full_like(sample.mask, most)
+
+
+def otsu(samples: Samples) -> Callable[[Sample], NDArray[Any]]:
+    """Each class between two thresholds (Otsu 1979; Liao et al. 2001), in the order that agrees best with the masks."""
+    try:
+        from scipy.optimize import linear_sum_assignment
+        from skimage.filters import threshold_multiotsu
+    except ImportError as error:
+        raise MissingExtra("Otsu's threshold", str(error.name), "trials") from None
+    pixels = np.concatenate([sample.image.mean(0).ravel() for sample in samples.learnt])
+    truth = np.concatenate([sample.mask.ravel() for sample in samples.learnt])
+    thresholds = threshold_multiotsu(pixels, samples.classes)
+    parts = np.digitize(pixels, thresholds)
+    agree = np.bincount(parts * samples.classes + truth, minlength=samples.classes**2)
+    _, classes = linear_sum_assignment(agree.reshape(samples.classes, -1), maximize=True)
+    return lambda sample: classes[np.digitize(sample.image.mean(0), thresholds)]
+
+
+def baseline(rule: Rule) -> Callable[..., dict[str, float]]:
+    """A rule as something that stands in the table of ``segmentation``, with its options."""
+
+    def scored(
+        spec: Spec, context: Context, *, images: str, masks: str, validation: float = 0.2, reduce: int = 1,
+        objects: int | None = None, **_: Any,
+    ) -> dict[str, float]:  # fmt: skip
+        samples = Samples.read(Path(images), Path(masks), spec.dims, validation, reduce)
+        say = rule(samples)
+        scores = Scores(samples.classes, samples.number(objects))
+        for sample in samples.scored:
+            scores.add(say(sample), sample.mask)
+        return scores.found()
+
+    return scored
+
+
+def _frequency(samples: tuple[Sample, ...], classes: int) -> NDArray[Any]:
+    return np.bincount(np.concatenate([sample.mask.ravel() for sample in samples]), minlength=classes)

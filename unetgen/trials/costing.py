@@ -1,0 +1,79 @@
+"""cost: what a network takes on this machine. It needs no data, and its weights do not matter."""
+
+from __future__ import annotations
+
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unetgen.ablation.running.context import Context
+from unetgen.ablation.running.target import trial
+from unetgen.errors import RunError
+from unetgen.graph.size import smallest_fitting
+from unetgen.network.living import Living
+
+if TYPE_CHECKING:
+    from unetgen.config.spec import Spec
+    from unetgen.network.from_graph import UNet
+
+# Pixels on each axis where neither the spec nor the trial names a size.
+_USUAL = 64
+
+
+@trial(better={"latency_ms": "lower", "throughput": "higher", "peak_memory_mb": "lower"})
+def cost(
+    model: UNet,
+    spec: Spec,
+    context: Context,
+    *,
+    batch: int = 1,
+    runs: int = 10,
+    input_size: int | list[int] | None = None,
+) -> dict[str, float]:
+    """Latency and throughput of an inference in float32, and the memory that its maps take at their peak.
+
+    ``latency_ms`` is the median of ``runs`` calls, in ms, ``throughput`` in samples of a batch each second,
+    ``peak_memory_mb`` counts what is alive beside the weights, in MB of 10^6 bytes; on a GPU it is what its allocator
+    held. The size is ``input_size``, else the spec's, else the smallest that fits and has 64 pixels on each axis.
+    """
+    x = torch.zeros(batch, spec.in_channels, *_size(model, input_size), device=context.device)
+    model.eval()
+    with torch.inference_mode():
+        peak = _peak(model, x)  # the first call, which also brings in kernels
+        seconds = [_seconds(model, x) for _ in range(runs)]
+    latency = median(seconds)
+    return {"latency_ms": 1000 * latency, "throughput": batch / latency, "peak_memory_mb": peak / 1e6}
+
+
+def _size(model: UNet, wanted: int | list[int] | None) -> tuple[int, ...]:
+    """The size that is measured. Raises RunError where no size fits."""
+    dims = model.graph.dims
+    if wanted is not None:
+        return (wanted,) * dims if isinstance(wanted, int) else tuple(wanted)
+    found = model.graph.input_size or smallest_fitting(model.graph, _USUAL) or smallest_fitting(model.graph)
+    if found is None:
+        raise RunError("no size fits this network; see unetgen inspect")
+    return found
+
+
+def _peak(model: UNet, x: Tensor) -> int:
+    """Bytes."""
+    if x.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(x.device)
+        before = int(torch.cuda.memory_allocated(x.device))
+        model(x)
+        return int(torch.cuda.max_memory_allocated(x.device)) - before
+    with Living([x, *model.parameters(), *model.buffers()]) as living:
+        model(x)
+    return int(living.most * x.element_size())
+
+
+def _seconds(model: UNet, x: Tensor) -> float:
+    began = perf_counter()
+    model(x)
+    if x.device.type == "cuda":
+        torch.cuda.synchronize(x.device)
+    return perf_counter() - began

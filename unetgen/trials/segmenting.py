@@ -1,0 +1,160 @@
+"""segmentation: a network learns from folders of images and masks, and is scored on images that it never saw."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unetgen.ablation.running.context import Context
+from unetgen.ablation.running.target import trial
+from unetgen.errors import ImageError
+from unetgen.network.weights.checkpoint import save
+from unetgen.tiling.keeping import keeping, outputs_probabilities
+from unetgen.tiling.predict import predict
+from unetgen.trials.augmentation import augmentation
+from unetgen.trials.baselines import baseline, majority, otsu
+from unetgen.trials.losses import cross_entropy, loss_of, supervised
+from unetgen.trials.samples import Sample, Samples, check
+from unetgen.trials.scores import BETTER, Scores
+from unetgen.trials.windows import Window
+
+if TYPE_CHECKING:
+    from unetgen.config.spec import Spec
+    from unetgen.network.from_graph import UNet
+
+# The trained network, in the trial's folder.
+WEIGHTS = "model.safetensors"
+
+# Pixels on each axis that a network answers for at a time when it is scored, where an image has more.
+_AT_ONCE = 512
+
+
+@trial(better=BETTER, baselines={"majority": baseline(majority), "otsu": baseline(otsu)})
+def segmentation(  # noqa: PLR0913  # as many as a person may want to choose
+    model: UNet,
+    spec: Spec,
+    context: Context,
+    *,
+    images: str,
+    masks: str,
+    steps: int = 1000,
+    batch: int = 4,
+    patch: int | list[int] = 128,
+    learning_rate: float = 1e-3,
+    loss: str = "cross_entropy",
+    augment: str = "flips",
+    validation: float = 0.2,
+    reduce: int = 1,
+    evaluate: int | None = None,
+    objects: int | None = None,
+) -> dict[str, float]:
+    """Trains with Adam on patches, and gives ``dice``, ``iou`` and ``loss`` over all pixels of the held-out images.
+
+    ``images`` and ``masks`` are folders with files of one name. ``patch`` is what a network answers for, in pixels,
+    whatever it sees for that: one that shrinks its maps is shown the mirrored surroundings too. The last share
+    ``validation`` of the images is only scored, and nothing is chosen by it: the scores are those after the last of
+    ``steps``, told every ``evaluate`` steps on the way. ``objects`` is a mask's number whose connected pixels are
+    objects, and adds ``rand_error``. Which patches are seen, and how they are changed, follows from the seed and the
+    step alone. Raises ImageError where the data and the network do not go together.
+    """
+    samples = Samples.read(Path(images), Path(masks), spec.dims, validation, reduce)
+    check(samples, spec.in_channels, spec.out_channels)
+    if outputs_probabilities(model.graph):
+        raise ImageError(
+            "the network ends in probabilities, and losses take what is before; leave the head's activation out"
+        )
+    size = (patch,) * spec.dims if isinstance(patch, int) else tuple(patch)
+    training = _Training(
+        model, context, samples, Window.of(model.graph, size), augmentation(augment, spec.dims),
+        torch.optim.Adam(model.parameters(), lr=learning_rate),
+    )  # fmt: skip
+    training.fit(steps, batch, loss, evaluate or max(1, steps // 5), samples.number(objects))
+    save(model, context.directory / WEIGHTS)
+    return training.scores
+
+
+@dataclass
+class _Training:
+    """One network on its way."""
+
+    model: UNet
+    context: Context
+    samples: Samples
+    window: Window
+    augmented: Callable[[Sample, int], Sample]
+    optimizer: torch.optim.Optimizer
+
+    def fit(self, steps: int, batch: int, loss: str, evaluate: int, objects: int | None) -> None:
+        """Trains from where an earlier attempt got to."""
+        measure, learnt = loss_of(loss), []
+        for step in range(self._continued() + 1, steps + 1):
+            learnt.append(self._step(step, batch, measure))
+            if step % evaluate == 0 or step == steps:
+                self.scores = self._scored(objects)
+                self.context.report(step, training_loss=float(np.mean(learnt)), **self.scores)
+                learnt = []
+                self._keep(step)
+
+    def _step(self, step: int, batch: int, measure: Any) -> float:
+        # Dropout too follows from the step, so that an attempt that goes on is as one that was never interrupted.
+        torch.manual_seed(int(np.random.SeedSequence((self.context.seed, step)).generate_state(1)[0]))
+        x, truth = self._batch(np.random.default_rng([self.context.seed, step]), batch)
+        self.model.train()
+        found: Any = self.model(x)
+        outputs = [found] if isinstance(found, Tensor) else list(found.values() if isinstance(found, dict) else found)
+        loss = supervised(outputs, truth, measure, self.window.answer)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
+        self.optimizer.step()
+        return loss.item()
+
+    def _batch(self, random: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
+        """Windows (batch, channels, *size) and the classes of their patches (batch, *patch)."""
+        seen = []
+        for _ in range(batch):
+            chosen = self.samples.learnt[random.integers(len(self.samples.learnt))]
+            sample = self.augmented(chosen, int(random.integers(2**31)))
+            place = [
+                int(random.integers(max(1, whole - wanted + 1)))
+                for whole, wanted in zip(sample.mask.shape, self.window.patch, strict=True)
+            ]
+            seen.append((self.window.cut(sample.image, place), self.window.truth(sample.mask, place)))
+        x, truth = (torch.from_numpy(np.stack(side)) for side in zip(*seen, strict=True))
+        return x.to(self.context.device), truth.to(self.context.device)
+
+    def _scored(self, objects: int | None) -> dict[str, float]:
+        """Scores over every pixel of the held-out images, and the mean of their cross-entropies."""
+        scores, losses = Scores(self.samples.classes, objects), []
+        labels = keeping(self.model.graph, "labels")
+        for sample in self.samples.scored:
+            wanted = tuple(min(length, _AT_ONCE) for length in sample.mask.shape)
+            tile = Window.of(self.model.graph, wanted).size
+            said = torch.from_numpy(predict(self.model, sample.image, tile=tile, exact=False))[None]
+            losses.append(cross_entropy(said, torch.from_numpy(sample.mask)[None]).item())
+            scores.add(labels(said)[0, 0].numpy(), sample.mask)
+        return {**scores.found(), "loss": float(np.mean(losses))}
+
+    def _keep(self, step: int) -> None:
+        """Keeps what is needed to go on, whole or not at all."""
+        partial = self.context.checkpoint.with_suffix(".partial")
+        state = {"step": step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save({**state, "scores": self.scores}, partial)
+        os.replace(partial, self.context.checkpoint)
+
+    def _continued(self) -> int:
+        """Takes up what an earlier attempt kept; the last step that it got to, or 0."""
+        if not self.context.checkpoint.is_file():
+            return 0
+        kept = torch.load(self.context.checkpoint, map_location=self.context.device, weights_only=True)
+        self.model.load_state_dict(kept["model"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.scores = kept["scores"]
+        print(f"goes on after step {kept['step']}")  # noqa: T201  # into the trial's log
+        return int(kept["step"])
