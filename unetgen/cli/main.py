@@ -19,6 +19,7 @@ _COMMANDS = {
     "draw": "Draw the U figure of a network.",
     "sweep": "Make the variants of an ablation.",
     "run": "Carry out a trial for every variant of an ablation.",
+    "report": "Tabulate what trials found, or make a page of it.",
     "compare": "Tabulate what differs between networks, and what it costs.",
     "predict": "Run a network over images of any size.",
     "export": "Write a network for something else to read.",

@@ -75,8 +75,8 @@ class Ledger:
         file = folder / FILE
         if not file.is_file():
             raise RunError(f"{folder} holds no results; unetgen run writes them")
-        mode = "rw" if writing else "ro"
-        with _told(file), closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode={mode}", uri=True)) as connection:
+        # Never made by opening it. Readers too may have to make the file that they share with the writer.
+        with _told(file), closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True)) as connection:
             layout = connection.execute("PRAGMA user_version").fetchone()[0]
             if layout != LAYOUT:
                 raise RunError(f"{file} has layout {layout}, this unetgen reads {LAYOUT}; use the one that wrote it")
