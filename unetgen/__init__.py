@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unetgen.ablation.running.run import run
+    from unetgen.ablation.running.target import trial
     from unetgen.ablation.sweep import sweep
     from unetgen.api import build, draw, graph_of, load, load_spec, specs
     from unetgen.config.spec import Spec
@@ -38,7 +40,9 @@ _HOMES = {
     "load_weights": "unetgen.network.weights.checkpoint",
     "optimize": "unetgen.optimization.optimized",
     "save": "unetgen.network.weights.checkpoint",
+    "run": "unetgen.ablation.running.run",
     "sweep": "unetgen.ablation.sweep",
+    "trial": "unetgen.ablation.running.target",
 }
 
 __all__ = [
@@ -59,9 +63,11 @@ __all__ = [
     "load_spec",
     "load_weights",
     "optimize",
+    "run",
     "save",
     "specs",
     "sweep",
+    "trial",
 ]
 
 

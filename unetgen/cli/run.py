@@ -144,7 +144,7 @@ def _tell(standings: Standings, summary: Summary | None, folder: Path, sort: str
         click.echo(line, err=True)
     counts = standings.counts()
     rest = "".join(f", {counts[state]:,} {state}" for state in ("failed", "waiting") if counts[state])
-    click.echo(f"{counts['finished']:,} trials finished{rest}; results are in {folder}")
+    click.echo(f"{counts['finished']:,} trial{'s' * (counts['finished'] != 1)} finished{rest}; results are in {folder}")
     if counts["failed"] or (summary and summary.failures):
         return ExitCode.PLUGIN
     return ExitCode.INVALID if summary and summary.refused else ExitCode.OK
