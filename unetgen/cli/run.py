@@ -60,7 +60,11 @@ INTERRUPTED = 130
     "--cpus", type=click.IntRange(1), metavar="N", help="Threads for one trial; else the cores by the workers."
 )
 @click.option("--gpus", type=click.FloatRange(0), default=0, metavar="N", help="GPUs for one trial, with --engine ray.")
-@click.option("--address", metavar="ADDRESS", help="The cluster, with --engine ray; else what runs, else this machine.")
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="The cluster, with --engine ray, or local; else one that runs here, else local.",
+)
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1; else a GPU where there is one.")
 @click.option("--sort", metavar="COLUMN", help="Order the table by a column; with - before its name the other way.")
 @plugin_option

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,10 @@ LOG = "ray.log"
 
 # Ray keeps what it is given in memory, so it is given a few more than it has room for, and no more.
 AHEAD = 8
+
+
+# What Ray calls a cluster that it starts for this process.
+_HERE = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +140,36 @@ class _Tasks:
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    """Connects to the cluster that is told or running, else starts one here. Raises RunError."""
+    """Connects to the cluster that is told or running, else starts one here, as ``local`` does. Raises RunError."""
     quiet: dict[str, Any] = {"log_to_driver": False}
     address = address or os.environ.get("RAY_ADDRESS")
     try:
-        try:
-            ray.init(address=address or "auto", **quiet)
-        except ConnectionError:
-            if address:
-                raise
-            ray.init(address="local", include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunError(f"Ray cannot be reached: {one_line(error)}; start it, or leave its address out") from error
+        if address and address != _HERE:
+            _knock(address)
+            ray.init(address=address, **quiet)
+        elif address or not _found(ray, quiet):
+            ray.init(address=_HERE, include_dashboard=False, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        where = f" at {address}" if address else ""
+        raise RunError(
+            f"Ray cannot be reached{where}: {one_line(error)}; start it, or leave its address out"
+        ) from error
+
+
+def _found(ray: Any, quiet: dict[str, Any]) -> bool:
+    """Connects to a cluster that runs on this machine, if there is one."""
+    try:
+        ray.init(address="auto", **quiet)
+    except ConnectionError:
+        return False
+    return True
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody opens; Ray itself waits for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _ray() -> Any:

@@ -1,0 +1,395 @@
+"""unetgen.trials: data from folders, windows of any network, scores that tell, and learning that is real."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from conftest import Outcome
+from PIL import Image
+from textures import texture, write_textures
+
+import unetgen
+from unetgen.ablation.running.context import Context
+from unetgen.errors import ImageError
+from unetgen.tiling import predict
+from unetgen.trials import cost, segmentation
+from unetgen.trials.augmentation import augmentation
+from unetgen.trials.losses import LOSSES, loss_of
+from unetgen.trials.samples import Sample, Samples
+from unetgen.trials.scores import Scores
+from unetgen.trials.windows import Window
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL: dict[str, Any] = {"in_channels": 1, "widths": [8, 16], "input_size": None}
+VALID: dict[str, Any] = {**SMALL, "block.padding": "valid", "skip.align": "crop"}
+
+ISBI = Path(__file__).parent.parent.parent / "shared" / "data" / "isbi2012"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("textures")
+    write_textures(folder)
+    return folder
+
+
+def context(folder: Path, seed: int = 0) -> Context:
+    folder.mkdir(parents=True, exist_ok=True)
+    told: list[Any] = []
+    return Context("net", seed, "cpu", folder, heard=lambda step, metrics: told.append((step, metrics)))
+
+
+# Data
+
+
+def test_files_are_paired_by_name_and_split_by_number(data: Path) -> None:
+    samples = Samples.read(data / "image", data / "mask", 2, validation=0.25)
+    assert [sample.name for sample in samples.learnt] == [f"{n}.png" for n in range(9)]
+    assert [sample.name for sample in samples.scored] == ["9.png", "10.png", "11.png"]
+    assert samples.values == (0, 255)
+    pixels, mask = texture(10)
+    assert np.array_equal(samples.scored[1].mask, mask // 255)
+    assert np.allclose(samples.scored[1].image[0], (pixels - pixels.mean()) / pixels.std(), atol=1e-5)
+
+
+def test_images_are_reduced_by_means_and_masks_by_the_most_frequent_class(data: Path) -> None:
+    whole = Samples.read(data / "image", data / "mask", 2).learnt[0]
+    half = Samples.read(data / "image", data / "mask", 2, reduce=4).learnt[0]
+    assert half.image.shape == (1, 16, 16)
+    blocks = whole.mask.reshape(16, 4, 16, 4).mean((1, 3))
+    assert np.array_equal(half.mask[blocks != 0.5], (blocks > 0.5)[blocks != 0.5])
+    means = whole.image[0].reshape(16, 4, 16, 4).mean((1, 3))
+    assert np.allclose(half.image[0], (means - means.mean()) / means.std(), atol=1e-4)
+
+
+def test_volumes(tmp_path: Path) -> None:
+    for name, values in (
+        ("image", np.random.default_rng(0).normal(size=(3, 8, 10, 12))),
+        ("mask", np.ones((3, 8, 10, 12))),
+    ):
+        (tmp_path / name).mkdir()
+        for number, volume in enumerate(values):
+            volume[:4] = volume[:4] if name == "image" else 0
+            nibabel.save(
+                nibabel.Nifti1Image(volume.astype(np.float32), np.eye(4)), tmp_path / name / f"{number}.nii.gz"
+            )
+    samples = Samples.read(tmp_path / "image", tmp_path / "mask", 3, reduce=2)
+    assert (len(samples.learnt), len(samples.scored)) == (2, 1)
+    assert samples.learnt[0].image[0].shape == samples.learnt[0].mask.shape
+    assert samples.learnt[0].mask.size == 4 * 5 * 6
+    assert samples.values == (0, 1)
+
+
+def refusals(folder: Path) -> dict[str, tuple[Callable[[], Any], str]]:
+    image, mask = folder / "image", folder / "mask"
+    return {
+        "no folder": (lambda: (folder / "gone", mask), f"{folder}/gone: there is no such folder; check the path"),
+        "no images": (
+            lambda: ((folder / "empty").mkdir() or folder / "empty", mask),
+            f"{folder}/empty: holds no images; those that are read are .npy, .zarr, .tif, .tiff, .nii, .nii.gz, .png, "
+            ".jpg, .jpeg, .bmp",
+        ),
+        "a mask is missing": (
+            lambda: ((mask / "3.png").unlink(), (mask / "7.png").unlink()) and (image, mask),
+            f"{mask}: the image 3 has no mask there, nor have 1 more; files of a pair have one name",
+        ),
+        "other sizes": (
+            lambda: Image.new("L", (9, 8)).save(mask / "3.png") or (image, mask),
+            f"{mask}/3.png: the mask is 8 x 9, its image 64 x 64; they have to be of one size",
+        ),
+        "colored masks": (
+            lambda: Image.new("RGB", (64, 64)).save(mask / "3.png") or (image, mask),
+            f"{mask}/3.png: a mask has one channel, this has 3; write the number of each pixel's class",
+        ),
+        "soft masks": (
+            lambda: Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(mask / "3.png") or (image, mask),
+            f"{mask}: the masks have 256 values, as pictures with soft edges have; a mask has one number for each class",
+        ),
+        "one image": (
+            lambda: [path.unlink() for side in (image, mask) for path in side.glob("*[1-9].png")]
+            and [(side / "10.png").unlink() for side in (image, mask)] and (image, mask),
+            f"{image}: 1 images are too few to learn from some and validate on others; add some",
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", list(refusals(Path())))
+def test_data_that_cannot_be_used_says_why(what: str, tmp_path: Path) -> None:
+    write_textures(tmp_path)
+    make, sentence = refusals(tmp_path)[what]
+    with pytest.raises(ImageError) as error:
+        Samples.read(*make(), 2)
+    assert str(error.value) == sentence
+
+
+def test_data_and_network_that_do_not_go_together(data: Path, tmp_path: Path) -> None:
+    paths = {"images": str(data / "image"), "masks": str(data / "mask"), "steps": 1}
+
+    def said(spec: dict[str, Any], **options: Any) -> str:
+        model = unetgen.build("unet_milesial", seed=0, **{**SMALL, **spec})
+        with pytest.raises(unetgen.UnetgenError) as error:
+            segmentation(model, model.spec, context(tmp_path), **{**paths, **options})
+        return str(error.value)
+
+    assert said({"in_channels": 3}) == (
+        "0.png: has 1 channels, the network takes 3; set in_channels in the sweep's base"
+    )
+    softened = {"head": {"type": "conv", "activation": "softmax"}}
+    assert said(softened) == (
+        "the network ends in probabilities, and losses take what is before; leave the head's activation out"
+    )
+    assert said({}, objects=7) == "no mask has the value 7; they have 0, 255"
+    assert said({}, loss="dize") == "there is no loss 'dize'; did you mean 'dice'?"
+    assert said({}, augment="flip") == "there is no augmentation 'flip'; did you mean 'flips'?"
+    assert said({}, loss="x") == "there is no loss 'x'; there are cross_entropy, dice, dice_cross_entropy"
+    three = tmp_path / "three"
+    write_textures(three, 3)
+    Image.fromarray((np.arange(4096) % 3).astype(np.uint8).reshape(64, 64)).save(three / "mask" / "0.png")
+    assert said({}, images=str(three / "image"), masks=str(three / "mask")) == (
+        "the masks have 4 classes (0, 1, 2, 255), the network tells 2; set out_channels: 4 in the sweep's base"
+    )
+
+
+# Geometry
+
+
+@pytest.mark.parametrize("overrides", [VALID, {**VALID, "widths": [4, 4, 4]}], ids=["valid", "deeper"])
+def test_windows_answer_for_the_patch_that_they_were_cut_for(overrides: dict[str, Any]) -> None:
+    """In double precision a window's answer is the whole image's answer there, at the image's borders too."""
+    model = unetgen.build("unet_milesial", seed=0, **overrides).double().eval()
+    image = np.random.default_rng(0).normal(size=(1, 60, 52))
+    window, frame = Window.of(model.graph, (20, 16)), Window.of(model.graph, (60, 52))
+    whole = predict(model, image, tile=frame.size)
+    period = model.graph.fits[0].period
+    first = [(near - far) % period for near, far in zip(window.lead, frame.lead, strict=True)]
+    for place in [(first[0] + 4 * n, first[1] + 4 * m) for n in (0, 3, 9) for m in (0, 5, 8)]:
+        with torch.no_grad():
+            answer = window.answer(model(torch.from_numpy(window.cut(image, place))[None]))[0].numpy()
+        there = whole[:, place[0] : place[0] + 20, place[1] : place[1] + 16]
+        assert np.abs(answer[:, : there.shape[1], : there.shape[2]] - there).max() < 1e-12
+
+
+def test_windows_are_the_smallest_that_do() -> None:
+    padded, valid = (Window.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
+    assert (padded.size, padded.output, padded.lead) == ((20, 20), (20, 20), (0, 2))
+    assert (valid.size, valid.output, valid.lead) == ((36, 36), (20, 20), (8, 10))
+
+
+def test_patches_that_no_window_answers_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph: Any = SimpleNamespace(output_size=lambda size: tuple(2 * length for length in size))
+    for fitting, sentence in (
+        (None, "no size that fits the network answers for 20 x 15 pixels; choose a smaller patch"),
+        ((20, 20), "the network's output is larger than its image; this trial needs one pixel for each"),
+    ):
+        monkeypatch.setattr("unetgen.trials.windows.smallest_fitting", lambda graph, least, found=fitting: found)
+        with pytest.raises(ImageError) as error:
+            Window.of(graph, (20, 15))
+        assert str(error.value) == sentence
+
+
+def test_truth_is_the_patch(data: Path) -> None:
+    sample = Samples.read(data / "image", data / "mask", 2).learnt[0]
+    window = Window.of(unetgen.graph_of("unet_milesial", **VALID), (20, 16))
+    assert np.array_equal(window.truth(sample.mask, (3, 5)), sample.mask[3:23, 5:21])
+    cut = window.cut(sample.image, (20, 24))
+    before = window.lead
+    assert np.array_equal(cut[:, before[0] : before[0] + 20, before[1] : before[1] + 16], sample.image[:, 20:40, 24:40])
+
+
+def test_a_mask_that_is_one_pixel_off_scores_less(data: Path) -> None:
+    mask = Samples.read(data / "image", data / "mask", 2).learnt[0].mask
+    found = []
+    for shift in range(4):
+        scores = Scores(2, objects=1)
+        scores.add(np.roll(mask, shift, axis=1), mask)
+        found.append(scores.found())
+    assert found[0] == {"dice": 1.0, "iou": 1.0, "rand_error": 0.0}
+    for name, falls in (("dice", True), ("iou", True), ("rand_error", False)):
+        values = [scores[name] for scores in found]
+        assert values == sorted(values, reverse=falls)
+        assert len(set(values)) == 4
+
+
+def test_scores_are_their_definitions() -> None:
+    random = np.random.default_rng(0)
+    said, truth = random.integers(0, 3, (2, 40, 40))
+    scores = Scores(3)
+    for half in (slice(0, 20), slice(20, 40)):
+        scores.add(said[half], truth[half])
+    overlap = [((said == c) & (truth == c)).sum() for c in range(3)]
+    sums = [(said == c).sum() + (truth == c).sum() for c in range(3)]
+    assert scores.found()["dice"] == pytest.approx(np.mean([2 * a / b for a, b in zip(overlap, sums, strict=True)]))
+    assert scores.found()["iou"] == pytest.approx(np.mean([a / (b - a) for a, b in zip(overlap, sums, strict=True)]))
+    with pytest.raises(ValueError, match="was said of"):
+        scores.add(said[:20], truth)
+
+
+# Augmentation and losses
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("name", ["none", "flips", "paper"])
+def test_images_and_masks_are_changed_together(name: str, dims: int) -> None:
+    """An image that is its own mask stays so, but for what is between pixels."""
+    mask = np.zeros((16,) * dims, np.int64)
+    mask[tuple(slice(2, 9) for _ in range(dims))] = 1
+    sample = Sample("a", mask[None].astype(np.float32), mask)
+    change = augmentation(name, dims)
+    results = [change(sample, seed) for seed in range(6)]
+    for found in results:
+        assert found.image.shape == (1, *mask.shape)
+        assert found.mask.dtype == np.int64
+        assert ((found.image[0] > 0.5) == found.mask).mean() > 0.93
+    assert len({found.mask.tobytes() for found in results}) == (
+        1 if name == "none" else len({f.mask.tobytes() for f in results})
+    )
+    if name != "none":
+        assert len({found.image.tobytes() for found in results}) > 1
+    again = [augmentation(name, dims)(sample, seed) for seed in range(6)]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(results, again, strict=True))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_losses_are_least_where_everything_is_right(name: str, channels: int) -> None:
+    truth = torch.randint(0, max(channels, 2), (2, 6, 6), generator=torch.Generator().manual_seed(0))
+    right = (
+        9 * (2 * truth[:, None] - 1.0)
+        if channels == 1
+        else 9 * torch.nn.functional.one_hot(truth, channels).movedim(-1, 1).float()
+    )
+    loss = loss_of(name)
+    assert float(loss(right, truth)) < 0.05 < float(loss(torch.zeros_like(right), truth)) < float(loss(-right, truth))
+
+
+# Learning
+
+
+def trained(data: Path, folder: Path, overrides: dict[str, Any], **options: Any) -> dict[str, float]:
+    model = unetgen.build("unet_milesial", seed=options.pop("seed", 0), **overrides)
+    usual: dict[str, Any] = {"steps": 40, "patch": 32, "learning_rate": 1e-2}
+    paths = {"images": str(data / "image"), "masks": str(data / "mask")}
+    return segmentation(model, model.spec, context(folder), **paths, **(usual | options))
+
+
+def test_nets_learn_what_intensities_do_not_tell(data: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
+    """A padded and a valid net stand in one table with the baselines, scored on the same pixels, and beat them."""
+    (tmp_path / "sweep.yaml").write_text(
+        "base: {extends: unet_milesial, in_channels: 1, widths: [8, 16], input_size: [44, 44], skip: {align: crop}}\n"
+        "axes: {block.padding: [zeros, valid]}\n"
+    )
+    options = [
+        f"images={data / 'image'}",
+        f"masks={data / 'mask'}",
+        "steps=40",
+        "patch=32",
+        "learning_rate=0.01",
+        "objects=255",
+    ]
+    outcome = run(
+        "run", str(tmp_path / "sweep.yaml"), "-o", str(tmp_path / "out"), "--trial", "unetgen.trials:segmentation",
+        "--cpus", "1", *[word for option in options for word in ("--with", option)],
+    )  # fmt: skip
+    assert (outcome.code, outcome.err) == (0, "")
+    with closing(sqlite3.connect(tmp_path / "out" / "results.sqlite")) as opened:
+        dice = dict(opened.execute("SELECT variant, value FROM metrics WHERE name = 'dice'"))
+        rand = dict(opened.execute("SELECT variant, value FROM metrics WHERE name = 'rand_error'"))
+        steps = [row[0] for row in opened.execute("SELECT DISTINCT step FROM curves ORDER BY step")]
+    nets = [name for name in dice if name not in ("majority", "otsu")]
+    assert len(nets) == 2
+    assert max(dice["majority"], dice["otsu"]) < 0.65
+    assert all(dice[net] > 0.85 for net in nets), dice
+    assert all(rand[net] < min(rand["majority"], rand["otsu"]) for net in nets), rand
+    assert steps == [8, 16, 24, 32, 40]
+    # The trained network lies in the trial's folder, and is one that everything reads.
+    weights = sorted((tmp_path / "out" / "trials").glob("*/seed-0/model.safetensors"))
+    assert len(weights) == 2
+    assert unetgen.load(weights[0]).graph.in_channels == 1
+
+
+def test_an_interrupted_training_ends_as_one_that_was_not(data: Path, tmp_path: Path) -> None:
+    dropout = {**SMALL, "block.dropout": 0.2}
+    whole = trained(data, tmp_path / "whole", dropout, steps=6, evaluate=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scores, "add", interrupting(Scores.add, after=5))
+        with pytest.raises(KeyboardInterrupt):
+            trained(data, tmp_path / "cut", dropout, steps=6, evaluate=2)
+    kept = torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"]
+    assert kept == 4
+    assert trained(data, tmp_path / "cut", dropout, steps=6, evaluate=2) == whole
+
+
+def interrupting(method: Callable[..., Any], after: int) -> Callable[..., Any]:
+    calls = iter(range(after))
+
+    def called(*arguments: Any) -> Any:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return method(*arguments)
+
+    return called
+
+
+def test_variants_see_the_same_patches_whatever_they_are(data: Path, tmp_path: Path) -> None:
+    seen: list[list[bytes]] = []
+    for overrides in (SMALL, VALID):
+        cuts: list[bytes] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Window, "truth", noting(Window.truth, cuts))
+            trained(data, tmp_path / str(len(seen)), overrides, steps=2, augment="paper")
+        seen.append(cuts)
+    assert len(seen[0]) == 8
+    assert seen[0] == seen[1]
+
+
+def noting(method: Callable[..., Any], cuts: list[bytes]) -> Callable[..., Any]:
+    def called(*arguments: Any) -> Any:
+        cuts.append((found := method(*arguments)).tobytes())
+        return found
+
+    return called
+
+
+@pytest.mark.parametrize("overrides", [
+    {"out_channels": 1}, {"head": "deep_supervision", "widths": [8, 8, 8]}, {"block.norm": "instance"},
+])  # fmt: skip
+def test_other_heads_learn_too(overrides: dict[str, Any], data: Path, tmp_path: Path) -> None:
+    found = trained(data, tmp_path, {**SMALL, **overrides}, steps=30, loss="dice_cross_entropy")
+    assert found["dice"] > 0.7
+    assert set(found) == {"dice", "iou", "loss"}
+
+
+@pytest.mark.skipif(not ISBI.is_dir(), reason="the images of the ISBI 2012 challenge are not here")
+def test_membranes_are_learnt(tmp_path: Path) -> None:
+    """Electron micrographs; Otsu's threshold has a Dice of 0.68 here."""
+    model = unetgen.build("unet_milesial", seed=0, **{**SMALL, "widths": [8, 16, 32]})
+    found = segmentation(
+        model, model.spec, context(tmp_path), images=str(ISBI / "image"), masks=str(ISBI / "label"), reduce=4,
+        steps=60, patch=64, learning_rate=1e-2, objects=255,
+    )  # fmt: skip
+    assert found["dice"] > 0.75
+
+
+# Cost
+
+
+def test_cost_needs_no_data(tmp_path: Path) -> None:
+    model = unetgen.build("unet_milesial", seed=0, **SMALL)
+    found = cost(model, model.spec, context(tmp_path), batch=2, runs=3)
+    assert set(found) == {"latency_ms", "throughput", "peak_memory_mb"}
+    assert found["throughput"] == pytest.approx(2000 / found["latency_ms"])
+    twice = cost(model, model.spec, context(tmp_path), batch=4, runs=1)
+    assert twice["peak_memory_mb"] == pytest.approx(2 * found["peak_memory_mb"])
+    larger = cost(model, model.spec, context(tmp_path), runs=1, input_size=128)
+    assert larger["peak_memory_mb"] == pytest.approx(2 * found["peak_memory_mb"])
+    assert model.graph.input_size is None
