@@ -104,8 +104,8 @@ class Killing(Listener):
 
 @pytest.mark.parametrize("name", ["gcs_server", "raylet"])
 def test_a_cluster_that_dies_loses_nothing(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
-    options = {"sleep": 0.5}
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "2")
+    options = {"sleep": 1.5}
     with pytest.raises(unetgen.UnetgenError) as error:
         unetgen.run(
             place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", repeat=2, options=options, engine=Cluster(address="local"),

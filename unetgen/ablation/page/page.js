@@ -43,6 +43,17 @@ function front(rows, cost, metric, higher, cheaper) {
   return rows.filter(row => !beaten(row)).sort((a, b) => a[cost] - b[cost]);
 }
 
+// What has no cost stands at every cost.
+function across(metric, cost, y) {
+  const values = data.points.rows.filter(row => metric in row && !(cost in row) && cost in data.points.costs);
+  if (!values.length) return [];
+  const mark = { type: "text", align: "left", dy: -7, fontStyle: "italic", color: ink };
+  return [
+    { data: { values }, mark: { type: "rule", strokeDash: [2, 3], color: "#888" }, encoding: { y } },
+    { data: { values }, mark, encoding: { y, x: { value: 4 }, text: { field: "variant" } } },
+  ];
+}
+
 function pareto() {
   const [metric, cost] = ["metric", "cost"].map(id => document.getElementById(id).value);
   const rows = data.points.rows.filter(row => metric in row && cost in row)
@@ -54,6 +65,7 @@ function pareto() {
   return embed("#pareto", {
     height: 320, data: { values: rows },
     layer: [
+      ...across(metric, cost, y),
       { data: { values: front(rows, cost, metric, data.points.metrics[metric], cheaper) }, mark: { type: "line", strokeDash: [4, 3], color: "#888" }, encoding: { x, y } },
       { mark: { type: "rule", opacity: 0.6 }, encoding: { x, y: { field: "low", type: "quantitative", title: metric, scale: { zero: false } }, y2: { field: "high" }, color: color(rows.length) } },
       { mark: { type: "point", filled: true, size: 90, tooltip: true }, encoding: { x, y, color: color(rows.length),
@@ -78,6 +90,15 @@ function learning() {
   });
 }
 
+// The cost in which the variants differ most: others may have been matched.
+function widest() {
+  const ratio = cost => {
+    const values = data.points.rows.filter(row => cost in row).map(row => row[cost]);
+    return Math.max(...values) / Math.max(1, Math.min(...values));
+  };
+  return Object.keys(data.points.costs).sort((a, b) => ratio(b) - ratio(a))[0];
+}
+
 function choices(id, entries, chosen, redraw) {
   const select = document.getElementById(id);
   select.append(...entries.map(([value, title]) => new Option(title, value, false, value === chosen)));
@@ -88,7 +109,7 @@ sortable(document.getElementById("results"));
 const metrics = Object.keys(data.points.metrics);
 if (metrics.length) {
   choices("metric", metrics.map(name => [name, name]), metrics[0], pareto);
-  choices("cost", [...Object.entries(data.points.costs), ...metrics.map(name => [name, name])], "params", pareto);
+  choices("cost", [...Object.entries(data.points.costs), ...metrics.map(name => [name, name])], widest(), pareto);
   pareto();
 }
 if (Object.keys(data.curves).length) {
