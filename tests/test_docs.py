@@ -23,8 +23,8 @@ FILE = re.compile(r"# file: (\S+)\n")
 MANUAL = ROOT / "docs" / "plugins.md"
 
 
-# test_frameworks runs these in processes of their own.
-FRAMEWORKS = [ROOT / "docs" / name for name in ("lightning.md", "monai.md", "nnunet.md")]
+# test_frameworks and test_recipes run these in processes of their own.
+FRAMEWORKS = [ROOT / "docs" / name for name in ("lightning.md", "monai.md", "nnunet.md", "running.md", "recipes.md")]
 
 
 # The test below follows this one, with the files that it names.
