@@ -92,8 +92,8 @@ def test_public_names_are_pinned() -> None:
     assert unetgen.__all__ == [
         "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "draw",
         "from_pretrained", "graph_of",
-        "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "optimize", "save", "specs",
-        "sweep",
+        "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "optimize", "run", "save",
+        "specs", "sweep", "trial",
     ]  # fmt: skip
     assert all(getattr(unetgen, name) is not None for name in unetgen.__all__)
     assert set(unetgen.__all__) <= set(dir(unetgen))
