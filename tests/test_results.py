@@ -170,9 +170,7 @@ def test_files_of_other_layouts_are_told(tmp_path: Path, run: Command) -> None:
         opened.execute("PRAGMA user_version = 9")
     assert run("report", str(folder)).err == f"{file} has layout 9, this unetgen reads 1; use the one that wrote it\n"
     file.write_bytes(b"no database, but as long as one" * 9)
-    assert run("report", str(folder)).err == (
-        f"{file}: results cannot be kept: file is not a database; look at the file, then --resume goes on\n"
-    )
+    assert run("report", str(folder)).err == (f"{file}: file is not a database; put it right, or move it away\n")
 
 
 def test_a_run_that_has_just_begun_has_a_table(tmp_path: Path) -> None:

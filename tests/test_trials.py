@@ -340,16 +340,26 @@ def interrupting(method: Callable[..., Any], after: int) -> Callable[..., Any]:
     return called
 
 
-def test_variants_see_the_same_patches_whatever_they_are(data: Path, tmp_path: Path) -> None:
+def test_variants_learn_from_and_are_scored_on_the_same_pixels(data: Path, tmp_path: Path) -> None:
     seen: list[list[bytes]] = []
     for overrides in (SMALL, VALID):
         cuts: list[bytes] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Window, "truth", noting(Window.truth, cuts))
+            patch.setattr(Scores, "add", noting_truth(Scores.add, cuts))
             trained(data, tmp_path / str(len(seen)), overrides, steps=2, augment="paper")
         seen.append(cuts)
-    assert len(seen[0]) == 8
+    # Two steps of four patches, each followed by both held-out images, whole.
+    assert [len(cut) // 8 for cut in seen[0]] == 2 * (4 * [32 * 32] + 2 * [64 * 64])
     assert seen[0] == seen[1]
+
+
+def noting_truth(add: Callable[..., None], cuts: list[bytes]) -> Callable[..., None]:
+    def called(self: Scores, said: Any, truth: Any) -> None:
+        cuts.append(truth.tobytes())
+        add(self, said, truth)
+
+    return called
 
 
 def noting(method: Callable[..., Any], cuts: list[bytes]) -> Callable[..., Any]:
@@ -367,6 +377,32 @@ def test_other_heads_learn_too(overrides: dict[str, Any], data: Path, tmp_path: 
     found = trained(data, tmp_path, {**SMALL, **overrides}, steps=30, loss="dice_cross_entropy")
     assert found["dice"] > 0.7
     assert set(found) == {"dice", "iou", "loss"}
+
+
+def test_volumes_are_learnt(tmp_path: Path) -> None:
+    """A ball of one texture in the other's, along the third axis alone."""
+    for name in ("image", "mask"):
+        (tmp_path / name).mkdir()
+    depth, row, column = np.mgrid[:16, :16, :16]
+    for number in range(5):
+        random = np.random.default_rng(number)
+        mask = (
+            sum(
+                (axis - centre) ** 2
+                for axis, centre in zip((depth, row, column), random.uniform(4, 12, 3), strict=True)
+            )
+            < 30
+        )
+        image = np.where(mask, depth % 2, depth // 2 % 2) + random.normal(0, 0.1, mask.shape)
+        for name, values in (("image", image), ("mask", mask)):
+            volume = nibabel.Nifti1Image(values.astype(np.float32), np.eye(4))
+            nibabel.save(volume, tmp_path / name / f"{number}.nii.gz")
+    overrides = {**SMALL, "dims": 3, "widths": [6, 12]}
+    paths = {"images": str(tmp_path / "image"), "masks": str(tmp_path / "mask")}
+    model = unetgen.build("unet_milesial", seed=0, **overrides)
+    options: dict[str, Any] = {"steps": 40, "patch": [8, 12, 12], "learning_rate": 1e-2, "augment": "none"}
+    found = segmentation(model, model.spec, context(tmp_path / "trial"), **paths, **options)
+    assert found["dice"] > 0.8
 
 
 @pytest.mark.skipif(not ISBI.is_dir(), reason="the images of the ISBI 2012 challenge are not here")

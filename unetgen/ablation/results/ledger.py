@@ -196,5 +196,5 @@ def _told(file: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-        way = "free space there, then --resume goes on" if full else "look at the file, then --resume goes on"
-        raise RunError(f"{file}: results cannot be kept: {error}; {way}") from error
+        way = "free space there, then --resume goes on" if full else "put it right, or move it away"
+        raise RunError(f"{file}: {error}; {way}") from error

@@ -59,7 +59,7 @@ class Cluster:
                 if isinstance(said, str):
                     raise RunError(said)
                 yield said
-        except (EOFError, ConnectionResetError):
+        except (EOFError, ConnectionError):
             raise RunError(f"Ray is gone; {log} has its last words, --resume goes on when it is back") from None
         finally:
             ours.close()  # the driver sees nobody listening, and ends what runs
@@ -83,8 +83,8 @@ def _drive(listener: Connection, cluster: Cluster, trials: Sequence[Trial], log:
         listener.send(None)
     except RunError as error:
         listener.send(str(error))
-    except BrokenPipeError:
-        pass
+    except ConnectionError:
+        pass  # nobody listens any more
     finally:
         ray.shutdown()
 

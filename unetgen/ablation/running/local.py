@@ -82,7 +82,7 @@ class _Worker:
         trial = self.trial
         try:
             said: Any = self.connection.recv() if self.connection.poll() else None
-        except (EOFError, ConnectionResetError):
+        except (EOFError, ConnectionError):
             said = None
         if said is None:
             self._process.join()
@@ -111,7 +111,7 @@ def work(connection: Connection, number: int) -> None:
         try:
             trial: Trial = connection.recv()
             connection.send(conduct(trial, lambda step, metrics: connection.send((step, metrics)), number))
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             return
 
 
