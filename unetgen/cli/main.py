@@ -42,7 +42,7 @@ Examples:
 
 \b
 Completion: eval "$(_UNETGEN_COMPLETE=bash_source unetgen)", or zsh_source, fish_source.
-Exit codes: 0 fine, 1 the spec is invalid, 2 wrong usage, 3 a plugin failed, 4 a bug of unetgen."""
+Exit codes: 0 fine, 1 the spec is invalid, 2 wrong usage, 3 a plugin or a trial failed, 4 a bug of unetgen."""
 
 
 class _Lazy(click.Group):

@@ -66,7 +66,6 @@ INTERRUPTED = 130
     help="The cluster, with --engine ray, or local; else one that runs here, else local.",
 )
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1; else a GPU where there is one.")
-@click.option("--sort", metavar="COLUMN", help="Order the table by a column; with - before its name the other way.")
 @plugin_option
 def command(  # noqa: PLR0913, PLR0917  # as many as there are options
     sweep: str,
@@ -82,7 +81,6 @@ def command(  # noqa: PLR0913, PLR0917  # as many as there are options
     gpus: float,
     address: str | None,
     device: str,
-    sort: str | None,
     plugins: tuple[str, ...],
     *,
     resume: bool,
@@ -110,7 +108,7 @@ def command(  # noqa: PLR0913, PLR0917  # as many as there are options
     except KeyboardInterrupt:
         click.echo(f"interrupted; what is finished is in {folder}, --resume goes on", err=True)
         return INTERRUPTED
-    return _tell(standings, listener.summary, folder, sort)
+    return _tell(standings, listener.summary, folder)
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
@@ -141,9 +139,9 @@ def _engine(name: str, workers: int, cpus: int, gpus: float, address: str | None
     return Local(workers)
 
 
-def _tell(standings: Standings, summary: Summary | None, folder: Path, sort: str | None) -> int:
+def _tell(standings: Standings, summary: Summary | None, folder: Path) -> int:
     """The table, then what is wrong, then how it ended."""
-    click.echo(standings.sheet(sort).text())
+    click.echo(standings.sheet().text())
     for line in [*summary.complaints(), *summary.failed()] if summary else []:
         click.echo(line, err=True)
     counts = standings.counts()

@@ -42,6 +42,7 @@ def conduct(trial: Trial, hear: Report = lambda step, metrics: None, number: int
 
     device = ""
     try:
+        os.chdir(trial.cwd)
         trial.directory.mkdir(parents=True, exist_ok=True)
         with _logged(trial.directory / LOG), _on_time(trial):
             try:

@@ -70,7 +70,7 @@ def run(  # noqa: PLR0913  # as many as there is to choose
 
         def of(entry: Entry, seed: int, attempt: int) -> Trial:
             return Trial(
-                entry.name, seed, attempt, settings["trial"], folder.resolve(), settings["options"],
+                entry.name, seed, attempt, settings["trial"], folder.resolve(), Path.cwd(), settings["options"],
                 entry.spec or base.spec, not entry.spec, tuple(settings["plugins"]), conditions,
             )  # fmt: skip
 

@@ -35,6 +35,8 @@ class Trial:
     """``module:function`` or ``file.py:function``."""
     folder: Path
     """The sweep's directory."""
+    cwd: Path
+    """Where the command was given: what the trial and its options name relative to it is found by everybody."""
     options: Mapping[str, Any] = field(default_factory=dict)
     spec: str = ""
     """The variant's complete spec as YAML; for a baseline that of the base."""
