@@ -381,6 +381,10 @@ def test_what_cannot_begin_says_why(place: Path, run: Command) -> None:
     assert not (place / "out").exists()
     wrong = run(*started(place, "--trial", f"{TARGETS}:drawn", "--with", "epochs"))
     assert wrong.err.endswith("Error: --with 'epochs' says nothing; write --with NAME=VALUE\n")
+    wrong = run(*started(place, "--trial", f"{TARGETS}:drawn", "--with", "epochs=[1"))
+    assert wrong.err == (
+        "--with epochs=[1:2:1: not valid YAML: did not find expected ',' or ']'; check brackets, quotes and indentation\n"
+    )
     wrong = run(*started(place, "--trial", f"{TARGETS}:drawn", "--gpus", "1"))
     assert wrong.err.endswith("Error: --gpus and --address are for --engine ray; here --device chooses\n")
     nowhere = run("run", str(place / "sweep.yaml"), "-o", str(place / "no" / "out"), "--trial", f"{TARGETS}:drawn")

@@ -112,18 +112,15 @@ def command(  # noqa: PLR0913, PLR0917  # as many as there are options
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
-    """The trial's options; values are read as YAML, so that numbers are numbers."""
-    import yaml
+    """The trial's options; values are read as those of ``--set`` are."""
+    from unetgen.config.yaml_source import read_value
 
     found = {}
     for option in given:
         name, equals, value = option.partition("=")
         if not equals or not name.isidentifier():
             raise click.UsageError(f"--with {option!r} says nothing; write --with NAME=VALUE")
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            found[name] = value
+        found[name] = read_value(value, f"--with {option}", name).plain()
     return found
 
 
