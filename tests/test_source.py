@@ -116,6 +116,15 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("attention_unet.py.txt", written("attention_unet"))
 
 
+def test_a_concatenation_of_one_is_written_as_such() -> None:
+    """The only output of one level, fused with itself."""
+    head = {"type": "deep_supervision", "resolution": "full", "fused": "first"}
+    ours, theirs = pair({"extends": "unet_milesial", "widths": [4, 4], "input_size": None, "head": head})
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        assert all(map(torch.equal, maps(ours.eval()(x)), maps(theirs.eval()(x))))
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=random_specs())
 def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ class Forward:
 def _inlined(target: str, arguments: Mapping[str, Any], given: list[str]) -> Expression:
     """A layer without numbers as the expression that it is."""
     if target == "layers.Concat":
-        return called("torch.cat", [Expression("(", [*given], ")"), "dim=1"])
+        return called("torch.cat", [Expression("(", [*given], ")" if len(given) > 1 else ",)"), "dim=1"])
     if target == "layers.Maximum":
         return called("torch.maximum", [*given])
     if target == "layers.Take":
