@@ -315,7 +315,7 @@ def outcome(raw: bytes, folder: Path) -> str:
     file = folder / "spec.yaml"
     file.write_bytes(raw)
     problems: tuple[Problem, ...] = ()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         unetgen.graph_of(file)
         result = "a graph"
@@ -324,7 +324,7 @@ def outcome(raw: bytes, folder: Path) -> str:
         problems = error.problems
     except Exception as error:
         raise AssertionError(raw) from error
-    assert time.perf_counter() - started < LONGEST_ANSWER, raw
+    assert time.process_time() - started < LONGEST_ANSWER, raw
     assert bool(problems) is (result != "a graph"), raw
     assert all(problem.message and problem.mark and problem.mark.line >= 1 for problem in problems), raw
     return result.partition(":")[0]

@@ -103,6 +103,19 @@ def test_a_receptive_field_is_matched_by_a_path() -> None:
     assert abs(MEASURES["receptive_field"].of(made.report) / target - 1) <= 0.1
 
 
+def test_widths_that_grow_are_matched_by_their_first() -> None:
+    source = {
+        "base": {**TINY, "depth": 2, "widths": {"base": 64, "growth": 2}},
+        "axes": {"skip.fusion": ["add"]},
+        "match": {"params": "base", "tolerance": "2%", "by": "widths.base"},
+    }
+    made = only(source)
+    first = made.match.settings["widths.base"]
+    assert first > 64
+    assert made.spec.widths == (first, 2 * first, 4 * first)
+    assert 0 < abs(made.match.deviation) <= 0.02
+
+
 def test_what_widths_cannot_change_is_told_as_impossible() -> None:
     source = {"base": TINY, "axes": {"depth": [1]}, "match": {"receptive_field": "base"}}
     found = only(source)

@@ -139,7 +139,8 @@ def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:
     x = torch.randn(2, graph.in_channels, *size)
     with torch.no_grad():
         a, b = maps(ours.eval()(x)), maps(theirs.eval()(x))
-    assert all(torch.equal(first, second) or first.isnan().any() for first, second in zip(a, b, strict=True))
+    # Weights that lie elsewhere in memory may be summed in another order: to the bit is for the shipped ones, above.
+    assert all(torch.allclose(f, s, rtol=1e-4, atol=1e-6, equal_nan=True) for f, s in zip(a, b, strict=True))
 
 
 def test_it_runs_where_there_is_no_unetgen(tmp_path: Path, run: Callable[..., Outcome]) -> None:

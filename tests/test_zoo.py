@@ -99,7 +99,11 @@ def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
     assert {k: tuple(p.shape) for k, p in model.named_parameters()} == {k: p.shape for k, p in graph.parameters.items()}
 
 
-@pytest.mark.parametrize("name", ZOO)
+# What has another's blocks in other numbers is traced as it is: that takes seconds for hundreds of modules.
+TRACED_AS = {"fc_densenet67": "fc_densenet56", "fc_densenet103": "fc_densenet56", "u2net": "u2netp"}
+
+
+@pytest.mark.parametrize("name", sorted({*ZOO} - {*TRACED_AS}))
 def test_it_is_copied_compiled_and_exported(name: str) -> None:
     """A copy, one traced graph, and an exported program, all on the meta device: no number is needed for that."""
     model = copy.deepcopy(unetgen.build(name, device="meta")).eval()

@@ -55,7 +55,9 @@ class Ladder:
 def ladder_of(spec: Spec, budget: Budget, base: Spec) -> Ladder:
     """The ladder of a variant. Raises SpecError where nothing can be rescaled in it."""
     if budget.by != WIDTHS:
-        value = Told(from_data(spec.resolved(), ""), {})[budget.by]
+        # What only stands for other values, widths.base say, is there as it is written and no longer when resolved.
+        trees = from_data(spec.resolved(), ""), spec.root
+        value = next((told for tree in trees if (told := Told(tree, {})[budget.by]) is not None), None)
         if type(value) is not int:
             hint = "rescale widths, or a path that holds a whole number in every variant"
             raise SpecError([budget.node.problem("match", f"{budget.by} is {value!r} here, no whole number", hint)])
