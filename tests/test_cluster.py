@@ -53,7 +53,7 @@ GONE = "its process ended without a word, as it does where memory runs out; look
 
 
 def test_faults_are_one_line_each_on_ray_too(place: Path, run: Command) -> None:
-    arguments = ["--trial", f"{TARGETS}:wrong", "--repeat", str(len(WRONG)), "--timeout", "2", *RAY]
+    arguments = ["--trial", f"{TARGETS}:wrong", "--repeat", str(len(WRONG)), "--timeout", "10", *RAY]
     outcome = run(*started(place, *arguments, sweep="lone.yaml"))
     out = place / "out"
     name = next(out.glob("*.yaml")).stem
@@ -120,6 +120,7 @@ def test_a_cluster_that_dies_loses_nothing(name: str, place: Path, monkeypatch: 
     kept = rows(place, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 2 <= kept < 8
     monkeypatch.delenv("RAY_gcs_rpc_server_reconnect_timeout_s")
+    (place / "out" / "quick").touch()
     assert unetgen.run(place / "out", resume=True, repeat=2).counts()["finished"] == 8
     assert sum(times > 1 for note, times in notes(place).items() if note.startswith("done")) <= 2
     assert len([note for note in notes(place) if note.startswith("done")]) == 8

@@ -21,7 +21,7 @@ def drawn(model: Any, spec: Any, context: Any, epochs: int = 2, sleep: float = 0
     noted(context, "begun")
     for epoch in range(epochs):
         context.report(epoch, loss=1 / (1 + epoch))
-        time.sleep(sleep)
+        time.sleep(0 if (context.directory.parents[2] / "quick").exists() else sleep)
     noted(context, "done")
     return {
         "torch": torch.rand(()), "numpy": np.random.rand(), "python": random.random(),
