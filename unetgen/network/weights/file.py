@@ -68,7 +68,9 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     try:
         with open_file(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in _ordered(list(opened.keys()), metadata)}
+            # Copied: as they lie in the file they begin anywhere, and a convolution then rounds in another order than
+            # with torch's own memory; and a file that somebody cuts short must not take a running network with it.
+            tensors = {name: opened.get_tensor(name).clone() for name in _ordered(list(opened.keys()), metadata)}
     except Exception as error:  # safetensors' own error class has no public name
         raise WeightsError(f"{path}: not a safetensors file: {error}; was it copied whole?") from error
     return tensors, _spec_in(metadata, path)
