@@ -333,6 +333,19 @@ def test_a_rate_in_scientific_notation_is_a_number() -> None:
     assert spec.bottleneck.dropout.rate == 1e-05
 
 
+def test_a_number_is_the_part_that_it_stands_for_in_overlays_too() -> None:
+    base = {"extends": "unet_milesial", "block": {"dropout": 0.1}}
+    assert unetgen.load_spec(base, **{"block.dropout.rate": 0.3}).bottleneck.dropout.rate == 0.3
+    spec = unetgen.load_spec({**base, "decoder": {"block": {"dropout": {"place": "every"}}}})
+    assert [level.block.dropout.place for level in spec.decoder_levels] == ["every"] * 4
+    assert spec.decoder_levels[0].block.dropout.rate == 0.1
+    placed = {"extends": "unet_milesial", "block": {"dropout": {"type": "element", "rate": 0.1, "place": "every"}}}
+    spec = unetgen.load_spec(placed, **{"block.dropout": 0.3})
+    assert (spec.bottleneck.dropout.rate, spec.bottleneck.dropout.place) == (0.3, "every")
+    spec = unetgen.load_spec({"extends": "unet_milesial", "block": {"dropout": "channel"}}, **{"block.dropout": 0.3})
+    assert spec.bottleneck.dropout.type == "element"
+
+
 @pytest.mark.parametrize("marked", [False, True])
 def test_utf8_is_read_with_and_without_a_mark_in_any_locale(tmp_path: Path, marked: bool) -> None:
     path = tmp_path / "spec.yaml"

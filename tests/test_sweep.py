@@ -276,12 +276,44 @@ def test_conditions_that_leave_nothing_are_told(run: Run, tmp_path: Path) -> Non
         ),
         (
             "open('x')",
-            "where: \"open('x')\" cannot be reckoned for base: Function 'open' not defined, for expression 'open('x')'.",
+            "where: \"open('x')\" calls 'open', which conditions do not know; they know len, max, min, sum",
         ),
         (
-            "(1).real == 1",
-            "where: '(1).real == 1' cannot be reckoned for base: Sorry, attribute access not allowed on "
-            "'<class 'int'>' (attempted to access `.real`)",
+            "widths[0].real == 1",
+            "where: 'widths[0].real == 1' says 'widths[0].real', which is no path; "
+            "write \"not (depth == 3 and skip.fusion == 'none')\"",
+        ),
+        (
+            "[x for x in widths] == widths",
+            "where: '[x for x in widths] == widths' says '[x for x in widths]', which conditions cannot; "
+            "write \"not (depth == 3 and skip.fusion == 'none')\"",
+        ),
+        (
+            "depth == 1j",
+            "where: 'depth == 1j' says '1j', which conditions cannot; write \"not (depth == 3 and skip.fusion == 'none')\"",
+        ),
+        (
+            "max(widths, key=len) == 3",
+            "where: 'max(widths, key=len) == 3' gives 'max' options, which it has none of here; write max(widths)",
+        ),
+        ("block.bias == true", "where: 'block.bias == true' says 'true', which is nothing here; write True"),
+        (
+            "levels[-1].block.repeats == 2",
+            "where: 'levels[-1].block.repeats == 2' says 'levels[-1].block.repeats', which is no path; "
+            "write \"not (depth == 3 and skip.fusion == 'none')\"",
+        ),
+        (
+            "levels[depth] == 2",
+            "where: 'levels[depth] == 2' says 'levels[depth]'; levels are called by their numbers; write levels[0]",
+        ),
+        ("skip.fusion == add", "where: 'add' is nowhere in a spec; if it is a word, write 'add' in quotes"),
+        (
+            "skip.fusion in ['concat', 'noen']",
+            "where: unknown fusion 'noen'; did you mean 'none'? Fusions are add, concat, multiply, none, size_only",
+        ),
+        (
+            "'bach' == levels[0].block.norm.type",
+            "where: unknown norm 'bach'; did you mean 'batch'? Norms are batch, group, instance, layer, none",
         ),
         (
             "9 ** 9 ** 9 > 1",
@@ -295,6 +327,38 @@ def test_conditions_that_say_nothing_are_refused(condition: str, sentence: str, 
         f"base: unet_milesial\naxes: {{depth: [4]}}\nwhere: {condition if condition == '3' else json.dumps(condition)}\n",
     )
     assert refused(file) == [f"{file}:3:8: {sentence}"]
+
+
+@pytest.mark.parametrize("text", ["not " * 500 + "True", "(" * 300 + "depth" + ")" * 300, "depth" + " + 1" * 3000])
+def test_conditions_without_end_are_no_expressions(text: str) -> None:
+    (sentence,) = refused({"base": "unet_milesial", "where": text})
+    assert sentence.startswith(f"where: {text[:77] + '...'!r} ")
+
+
+def test_words_of_labels_are_known_to_conditions() -> None:
+    axes = {"size": {"small": {"widths": [8, 16]}, "large": {"widths": [32, 64]}}}
+    source = {"base": "unet_milesial", "axes": axes}
+    assert refused({**source, "where": "size == 'smal'"}) == [
+        "where: 'smal' is no label of the axis 'size'; did you mean 'small'?"
+    ]
+    assert refused({**source, "where": "size in ('tiny', 'large')"}) == [
+        "where: 'tiny' is no label of the axis 'size'; its labels are small, large"
+    ]
+
+
+def test_a_plugins_part_has_its_whole_name_in_conditions(site: Site) -> None:
+    site.install("acme-unet")
+    source = {"base": "unet_milesial", "axes": {"block": [{"type": "conv", "padding": "zeros"}, "twice"]}}
+    assert refused({**source, "where": "block == 'twice'"}) == [
+        "where: block 'twice' is a plugin's, and told by its whole name; write 'acme-unet/twice'"
+    ]
+    assert words({**source, "where": "block == 'acme-unet/twice'"}) == ["block=twice"]
+
+
+def test_a_level_that_is_not_there_says_nothing() -> None:
+    source = {"base": "unet_milesial", "axes": {"depth": [2, 4]}}
+    assert words({**source, "where": "levels[3].block.norm == 'batch'"}) == ["base"]
+    assert words({**source, "where": "levels[3].block.norm == None"}) == ["depth=2"]
 
 
 def test_conditions_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,6 +481,56 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             ],
         ),
         (
+            "base: unet_paper\nvariants: [{block: residual, block.type: conv}, {skip: none, skip.fusion: add}]",
+            [
+                "2:30: variants[0].block.type: block.type is decided by 'block' too, and one of the two has no effect; "
+                "let each place be decided once",
+                "2:62: variants[1].skip.fusion: skip.fusion.type is decided by 'skip' too, and one of the two has no effect; "
+                "let each place be decided once",
+            ],
+        ),
+        (
+            "base: unet_paper\nzip: {'levels[0].skip': [none, add], levels.0.skip: [add, none]}",
+            [
+                "2:38: zip.levels.0.skip: levels.0.skip.fusion.type is decided by 'levels[0].skip' too, and one of the two has no effect; "
+                "let each place be decided once"
+            ],
+        ),
+        (
+            "base: unet_paper\naxes: {widths: [[8, 16]], size: {small: {widths.base: 8}}}",
+            [
+                "2:27: axes.size: widths.base is decided by 'widths' too, and one of the two has no effect; "
+                "let each place be decided once"
+            ],
+        ),
+        (
+            "base: unet_paper\naxes: {block.dropout: [0.1], block.dropout.rate: [0.2]}",
+            [
+                "2:30: axes.block.dropout.rate: block.dropout.rate is decided by 'block.dropout' too, and one of the two has no effect; "
+                "let each place be decided once"
+            ],
+        ),
+        (
+            "base: unet_paper\naxes: {depth.x: [3], decoder.blok.norm: [batch], norm.groups: [2]}",
+            [
+                "2:8: axes.depth.x: 'depth.x' is nowhere in a spec; depth is a single value",
+                "2:22: axes.decoder.blok.norm: 'decoder.blok.norm' is nowhere in a spec; did you mean 'decoder.block.norm'?",
+                "2:50: axes.norm.groups: 'norm.groups' is nowhere in a spec; write block.norm.groups",
+            ],
+        ),
+        ("base: unet_paper\nvariants: [depth]", ["2:12: variants[0]: this is a mapping of paths; write {skip.fusion: add, depth: 3}"]),
+        (
+            "base: unet_paper\nzip: depth",
+            ["2:6: zip: this is a mapping of paths; write zip: {depth: [3, 4], block.repeats: [3, 2]}"],
+        ),
+        (
+            "base: unet_paper\nbudget: {params: base}",
+            [
+                "2:1: budget: unknown key of a sweep; a sweep has name, description, base, mode, axes, zip, variants, where, "
+                "match, on_invalid"
+            ],
+        ),
+        (
             "base: unet_paper\nzip: {block.norm: [batch, none], init: [he_normal]}",
             ["2:6: zip: its lists go together: block.norm has 2, init has 1; give each as many values"],
         ),
@@ -446,6 +560,24 @@ def test_a_file_that_is_not_there(run: Run) -> None:
 
 
 # Invalid combinations
+
+
+def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run: Run, tmp_path: Path) -> None:
+    axes = "{skip.fusion: [concat, add], block.padding: [valid, zeros]}"
+    file = written(tmp_path, f"base: unet_paper\naxes: {axes}\n")
+    outcome = run("sweep", file)
+    assert outcome.code == 1
+    assert [line for line in outcome.err.splitlines() if " axis H " in line] == [
+        f"{file}:2:59: input_size: 572 on axis H gives 143 at level 2, which max_pool cannot halve (unet_paper.yaml:11:14); "
+        "nearest that fit: 560 (output 560), 576 (output 576) "
+        "(in block.padding=zeros; block.padding=zeros,skip.fusion=add)"
+    ]
+
+
+def test_what_the_base_says_anyway_is_not_to_blame(tmp_path: Path) -> None:
+    axes = "{skip.fusion: [concat], depth: [3], block.padding: [zeros]}"
+    file = written(tmp_path, f"base: unet_paper\naxes: {axes}\non_invalid: error\nwhere: depth == 3\n")
+    assert all(line.startswith(f"{file}:2:32: ") for line in refused(file))
 
 
 def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run: Run, tmp_path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from unetgen.config.node import Node
 from unetgen.config.overlay import lifted, placed, together
 from unetgen.config.paths import Location
-from unetgen.config.slots import SLOT_OF
+from unetgen.config.slots import SLOT_OF, SLOTS
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class Axis:
 Combination = tuple[tuple[Axis, Choice], ...]
 
 
+def decided_twice(places: Iterable[Location], taken: Iterable[Location]) -> tuple[Location, Location] | None:
+    """A place, and one of those taken that is the same, in it or around it; None where each is decided once."""
+    return next(((p, t) for p in places for t in taken if p[: len(t)] == t[: len(p)]), None)
+
+
 def told(axis: Axis, choice: Choice) -> str:
     """What a choice sets, with its label where it has one."""
     settings = ", ".join(setting.words for setting in choice.settings)
@@ -109,5 +114,10 @@ def _leaves(location: Location, node: Node) -> Iterator[Location]:
             yield from _leaves((*location, key), child)
     elif location[-1] == "skip":
         yield (*location, "fusion", "type")
+    elif location[-1] in SLOT_OF and not isinstance(node.value, list):
+        yield (*location, "type")
+        number = SLOTS[SLOT_OF[location[-1]]].number
+        if number and type(node.value) in (int, float):
+            yield (*location, number[1])
     else:
-        yield (*location, "type") if location[-1] in SLOT_OF and not isinstance(node.value, list) else location
+        yield location

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from unetgen.ablation.axis import Axis, Choice, Combination, Setting, overlay_of, worded
 from unetgen.config.node import Node
-from unetgen.config.spec import Spec
 from unetgen.errors import PluginError, Problem, SpecError
+from unetgen.outputs.report import Report
 
 # What a variant is called that says nothing differently.
 BASE = "base"
@@ -18,10 +18,10 @@ _ALONE = Axis("", ())
 
 
 class Choices:
-    """Tries each choice once, laid over the base alone. ``resolved`` is the base with something laid over it."""
+    """Tries each choice once, laid over the base alone. ``measured`` is the base with something laid over it."""
 
-    def __init__(self, resolved: Callable[[Node], Spec], base_hash: str) -> None:
-        self._resolved, self._base_hash = resolved, base_hash
+    def __init__(self, measured: Callable[[Node], Report], base_hash: str) -> None:
+        self._measured, self._base_hash = measured, base_hash
         self._tried: dict[int, bool | frozenset[Problem]] = {}
 
     def says_nothing(self, choice: Choice) -> bool:
@@ -40,12 +40,17 @@ class Choices:
         return ",".join(sorted(words)) or BASE
 
     def blamed(self, combination: Combination, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """What is wrong with a combination, told in the sweep's file where a choice is wrong alone, or speaks of it."""
-        settings = [setting for _, choice in combination for setting in choice.settings]
+        """What is wrong with a combination, told in the sweep's file where a choice is wrong alone, or speaks of it.
+
+        What the base says anyway is not to blame as long as anything else is said.
+        """
+        choices = [choice for _, choice in combination if choice.settings]
+        changing = [choice for choice in choices if not self.says_nothing(choice)] or choices
         told = []
         for problem in problems:
-            guilty = [choice for _, choice in combination if choice.settings and problem in self._faults(choice)]
-            told.append(_pointed(problem, guilty[0].settings if guilty else settings))
+            guilty = next((choice for choice in choices if problem in self._faults(choice)), None)
+            suspects = [guilty] if guilty else changing
+            told.append(_pointed(problem, [setting for choice in suspects for setting in choice.settings]))
         return tuple(told)
 
     def _faults(self, choice: Choice) -> frozenset[Problem]:
@@ -60,16 +65,15 @@ class Choices:
 
     def _tries(self, choice: Choice) -> bool | frozenset[Problem]:
         try:
-            return self._resolved(overlay_of(((_ALONE, choice),))).hash == self._base_hash
+            return self._measured(overlay_of(((_ALONE, choice),))).spec.hash == self._base_hash
         except SpecError as error:
             return frozenset(error.problems)
         except PluginError:
             return False
 
 
-def _pointed(problem: Problem, settings: Iterable[Setting]) -> Problem:
+def _pointed(problem: Problem, settings: Sequence[Setting]) -> Problem:
     """A problem at the setting that speaks of its place, or at the first one, with its own mark in the message."""
-    settings = list(settings)
     sources = {setting.value.mark.source for setting in settings}
     if not settings or (problem.mark and problem.mark.source in sources):
         return problem

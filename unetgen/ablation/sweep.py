@@ -26,7 +26,6 @@ from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.errors import PluginError, Problem, SpecError
 from unetgen.graph.from_spec import draw
-from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size import fits
 from unetgen.outputs.report import Report
@@ -56,10 +55,11 @@ class Sweep:
         self.laid_over_base = {"input_size": _for_all_axes(input_size, file.base)} if input_size else {}
         tree = overridden(file.base, self.laid_over_base, "--input-size") if input_size else file.base
         self.tree = tree.without(*NOT_INHERITED)
-        self.base = Report.of(*self._drawn(tree))
+        base = self._resolved(tree)
+        self.base = Report.of(base, draw(base))
         budget = file.budget
         self.target = (budget.target or budget.measure.of(self.base)) if budget else 0
-        self.choices = Choices(self.resolved, self.base.spec.hash)
+        self.choices = Choices(lambda overlay: self._measured(merge(self.tree, overlay)), self.base.spec.hash)
 
     def __iter__(self) -> Iterator[Variant]:
         """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
@@ -99,18 +99,22 @@ class Sweep:
 
     def _outcome(self, words: str, combination: Combination, seen: dict[str, str]) -> Outcome:
         overlay = overlay_of(combination, self.choices.says_nothing)
-        if not self._wanted(words, combination, overlay):
+        tree = merge(self.tree, overlay)
+        tried = self._tried(tree)
+        if not self._wanted(words, combination, overlay, tried):
             return LeftOut(words)
         try:
-            return self._become(words, combination, merge(self.tree, overlay), seen)
+            if not isinstance(tried, Spec):
+                raise tried
+            return self._become(words, combination, tree, tried, seen)
         except SpecError as error:
             return Invalid(words, self.choices.blamed(combination, error.problems))
         except PluginError as error:
             return Failed(words, error)
 
-    def _become(self, words: str, combination: Combination, tree: Node, seen: dict[str, str]) -> Outcome:
-        """What a combination that is valid becomes. Raises SpecError where it is not."""
-        report, match = self._measured(tree), None
+    def _become(self, words: str, combination: Combination, tree: Node, spec: Spec, seen: dict[str, str]) -> Outcome:
+        """What a combination that is a valid spec becomes. Raises SpecError where it is no network."""
+        report, match = self._report(spec), None
         twin = self._twin(report.spec, combination, seen)
         if twin is None and self.file.budget is not None:
             match = self._match(tree, report, self.file.budget)
@@ -127,16 +131,14 @@ class Sweep:
         return matched(rescaled, report, ladder_of(report.spec, budget, self.base.spec), budget, self.target)
 
     def _measured(self, tree: Node) -> Report:
+        return self._report(self._resolved(tree))
+
+    def _report(self, spec: Spec) -> Report:
         """A variant at its input size; where it names none, at the base's if that fits."""
-        spec, graph = self._drawn(tree)
-        size = self.base.input_size
+        graph, size = draw(spec), self.base.input_size
         if spec.input_size is None and len(size) == spec.dims and fits(graph, size):
             return Report.of(spec, graph, size, assumed=True)
         return Report.of(spec, graph)
-
-    def _drawn(self, tree: Node) -> tuple[Spec, Graph]:
-        spec = self._resolved(tree)
-        return spec, draw(spec)
 
     def resolved(self, overlay: Node) -> Spec:
         """The base with something laid over it. Raises SpecError, and PluginError where a plugin fails."""
@@ -145,13 +147,21 @@ class Sweep:
     def _resolved(self, tree: Node) -> Spec:
         return resolve(tree, self.registry, self._known)
 
-    def _wanted(self, words: str, combination: Combination, overlay: Node) -> bool:
+    def _tried(self, tree: Node) -> Spec | SpecError | PluginError:
+        try:
+            return self._resolved(tree)
+        except (SpecError, PluginError) as error:
+            return error
+
+    def _wanted(
+        self, words: str, combination: Combination, overlay: Node, tried: Spec | SpecError | PluginError
+    ) -> bool:
         """Whether the conditions let a combination through, as it resolves, or as it is written if it does not."""
         if not self.file.where:
             return True
-        try:
-            said = from_data(self.resolved(overlay).resolved(), "")
-        except (SpecError, PluginError):
+        if isinstance(tried, Spec):
+            said = from_data(tried.resolved(), "")
+        else:
             said = merge(from_data(self.base.spec.resolved(), ""), overlay)
         values = Told(said, {axis.name: choice.label for axis, choice in combination if axis.named})
         return all(condition.holds(values, words) for condition in self.file.where)

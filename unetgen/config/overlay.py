@@ -80,11 +80,14 @@ def difference(base: Any, value: Any) -> Any:
 
 
 def _spelt_out(node: Node, key: str) -> Node:
-    """A part given by its name, or a skip by its fusion, as the mapping that it stands for."""
+    """A part given by its name or by a number, or a skip by its fusion, as the mapping that it stands for."""
     if isinstance(node.value, str) and key == "skip":
         return _like(node, {"fusion": node})
     if isinstance(node.value, str) and key in SLOT_OF:
         return _like(node, {"type": node})
+    if key in SLOT_OF and type(node.value) in (int, float) and (number := SLOTS[SLOT_OF[key]].number):
+        named, option = number
+        return _like(node, {"type": _like(node, named), option: node})
     return node
 
 

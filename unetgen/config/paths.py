@@ -10,6 +10,14 @@ from unetgen.errors import Mark, Problem, SpecError, did_you_mean
 
 Location = tuple[str, ...]
 
+# What comes after nothing, after widths that grow, and after keys whose values are no mappings.
+_FIXED: dict[Location, tuple[str, ...]] = {
+    (): TOP_KEYS,
+    ("widths",): tuple(Growth.model_fields),
+    **{(key,): () for key in ("dims", "in_channels", "out_channels", "input_size", "depth", "checkpointing")},
+    ("model_built",): (),
+}
+
 
 def location_of(path: str, mark: Mark) -> Location:
     """The steps of a path. Raises SpecError where there is nothing between two dots."""
@@ -30,30 +38,31 @@ def unknown(location: Location, registry: Registry) -> tuple[str, str] | None:
         if known is None:
             continue
         if step not in known and not (before and _option(before, step, registry)):
-            return f"{'.'.join(location)!r} is nowhere in a spec", _meant(before, step, known)
+            return f"{'.'.join(location)!r} is nowhere in a spec", _meant(location, number, known)
     return None
 
 
-def _meant(before: Location, step: str, known: tuple[str, ...]) -> str:
-    """What to write instead of an unknown step."""
-    where = ".".join(before)
+def _meant(location: Location, number: int, known: tuple[str, ...]) -> str:
+    """What to write instead of an unknown step of a path."""
+    where, step, rest = ".".join(location[:number]), location[number], location[number + 1 :]
     if not where and step in SLOTS:
-        return f"write {'skip' if step in SKIP_KEYS else 'block'}.{step}"
+        return f"write {'skip' if step in SKIP_KEYS else 'block'}.{'.'.join(location)}"
     if near := did_you_mean(step, known):
-        return near.replace("mean '", f"mean '{where}.") if where else near
+        meant = near.split("'")[1]
+        return f"did you mean {'.'.join((*location[:number], meant, *rest))!r}?"
+    if not known:
+        return f"{where} is a single value"
     return f"{where} has {', '.join(sorted(known))}" if where else "see: unetgen new"
 
 
 def _known(before: Location, registry: Registry) -> tuple[str, ...] | None:
     """The names that can come after a location; None where anything may."""
-    if not before:
-        return TOP_KEYS
+    if before in _FIXED:
+        return _FIXED[before]
     *above, last = before
     if last in SIDES and (not above or above[0] == "levels"):
         own = () if above else _options(last, registry)
         return (*SIDES[last], *own, *(("widths",) if last == "decoder" and not above else ()))
-    if before == ("widths",):
-        return tuple(Growth.model_fields)
     if len(before) == 2 and above == ["levels"]:
         return (*LEVEL_KEYS, *SIDES)
     if last == "skip":

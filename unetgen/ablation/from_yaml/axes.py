@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from unetgen.ablation.axis import Axis, Choice, Setting, worded
+from unetgen.ablation.axis import Axis, Choice, Setting, decided_twice, worded
 from unetgen.config.node import Node
 from unetgen.config.overlay import NOT_INHERITED
 from unetgen.config.paths import Location, location_of, unknown
@@ -47,19 +47,36 @@ class AxesReader:
 
     def _settings(self, node: Node) -> tuple[Setting, ...]:
         """What ``{path: value}`` sets."""
-        hint = "write {skip.fusion: add, depth: 3}"
-        settings = [self._setting(path, value, value) for path, value in self._entries(node, hint).items()]
-        return tuple(setting for setting in settings if setting is not None)
+        entries = self._entries(node, "write {skip.fusion: add, depth: 3}")
+        return self._together((path, value, value) for path, value in entries.items())
+
+    def _together(self, said: Iterable[tuple[str, Node, Node]]) -> tuple[Setting, ...]:
+        """What is set at once: paths, their values, and the nodes whose keys the paths are."""
+        settings: list[Setting] = []
+        taken: dict[Location, str] = {}
+        for path, value, written in said:
+            setting = self._setting(path, value, written)
+            if setting is not None:
+                settings.append(setting)
+                self._take(setting.leaves(), path, written, taken)
+        return tuple(settings)
 
     def _noted(self, axis: Axis | None, node: Node, taken: dict[Location, str]) -> list[Axis]:
-        """The axis, unless it decides what another one does."""
+        """The axis, which decides what it does by itself."""
         if axis is None:
             return []
-        if both := sorted(place for place in axis.places if place in taken):
-            message = f"{'.'.join(both[0])} is decided by {taken[both[0]]!r} too, and one of the two has no effect"
-            self.problems.append(node.key_problem("axis", message, "let each place be decided once"))
-        taken.update(dict.fromkeys(axis.places, axis.name))
+        self._take(axis.places, axis.name, node, taken)
         return [axis]
+
+    def _take(self, places: Iterable[Location], name: str, node: Node, taken: dict[Location, str]) -> None:
+        """Notes who decides about places, and refuses those that somebody decides about already."""
+        places = sorted(places)
+        if (both := decided_twice(places, taken)) is not None:
+            place, other = both
+            message = f"{'.'.join(place)} is decided by {taken[other]!r} too, and one of the two has no effect"
+            problem = node.key_problem("axis", message, "let each place be decided once")
+            self.problems += [problem] if problem not in self.problems else []  # of every row of a group the same
+        taken.update(dict.fromkeys(places, name))
 
     def _axis(self, name: str, node: Node, taken: Mapping[Location, str]) -> Axis | None:
         if isinstance(node.value, dict) and node.value:
@@ -90,13 +107,11 @@ class AxesReader:
             self.problems.append(group.problem("zip", f"its lists go together: {told}", "give each as many values"))
             return None
         rows = [
-            [self._setting(path, values[i], columns[path]) for path, values in lists.items()]
+            self._together((path, values[i], columns[path]) for path, values in lists.items())
             for i in range(max(lengths.values()))
         ]
-        found = [tuple(setting for setting in row if setting is not None) for row in rows]
-        return Axis(
-            ",".join(lists), tuple(Choice("+".join(worded(s.value.plain()) for s in row), row) for row in found)
-        )
+        choices = tuple(Choice("+".join(worded(s.value.plain()) for s in row), row) for row in rows)
+        return Axis(",".join(lists), choices)
 
     def _setting(self, path: str, value: Node, written: Node) -> Setting | None:
         """A value at a path; ``written`` is the node whose key the path is."""

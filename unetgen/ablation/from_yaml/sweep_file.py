@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from unetgen.ablation.axis import Axis
 from unetgen.ablation.from_yaml.axes import AXES_KEYS, AxesReader
+from unetgen.ablation.from_yaml.conditions import ConditionReader
 from unetgen.ablation.from_yaml.mode import mode_of
 from unetgen.ablation.matching.budget import Budget, budget_of
 from unetgen.ablation.mode import Mode
 from unetgen.ablation.where.condition import Condition
 from unetgen.config.library import tree_named
 from unetgen.config.node import Node, from_data
-from unetgen.config.paths import unknown
 from unetgen.config.registry import Registry
 from unetgen.config.validation import model_at
 from unetgen.config.yaml_source import MAX_BYTES, read, read_bytes
@@ -133,19 +133,10 @@ class _Reader:
         node = self._at("where")
         if node is None:
             return ()
-        labelled = _labelled(axes)
-        conditions = []
-        for text in node.value if isinstance(node.value, list) else [node]:
-            try:
-                condition = Condition.read(text)
-            except SpecError as error:
-                self._refuse(*error.problems)
-                continue
-            paths = [tuple(name.split(".")) for name in condition.names if name not in labelled]
-            wrong = [found for path in paths if (found := unknown(path, self.registry))]
-            self._refuse(*(text.problem("unknown_path", *found) for found in wrong))
-            conditions.append(condition)
-        return tuple(conditions)
+        reader = ConditionReader(axes, self.registry)
+        conditions = [reader.condition(text) for text in (node.value if isinstance(node.value, list) else [node])]
+        self._refuse(*reader.problems)
+        return tuple(condition for condition in conditions if condition is not None)
 
     def _budget(self) -> Budget | None:
         node = self._at("match")
@@ -158,9 +149,3 @@ class _Reader:
 
     def _refuse(self, *problems: Problem) -> None:
         self.problems += problems
-
-
-def _labelled(axes: tuple[Axis, ...]) -> list[str]:
-    """The names of the axes that give their choices labels, those under labels too."""
-    inner = [name for axis in axes for choice in axis.choices for name in _labelled(choice.inner)]
-    return [axis.name for axis in axes if axis.named] + inner

@@ -12,7 +12,7 @@ from unetgen.config.slots import SIDES, SLOT_OF
 class Told:
     """The values of one variant: a part by its name, None where nothing is said, labels by the names of their axes.
 
-    What a side or a level does not say differently is what is said for all.
+    What a side or a level does not say differently is what is said for all; a level that is not there says nothing.
     """
 
     def __init__(self, tree: Node, labels: Mapping[str, str]) -> None:
@@ -21,8 +21,15 @@ class Told:
     def __getitem__(self, path: str) -> Any:
         if path in self._labels:
             return self._labels[path]
-        found = (self._said(steps) for steps in self._places(path.split(".")))
+        steps = path.split(".")
+        if steps[0] == "levels" and not self._has_level(steps[1:]):
+            return None
+        found = (self._said(place) for place in self._places(steps))
         return next((value for value in found if value is not None), None)
+
+    def _has_level(self, steps: list[str]) -> bool:
+        depth = self["depth"]
+        return not (steps and steps[0].isdigit() and type(depth) is int and int(steps[0]) > depth)
 
     def _places(self, steps: list[str]) -> Iterator[list[str]]:
         """Where something may be said of a place, the closest first: its level's side, its level, its side, the top."""
