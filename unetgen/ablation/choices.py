@@ -48,9 +48,8 @@ class Choices:
         changing = [choice for choice in choices if not self.says_nothing(choice)] or choices
         told = []
         for problem in problems:
-            guilty = next((choice for choice in choices if problem in self._faults(choice)), None)
-            suspects = [guilty] if guilty else changing
-            told.append(_pointed(problem, [setting for choice in suspects for setting in choice.settings]))
+            guilty = [choice for choice in choices if any(_alike(problem, fault) for fault in self._faults(choice))]
+            told.append(_pointed(problem, [setting for choice in guilty or changing for setting in choice.settings]))
         return tuple(told)
 
     def _faults(self, choice: Choice) -> frozenset[Problem]:
@@ -70,6 +69,11 @@ class Choices:
             return frozenset(error.problems)
         except PluginError:
             return False
+
+
+def _alike(problem: Problem, other: Problem) -> bool:
+    """Whether two problems are one: a size that does not fit is told in other numbers at another depth."""
+    return (problem.code, problem.path, problem.mark) == (other.code, other.path, other.mark)
 
 
 def _pointed(problem: Problem, settings: Sequence[Setting]) -> Problem:
