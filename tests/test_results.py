@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import TWICE
 from hypothesis import given
 from hypothesis import strategies as some
 from scipy.stats import ttest_rel
 from test_running import Command
 
 import unetgen
+from unetgen.ablation.page.plots import points
 from unetgen.ablation.results.ledger import Entry, Ledger
 from unetgen.ablation.results.significance import LEVEL, differences, holm
 from unetgen.ablation.results.standings import Standings
 from unetgen.config.yaml_writer import write
 from unetgen.errors import RunError
+from unetgen.plugins import load_registry
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -103,7 +106,22 @@ def test_only_seeds_that_both_have_are_compared() -> None:
     }
     found = differences(values, "base")
     assert set(found) == {"a", "c", "d"}
-    assert (str(found["a"]), str(found["c"]), str(found["d"])) == ("+0.1, one seed", "within spread, p 1", "+0.1, p 0")
+    assert (str(found["a"]), str(found["c"]), str(found["d"])) == (
+        "+0.1, one seed",
+        "within spread, p 1",
+        "+0.1, no spread",
+    )
+
+
+def test_rounding_is_no_difference_and_no_spread() -> None:
+    exact, rounded = {0: 0.3, 1: 0.3, 2: 0.3}, {0: 0.1 * 3, 1: 0.1 * 3, 2: 0.3}
+    found = differences({"base": exact, "a": rounded, "b": {0: 0.4, 1: 0.1 * 4, 2: 0.4}}, "base")
+    assert str(found["a"]).startswith("within spread, p 1")
+    assert (str(found["b"]), found["b"].told_apart) == ("+0.1, no spread", False)
+    tiny = differences({"base": {0: 5e-324, 1: 5e-324}, "a": {0: 1e-323, 1: 1e-323}}, "base")
+    assert str(tiny["a"]) == "within spread, p 1"
+    two = differences({"base": {0: 0.9, 1: 0.8}, "a": {0: 0.91, 1: 0.81}}, "base")
+    assert str(two["a"]) == "+0.01, no spread"
 
 
 def test_false_differences_are_as_rare_as_is_said() -> None:
@@ -145,12 +163,81 @@ def test_the_table_tells_what_is_more_than_spread(
     assert run("report", str(folder), "--format", "latex").out.startswith("\\begin{tabular}{llrrrrlrlr}\n")
 
 
+def test_metrics_keep_to_themselves_whatever_they_are_called(tmp_path: Path) -> None:
+    settings = {"base": "", "better": {}}
+    with Ledger.create(tmp_path, settings, [entry(0, "add"), entry(1, "none")]) as ledger:
+        ledger.plan([0])
+        for name, value in (("v0", 1.0), ("v1", 0.5)):
+            ledger.end(name, 0, {"params": value, "variant": -value, "low": 2 * value}, (), 1.0, "cpu", "")
+        standings = Standings.of(ledger)
+    rows = json.loads(standings.sheet().json())
+    assert [(row["params"], row["params.mean"], row["variant.mean"]) for row in rows] == [
+        (1000, 1.0, -1.0), (1001, 0.5, -0.5),
+    ]  # fmt: skip
+    assert [entry.name for entry in standings.ordered("params")] == ["v1", "v0"]
+    assert points(standings)["rows"][0] == {
+        "variant": "v0",
+        "costs": {"params": 1000, "macs": 1000000},
+        "metrics": {"low": (2.0, 0.0), "params": (1.0, 0.0), "variant": (-1.0, 0.0)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([0.91234, 0.90123], "0.9068 ± 0.0079"),
+        ([3e-8, 5e-8], "4e-08 ± 1.4e-08"),
+        ([1e30], "1e+30"),
+        ([0.0, 0.0], "0.0000 ± 0.0000"),
+        ([1234.5, 1236.5], "1,236 ± 1"),
+    ],
+)
+def test_numbers_of_every_size_can_be_read(values: list[float], told: str, tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, {"base": "", "better": {}}, [entry(0, "add")]) as ledger:
+        ledger.plan(range(len(values)))
+        for seed, value in enumerate(values):
+            ledger.end("v0", seed, {"m": value}, (), 1.0, "cpu", "")
+        sheet = Standings.of(ledger).sheet()
+    assert dict(zip([column.name for column in sheet.columns], sheet.rows[0], strict=True))["m.told"] == told
+
+
+def test_rows_are_sorted_by_every_column(tmp_path: Path, run: Command) -> None:
+    folder = filled(tmp_path / "out")
+    said = {
+        "variant": "v0 v1 v2 v3 majority", "-skip.fusion": "v2 v0 v1 v3 majority", "-macs": "v3 v2 v1 v0 majority",
+        "failed": "v0 v1 v2 v3 majority", "-failed": "v3 v0 v1 v2 majority", "finished": "v3 v0 v1 v2 majority",
+    }  # fmt: skip
+    with Ledger.open(folder, writing=False) as ledger:
+        standings = Standings.of(ledger)
+    for key, names in said.items():
+        assert " ".join(entry.name for entry in standings.ordered(key)) == names
+    made = tmp_path / "page.html"
+    assert run("report", str(folder), "-o", str(made), "--sort", "-failed").code == 0
+    assert re.findall(r'<a href="#(v\d)">', made.read_text())[:2] == ["v3", "v0"]
+
+
+def test_what_is_not_finished_is_told_beside_the_table(tmp_path: Path, run: Command) -> None:
+    folder = filled(tmp_path / "out")
+    with Ledger.open(folder) as ledger:
+        ledger.plan([7])
+        ledger.begin("v0", 7)
+    outcome = run("report", str(folder))
+    assert (outcome.code, outcome.err) == (
+        0,
+        f"note: of 25 trials 1 failed, 1 running, 3 waiting; unetgen run {folder} --resume carries them out\n",
+    )
+
+
 def test_what_is_not_there_is_told(tmp_path: Path, run: Command) -> None:
     folder = filled(tmp_path / "out", variants=2)
     said = {
         (str(tmp_path),): f"{tmp_path} holds no results; unetgen run writes them",
         (str(folder), "--sort", "dize"): "there is no column 'dize' to sort by; did you mean 'dice'?",
-        (str(folder), "--sort", "zzz"): "there is no column 'zzz' to sort by; there are dice, loss, params, macs, name",
+        (
+            str(folder),
+            "--sort",
+            "zzz",
+        ): "there is no column 'zzz' to sort by; there are variant, skip.fusion, params, macs, finished, failed, dice, loss",
         (str(folder), "--base", "v7"): "'v7' is not among the variants; there are v0, v1",
         (str(folder), "--base", "vv1"): "'vv1' is not among the variants; did you mean 'v1'?",
     }
@@ -205,11 +292,10 @@ class Page(HTMLParser):
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run of 100 variants."""
     from unetgen.ablation.page.page import page as made
-    from unetgen.plugins import load_registry
 
     folder = filled(tmp_path_factory.mktemp("page") / "out", variants=100, steps=300)
     file = folder / "report.html"
-    file.write_text(made(folder, load_registry()), encoding="utf-8")
+    file.write_text(made(folder), encoding="utf-8")
     return file
 
 
@@ -226,9 +312,28 @@ def test_the_page_has_everything_in_it(page: Path) -> None:
     data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])  # type: ignore[index]
     assert len(data["points"]["rows"]) == 101
     assert data["points"]["metrics"] == {"dice": True, "loss": False}
+    assert data["points"]["rows"][0]["costs"] == {"params": 1000, "macs": 1000000}
+    assert set(data["points"]["rows"][-1]) == {"variant", "costs", "metrics"}
     assert set(data["curves"]) == {"loss"}  # dice was never finite
     assert len(data["curves"]["loss"]["v0"]["steps"]) == 100
     assert data["curves"]["loss"]["v0"]["steps"][-1] == 299
+
+
+def test_the_plugins_of_the_run_draw_its_figures(tmp_path: Path, run: Command, own_plugins: None) -> None:
+    plugin = tmp_path / "acme_twice.py"
+    plugin.write_text(TWICE)
+    spec = unetgen.load_spec("unet_milesial", block="twice", registry=load_registry([str(plugin)]))
+    made = Entry("twice", spec.hash, write(spec.resolved()), {}, {"params": 1, "macs": 1})
+    settings = {
+        "sweep": "s", "file": {}, "base": spec.hash, "trial": "t.py:fit", "options": {}, "plugins": [str(plugin)],
+        "better": {}, "unetgen": "1", "torch": "2", "python": "3", "machine": "here",
+    }  # fmt: skip
+    (tmp_path / "out").mkdir()
+    with Ledger.create(tmp_path / "out", settings, [made]) as ledger:
+        ledger.plan([0])
+    outcome = run("report", str(tmp_path / "out"), "-o", str(tmp_path / "page.html"))
+    assert outcome.code == 0
+    assert Page((tmp_path / "page.html").read_text()).tags.count("img") == 1
 
 
 def test_without_its_packages_the_extra_is_named(tmp_path: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,8 +383,8 @@ def test_a_browser_without_a_network_shows_it(page: Path, scheme: Any) -> None:
         shown.locator("#results th", has_text="dice").first.locator("button").click()
         means = [float(text.split()[0]) for text in first(6)[:-1]]
         assert means == sorted(means)
-        shown.select_option("#metric", "loss")
-        shown.select_option("#cost", "dice")
+        shown.select_option("#metric", "metrics loss")
+        shown.select_option("#cost", "metrics dice")
         shown.wait_for_function("document.querySelector('#pareto svg').textContent.includes('loss')")
         assert shown.locator("#pareto svg .mark-symbol.role-mark path").count() == 100
         assert "majority" not in shown.locator("#pareto").inner_text()

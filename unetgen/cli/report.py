@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unetgen.cli.options import OutFile, plugin_option, registry_with
+from unetgen.cli.options import OutFile, plugin_option
 
 if TYPE_CHECKING:
-    from unetgen.outputs.sheet import Sheet
+    from unetgen.ablation.results.standings import Standings
 
 _EPILOG = """\b
 Examples:
@@ -42,21 +42,31 @@ def command(
     form = form or (_SUFFIXES.get(out.suffix.lower(), "") if out else "text")
     if not form:
         raise click.UsageError(f"{out} has no suffix of a table or page; use one of {', '.join(_SUFFIXES)}")
+    standings = _standings(folder, base)
     if form == "html":
         from unetgen.ablation.page.page import page
 
-        text = page(folder, registry_with(plugins), base)
+        text = page(folder, plugins, base, sort)
     else:
-        text = getattr(_sheet(folder, base, sort), form)()
+        text = getattr(standings.sheet(sort), form)()
     if out is None:
         click.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
+    if note := _unfinished(standings):
+        click.echo(f"note: {note}; unetgen run {sweep} --resume carries them out", err=True)
 
 
-def _sheet(folder: Path, base: str | None, sort: str | None) -> Sheet:
+def _standings(folder: Path, base: str | None) -> Standings:
     from unetgen.ablation.results.ledger import Ledger
     from unetgen.ablation.results.standings import Standings
 
     with Ledger.open(folder, writing=False) as ledger:
-        return Standings.of(ledger, base).sheet(sort)
+        return Standings.of(ledger, base)
+
+
+def _unfinished(standings: Standings) -> str:
+    """How many trials there are no results of; nothing where there are none."""
+    counts = {state: count for state, count in standings.counts().items() if state != "finished" and count}
+    told = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"of {len(standings.records)} trials {told}" if told else ""

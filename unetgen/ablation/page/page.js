@@ -34,18 +34,25 @@ function sortable(table) {
   }));
 }
 
+// The two sides of the plot are said by their kind and name: "metrics dice", "costs params".
+const kind = side => side.split(" ", 1)[0];
+const name = side => side.slice(kind(side).length + 1);
+const value = (row, side) => kind(side) === "costs" ? row.costs[name(side)] : row.metrics[name(side)]?.[0];
+const title = side => kind(side) === "costs" ? data.points.costs[name(side)] : name(side);
+const lowerIsBetter = side => kind(side) === "costs" || !data.points.metrics[name(side)];
+
 // What no other row beats in both, in the order of the cost.
-function front(rows, cost, metric, higher, cheaper) {
-  const better = row => higher ? row[metric] : -row[metric];
-  const price = row => cheaper ? row[cost] : -row[cost];
+function front(rows, cost, metric) {
+  const price = row => lowerIsBetter(cost) ? row.x : -row.x;
+  const better = row => lowerIsBetter(metric) ? -row.y : row.y;
   const beaten = row => rows.some(other => price(other) <= price(row) && better(other) >= better(row)
     && (price(other) < price(row) || better(other) > better(row)));
-  return rows.filter(row => !beaten(row)).sort((a, b) => a[cost] - b[cost]);
+  return rows.filter(row => !beaten(row)).sort((a, b) => a.x - b.x);
 }
 
 // What has no cost stands at every cost.
-function across(metric, cost, y) {
-  const values = data.points.rows.filter(row => metric in row && !(cost in row) && cost in data.points.costs);
+function across(rows, cost, y) {
+  const values = rows.filter(row => row.x === undefined && kind(cost) === "costs");
   if (!values.length) return [];
   const mark = { type: "text", align: "left", dy: -7, fontStyle: "italic", color: ink };
   return [
@@ -56,20 +63,25 @@ function across(metric, cost, y) {
 
 function pareto() {
   const [metric, cost] = ["metric", "cost"].map(id => document.getElementById(id).value);
-  const rows = data.points.rows.filter(row => metric in row && cost in row)
-    .map(row => ({ ...row, low: row[metric] - row[metric + " ±"], high: row[metric] + row[metric + " ±"] }));
-  const field = name => name.replace(/([.[\]'"\\])/g, "\\$1");
-  const x = { field: field(cost), type: "quantitative", title: data.points.costs[cost] ?? cost, scale: { zero: false }, axis: { format: "~s" } };
-  const y = { field: field(metric), type: "quantitative", title: metric, scale: { zero: false } };
-  const cheaper = cost in data.points.costs || !data.points.metrics[cost];
+  const known = data.points.rows.filter(row => value(row, metric) !== undefined).map(row => {
+    const [mean, spread] = row.metrics[name(metric)];
+    return { variant: row.variant, x: value(row, cost), y: mean, spread, low: mean - spread, high: mean + spread };
+  });
+  const rows = known.filter(row => row.x !== undefined);
+  const scale = { zero: false };
+  const x = { field: "x", type: "quantitative", title: title(cost), scale, axis: { format: "~s" } };
+  const y = { field: "y", type: "quantitative", title: title(metric), scale, axis: { format: "~g" } };
+  const tooltip = [
+    { field: "variant" }, { field: "y", title: title(metric), format: ".4g" },
+    { field: "spread", title: "±", format: ".2g" }, { field: "x", title: title(cost), format: "~s" },
+  ];
   return embed("#pareto", {
     height: 320, data: { values: rows },
     layer: [
-      ...across(metric, cost, y),
-      { data: { values: front(rows, cost, metric, data.points.metrics[metric], cheaper) }, mark: { type: "line", strokeDash: [4, 3], color: "#888" }, encoding: { x, y } },
-      { mark: { type: "rule", opacity: 0.6 }, encoding: { x, y: { field: "low", type: "quantitative", title: metric, scale: { zero: false } }, y2: { field: "high" }, color: color(rows.length) } },
-      { mark: { type: "point", filled: true, size: 90, tooltip: true }, encoding: { x, y, color: color(rows.length),
-        tooltip: [{ field: "variant" }, { field: field(metric), format: ".4g" }, { field: field(metric + " ±"), format: ".2g" }, { field: field(cost), format: "~s" }] } },
+      ...across(known, cost, y),
+      { data: { values: front(rows, cost, metric) }, mark: { type: "line", strokeDash: [4, 3], color: "#888" }, encoding: { x, y } },
+      { mark: { type: "rule", opacity: 0.6 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: color(rows.length) } },
+      { mark: { type: "point", filled: true, size: 90, tooltip: true }, encoding: { x, y, color: color(rows.length), tooltip } },
     ],
   });
 }
@@ -83,7 +95,8 @@ function learning() {
     height: 320, data: { values }, mark: { type: "line", tooltip: true, point: variants <= 12 },
     params: [{ name: "seen", select: { type: "point", fields: ["variant"], on: "pointerover" } }],
     encoding: {
-      x: { field: "step", type: "quantitative" }, y: { field: "value", type: "quantitative", title: metric, scale: { zero: false } },
+      x: { field: "step", type: "quantitative" },
+      y: { field: "value", type: "quantitative", title: metric, scale: { zero: false }, axis: { format: "~g" } },
       color: color(variants),
       opacity: { condition: { param: "seen", value: 1 }, value: 0.2 },
     },
@@ -93,10 +106,11 @@ function learning() {
 // The cost in which the variants differ most: others may have been matched.
 function widest() {
   const ratio = cost => {
-    const values = data.points.rows.filter(row => cost in row).map(row => row[cost]);
+    const values = data.points.rows.map(row => row.costs[cost]).filter(value => value !== undefined);
     return Math.max(...values) / Math.max(1, Math.min(...values));
   };
-  return Object.keys(data.points.costs).sort((a, b) => ratio(b) - ratio(a))[0];
+  const costs = Object.keys(data.points.costs).sort((a, b) => ratio(b) - ratio(a));
+  return costs.length ? `costs ${costs[0]}` : undefined;
 }
 
 function choices(id, entries, chosen, redraw) {
@@ -108,8 +122,9 @@ function choices(id, entries, chosen, redraw) {
 sortable(document.getElementById("results"));
 const metrics = Object.keys(data.points.metrics);
 if (metrics.length) {
-  choices("metric", metrics.map(name => [name, name]), metrics[0], pareto);
-  choices("cost", [...Object.entries(data.points.costs), ...metrics.map(name => [name, name])], widest(), pareto);
+  const sides = kind => Object.keys(data.points[kind]).map(name => `${kind} ${name}`).map(side => [side, title(side)]);
+  choices("metric", sides("metrics"), `metrics ${metrics[0]}`, pareto);
+  choices("cost", [...sides("costs"), ...sides("metrics")], widest(), pareto);
   pareto();
 }
 if (Object.keys(data.curves).length) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,15 @@ from unetgen.api import draw
 from unetgen.config.registry import Registry
 from unetgen.config.yaml_writer import write
 from unetgen.errors import MissingExtra
+from unetgen.outputs.sheet import Sheet
+from unetgen.plugins import load_registry
 
 
-def page(folder: Path, registry: Registry, base: str | None = None) -> str:
-    """The report of the results in a folder, as one HTML document. Raises RunError, SpecError and MissingExtra."""
+def page(folder: Path, plugins: Sequence[str] = (), base: str | None = None, sort: str | None = None) -> str:
+    """The report of the results in a folder, as one HTML document. Raises RunError, SpecError and MissingExtra.
+
+    ``plugins`` are those that the variants need beside the ones that are installed, and those that the run was given.
+    """
     try:
         import vl_convert
         from jinja2 import Environment
@@ -29,14 +34,15 @@ def page(folder: Path, registry: Registry, base: str | None = None) -> str:
     with Ledger.open(folder, writing=False) as ledger:
         standings, settings = Standings.of(ledger, base), ledger.settings()
         told = list(ledger.curves())
+    registry = load_registry((*settings["plugins"], *plugins))
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    sheet = standings.sheet()
+    sheet = standings.sheet(sort)
     return environment.from_string(_text("page.html")).render(
         title=settings["sweep"],
         settings=_facts(settings, standings),
         sweep=write(settings["file"]),
         columns=[column for column in sheet.columns if column.readers != "programs"],
-        rows=list(_rows(standings)),
+        rows=list(_rows(standings.ordered(sort), sheet)),
         level=LEVEL,
         counts=standings.counts(),
         failures=[record for record in standings.records if record.state == "failed"],
@@ -48,19 +54,26 @@ def page(folder: Path, registry: Registry, base: str | None = None) -> str:
     )
 
 
-def _rows(standings: Standings) -> Iterator[tuple[Entry, list[tuple[str, Any]]]]:
+def _rows(entries: Sequence[Entry], sheet: Sheet) -> Iterator[tuple[Entry, list[tuple[str, Any]]]]:
     """For each entry its cells: what is read, and what the table is sorted by."""
-    sheet = standings.sheet()
     names = [column.name for column in sheet.columns]
-    for entry, row in zip(standings.ordered(None), sheet.rows, strict=True):
+    for entry, row in zip(entries, sheet.rows, strict=True):
         values = dict(zip(names, row, strict=True))
         cells = []
         for column, value in zip(sheet.columns, row, strict=True):
             if column.readers == "programs":
                 continue
-            by = values.get(column.name.replace(".told", ".mean").replace(".against", ".difference"), value)
+            by = values[_sorted_by(column.name)]
             cells.append(("" if value is None else column.shown(value), "" if by is None else by))
         yield entry, cells
+
+
+def _sorted_by(name: str) -> str:
+    """The column with the numbers of one that people read."""
+    for told, number in ((".told", ".mean"), (".against", ".difference")):
+        if name.endswith(told):
+            return name.removesuffix(told) + number
+    return name
 
 
 def _facts(settings: dict[str, Any], standings: Standings) -> dict[str, str]:

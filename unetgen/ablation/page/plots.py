@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean, stdev
 from typing import Any
 
+from unetgen.ablation.results.ledger import Entry
 from unetgen.ablation.results.standings import Standings
 from unetgen.outputs.measures import MEASURES
 
@@ -18,21 +19,25 @@ Told = tuple[str, int, str, int, float | None]
 def points(standings: Standings) -> dict[str, Any]:
     """A point for each entry: mean and deviation of every metric, and the costs it can be held against."""
     costs = [name for name in MEASURES if any(name in (entry.costs or {}) for entry in standings.entries)]
-    rows = []
-    for entry in standings.entries:
-        row: dict[str, Any] = {"variant": entry.name, "choices": ", ".join((entry.choices or {}).values())}
-        row |= {name: (entry.costs or {})[name] for name in costs if name in (entry.costs or {})}
-        for metric in standings.names:
-            values = list(standings.metrics[metric].get(entry.name, {}).values())
-            if values:
-                row[metric] = fmean(values)
-                row[f"{metric} ±"] = stdev(values) if len(values) > 1 else 0
-        rows.append(row)
     return {
-        "rows": rows,
+        "rows": [
+            {
+                "variant": entry.name,
+                "costs": {name: (entry.costs or {})[name] for name in costs if name in (entry.costs or {})},
+                "metrics": dict(_spreads(standings, entry)),
+            }
+            for entry in standings.entries
+        ],
         "metrics": {name: standings.higher(name) for name in standings.names},
         "costs": {name: MEASURES[name].title for name in costs},
     }
+
+
+def _spreads(standings: Standings, entry: Entry) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Mean and deviation of each metric that an entry has."""
+    for metric in standings.names:
+        if values := list(standings.metrics[metric].get(entry.name, {}).values()):
+            yield metric, (fmean(values), stdev(values) if len(values) > 1 else 0.0)
 
 
 def curves(told: Iterable[Told], standings: Standings) -> dict[str, dict[str, Any]]:

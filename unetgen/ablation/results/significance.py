@@ -7,9 +7,9 @@ Holm's step-down correction (Holm 1979).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import sqrt, ulp
 from statistics import fmean, stdev
 
 from unetgen.errors import MissingExtra
@@ -25,7 +25,7 @@ class Difference:
     mean: float
     seeds: int
     p: float | None = None
-    """Corrected for the number of variants; None of a single seed, which says nothing about spread."""
+    """Corrected for the number of variants; None where there is no spread to hold it against."""
 
     @property
     def told_apart(self) -> bool:
@@ -35,7 +35,7 @@ class Difference:
     def __str__(self) -> str:
         sign = f"{self.mean:+.4g}"
         if self.p is None:
-            return f"{sign}, one seed"
+            return f"{sign}, {'no spread' if self.seeds > 1 else 'one seed'}"
         return f"{sign}, p {self.p:.2g}" if self.told_apart else f"within spread, p {self.p:.2g}"
 
 
@@ -43,20 +43,33 @@ def differences(values: Mapping[str, Mapping[int, float]], base: str) -> dict[st
     """The difference of every other variant to the base; of values by variant and seed."""
     reference = values.get(base, {})
     paired = {
-        name: [value - reference[seed] for seed, value in by_seed.items() if seed in reference]
+        name: [(value, reference[seed]) for seed, value in by_seed.items() if seed in reference]
         for name, by_seed in values.items()
         if name != base
     }
-    paired = {name: apart for name, apart in paired.items() if apart}
-    corrected = holm({name: paired_p(apart) for name, apart in paired.items() if len(apart) > 1})
-    return {name: Difference(fmean(apart), len(apart), corrected.get(name)) for name, apart in paired.items()}
+    paired = {name: pairs for name, pairs in paired.items() if pairs}
+    tested = {name: p for name, pairs in paired.items() if (p := paired_p(pairs)) is not None}
+    corrected = holm(tested)
+    return {
+        name: Difference(fmean(a - b for a, b in pairs), len(pairs), corrected.get(name))
+        for name, pairs in paired.items()
+    }
 
 
-def paired_p(apart: list[float]) -> float:
-    """The two-sided p value of differences whose mean might be 0."""
+def paired_p(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """The two-sided p value of pairs whose mean difference might be 0; None where differences have no spread.
+
+    What is no more than the last digits of the values is rounding, neither a difference nor a spread.
+    """
+    apart = [a - b for a, b in pairs]
+    rounding = 4 * ulp(max(abs(value) for pair in pairs for value in pair))
+    if len(apart) < 2:
+        return None
+    if max(map(abs, apart)) <= rounding:
+        return 1.0
     spread = stdev(apart)
-    if spread == 0:
-        return 0.0 if apart[0] else 1.0
+    if spread <= rounding:
+        return None
     try:
         from scipy.stats import t
     except ImportError:

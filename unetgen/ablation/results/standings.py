@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, log10
 from statistics import fmean, stdev
-from typing import Any
 
 from unetgen.ablation.results.ledger import Entry, Ledger, Record
 from unetgen.ablation.results.significance import Difference, differences
 from unetgen.errors import RunError, did_you_mean
 from unetgen.outputs.sheet import Column, Sheet, Value, counted
+
+# The costs that stand in the table.
+COSTS = ("params", "macs")
 
 
 @dataclass(frozen=True)
@@ -61,29 +65,41 @@ class Standings:
         return found
 
     def ordered(self, key: str | None) -> list[Entry]:
-        """The rows by a metric or a cost, with ``-`` before its name the other way; baselines stay last."""
+        """The rows by a column, with ``-`` before its name the other way; what has nothing there, then baselines, last.
+
+        Raises RunError where there is no such column.
+        """
         if key is None:
             return list(self.entries)
-        name, backwards = key.removeprefix("-"), key.startswith("-")
-        known = [*self.names, "params", "macs", "name"]
-        if name not in known:
-            hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
+        columns = self._sortable()
+        name = key.removeprefix("-")
+        if name not in columns:
+            hint = did_you_mean(name, columns) or f"there are {', '.join(columns)}"
             raise RunError(f"there is no column {name!r} to sort by; {hint}")
+        values = {entry.name: columns[name](entry) for entry in self.entries}
+        placed = [entry for entry in self.entries if values[entry.name] is not None]
+        placed.sort(key=lambda entry: values[entry.name], reverse=key.startswith("-"))  # type: ignore[arg-type, return-value]  # of one column
+        rest = [entry for entry in self.entries if values[entry.name] is None]
+        return sorted([*placed, *rest], key=lambda entry: not entry.spec)
 
-        def rank(entry: Entry) -> tuple[bool, bool, Any]:
-            value = entry.name if name == "name" else self.mean(entry, name)
-            return not entry.spec, value is None, value
+    def _sortable(self) -> dict[str, Callable[[Entry], Value]]:
+        """What each column has for an entry, by its name; a metric that is called like something else is meant."""
+        columns: dict[str, Callable[[Entry], Value]] = {
+            "variant": lambda entry: entry.name,
+            **{axis: lambda entry, axis=axis: (entry.choices or {}).get(axis) for axis in self.axes()},  # type: ignore[misc]
+            **{cost: lambda entry, cost=cost: self.cost(entry, cost) for cost in COSTS},  # type: ignore[misc]
+            **{state: lambda entry, state=state: self._tally[entry.name, state] for state in ("finished", "failed")},  # type: ignore[misc]
+        }
+        return columns | {metric: lambda entry, metric=metric: self.mean(entry, metric) for metric in self.names}
 
-        placed = sorted((e for e in self.entries if rank(e)[2] is not None), key=rank, reverse=backwards)
-        placed.sort(key=lambda entry: not entry.spec)
-        return [*placed, *(e for e in self.entries if rank(e)[2] is None)]
-
-    def mean(self, entry: Entry, name: str) -> float | None:
-        """A metric's mean over the seeds, or a cost."""
-        if name in ("params", "macs"):
-            return (entry.costs or {}).get(name)
-        values = self.metrics.get(name, {}).get(entry.name)
+    def mean(self, entry: Entry, metric: str) -> float | None:
+        """A metric's mean over the seeds."""
+        values = self.metrics.get(metric, {}).get(entry.name)
         return fmean(values.values()) if values else None
+
+    def cost(self, entry: Entry, name: str) -> int | None:
+        """What a variant was reckoned to take."""
+        return (entry.costs or {}).get(name)
 
     def sheet(self, sort: str | None = None) -> Sheet:
         """Names, choices, costs, and for each metric mean, deviation and what sets it apart from the base."""
@@ -92,7 +108,15 @@ class Standings:
         columns = [Column("name", "variant"), *(Column(axis, axis) for axis in axes)]
         columns += [Column("params", "params", counted, number=True), Column("macs", "MACs", counted, number=True)]
         columns.append(Column("seeds", "seeds", number=True))
-        cells = [[e.name, *[(e.choices or {}).get(a) for a in axes], *self._costs(e), self._seeds(e)] for e in shown]
+        cells: list[list[Value]] = [
+            [
+                e.name,
+                *((e.choices or {}).get(axis) for axis in axes),
+                *(self.cost(e, cost) for cost in COSTS),
+                self._tally[e.name, "finished"],
+            ]
+            for e in shown
+        ]
         for metric in self.names:
             columns += _columns(metric)
             apart = self.differences(metric)
@@ -101,18 +125,17 @@ class Standings:
         if any(record.state == "failed" for record in self.records):
             columns.append(Column("failed", "failed", number=True))
             for entry, row in zip(shown, cells, strict=True):
-                row.append(sum(r.variant == entry.name and r.state == "failed" for r in self.records))
+                row.append(self._tally[entry.name, "failed"])
         return Sheet(tuple(columns), tuple(map(tuple, cells)))
 
     def axes(self) -> list[str]:
         """What varies, in the order of the sweep's file."""
         return list(dict.fromkeys(axis for entry in self.entries for axis in entry.choices or {}))
 
-    def _costs(self, entry: Entry) -> list[Value]:
-        return [(entry.costs or {}).get(name) for name in ("params", "macs")]
-
-    def _seeds(self, entry: Entry) -> int:
-        return sum(record.variant == entry.name and record.state == "finished" for record in self.records)
+    @cached_property
+    def _tally(self) -> Counter[tuple[str, str]]:
+        """How many trials each entry has in each state."""
+        return Counter((record.variant, record.state) for record in self.records)
 
     def _figures(self, entry: Entry, metric: str, apart: Difference | None) -> list[Value]:
         values = list(self.metrics[metric].get(entry.name, {}).values())
@@ -124,10 +147,12 @@ class Standings:
 
 
 def _figures(mean: float | None, spread: float | None) -> str | None:
-    """A mean in four digits, and its deviation in as many decimals."""
+    """A mean in four digits, and its deviation in as many decimals; very large and small ones in powers of ten."""
     if mean is None:
         return None
-    decimals = min(6, max(0, 3 - floor(log10(abs(mean))))) if mean else 4
+    if mean and not 1e-4 <= abs(mean) < 1e7:
+        return f"{mean:.4g}" if spread is None else f"{mean:.4g} ± {spread:.2g}"
+    decimals = max(0, 3 - floor(log10(abs(mean)))) if mean else 4
     told = f"{mean:,.{decimals}f}"
     return told if spread is None else f"{told} ± {spread:,.{decimals}f}"
 
