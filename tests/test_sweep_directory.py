@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -22,6 +24,8 @@ from hypothesis import strategies as st
 import unetgen
 from unetgen.ablation.storage import exchange
 from unetgen.ablation.storage.directory import write_sweep
+from unetgen.ablation.storage.index import JsonIndex, read_index
+from unetgen.ablation.storage.interruption import ended_in_order
 from unetgen.ablation.sweep import sweep
 from unetgen.config.difference import differing
 from unetgen.errors import SpecError
@@ -99,7 +103,7 @@ def test_every_written_variant_is_what_its_name_and_the_index_say(
     write_sweep(opened, place, form)
     index = json.loads((place / "index.json").read_text())
     base = opened.base.spec.resolved()
-    assert len(index["variants"]) == len(list(place.glob("*.yaml"))) - (form == "overlay" and bool(index["variants"]))
+    assert len(index["variants"]) == len(list(place.glob("*.yaml"))) - (form == "overlay")
     for entry in index["variants"]:
         spec = unetgen.load_spec(str(place / entry["file"]))
         assert spec.hash == entry["hash"]
@@ -178,39 +182,199 @@ def test_a_system_that_cannot_exchange_renames_twice(how: str, tmp_path: Path, m
     assert os.listdir(tmp_path) == ["out"]
 
 
+def refused(place: Path, text: str = SMALL, form: str = "resolved") -> str:
+    """Why a sweep is not written to a place; nothing is left beside it."""
+    with pytest.raises(SpecError) as error:
+        write_sweep(sweep(text), place, form)
+    assert not list(Path(os.path.realpath(place)).parent.glob(".*.partial"))
+    return str(error.value)
+
+
 def test_what_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> None:
     place = tmp_path / "out"
     write_sweep(sweep(SMALL), place)
     (place / "results.csv").write_text("mine")
-    with pytest.raises(SpecError) as error:
-        write_sweep(sweep(SMALL), place)
-    assert str(error.value) == (
+    assert refused(place) == (
         f"{place} holds results.csv, which no sweep has written; choose another directory, or move it"
     )
     (place / "notes.txt").write_text("mine too")
-    with pytest.raises(SpecError, match=r"holds notes.txt and 1 more, which no sweep has written"):
-        write_sweep(sweep(SMALL), place)
+    assert refused(place) == (
+        f"{place} holds notes.txt and 1 more, which no sweep has written; choose another directory, or move it"
+    )
     assert (place / "results.csv").read_text() == "mine"
 
 
-def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_base_that_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place, "overlay")
+    write_sweep(sweep(SMALL), place)  # the sweep's own base is replaced with the rest
+    (place / "base.yaml").write_text("mine")
+    assert refused(place, form="overlay") == (
+        f"{place} holds base.yaml, which no sweep has written; choose another directory, or move it"
+    )
+    assert (place / "base.yaml").read_text() == "mine"
+
+
+def test_a_folder_of_the_name_of_a_variant_is_never_deleted(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place)
+    (place / "index.csv").unlink()
+    (place / "index.csv").mkdir()
+    (place / "index.csv" / "mine.csv").write_text("mine")
+    assert (
+        refused(place) == f"{place} holds index.csv, which no sweep has written; choose another directory, or move it"
+    )
+
+
+def test_what_turns_up_while_a_sweep_is_at_work_is_never_deleted(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place)
+    before = set(os.listdir(place))
+    with pytest.raises(SpecError) as error:
+        write_sweep(sweep(SMALL), place, "resolved", lambda _: (place / "notes.txt").write_text("mine") and None)
+    assert str(error.value) == (
+        f"{place} holds notes.txt, which no sweep has written; choose another directory, or move it"
+    )
+    assert set(os.listdir(place)) == {*before, "notes.txt"}
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_what_it_leads_to_is_written(there: bool, tmp_path: Path) -> None:
+    link, real = tmp_path / "link", tmp_path / "far" / "real"
+    (real if there else real.parent).mkdir(parents=True)
+    link.symlink_to(real)
+    for text in (SMALL, SMALL.replace("[1, 2]", "[1]")):
+        write_sweep(sweep(text), link)
+    assert link.readlink() == real
+    assert len(list(real.glob("*.yaml"))) == 2
+    assert os.listdir(real.parent) == ["real"]
+    assert sorted(os.listdir(tmp_path)) == ["far", "link"]
+
+
+def test_overlays_behind_a_link_find_their_base(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "mine.yaml").write_text("extends: unet_milesial\nwidths: [4, 8, 16]\ninput_size: [32, 32]\n")
+    (tmp_path / "linked").symlink_to(tmp_path / "specs")
+    (tmp_path / "sweep.yaml").write_text("base: linked/mine.yaml\naxes: {depth: [1, 2]}\n")
+    (tmp_path / "deep" / "er" / "place").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er" / "place")
+    write_sweep(sweep(tmp_path / "sweep.yaml"), tmp_path / "link" / "out", "overlay")
+    files = list((tmp_path / "link" / "out").glob("*.yaml"))
+    assert len(files) == 2
+    assert all("extends: ../../../../specs/mine.yaml" in file.read_text() for file in files)
+    assert all(file.stem.endswith(unetgen.load_spec(str(file)).hash[:8]) for file in files)
+
+
+def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "no" / "out")
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "below")
+    called = "is where this command was called from, which cannot be replaced; give the name of a new directory"
+    long = tmp_path / ("long" * 100)
     for place, sentence in [
         (tmp_path / "no" / "out", f"there is no folder {tmp_path / 'no'}; make it first"),
+        (tmp_path / "link", f"there is no folder {tmp_path / 'no'}; make it first"),
         (tmp_path / "file", f"{tmp_path / 'file'} is a file; give a directory"),
+        (Path(), f". {called}"),
+        (tmp_path / "here", f"{tmp_path / 'here'} {called}"),
+        (long, f"cannot write {long}: file name too long; choose another directory"),
     ]:
+        assert refused(place) == sentence
+
+
+@pytest.mark.parametrize("where", ["pathlib.Path.mkdir", "pathlib.Path.rename", "pathlib.Path.iterdir"])
+def test_what_the_system_does_not_allow_is_told(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "out"
+    write_sweep(sweep(SMALL), place)
+    before = sorted(os.listdir(place))
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exchange, "_system_call", lambda: None)
+        patch.setattr(where, forbidden)
         with pytest.raises(SpecError) as error:
             write_sweep(sweep(SMALL), place)
-        assert str(error.value) == sentence
+    assert str(error.value) == f"cannot write {place}: permission denied; choose another directory"
+    assert sorted(os.listdir(place)) == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_directory_that_is_not_to_be_written_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    assert refused(place) == f"cannot write {place}: permission denied; choose another directory"
+
+
+@pytest.mark.parametrize("when", ["add", "close"])
+def test_a_full_disk_is_told(when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(JsonIndex, when, full)
+    place = tmp_path / "out"
+    assert refused(place) == f"cannot write {place}: no space left on device; choose another directory"
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_exchange_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, rename = tmp_path / "out", Path.rename
+    write_sweep(sweep(SMALL), place)
+    before = sorted(os.listdir(place))
+
+    def renamed(path: Path, target: Path) -> Path:
+        if path.suffix == ".partial":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return rename(path, target)
+
+    monkeypatch.setattr(exchange, "_system_call", lambda: None)
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert refused(place) == f"cannot write {place}: device or resource busy; choose another directory"
+    assert sorted(os.listdir(place)) == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_index_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    write_sweep(sweep(SMALL), tmp_path / "out")
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    with pytest.raises(SpecError) as error:
+        read_index(tmp_path / "out")
+    assert str(error.value) == (
+        f"cannot read {tmp_path / 'out' / 'index.json'}: permission denied; make it readable, or choose another directory"
+    )
+
+
+def test_axes_with_the_names_of_columns_have_columns_of_their_own(tmp_path: Path) -> None:
+    axes = (
+        "{input: {gray: {in_channels: 1}, rgb: {in_channels: 3}}, params: {few: {block.repeats: 1}}, "
+        "axis.params: {two: {out_channels: 2}}, skip.fusion: [concat]}"
+    )
+    write_sweep(sweep(SMALL.partition("axes")[0] + f"axes: {axes}\n"), tmp_path / "out")
+    head, *rows = csv.reader((tmp_path / "out" / "index.csv").read_text().splitlines())
+    assert head[:7] == ["name", "file", "hash", "axis.input", "axis.params", "axis.axis.params", "skip.fusion"]
+    assert len(set(head)) == len(head)
+    assert [row[3:7] for row in rows] == [["gray", "few", "two", "concat"], ["rgb", "few", "two", "concat"]]
+    assert [row[head.index("input")] for row in rows] == ["1x32x32", "3x32x32"]
 
 
 def heeding_interrupts() -> None:
-    """What runs in the background, as these tests may, has its children ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """What runs in the background, as these tests may, has its children ignore SIGINT, or SIGHUP."""
+    for sign in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(sign, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sign", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, code: int, tmp_path: Path) -> None:
     place = tmp_path / "out"
     write_sweep(sweep(SMALL), place)
     before = {path.name: path.read_bytes() for path in place.iterdir()}
@@ -227,11 +391,32 @@ def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, tmp
         assert child.poll() is None, "it was done before it could be interrupted"
         time.sleep(0.01)
     child.send_signal(sign)
-    child.wait()
+    assert child.wait() == code
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
     # Nobody can clean up behind a kill; the next sweep is not disturbed by what it left.
     assert bool(list(tmp_path.glob(".out.*"))) == (sign == signal.SIGKILL)
     write_sweep(sweep(SMALL), place)
+
+
+def test_signals_that_somebody_heeds_stay_theirs() -> None:
+    def theirs(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGTERM, theirs)
+    try:
+        with ended_in_order():
+            assert signal.getsignal(signal.SIGTERM) is theirs
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    seen = []
+
+    def elsewhere() -> None:
+        with ended_in_order():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert seen == [before]
 
 
 def test_ten_thousand_variants_stream() -> None:

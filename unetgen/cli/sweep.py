@@ -134,10 +134,11 @@ class _Json:
         self.index = JsonIndex(sys.stdout, sweep)
 
     def add(self, outcome: Outcome) -> None:
+        from unetgen.ablation.storage.index import record_of
         from unetgen.ablation.variant import Variant
 
         if isinstance(outcome, Variant):
-            self.index.add(outcome)
+            self.index.add(record_of(outcome))
 
     def close(self, summary: Summary) -> None:
         self.index.close(summary)

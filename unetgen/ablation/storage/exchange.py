@@ -19,12 +19,20 @@ def exchange(new: Path, place: Path) -> None:
     if not place.exists():
         new.rename(place)
         return
-    if not _swapped(new, place):
-        old = new.with_suffix(".old")
-        place.rename(old)
+    old = new if _swapped(new, place) else _set_aside(new, place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _set_aside(new: Path, place: Path) -> Path:
+    """Replaces one folder by another in two steps, and gives where the old one is then."""
+    old = new.with_suffix(".old")
+    place.rename(old)
+    try:
         new.rename(place)
-        new = old
-    shutil.rmtree(new)
+    except OSError:
+        old.rename(place)
+        raise
+    return old
 
 
 def _swapped(first: Path, second: Path) -> bool:

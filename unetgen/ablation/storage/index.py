@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,18 +23,44 @@ INDEX, TABLE = "index.json", "index.csv"
 LISTED = [measure for name, measure in MEASURES.items() if name != "receptive_field"]
 
 
-class JsonIndex:
-    """Writes the list as JSON while the variants come, so that none of them is kept."""
+class Index:
+    """Both forms of the list in a folder. ``base_file`` is the base's, where that is written beside the variants."""
 
-    def __init__(self, stream: TextIO, sweep: Sweep) -> None:
-        self._stream, self._separator = stream, ""
-        head = {"sweep": sweep.file.name, "file": sweep.file.root.plain(), "base": _measured(sweep.base)}
-        # The list of variants is opened here, and closed with the summary behind it.
-        stream.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "variants": [')
+    def __init__(self, folder: Path, sweep: Sweep, base_file: str = "") -> None:
+        self._streams = [(folder / name).open("w", encoding="utf-8") for name in (INDEX, TABLE)]
+        self._json, self._csv = JsonIndex(self._streams[0], sweep, base_file), CsvIndex(self._streams[1], sweep)
 
     def add(self, variant: Variant) -> None:
         """Enters a variant."""
         record = record_of(variant)
+        self._json.add(record)
+        self._csv.add(record)
+
+    def finish(self, summary: Summary) -> None:
+        """Ends the list. Raises OSError where something of it cannot be written."""
+        self._json.close(summary)
+        for stream in self._streams:
+            stream.close()
+
+    def close(self) -> None:
+        """Closes the files of a list that is given up; what does not fit on the disk is not missed."""
+        for stream in self._streams:
+            with suppress(OSError):
+                stream.close()
+
+
+class JsonIndex:
+    """Writes the list as JSON while the variants come, so that none of them is kept."""
+
+    def __init__(self, stream: TextIO, sweep: Sweep, base_file: str = "") -> None:
+        self._stream, self._separator = stream, ""
+        base = ({"file": base_file} if base_file else {}) | _measured(sweep.base)
+        head = {"sweep": sweep.file.name, "file": sweep.file.root.plain(), "base": base}
+        # The list of variants is opened here, and closed with the summary behind it.
+        stream.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "variants": [')
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Enters a variant as plain data."""
         self._stream.write(f"{self._separator}\n  {json.dumps(record, ensure_ascii=False)}")
         self._separator = ","
 
@@ -47,22 +74,24 @@ class CsvIndex:
     """Writes the list as a table: what each variant takes from each axis, and what it costs."""
 
     def __init__(self, stream: TextIO, sweep: Sweep) -> None:
-        axes = list(dict.fromkeys(_names(sweep.file.axes)))
-        columns = ["name", "file", "hash", *axes, *(m.name for m in LISTED), "input", "output", "deviation"]
+        before, behind = ["name", "file", "hash"], [*(m.name for m in LISTED), "input", "output", "deviation"]
+        self._axes = _columns(sweep.file.axes, [*before, *behind])
+        columns = [*before, *self._axes.values(), *behind]
         self._rows = csv.DictWriter(stream, columns, restval="", extrasaction="ignore", lineterminator="\n")
         self._rows.writeheader()
 
-    def add(self, variant: Variant) -> None:
-        """Enters a variant."""
-        record = record_of(variant)
+    def add(self, record: dict[str, Any]) -> None:
+        """Enters a variant as plain data."""
+        choices = {self._axes[axis]: label for axis, label in record["choices"].items()}
         shapes = {side: "x".join(map(str, record[side])) for side in ("input", "output")}
-        share = {"deviation": f"{variant.match.deviation:.6f}"} if variant.match else {}
-        self._rows.writerow({**record, **variant.choices, **shapes, **share})
+        share = {"deviation": f"{record['match']['deviation']:.6f}"} if "match" in record else {}
+        self._rows.writerow({**record, **choices, **shapes, **share})
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of a sweep's directory, with the base's hash and the files beside it; None where there is none.
+    """The index of a sweep's directory; None where there is none.
 
+    ``base`` is the base's hash, ``files`` are those of the variants, ``written`` is all that the sweep has written.
     Raises SpecError where no sweep has written it.
     """
     file = folder / INDEX
@@ -71,10 +100,15 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     try:
         index: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         files = [str(variant["file"]) for variant in index["variants"]]
-        return index | {"base": str(index["base"]["hash"]), "files": files}
-    except (ValueError, KeyError, TypeError):
+        base, hash_ = index["base"].get("file"), str(index["base"]["hash"])
+    except OSError as error:
+        what = f"cannot read {file}: {str(error.strerror or error).lower()}"
+        raise SpecError([Problem("index", "", what, "make it readable, or choose another directory")]) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
         hint = "write the sweep again, or delete the file to have all specs beside it"
         raise SpecError([Problem("index", "", f"{file} is no index of a sweep", hint)]) from None
+    written = {INDEX, TABLE, *files, *([base] if base else [])}
+    return index | {"base": hash_, "files": files, "written": written}
 
 
 def record_of(variant: Variant) -> dict[str, Any]:
@@ -94,6 +128,18 @@ def record_of(variant: Variant) -> dict[str, Any]:
 def _measured(report: Report) -> dict[str, Any]:
     numbers = {measure.name: measure.of(report) for measure in LISTED}
     return {"hash": report.spec.hash, **numbers, "input": list(report.in_shape), "output": list(report.out_shape)}
+
+
+def _columns(axes: tuple[Axis, ...], taken: Iterable[str]) -> dict[str, str]:
+    """The column of each axis: of its name, unless that is another's."""
+    used, columns = set(taken), {}
+    for name in dict.fromkeys(_names(axes)):
+        free = name
+        while free in used:
+            free = f"axis.{free}"
+        used.add(free)
+        columns[name] = free
+    return columns
 
 
 def _names(axes: tuple[Axis, ...]) -> Iterator[str]:
