@@ -364,6 +364,15 @@ def test_axes_with_the_names_of_columns_have_columns_of_their_own(tmp_path: Path
     assert [row[head.index("input")] for row in rows] == ["1x32x32", "3x32x32"]
 
 
+def test_names_are_cut_by_the_bytes_that_file_systems_count(tmp_path: Path) -> None:
+    for letter, kept in [("a", 100), ("\u00e9", 50), ("\u7f51", 33), ("\U00020000", 25)]:
+        text = SMALL.partition("axes")[0] + f"axes: {{{letter * 120}: {{{letter}: {{depth: 1}}}}}}\n"
+        (variant,) = sweep(text)
+        assert variant.name == f"{letter * kept}-{variant.spec.hash[:8]}"
+        write_sweep(sweep(text), tmp_path / "out")
+        assert (tmp_path / "out" / variant.file).is_file()
+
+
 def heeding_interrupts() -> None:
     """What runs in the background, as these tests may, has its children ignore SIGINT, or SIGHUP."""
     for sign in (signal.SIGINT, signal.SIGHUP):

@@ -12,7 +12,7 @@ from unetgen.config.spec import Spec
 from unetgen.graph.graph import Graph
 from unetgen.outputs.report import Report
 
-# Longer names are cut; the hash behind them keeps them apart.
+# Longer names are cut; the hash behind them keeps them apart. File systems count bytes, and take 255 of them.
 LONGEST = 100
 
 
@@ -32,7 +32,8 @@ class Variant:
         """Its words and the beginning of its hash: the same on every machine, in whatever order axes are written."""
         # No hidden files, and none that a shell takes for an option.
         words = self.words.lstrip(".-") or "variant"
-        return f"{words[:LONGEST]}-{self.report.spec.hash[:8]}"
+        cut = words.encode()[:LONGEST].decode(errors="ignore")  # what is left of a letter at the end is none
+        return f"{cut}-{self.report.spec.hash[:8]}"
 
     @property
     def file(self) -> str:
