@@ -52,27 +52,60 @@ POOL = {
     "skip.transform": ["none", "residual_path"],
     "skip.align": ["strict", "pad"],
 }
+SIZES = {"unet_3d": [16, 16, 16], "unet_1d": [32]}
+PADDED = ("unet_tutorial", "unet_3d", "unet_1d")
+ZOO = ("attention_unet", "unetplusplus", "resunet", "nnunet_2d", "multiresunet", "r2unet", "dynunet")
 BASES = [
-    {"extends": "unet_milesial", "widths": [4, 8, 16, 32], "input_size": [32, 32]},
-    {"extends": "unet_tutorial", "widths": [4, 8, 16, 32], "input_size": [32, 32], "block": {"padding": "zeros"}},
-    {"extends": "unet_3d", "widths": [4, 8, 16, 32], "input_size": [16, 16, 16], "block": {"padding": "zeros"}},
+    {"extends": name, "widths": [4, 8, 16, 32], "input_size": SIZES.get(name, [32, 32])}
+    | ({"block": {"padding": "zeros"}} if name in PADDED else {})
+    for name in ("unet_milesial", *PADDED, *ZOO)
 ]
+
+Draw = st.DrawFn
+
+
+def chosen(draw: Draw, path: str, most: int = 3) -> list[Any]:
+    """Some values of a path."""
+    return draw(st.lists(st.sampled_from(POOL[path]), min_size=1, max_size=most, unique_by=str))
+
+
+def one_of(draw: Draw, paths: list[str]) -> dict[str, Any]:
+    """A value for each of some paths."""
+    return {path: draw(st.sampled_from(POOL[path])) for path in paths}
+
+
+def labelled(draw: Draw, path: str, inner: str) -> dict[str, Any]:
+    """Labels for values of a path, and under one of them an axis, or a zip, of another path."""
+    nested = draw(st.sampled_from(["axes", "zip"]))
+    return {
+        "plain": {path: draw(st.sampled_from(POOL[path]))},
+        "more": {path: draw(st.sampled_from(POOL[path])), nested: {inner: chosen(draw, inner, 2)}},
+    }
 
 
 @st.composite
-def sweeps(draw: st.DrawFn) -> dict[str, object]:
-    paths = draw(st.lists(st.sampled_from(sorted(POOL)), min_size=1, max_size=3, unique=True))
-    axes = {path: draw(st.lists(st.sampled_from(POOL[path]), min_size=1, unique_by=str)) for path in paths}
-    source: dict[str, object] = {"base": draw(st.sampled_from(BASES)), "axes": axes, "on_invalid": "skip"}
-    source["mode"] = draw(st.sampled_from(["grid", "one_at_a_time", {"type": "sample", "n": 3, "seed": 1}]))
+def sweeps(draw: Draw) -> dict[str, Any]:
+    """Any sweep: axes, labels with axes under them and zips of some paths, or a list of variants."""
+    paths = draw(st.permutations(sorted(POOL)))
+    source: dict[str, Any] = {"base": draw(st.sampled_from(BASES)), "on_invalid": "skip"}
+    if draw(st.integers(0, 3)) == 0:
+        several = [one_of(draw, paths[: draw(st.integers(0, 3))]) for _ in range(draw(st.integers(1, 4)))]
+        labels = draw(st.booleans())
+        source["variants"] = {f"v{n}": said for n, said in enumerate(several)} if labels else several
+    else:
+        plain, (first, second, third, fourth) = paths[: draw(st.integers(1, 2))], paths[2:6]
+        axes = {path: chosen(draw, path) for path in plain}
+        if draw(st.booleans()):
+            axes["kind"] = labelled(draw, first, second)
+        if draw(st.booleans()):
+            pairs = zip(POOL[third], POOL[fourth], strict=False)
+            columns = [list(column) for column in zip(*pairs, strict=True)]
+            source["zip"] = dict(zip([third, fourth], columns, strict=True))
+        source["axes"] = axes
+        source["mode"] = draw(st.sampled_from(["grid", "one_at_a_time", {"type": "sample", "n": 3, "seed": 1}]))
     if draw(st.booleans()):
         source["match"] = {draw(st.sampled_from(["params", "macs"])): "base", "tolerance": 0.1, "multiple": 2}
     return source
-
-
-def said(words: str) -> set[str]:
-    """The paths that a name tells."""
-    return {part.partition("=")[0] for part in words.split(",") if part != "base"}
 
 
 def bare(path: str) -> str:
@@ -93,10 +126,16 @@ def speaks(told: str, path: str) -> bool:
     return f"{bare(path)}.".startswith(f"{bare(told)}.") or f"{bare(told)}.".startswith(f"{bare(path)}.")
 
 
+def told_alone(name: str, source: dict[str, Any]) -> list[str]:
+    """The paths that a name tells one by one; labels, zips and lists are told as a whole."""
+    parts = {part.partition("=")[0] for part in name.rpartition("-")[0].split(",")}
+    return [path for path in source.get("axes", {}) if path in parts and path in POOL]
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(source=sweeps(), form=st.sampled_from(["resolved", "overlay"]))
 def test_every_written_variant_is_what_its_name_and_the_index_say(
-    source: dict[str, object], form: str, tmp_path_factory: pytest.TempPathFactory
+    source: dict[str, Any], form: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     place = tmp_path_factory.mktemp("sweep") / "variants"
     opened = sweep(source)
@@ -110,14 +149,14 @@ def test_every_written_variant_is_what_its_name_and_the_index_say(
         assert spec.name == entry["name"] == Path(entry["file"]).stem
         assert entry["name"].endswith(f"-{spec.hash[:8]}")
         assert unetgen.load_spec(spec.resolved()).hash == spec.hash
-        scaled = {"widths"} if "match" in entry else set()
-        told = said(entry["name"].rpartition("-")[0])
         differences = [text.partition(":")[0] for text in differing(base, spec.resolved())]
         differences += ["init"] * (base["init"] != spec.resolved()["init"])
         for path in differences:
-            assert any(speaks(word, path) for word in {*told, *scaled}), (path, told)
-        for word in told:
-            assert any(speaks(word, path) for path in differences), (word, differences)
+            assert any(speaks(setting, path) for setting in entry["settings"]), (path, entry)
+        for path in told_alone(entry["name"], source):
+            # What a setting says can be overruled at one level, or for a whole part, by another.
+            beside = [other for other in entry["settings"] if other != path and speaks(other, path)]
+            assert beside or any(speaks(path, other) for other in differences), (path, differences)
         again = [variant.spec.hash for variant in sweep({"base": str(place / entry["file"])})]
         assert again == [spec.hash]
 
