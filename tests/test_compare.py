@@ -143,6 +143,42 @@ def test_two_networks_stand_beside_each_other(run: Run, golden: Callable[[str, s
     golden("compare_two.txt", outcome.out)
 
 
+def test_networks_of_other_axes_are_told_as_such(run: Run) -> None:
+    outcome = run("compare", "unet_paper", "unet_3d", "--input-size", "188")
+    assert outcome.err == (
+        "note: the networks have 2 and 3 axes, so MACs, memory and outputs are of different inputs\n"
+    )
+    outcome = run("compare", "unet_paper", "unet_milesial", "unet_3d")
+    assert outcome.err == (
+        "note: the networks have 2 and 3 axes, so MACs, memory and outputs are of different inputs\n"
+        "note: the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one\n"
+    )
+
+
+def test_what_is_wrong_with_a_size_is_told_with_the_network(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: unet_1d\nschema_version: 1\nname: other\n")
+    outcome = run("compare", "unet_paper", "unet_1d", str(file), "--input-size", "188")
+    sentence = (
+        "input_size: 188 on axis L gives 47 at level 2, which max_pool cannot halve; "
+        "nearest that fit: 176 (output 176), 192 (output 192)\n"
+    )
+    assert outcome == (1, "", f"{file}: {sentence}unet_1d: {sentence}")
+
+
+def test_a_setting_of_the_name_of_a_column_has_one_of_its_own(run: Run, tmp_path: Path) -> None:
+    for name, size in [("zeros", 32), ("none", 64)]:
+        said = (
+            f"extends: unet_milesial\nschema_version: 1\nname: {name}\nwidths: [4, 8]\ninput_size: [{size}, {size}]\n"
+        )
+        (tmp_path / f"{name}.yaml").write_text(
+            said + ("input: pad\nskip: {align: strict}\n" if name == "zeros" else "")
+        )
+    records = json.loads(run("compare", str(tmp_path), "--format", "json").out)
+    assert [record["input"] for record in records] == ["3x64x64", "3x32x32"]
+    assert [record["input.type"] for record in records] == ["none", "pad"]
+
+
 def test_many_networks_are_rows(run: Run, golden: Callable[[str, str], None]) -> None:
     names = ["unet_tutorial", "unet_milesial", "unet_milesial_bilinear", "attention_unet", "unetplusplus"]
     outcome = run("compare", *names, "--input-size", "256", "--base", "unet_milesial", "--sort", "params")
@@ -224,6 +260,39 @@ def test_rows_are_sorted_by_any_column_either_way(variants: Path, run: Run) -> N
     assert ordered("-macs", "macs") == sorted(ordered("macs", "macs"), reverse=True)
     assert ordered("depth", "depth") == ["1", "1", "2", "2"]
     assert ordered("-skip.fusion", "skip.fusion") == ["concat", "concat", "add", "add"]
+    assert ordered("widths", "widths") == ["[4, 8]", "[4, 8]", "[4, 8, 16]", "[4, 8, 16]"]
+
+
+def test_rows_are_sorted_by_the_heads_that_people_see(variants: Path, run: Run) -> None:
+    def names(column: str) -> list[str]:
+        rows = json.loads(run("compare", str(variants), "--sort", column, "--format", "json").out)
+        return [row["name"] for row in rows]
+
+    heads = {"MACs": "macs", "training": "memory", "inference": "inference_memory", "field": "receptive_field"}
+    for head, name in {**heads, "network": "name"}.items():
+        assert names(head) == names(name)
+        assert names(f"-{head}") == names(f"-{name}")
+    *others, base = names("± params")
+    assert base.startswith("base-")  # by how much it differs from itself is nothing
+    assert others == [name for name in names("params") if name != base]
+
+
+def test_lists_and_shapes_are_sorted_as_numbers_and_what_is_not_there_is_last(tmp_path: Path, run: Run) -> None:
+    head = "schema_version: 1\nextends: unet_milesial\n"
+    for name, said in {
+        "a": "widths: [16, 32]\ninput_size: [100, 100]\nupsample: {type: interpolate, mode: linear}\n",
+        "b": "widths: [4, 8, 16]\ninput_size: [1000, 1000]\n",
+        "c": "widths: [4, 8]\ninput_size: [64, 64]\nupsample: {type: interpolate, mode: nearest}\n",
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(f"{head}name: {name}\n{said}")
+
+    def ordered(column: str) -> str:
+        rows = json.loads(run("compare", str(tmp_path), "--sort", column, "--format", "json").out)
+        return "".join(row["name"] for row in rows)
+
+    assert (ordered("widths"), ordered("-widths")) == ("cba", "abc")
+    assert (ordered("output"), ordered("-input")) == ("cab", "bac")
+    assert (ordered("upsample.mode"), ordered("-upsample.mode")) == ("acb", "cab")
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=12))
@@ -367,6 +436,16 @@ def test_what_is_told_of_first_weights_is_what_torch_has(change: dict[str, Any],
             assert told[path] == (SAME if equal else OTHERWISE)
 
 
+def test_weights_of_a_directory_are_compared_with_its_base(variants: Path, run: Run) -> None:
+    names = [entry["name"] for entry in json.loads((variants / "index.json").read_text())["variants"]]
+    base = next(name for name in names if name.startswith("base-"))
+    assert names[0] != base
+    (record, *_) = json.loads(run("compare", str(variants), "--weights", "--format", "json").out)
+    assert [*record] == ["module", "modules", *(name for name in names if name != base)]
+    (record, *_) = json.loads(run("compare", str(variants), "--weights", "--base", names[0], "--format", "json").out)
+    assert [*record] == ["module", "modules", *names[1:]]
+
+
 def test_weights_are_told_as_a_table(run: Run, golden: Callable[[str, str], None], tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("extends: unet_milesial\nschema_version: 1\nname: sums\nskip: {fusion: add}\n")
     outcome = run("compare", "unet_milesial", str(tmp_path / "b.yaml"), "unet_milesial_bilinear", "--weights")
@@ -426,20 +505,59 @@ def test_wrong_input_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty" / "index.json").write_text('{"base": {"hash": "0"}, "variants": []}')
     assert run("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
     assert run("compare", "unet_paper", "unet_3d", "--input-size", "64x64").err == (
-        "input_size: 64 on axis H gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
-        "input_size: 64 on axis W gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
-        "input_size: 64 x 64 has 2 numbers, unet_3d has 3 axes; give one number for all axes\n"
+        "unet_3d: input_size: 64 x 64 has 2 numbers, the network has 3 axes; give one number for all axes\n"
+        "unet_paper: input_size: 64 on axis H gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
+        "unet_paper: input_size: 64 on axis W gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
     )
     assert run("compare", "unet_paper", "unet_milesial", "--sort", "parms").err == (
         "there is no column 'parms' to sort by; did you mean 'params'?\n"
     )
+    for column in ("", "-", "speed"):
+        assert run("compare", "unet_paper", "unet_paper", "--sort", column) == (
+            1,
+            "",
+            f"there is no column {column!r} to sort by; "
+            "columns are name, params, macs, memory, inference_memory, receptive_field, output, hash\n",
+        )
     assert run("compare", "unet_paper", "unet_milesial", "--base", "unet_papre").err == (
         "'unet_papre' is not among the networks; did you mean 'unet_paper'?\n"
     )
+    assert run("compare", "unet_paper", "unet_milesial", "--base", "vnet").err == (
+        "'vnet' is not among the networks; there are unet_paper, unet_milesial\n"
+    )
     assert run("compare", "unet_paper", "--input-size", "100").err.splitlines()[0] == (
-        "input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve; "
+        "unet_paper: input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve; "
         "the smallest that fits is 188 (output 4)"
     )
     single = run("compare", "unet_paper", "--weights")
     assert (single.code, single.err.splitlines()[-1]) == (2, "Error: --weights compares networks; give two")
     assert run("compare", "unet_paper", "--pareto", "params", "speed").code == 2
+
+
+def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run: Run, tmp_path: Path) -> None:
+    write_sweep(sweep(SWEEP.partition("axes")[0]), tmp_path / "one")
+    (file,) = (tmp_path / "one").glob("*.yaml")
+    assert run("compare", str(tmp_path / "one"), "--weights") == (
+        1,
+        "",
+        f"{file.stem} is alone in {tmp_path / 'one'}, and first weights are compared with another network's; "
+        "give two networks\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "values"), [("--sort", ["params"]), ("--pareto", ["params", "macs"]), ("--input-size", ["64"])]
+)
+def test_what_says_nothing_of_first_weights_is_refused(option: str, values: list[str], run: Run) -> None:
+    outcome = run("compare", "unet_paper", "unet_milesial", "--weights", option, *values)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.splitlines()[-1] == (f"Error: {option} has no effect with --weights; leave one of the two out")
+
+
+@pytest.mark.parametrize("weights", [[], ["--weights"]])
+def test_a_file_that_cannot_be_written_is_told(weights: list[str], run: Run, tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 100)
+    for file, what in [("", "cannot write .: is a directory"), (str(long), f"cannot write {long}: file name too long")]:
+        outcome = run("compare", "unet_paper", "unet_milesial", *weights, "-o", file)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.splitlines()[-1] == f"Error: {what}; choose another file"

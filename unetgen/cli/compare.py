@@ -58,10 +58,11 @@ def command(  # noqa: PLR0913  # as many as there are options
 
     registry = registry_with(plugins)
     if weights:
+        _refuse({"--sort": sort, "--pareto": pareto, "--input-size": input_size})
         _put(_weights(specs, base, registry), form, out)
         return
     comparison = Comparison.of(specs, registry, input_size, base)
-    names = comparison.ordered(sort) if sort else list(comparison.rows)
+    names = comparison.ordered(sort) if sort is not None else list(comparison.rows)
     if pareto:
         names = comparison.front(pareto, names)
     _put(comparison.sheet(names), form, out)
@@ -78,8 +79,19 @@ def _put(sheet: Sheet, form: str, out: Path | None) -> None:
         text = str(getattr(sheet, form)())
     if out is None:
         click.echo(text, nl=False)
-    else:
+        return
+    try:
         out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        what = str(error.strerror or error).lower()
+        raise click.UsageError(f"cannot write {out}: {what}; choose another file") from None
+
+
+def _refuse(given: dict[str, object]) -> None:
+    """Refuses options that say nothing of first weights."""
+    for option, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"{option} has no effect with --weights; leave one of the two out")
 
 
 def _left_out(comparison: Comparison, kept: int, pareto: tuple[str, str] | None) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unetgen.ablation.comparison.difference import Leaves, differing, leaves_of
-from unetgen.ablation.comparison.gathering import base_hash, chosen, gathered
+from unetgen.ablation.comparison.gathering import chosen, gathered
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.errors import Problem, SpecError, did_you_mean
@@ -56,10 +57,7 @@ class Comparison:
         """Reads and measures specs, and all specs of directories. Raises SpecError with what is wrong with any."""
         measure = _Measuring(input_size)
         rows = gathered(sources, registry, measure.row)
-        # Of a sweep's directory the base is its base, wherever that stands.
-        known = base_hash(sources)
-        usual = next((name for name, row in rows.items() if row.hash == known), None)
-        return cls(rows, chosen(base or usual, rows))
+        return cls(rows, chosen(base, sources, {name: row.hash for name, row in rows.items()}))
 
     def sheet(self, names: Sequence[str] | None = None) -> Sheet:
         """All networks, or some of them, as rows: the settings that differ between all, then the costs."""
@@ -68,7 +66,7 @@ class Comparison:
         at = {name: number for number, name in enumerate(self.rows)}
         rows = [self.rows[name] for name in names]
         filled: list[Filled] = [(Column("name", "network", _short), names)]
-        filled += [(Column(path, path), [values[at[name]] for name in names]) for path, values in told.items()]
+        filled += [(_setting(path), [values[at[name]] for name in names]) for path, values in told.items()]
         filled += [*self._costs(rows), *self._shapes(rows)]
         filled.append((Column("hash", "hash", readers="programs"), [row.hash for row in rows]))
         columns, cells = zip(*filled, strict=True)
@@ -77,15 +75,19 @@ class Comparison:
     def ordered(self, column: str) -> list[str]:
         """The networks in the order of a column, in the opposite one where ``-`` stands before its name.
 
+        A column has its name or its head as people see it. Networks that have nothing in it are last either way.
         Raises SpecError where there is no such column.
         """
-        name, sheet = column.removeprefix("-"), self.sheet()
-        known = [column.name for column in sheet.columns]
-        if not name or name not in known:
-            hint = did_you_mean(name, known) or f"columns are {', '.join(filter(None, known))}"
+        sheet, name = self.sheet(), column.removeprefix("-") or column
+        names = {own: number for number, own in enumerate(column.name for column in sheet.columns) if own}
+        known = {column.title: number for number, column in enumerate(sheet.columns)} | names
+        if name not in known:
+            hint = did_you_mean(name, known) or f"columns are {', '.join(names)}"
             raise SpecError([Problem("column", "", f"there is no column {name!r} to sort by", hint)])
-        rows = sorted(sheet.rows, key=lambda row: _key(row[known.index(name)]), reverse=column.startswith("-"))
-        return [str(row[0]) for row in rows]
+        values = {str(row[0]): row[known[name]] for row in sheet.rows}
+        there = {network: _key(value) for network, value in values.items() if value is not None}
+        rows = sorted(there, key=there.__getitem__, reverse=name != column)
+        return rows + [network for network in values if network not in there]
 
     def front(self, measures: Sequence[str], names: Sequence[str]) -> list[str]:
         """The networks that no other beats in one of the measures without being beaten in another (Pareto's front)."""
@@ -108,10 +110,14 @@ class Comparison:
             alike.setdefault(row.hash, []).append(name)
         notes = [f"{' and '.join(names)} are one architecture" for names in alike.values() if len(names) > 1]
         rows = self.rows.values()
-        if sizes := {row.in_shape[1:] for row in rows if row.assumed}:
-            told = ", ".join(sorted(map(times, sizes)))
+        if assumed := {row.in_shape[1:] for row in rows if row.assumed}:
+            told = ", ".join(sorted(map(times, assumed)))
             notes.append(f"where a spec names no input size it is measured at {told}")
-        if len({row.in_shape[1:] for row in rows}) > 1:
+        sizes = {row.in_shape[1:] for row in rows}
+        if len(axes := sorted({len(size) for size in sizes})) > 1:
+            told = " and ".join(map(str, axes))
+            notes.append(f"the networks have {told} axes, so MACs, memory and outputs are of different inputs")
+        if len(sizes) > len(axes):
             notes.append("the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one")
         return notes
 
@@ -159,7 +165,7 @@ class _Measuring:
 
     def _asked(self, spec: Spec, size: Size) -> Size:
         if len(size) not in (1, spec.dims):
-            message = f"{times(size)} has {len(size)} numbers, {spec.name or 'a network'} has {spec.dims} axes"
+            message = f"{times(size)} has {len(size)} numbers, the network has {spec.dims} axes"
             raise SpecError([Problem("input_size", "input_size", message, "give one number for all axes")])
         return size if len(size) == spec.dims else size * spec.dims
 
@@ -173,11 +179,16 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 12]}...{name[-9:]}"
 
 
-def _key(value: Value) -> tuple[int, float, str]:
-    """Numbers by their size, then words; what is not there last."""
-    if value is None:
-        return (2, 0.0, "")
+def _setting(path: str) -> Column:
+    """The column of a setting; ``input`` is what sizes are under."""
+    name = "input.type" if path == "input" else path
+    return Column(name, name)
+
+
+def _key(value: Value) -> tuple[bool, tuple[float, ...], str]:
+    """Numbers by their size, lists and shapes by one number after the other, then words."""
+    text = str(value)
     try:
-        return (0, float(value), "")
+        return False, tuple(map(float, re.split("x|, ", text.strip("[]")))), ""
     except ValueError:
-        return (1, 0.0, str(value))
+        return True, (), text

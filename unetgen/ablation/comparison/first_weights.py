@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 from unetgen.ablation.comparison.gathering import chosen, gathered
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
+from unetgen.errors import Problem, SpecError
 from unetgen.graph.from_spec import draw
 from unetgen.graph.graph import Graph
 from unetgen.graph.kinds import Init
@@ -65,9 +66,13 @@ def shared(base: Starts, others: Sequence[Starts]) -> list[Shared]:
 
 
 def compared(sources: Sequence[str], registry: Registry, base: str | None = None) -> Sheet:
-    """The modules of a network and how each starts in the others under equal seeds, as a table."""
-    starts = gathered(sources, registry, lambda spec: starts_of(spec, draw(spec)))
-    first = chosen(base, starts)
+    """The modules of a network and how each starts in the others under equal seeds, as a table. Raises SpecError."""
+    found = gathered(sources, registry, lambda spec: (spec.hash, starts_of(spec, draw(spec))))
+    first = chosen(base, sources, {name: own for name, (own, _) in found.items()})
+    starts = {name: told for name, (_, told) in found.items()}
+    if len(starts) < 2:
+        message = f"{first} is alone in {sources[0]}, and first weights are compared with another network's"
+        raise SpecError([Problem("alone", "", message, "give two networks")])
     others = [name for name in starts if name != first]
     rows = shared(starts[first], [starts[name] for name in others])
     columns = [Column("module", "module"), Column("modules", "modules", number=True)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from unetgen.ablation.storage.index import read_index
 from unetgen.api import load_spec
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
-from unetgen.errors import Problem, SpecError, did_you_mean
+from unetgen.errors import Mark, Problem, SpecError, did_you_mean
 
 T = TypeVar("T")
 
@@ -27,25 +28,34 @@ def gathered(sources: Sequence[str], registry: Registry, read: Callable[[Spec], 
         try:
             spec = load_spec(source, registry=registry)
             name = spec.name or Path(source).stem
-            found[_free(name if name not in found else source, found)] = read(spec)
         except SpecError as error:
             problems += error.problems
+            continue
+        try:
+            found[_free(name if name not in found else source, found)] = read(spec)
+        except SpecError as error:
+            # What is wrong with one network at a size that all are measured at is in nobody's file.
+            problems += [replace(problem, mark=problem.mark or Mark(source)) for problem in error.problems]
     if problems:
         raise SpecError(problems)
     return found
 
 
-def chosen(name: str | None, found: dict[str, T]) -> str:
-    """The name of the one that the others are measured by; the first where none is asked for. Raises SpecError."""
+def chosen(name: str | None, sources: Sequence[str], hashes: Mapping[str, str]) -> str:
+    """The network that the others are measured by: the one asked for, else a lone directory's base, else the first.
+
+    ``hashes`` are the networks' own, by their names. Raises SpecError where there is none of that name.
+    """
     if name is None:
-        return next(iter(found))
-    if name not in found:
-        hint = did_you_mean(name, found) or f"there are {', '.join(list(found)[:10])}"
+        base = _base_hash(sources)
+        return next((network for network, own in hashes.items() if own == base), next(iter(hashes)))
+    if name not in hashes:
+        hint = did_you_mean(name, hashes) or f"there are {', '.join(list(hashes)[:10])}"
         raise SpecError([Problem("base", "", f"{name!r} is not among the networks", hint)])
     return name
 
 
-def base_hash(sources: Sequence[str]) -> str:
+def _base_hash(sources: Sequence[str]) -> str:
     """The hash of the base of the sweep that a lone directory holds; nothing of other sources."""
     index = read_index(Path(sources[0])) if len(sources) == 1 else None
     return str(index["base"]) if index else ""
