@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Outcome, Site
-from hypothesis import given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -27,6 +27,7 @@ from unetgen.ablation.sweep import sweep
 from unetgen.outputs.measures import MEASURES
 from unetgen.outputs.report import Report
 from unetgen.outputs.sheet import Column, Sheet, bytes_of, counted
+from unetgen.plugins import load_registry
 
 Run = Callable[..., Outcome]
 
@@ -328,6 +329,7 @@ CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"])
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, st.none() | st.integers(0, 10**9)), min_size=1, max_size=5))
+@example([("[1]", "[2]", None), ("*", "*", 3)])
 def test_every_format_keeps_every_cell(rows: list[tuple[str, str, int | None]]) -> None:
     columns = (Column("a", "First|title"), Column("b", "second_title"), Column("n", "number", number=True))
     sheet = Sheet(columns, tuple(rows))
@@ -339,12 +341,45 @@ def test_every_format_keeps_every_cell(rows: list[tuple[str, str, int | None]]) 
         ["First|title", "second_title", "number"],
         *([a, b, "-" if n is None else str(n)] for a, b, n in rows),
     ]
-    body = sheet.latex().split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    assert len(body) == len(rows)
-    for line in body:
-        bare = re.sub(r"\\[&%$#_{}]|\\text\w+\{\}|\$\\pm\$", "", line.removesuffix(r" \\"))
-        assert bare.count("&") == 2
-        assert not set(bare) & set('\\%$#_{}~^<>|"')
+    assert _latex_cells(sheet.latex()) == [
+        ["First|title", "second_title", "number"],
+        *([*(cell.replace('"', "''") for cell in (a, b)), "-" if n is None else str(n)] for a, b, n in rows),
+    ]
+
+
+# What stands for one letter in LaTeX, and what ends a cell or a row there.
+SPELT = {
+    r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^", r"\textless{}": "<",
+    r"\textgreater{}": ">", r"\textbar{}": "|", r"$\pm$": "\u00b1", **{f"\\{letter}": letter for letter in "&%$#_{}"},
+}  # fmt: skip
+TOKEN = re.compile("|".join([*map(re.escape, SPELT), r" & ?", r"[^\\&%$#_{}~^<>|\"]"]))
+
+
+def _latex_cells(text: str) -> list[list[str]]:
+    """The cells of a table as LaTeX takes them."""
+    first, top, titles, middle, *rows, bottom, last = text.splitlines()
+    assert (top, middle, bottom, last) == (r"\toprule", r"\midrule", r"\bottomrule", r"\end{tabular}")
+    columns = re.fullmatch(r"\\begin\{tabular\}\{([lr]+)\}", first)
+    assert columns
+    found = [_latex_row(row) for row in (titles, *rows)]
+    assert {len(row) for row in found} == {len(columns[1])}
+    return found
+
+
+def _latex_row(text: str) -> list[str]:
+    assert text.endswith(r" \\")
+    # These would be an argument of the rule or the row above.
+    assert not text.startswith(("[", "*"))
+    rest, cells = text.removesuffix(r" \\").removeprefix("{}"), [""]
+    while rest:
+        token = TOKEN.match(rest)
+        assert token, rest
+        if token[0].startswith(" &"):
+            cells.append("")
+        else:
+            cells[-1] += SPELT.get(token[0], token[0])
+        rest = rest[token.end() :]
+    return cells
 
 
 def _markdown_cells(text: str) -> list[list[str]]:
@@ -386,6 +421,21 @@ def test_counts_are_near_what_they_count(value: int) -> None:
     scale = dict(zip(["", "k", "M", "G", "T", "P"], itertools.count(0, 3), strict=False))[unit]
     assert float(number) * 10**scale == pytest.approx(value, rel=5.1e-3)
     assert bytes_of(value).endswith("B")
+
+
+def test_a_thousand_variants_are_a_thousand_rows_in_every_format(tmp_path: Path) -> None:
+    rates = ", ".join(f"0.{number:03d}" for number in range(1, 501))
+    base = "{extends: unet_milesial, widths: [2, 4], block: {repeats: 1}, input_size: [8, 8]}"
+    write_sweep(
+        sweep(f"base: {base}\naxes: {{block.dropout: [{rates}], skip.fusion: [concat, add]}}\n"), tmp_path / "out"
+    )
+    comparison = Comparison.of([str(tmp_path / "out")], load_registry())
+    sheet = comparison.sheet(comparison.ordered("-params"))
+    assert len(json.loads(sheet.json())) == 1000
+    assert len(list(csv.reader(io.StringIO(sheet.csv())))) == 1001
+    assert len(_markdown_cells(sheet.markdown())) == 1001
+    assert len(_latex_cells(sheet.latex())) == 1001
+    assert len(sheet.text().splitlines()) == 1001
 
 
 # Weights

@@ -83,10 +83,8 @@ class Sheet:
         r"""A tabular with the rules of booktabs: ``\usepackage{booktabs}``."""
         shown = self._for("people")
         spec = "".join("r" if column.number else "l" for column in shown.columns)
-        titles = " & ".join(_latex(column.title) for column in shown.columns)
-        rows = [" & ".join(map(_latex, cells)) for cells in shown._cells()]
-        lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", titles + r" \\", r"\midrule"]
-        lines += [row + r" \\" for row in rows]
+        titles, *rows = map(_latex_row, [[column.title for column in shown.columns], *shown._cells()])
+        lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", titles, r"\midrule", *rows]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
     def _for(self, readers: Literal["people", "programs"]) -> Sheet:
@@ -117,6 +115,12 @@ _LATEX = {
 
 def _latex(text: str) -> str:
     return " ".join("".join(_LATEX.get(letter, letter) for letter in text).split())
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    text = " & ".join(map(_latex, cells))
+    # The rule or the row above would take these for arguments of its own.
+    return rf"{'{}' if text.startswith(('[', '*')) else ''}{text} \\"
 
 
 def counted(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " P")) -> str:
