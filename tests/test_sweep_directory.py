@@ -377,12 +377,13 @@ def test_an_exchange_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypat
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_an_index_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["is_file", "read_text"])
+def test_an_index_that_cannot_be_read_is_told(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     write_sweep(sweep(SMALL), tmp_path / "out")
-    monkeypatch.setattr(Path, "read_text", forbidden)
+    monkeypatch.setattr(Path, where, forbidden)
     with pytest.raises(SpecError) as error:
         read_index(tmp_path / "out")
     assert str(error.value) == (

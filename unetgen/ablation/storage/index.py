@@ -95,9 +95,9 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     Raises SpecError where no sweep has written it.
     """
     file = folder / INDEX
-    if not file.is_file():
-        return None
     try:
+        if not file.is_file():
+            return None
         index: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         files = [str(variant["file"]) for variant in index["variants"]]
         base, hash_ = index["base"].get("file"), str(index["base"]["hash"])
