@@ -40,6 +40,11 @@ class Budget:
         """Where the number stands that is rescaled, where that is not the widths."""
         return location_of(self.by, self.node.mark)
 
+    @property
+    def path(self) -> str:
+        """The same as text, however it was written."""
+        return ".".join(self.location)
+
 
 def budget_of(node: Node, registry: Registry) -> tuple[Budget | None, list[Problem]]:
     """The budget that ``match`` describes, or what is wrong with it."""

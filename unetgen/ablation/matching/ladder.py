@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, gcd, lcm, log
 from typing import Any
 
 from unetgen.ablation.matching.budget import USUAL_MULTIPLE, WIDTHS, Budget
@@ -20,28 +21,68 @@ MOST = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Whole numbers that grow together in steps of ``multiple``, each a multiple of it and ``offset`` more."""
+    """Whole numbers that grow together, each a multiple of ``multiple`` and ``offset`` more; the start may be none."""
 
     start: Rung
     paths: tuple[tuple[str, int], ...]
     """How many of the numbers each path takes, as a list; 0 for a single number."""
     multiple: int
     offset: int = 0
+    coarse: Rung = ()
+    """How large a step of each number is, where that is more than the multiple."""
+
+    @property
+    def steps(self) -> Rung:
+        """How large a step of each number is."""
+        return self.coarse or (self.multiple,) * len(self.start)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The logarithms of the scales at which the largest number is the smallest possible, and the largest."""
+        return log(min(map(self._least, self.steps)) / max(self.start)), log(MOST / max(self.start))
 
     def at(self, scale: float) -> Rung:
         """The rung whose numbers are closest to so many times the start's."""
-        least = self.offset % self.multiple or self.multiple
-        steps = (floor((number * scale - self.offset) / self.multiple + 0.5) for number in self.start)
-        return tuple(min(max(self.offset + step * self.multiple, least), MOST) for step in steps)
+        return tuple(self._closest(number * scale, step) for number, step in zip(self.start, self.steps, strict=True))
+
+    def _closest(self, number: float, step: int) -> int:
+        most = MOST - (MOST - self.offset) % step
+        return min(max(self.offset + step * floor((number - self.offset) / step + 0.5), self._least(step)), most)
+
+    def _least(self, step: int) -> int:
+        return self.offset % step or step
+
+    def holds(self, rung: Rung) -> bool:
+        """Whether all numbers are such multiples, in coarser steps or not."""
+        return all((number - self.offset) % self.multiple == 0 for number in rung)
 
     def moved(self, rung: Rung, index: int, steps: int) -> Rung | None:
         """A rung with one number some steps higher; None where it would leave the ladder."""
-        number = rung[index] + steps * self.multiple
+        number = rung[index] + steps * self.steps[index]
         return (*rung[:index], number, *rung[index + 1 :]) if 1 <= number <= MOST else None
 
-    def coarser(self) -> Ladder:
-        """The same with steps twice as large, for networks that cannot be drawn with any numbers."""
-        return replace(self, multiple=2 * self.multiple)
+    def coarser(self) -> list[Ladder]:
+        """The same in larger steps, the finest first, for networks that cannot be drawn in these.
+
+        Groups that divide the start's channels divide multiples of one of its divisors, and channels that are equal
+        stay so where the proportions are kept to the letter.
+        """
+        kept = {(step,) * len(self.start) for step in self._divisible()} | set(self._proportional())
+        rough = {steps: sum(step / number for step, number in zip(steps, self.start, strict=True)) for steps in kept}
+        return [replace(self, coarse=steps) for steps in sorted(rough, key=lambda steps: (rough[steps], steps))]
+
+    def _divisible(self) -> Iterator[int]:
+        for divisor in range(2, max(self.start) + 1):
+            # Doubled, since beside an odd number that must stay odd the next is two away.
+            if any(2 * number % divisor == 0 for number in self.start) and self.multiple % divisor:
+                yield lcm(self.multiple, divisor)
+
+    def _proportional(self) -> Iterator[Rung]:
+        whole = gcd(*self.start)
+        for divisor in range(1, whole + 1 if len(self.start) > 1 else 1):
+            steps = tuple(number // whole * divisor for number in self.start)
+            if whole % divisor == 0 and not any(step % self.multiple for step in steps):
+                yield steps
 
     def settings(self, rung: Rung) -> dict[str, Any]:
         """What a rung says in a spec: values by path."""
@@ -57,11 +98,12 @@ def ladder_of(spec: Spec, budget: Budget, base: Spec) -> Ladder:
     if budget.by != WIDTHS:
         # What only stands for other values, widths.base say, is there as it is written and no longer when resolved.
         trees = from_data(spec.resolved(), ""), spec.root
-        value = next((told for tree in trees if (told := Told(tree, {})[budget.by]) is not None), None)
-        if type(value) is not int:
+        value = next((told for tree in trees if (told := Told(tree, {})[budget.path]) is not None), None)
+        if type(value) is not int or value < 1:
             hint = "rescale widths, or a path that holds a whole number in every variant"
-            raise SpecError([budget.node.problem("match", f"{budget.by} is {value!r} here, no whole number", hint)])
-        return Ladder((value,), ((budget.by, 0),), budget.multiple or 1, 0 if budget.multiple else value)
+            what = f"{budget.path} is {value!r} here, no whole number above 0"
+            raise SpecError([budget.node.problem("match", what, hint)])
+        return Ladder((value,), ((budget.path, 0),), budget.multiple or 1, 0 if budget.multiple else value)
     encoder, decoder = spec.widths or (), tuple(level.width for level in spec.decoder_levels)
     side = spec.root.mapping.get("decoder")
     if encoder and not (side and "widths" in side.mapping):
