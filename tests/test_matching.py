@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import unetgen
 from unetgen.ablation.matching.ladder import Ladder
-from unetgen.ablation.outcome import Invalid, LeftOut, Unmatched
+from unetgen.ablation.outcome import Duplicate, Invalid, LeftOut, Unmatched
 from unetgen.ablation.sweep import sweep
 from unetgen.ablation.variant import Variant
 from unetgen.outputs.measures import MEASURES
@@ -297,6 +297,36 @@ def test_groups_of_any_number_divide_what_is_chosen() -> None:
 def test_a_skip_less_is_made_up_for() -> None:
     made = only({"base": "resunetplusplus", "axes": {"levels.0.skip": ["none"]}, "match": {"params": "base"}})
     assert made.match.settings == {"widths": [32, 64, 128, 528], "decoder.widths": [64, 128, 264]}
+
+
+# What axes decide
+
+
+@pytest.mark.parametrize(
+    ("varied", "name"),
+    [
+        ("axes: {block.repeats: [1, 3]}", "the axis 'block.repeats'"),
+        ("axes: {size: {deep: {block: {repeats: 3}}, wide: {}}}", "the axis 'size'"),
+        ("axes: {size: {deep: {depth: 2, axes: {block.repeats: [1, 3]}}}}", "the axis 'size'"),
+        ("zip: {depth: [1, 2], 'block[repeats]': [3, 2]}", "the axis 'depth,block[repeats]'"),
+        ("variants: [{block.repeats: 1}]", "the list of variants"),
+    ],
+)
+def test_what_an_axis_decides_is_not_rescaled(varied: str, name: str) -> None:
+    with pytest.raises(unetgen.SpecError) as error:
+        sweep(f"base: unet_milesial\n{varied}\nmatch: {{params: base, by: block.repeats}}\n")
+    assert str(error.value) == (
+        f"<text>:3:27: match.by: {name} decides block.repeats, and matching would undo it; "
+        "match by widths, or by a number that no axis decides"
+    )
+
+
+def test_what_becomes_the_base_by_matching_is_no_variant_of_another_name() -> None:
+    axes = {"widths": [[32, 64, 128], [8, 16, 128], [16, 32, 64]]}
+    wide, odd, base = outcomes({"base": SMALL, "axes": axes, "match": {"params": "base"}})
+    assert wide == Duplicate("widths=32-64-128 when matched", "base")
+    assert odd.name.startswith("widths=8-16-128-")
+    assert base.words == "base"
 
 
 @settings(max_examples=100, deadline=None)

@@ -50,6 +50,8 @@ class Sweep:
     """A sweep's file with its base drawn. Each variant is validated and measured as if it had been written by hand."""
 
     def __init__(self, file: SweepFile, registry: Registry, input_size: Size | None = None) -> None:
+        if file.budget and (undone := file.budget.undone(file.axes)):
+            raise SpecError(undone)
         self.file, self.registry = file, registry
         self._known = KnownParts()
         self.laid_over_base = {"input_size": _for_all_axes(input_size, file.base)} if input_size else {}
@@ -121,7 +123,7 @@ class Sweep:
             if not match.within:
                 return Unmatched(words, match)
             report = match.reached.report
-            twin = self._twin(report.spec, combination, seen) if match.settings else None
+            twin = self._twin(report.spec, combination, seen, rescaled=True) if match.settings else None
         return twin or Variant(words, combination, report, match)
 
     def _match(self, tree: Node, report: Report, budget: Budget) -> Match:
@@ -166,11 +168,17 @@ class Sweep:
         values = Told(said, {axis.name: choice.label for axis, choice in combination if axis.named})
         return all(condition.holds(values, words) for condition in self.file.where)
 
-    def _twin(self, spec: Spec, combination: Combination, seen: dict[str, str]) -> Duplicate | None:
-        """The earlier combination that is the same network, if there is one; else this one is remembered."""
+    def _twin(
+        self, spec: Spec, combination: Combination, seen: dict[str, str], *, rescaled: bool = False
+    ) -> Duplicate | None:
+        """The earlier combination that is the same network, if there is one; else this one is remembered.
+
+        What is the base only once it is rescaled is no variant under another name, whether the base is one or not.
+        """
         settings = ", ".join(told(axis, choice) for axis, choice in combination) or BASE
-        if spec.hash in seen:
-            return Duplicate(settings, seen[spec.hash])
+        earlier = seen.get(spec.hash, BASE if rescaled and spec.hash == self.base.spec.hash else None)
+        if earlier is not None:
+            return Duplicate(f"{settings} when matched" if rescaled else settings, earlier)
         seen[spec.hash] = settings
         return None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from unetgen.ablation.axis import Axis
 from unetgen.config.node import Node
 from unetgen.config.paths import Location, location_of, unknown
 from unetgen.config.registry import Registry
@@ -44,6 +46,15 @@ class Budget:
     def path(self) -> str:
         """The same as text, however it was written."""
         return ".".join(self.location)
+
+    def undone(self, axes: Iterable[Axis]) -> list[Problem]:
+        """What is wrong where an axis decides the very number that is rescaled. Widths have proportions to vary."""
+        if self.by == WIDTHS:
+            return []
+        deciding = [axis for axis in axes if self.location in axis.places]
+        names = ["the list of variants" if axis.alone else f"the axis {axis.name!r}" for axis in deciding]
+        by, way = self.node.find(("by",)), "match by widths, or by a number that no axis decides"
+        return [by.problem("match", f"{name} decides {self.path}, and matching would undo it", way) for name in names]
 
 
 def budget_of(node: Node, registry: Registry) -> tuple[Budget | None, list[Problem]]:
