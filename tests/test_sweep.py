@@ -667,7 +667,7 @@ def test_equal_networks_are_there_once_and_both_are_named(run: Run, tmp_path: Pa
     outcome = run("sweep", written(tmp_path, text), "--out", str(tmp_path / "out"))
     assert outcome.code == 0
     assert outcome.err == (
-        "note: variant again (skip.fusion=add) is the same network as variant sums (skip.fusion=add); it is there once\n"
+        "note: variant again (skip.fusion=add) is the same network as variant sums (skip.fusion=add), and is left out\n"
     )
     assert len(list((tmp_path / "out").glob("*.yaml"))) == 2
 
@@ -675,8 +675,8 @@ def test_equal_networks_are_there_once_and_both_are_named(run: Run, tmp_path: Pa
 def test_the_base_said_twice_is_there_once(run: Run, tmp_path: Path) -> None:
     outcome = run("sweep", written(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
     assert outcome.err.splitlines() == [
-        "note: base is the same network as base; it is there once",
-        "note: depth=4 is the same network as base; it is there once",
+        "note: base is the same network as base, and is left out",
+        "note: depth=4 is the same network as base, and is left out",
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,7 +99,34 @@ def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
     assert {k: tuple(p.shape) for k, p in model.named_parameters()} == {k: p.shape for k, p in graph.parameters.items()}
 
 
-@pytest.mark.parametrize("name", ZOO)
+def ways(spec: unetgen.Spec, graph: Graph) -> set[str]:
+    """The ways in which the maps of a network run through its levels."""
+    skips = [level.skip for level in spec.decoder_levels if level.skip is not None]
+    parts = [spec.encoder, spec.decoder, spec.input, *(head.part for head in spec.heads)]
+    parts += [part for skip in skips for part in (skip.gate, skip.align, skip.transform, skip.fusion)]
+    words = {word for skip in skips for word in (skip.tap, skip.place)}
+    return {*words, *(part.type for part in parts), f"{spec.dims} axes", f"{len(graph.outputs)} outputs"}
+
+
+def enough() -> list[str]:
+    """Networks with every way there is in the zoo, those first that add most for their size.
+
+    To trace a network by its Python code takes seconds for every hundred modules; parts are traced in test_testing.
+    """
+    graphs = {name: unetgen.graph_of(name) for name in ZOO}
+    held = {name: ways(unetgen.load_spec(name), graph) for name, graph in graphs.items()}
+    chosen: list[str] = []
+    missing = set().union(*held.values())
+    while missing:
+        chosen.append(max(ZOO, key=lambda name: len(held[name] & missing) / len(graphs[name].nodes)))
+        missing -= held[chosen[-1]]
+    return chosen
+
+
+ENOUGH = enough()
+
+
+@pytest.mark.parametrize("name", ENOUGH)
 def test_it_is_copied_and_exported(name: str) -> None:
     """A copy and its program, both on the meta device: no number is needed for that."""
     model = copy.deepcopy(unetgen.build(name, device="meta")).eval()
@@ -109,34 +136,7 @@ def test_it_is_copied_and_exported(name: str) -> None:
         assert [t.shape for t in maps(program(image))] == [t.shape for t in maps(model(image))]
 
 
-def words(value: Any) -> Iterator[str]:
-    """All that a spec says in words: its parts, and how they are set."""
-    if isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from words(inner)
-    elif isinstance(value, str):
-        yield value
-
-
-def enough() -> list[str]:
-    """Networks that say every word and hold every operation that the zoo does, those first that add most for their size.
-
-    To trace a network by its Python code takes seconds for every hundred modules.
-    """
-    graphs = {name: unetgen.graph_of(name) for name in ZOO}
-    held = {name: {type(node.op).__name__ for node in graph.nodes} for name, graph in graphs.items()}
-    for name, words_of in held.items():
-        spec = unetgen.load_spec(name).resolved()
-        words_of.update(words({**spec, "name": [], "description": [], "about": []}), (f"{spec['dims']} axes",))
-    chosen: list[str] = []
-    missing = set().union(*held.values())
-    while missing:
-        chosen.append(max(ZOO, key=lambda name: len(held[name] & missing) / len(graphs[name].nodes)))
-        missing -= held[chosen[-1]]
-    return chosen
-
-
-@pytest.mark.parametrize("name", enough())
+@pytest.mark.parametrize("name", ENOUGH)
 def test_it_is_compiled_in_one_graph(name: str) -> None:
     model = unetgen.build(name, device="meta").eval()
     image = torch.empty((1, model.graph.in_channels, *small_size(model.graph)), device="meta")

@@ -77,7 +77,7 @@ class Summary:
 
     def notes(self) -> list[str]:
         """A line for each thing that is not wrong but should be known."""
-        same = [f"{twin.settings} is the same network as {twin.of}; it is there once" for twin in self.duplicates]
+        same = [f"{twin.settings} is the same network as {twin.of}, and is left out" for twin in self.duplicates]
         return [*(f"{notice} ({mention})" for notice, mention in self.notices.items()), *same]
 
     def record(self) -> dict[str, Any]:
