@@ -92,7 +92,7 @@ class _Reader:
         mode, found = mode_of(self._at("mode"), "list" if self._at("variants") else "grid")
         self._refuse(*problems, *found)
         base, axes = self._base(), self._axes(mode)
-        where, budget = self._where(axes), self._budget()
+        where, budget = self._where(axes), self._budget(axes)
         if self.problems or words is None:
             raise SpecError(self.problems)
         name = words.name or stem
@@ -138,10 +138,10 @@ class _Reader:
         self._refuse(*reader.problems)
         return tuple(condition for condition in conditions if condition is not None)
 
-    def _budget(self) -> Budget | None:
+    def _budget(self, axes: tuple[Axis, ...]) -> Budget | None:
         node = self._at("match")
         budget, problems = budget_of(node, self.registry) if node else (None, [])
-        self._refuse(*problems)
+        self._refuse(*problems, *(budget.undone(axes) if budget else ()))
         return budget
 
     def _at(self, key: str) -> Node | None:
