@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from unetgen.errors import MissingExtra
+from unetgen.figure.scene import LATIN
 
 # Pixels for a point of the figure.
 ZOOM = 2
 
 
 def png(document: str) -> bytes:
-    """The document, two pixels to a point. Raises MissingExtra."""
+    """The document, two pixels to a point; with letters outside Latin in the machine's faces. Raises MissingExtra."""
     try:
         import resvg_py
     except ImportError:
@@ -19,10 +20,13 @@ def png(document: str) -> bytes:
     faces = [str(path) for path in faces_of("Vera.ttf", "VeraBd.ttf")]
     return bytes(
         resvg_py.svg_to_bytes(
-            svg_string=document, font_files=faces, sans_serif_family="Bitstream Vera Sans", skip_system_fonts=True,
+            svg_string=document,
+            font_files=faces,
+            sans_serif_family="Bitstream Vera Sans",
+            skip_system_fonts=all(letter < LATIN for letter in document),
             zoom=ZOOM,
         )
-    )  # fmt: skip
+    )
 
 
 def faces_of(*names: str) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+from unicodedata import east_asian_width
 
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
@@ -88,6 +89,9 @@ class Scene:
     texts: list[Text] = field(default_factory=list)
 
 
+# The first letter that Bitstream Vera does not have.
+LATIN = "\u0100"
+
 # How wide letters are in Verdana and Bitstream Vera, the widest of the faces that the figure asks for, in parts of the
 # size; all others stand in it with room to spare.
 _WIDTHS = {
@@ -98,4 +102,11 @@ _WIDTHS = {
 
 def breadth(string: str, size: float, *, bold: bool = False) -> float:
     """How wide a line of letters is at most."""
-    return sum(_WIDTHS.get(letter, 0.64) for letter in string) * size * (1.15 if bold else 1.0)
+    return sum(map(_width, string)) * size * (1.15 if bold else 1.0)
+
+
+def _width(letter: str) -> float:
+    """Letters outside Latin come from other faces, where those of East Asia are as wide as they are high."""
+    if letter in _WIDTHS or letter < LATIN:
+        return _WIDTHS.get(letter, 0.64)
+    return 1.0 if east_asian_width(letter) in "WF" else 0.8
