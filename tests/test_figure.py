@@ -7,8 +7,8 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from itertools import combinations, pairwise
+from collections.abc import Callable, Iterator
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,8 +22,13 @@ from strategies import specs as random_specs
 import unetgen
 from unetgen.config.library import shipped
 from unetgen.figure.figure import Figure
-from unetgen.figure.scene import Extent, Scene, breadth
+from unetgen.figure.layout import MARGIN
+from unetgen.figure.legend import INDENT, SAMPLE, SIZE
+from unetgen.figure.png import png
+from unetgen.figure.scene import Box, Extent, Line, Scene, Text, breadth
 from unetgen.figure.sheet import sheet
+from unetgen.figure.tracks import Height, Turn, crossed, in_order
+from unetgen.figure.words import condensed
 
 STYLES = ("paper", "compact", "detail")
 
@@ -45,21 +50,55 @@ FIG_1 = {
 def faults(scene: Scene) -> list[tuple[Any, ...]]:
     """What lies over something else, or outside."""
     found: list[tuple[Any, ...]] = []
-    found += [(a.path, b.path) for a, b in combinations(scene.boxes, 2) if a.extent.overlaps(b.extent)]
-    found += [(a.string, b.string) for a, b in combinations(scene.texts, 2) if a.extent.overlaps(b.extent)]
     for text in scene.texts:
         outside = text.extent.left < 0 or text.extent.top < 0
         if outside or text.extent.right > scene.width or text.extent.bottom > scene.height:
             found.append((text.string, "outside"))
-        for box in scene.boxes:
-            if text.extent.overlaps(box.extent) and not (text.path == box.path and inside(text.extent, box.extent)):
-                found.append((text.string, box.path))
-    for line in scene.lines:
-        for (x0, y0), (x1, y1) in pairwise(line.points):
-            stretch = Extent(min(x0, x1) - 0.3, min(y0, y1) - 0.3, max(x0, x1) + 0.3, max(y0, y1) + 0.3)
-            found += [(line.points, box.path) for box in scene.boxes if stretch.overlaps(shrunk(box.extent))]
-            found += [(line.points, text.string) for text in scene.texts if stretch.overlaps(text.extent)]
-    return found
+    things: list[Thing] = [(box.extent, box) for box in scene.boxes]
+    things += [(text.extent, text) for text in scene.texts]
+    things += [(stretch, line) for line in scene.lines for stretch in stretches(line)]
+    return found + [(one[1], other[1]) for one, other in meeting(things) if amiss(one, other)]
+
+
+Thing = tuple[Extent, Box | Text | Line]
+
+
+def stretches(line: Line) -> list[Extent]:
+    """The straight pieces of an arrow, as thick as it is drawn."""
+    half = line.width / 2
+    return [
+        Extent(min(x0, x1) - half, min(y0, y1) - half, max(x0, x1) + half, max(y0, y1) + half)
+        for (x0, y0), (x1, y1) in pairwise(line.points)
+    ]
+
+
+def meeting(things: list[Thing]) -> Iterator[tuple[Thing, Thing]]:
+    """The pairs that overlap, found from the top down."""
+    begun: list[Thing] = []
+    for thing in sorted(things, key=lambda thing: thing[0].top):
+        begun = [other for other in begun if other[0].bottom > thing[0].top]
+        yield from ((other, thing) for other in begun if other[0].overlaps(thing[0]))
+        begun.append(thing)
+
+
+def amiss(one: Thing, other: Thing) -> bool:
+    """Whether two things that overlap should not: all but letters in their own box, and arrows that cross or end."""
+    (here, a), (there, b) = sorted((one, other), key=lambda thing: [Box, Text, Line].index(type(thing[1])))
+    if isinstance(a, Line):
+        return a is not b and level(here) == level(there) and shared(here, there) > 2 * a.width
+    if isinstance(a, Box) and isinstance(b, Text):
+        return a.path != b.path or not inside(there, here)
+    return not (isinstance(a, Box) and isinstance(b, Line)) or shrunk(here).overlaps(there)
+
+
+def level(stretch: Extent) -> bool:
+    return stretch.right - stretch.left > stretch.bottom - stretch.top
+
+
+def shared(one: Extent, other: Extent) -> float:
+    """How far two pieces run together."""
+    across = min(one.right, other.right) - max(one.left, other.left)
+    return max(across, min(one.bottom, other.bottom) - max(one.top, other.top))
 
 
 def inside(one: Extent, other: Extent) -> bool:
@@ -71,7 +110,7 @@ def inside(one: Extent, other: Extent) -> bool:
 
 
 def shrunk(extent: Extent) -> Extent:
-    return Extent(extent.left + 0.5, extent.top + 0.5, extent.right - 0.5, extent.bottom - 0.5)
+    return Extent(extent.left + 0.8, extent.top + 0.8, extent.right - 0.8, extent.bottom - 0.8)
 
 
 def loose_ends(scene: Scene, legends: float) -> list[Any]:
@@ -83,13 +122,34 @@ def loose_ends(scene: Scene, legends: float) -> list[Any]:
     )]  # fmt: skip
 
 
+def legend_of(scene: Scene) -> dict[str, set[tuple[str, bool]]]:
+    """What the legend says of arrows, each phrase with the colours and dashes that it stands beside."""
+    found: dict[str, set[tuple[str, bool]]] = {}
+    lines = [text for text in scene.texts if text.x == INDENT and not text.path]
+    for sample in [line for line in scene.lines if line.points[-1][0] == MARGIN + SAMPLE]:
+        beside = next(number for number, text in enumerate(lines) if abs(text.y - sample.points[0][1]) < SIZE)
+        strings = [text.string for text in lines[beside:]]
+        begun = list(takewhile(lambda string: string.endswith((",", ";")), strings))
+        said = " ".join(strings[: len(begun) + 1])
+        role = "head: " if said.startswith("head: ") else ""
+        for phrase in said.removeprefix(role).split(";"):
+            found.setdefault(role + phrase.strip(), set()).add((sample.stroke, sample.dashed))
+    return found
+
+
+def words_of(scene: Scene) -> str:
+    """All that is written and says nothing of one map."""
+    return "\n".join(text.string for text in scene.texts if not text.path)
+
+
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", shipped())
 def test_nothing_lies_over_anything(name: str, style: Any) -> None:
     scene = unetgen.draw(name, style=style).scene
     assert faults(scene) == []
-    assert loose_ends(scene, max(box.extent.bottom for box in scene.boxes)) == []
+    assert loose_ends(scene, max(box.extent.bottom for box in scene.boxes if box.path)) == []
     assert scene.width < 4000
+    assert [phrase for phrase, looks in legend_of(scene).items() if len(looks) > 1] == []
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -106,7 +166,7 @@ def test_any_depth_in_any_dimension_is_readable(depth: int, dims: int, style: An
         style=style,
     ).scene
     assert faults(scene) == []
-    assert len({box.path.split(".")[0] for box in scene.boxes}) == 5
+    assert len({box.path.split(".")[0] for box in scene.boxes if box.path}) == 5
     assert scene.width < (5000 if style == "detail" else 3200)
 
 
@@ -145,9 +205,10 @@ def test_channels_that_were_copied_are_white_and_as_many() -> None:
     assert halves[0].width == pytest.approx(halves[1].width)
 
 
+@pytest.mark.parametrize("style", ["paper", "compact"])
 @pytest.mark.parametrize(("fusion", "sign"), [("add", "+"), ("multiply", "×")])
-def test_fusions_have_their_sign(fusion: str, sign: str) -> None:
-    scene = unetgen.draw("unet_milesial", **{"skip.fusion": fusion}).scene
+def test_fusions_have_their_sign(fusion: str, sign: str, style: Any) -> None:
+    scene = unetgen.draw("unet_milesial", **{"skip.fusion": fusion}, style=style).scene
     assert [text.string for text in scene.texts].count(sign) == 4
 
 
@@ -169,6 +230,152 @@ def test_runs_of_equal_maps_are_one_with_their_number() -> None:
     assert any(text.endswith(("5×", "6×")) for text in told)
 
 
+@pytest.mark.parametrize("name", ["u2net", "u2netp"])
+def test_an_arrow_goes_down_where_its_end_is_smaller(name: str) -> None:
+    looks = legend_of(unetgen.draw(name).scene)
+    down, _ = next(iter(looks["max pool 2×2"]))
+    assert looks["unet block"] != {(down, False)}
+    assert {phrase for phrase, found in looks.items() if (down, False) in found} == {"max pool 2×2"}
+
+
+def test_an_arrow_goes_up_where_its_end_is_larger() -> None:
+    looks = legend_of(unetgen.draw("smp_unet_resnet34").scene)
+    assert looks["resize"] == {("#2e8b57", False)}
+    assert looks["residual / 2"] == {("#c0392b", False)}
+    assert looks["residual"] == {("#6a3d9a", False)}
+
+
+def test_what_crops_and_pads_nothing_is_not_told() -> None:
+    padded = {
+        "name": "padded", "in_channels": 1, "out_channels": 2, "input_size": [128, 128], "widths": [16, 32, 64, 128],
+        "block": {"type": "conv", "padding": "zeros"},
+    }  # fmt: skip
+    scene = unetgen.draw(padded).scene
+    assert set(legend_of(scene)) == {"conv 3×3, ReLU", "max pool 2×2", "up-conv 2×2", "copy", "head: conv 1×1"}
+    assert not any(line.dashed for line in scene.lines)
+    fitting = set(legend_of(unetgen.draw("unet_milesial", input_size=(512, 512)).scene))
+    assert "up-conv 2×2" in fitting
+    assert "up-conv 2×2, pad" in set(legend_of(unetgen.draw("unet_milesial", input_size=(500, 500)).scene))
+
+
+def test_what_is_brought_up_to_size_is_no_copy_even_from_its_own_level() -> None:
+    scene = unetgen.draw("ternausnet16").scene
+    for level in range(5):
+        parts = [box.fill for box in scene.boxes if box.path == f"decoder.{level}.skip.concat"]
+        assert parts == ["#9ec5e8", "#ffffff"]
+    assert "max pool 2×2, linear upsampling ×2, 2 × (conv 3×3, ReLU)" in legend_of(scene)
+
+
+def test_a_gate_is_told_where_it_lets_something_through() -> None:
+    told = legend_of(unetgen.draw("resunetplusplus").scene)
+    assert "attention gate, linear upsampling ×2" in told
+    assert "copy" in told
+
+
+HEADS = {
+    "name": "three", "in_channels": 1, "out_channels": 2, "input_size": [64, 64], "widths": [8, 16],
+    "block": {"type": "conv", "padding": "zeros"},
+    "heads": {
+        "mask": {"type": "deep_supervision", "levels": [0, 1]},
+        "edge": {"type": "conv", "out_channels": 1},
+        "kind": {"type": "classification", "out_channels": 3},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_heads_have_their_names(style: Any) -> None:
+    scene = unetgen.draw(HEADS, style=style).scene
+    assert faults(scene) == []
+    names = [text.string for text in scene.texts if text.bold and text.path]
+    if style == "detail":
+        assert {"head.mask.side0", "head.mask.side1", "head.edge", "head.kind"} < set(names)
+    else:
+        assert sorted(names) == ["edge", "kind", "mask 0", "mask 1"]
+    assert "1 × 64 × 64 -> mask 2 × 64 × 64 and 1 more, edge 1 × 64 × 64, kind 3, " in words_of(scene)
+
+
+def test_many_convolutions_make_a_short_legend() -> None:
+    scene = unetgen.draw("unet_milesial", **{"block.repeats": 8}, input_size=(64, 64), style="compact").scene
+    assert "max pool 2×2, 8 × (conv 3×3, batch norm, ReLU)" in legend_of(scene)
+    assert scene.width < 600
+
+
+@pytest.mark.parametrize(
+    ("phrases", "said"),
+    [
+        ([], ""),
+        (["conv", "ReLU", "conv", "ReLU", "dropout"], "2 × (conv, ReLU), dropout"),
+        (["pool", "conv", "conv"], "pool, 2 × conv"),
+        (["a", "a", "a", "a"], "4 × a"),
+        (["conv 5, dilated by 2", "conv 5, dilated by 2"], "2 × (conv 5, dilated by 2)"),
+        (["conv", "ReLU", "conv"], "conv, ReLU, conv"),
+    ],
+)
+def test_repeats_are_counted(phrases: list[str], said: str) -> None:
+    assert condensed(phrases) == said
+
+
+def test_lines_of_the_legend_break_after_a_phrase_or_else_a_comma() -> None:
+    lines = [t.string for t in unetgen.draw("d_linknet", style="compact").scene.texts if t.x == INDENT and not t.path]
+    assert lines[:2] == [
+        "conv 7×7 / 2, batch norm, ReLU;  max pool 3×3, 3 × residual;  residual / 2, 3 × residual;  residual / 2, 5 × residual;",
+        "residual / 2, 2 × residual",
+    ]
+    wide = "max pool 2×2, 3 × (residual, conv 1×1, GELU, batch norm, conv 1×1, GELU, batch norm),\nconv 3×3, batch norm, ReLU"
+    assert wide in words_of(unetgen.draw("cmunext", style="compact").scene)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "add", "multiply"])
+def test_compact_tells_what_is_made_where_arrows_meet(fusion: str) -> None:
+    words = words_of(unetgen.draw("unet_milesial", **{"skip.fusion": fusion}, style="compact").scene)
+    assert f"where arrows meet: {fusion}, 2 × (conv 3×3, batch norm, ReLU)" in words
+
+
+def test_detail_tells_what_every_arrow_is() -> None:
+    looks = legend_of(unetgen.draw("unet_paper", style="detail").scene)
+    assert looks["handed on"] == {("#1d4e89", False)}
+    assert looks["head: handed on"] == {("#0e9aa7", False)}
+
+
+def test_arrows_turn_before_those_that_go_out_where_they_come_in() -> None:
+    upper, lower = Height(0, 10.0), Height(1, 0.0)
+    arriving, leaving = Turn(None, upper), Turn(upper, lower)
+    assert in_order([arriving, leaving]) == [1, 0]
+    assert in_order([leaving, arriving]) == [0, 1]
+    changing = [Turn(upper, lower), Turn(lower, upper)]
+    assert in_order(changing) == [0, 1]
+    assert crossed(changing, [0, 1]) == [0]
+    assert crossed([arriving, leaving], [1, 0]) == []
+
+
+@pytest.mark.parametrize(
+    ("look", "sentence"),
+    [
+        ({"style": "fancy"}, "style: figures have paper, compact and detail, not 'fancy'; choose one of them"),
+        ({"style": "compct"}, "style: figures have paper, compact and detail, not 'compct'; did you mean 'compact'?"),
+        ({"theme": "blue"}, "theme: figures have light and dark, not 'blue'; choose one of them"),
+    ],
+)
+def test_a_look_that_there_is_not_is_refused(look: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(unetgen.UnetgenError) as error:
+        unetgen.draw("unet_paper", **look)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(("name", "alone"), [("größe", True), ("网络", False)])
+def test_letters_outside_latin_are_looked_for_on_the_machine(
+    name: str, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resvg_py
+
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", lambda **options: asked.update(options) or b"")
+    png(unetgen.draw("unet_paper", name=name).svg)
+    assert asked["skip_system_fonts"] is alone
+    assert breadth("网络", 10) == 20
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("style", STYLES)
 def test_golden(style: Any, theme: Any, golden: Callable[[str, str], None]) -> None:
@@ -178,6 +385,13 @@ def test_golden(style: Any, theme: Any, golden: Callable[[str, str], None]) -> N
 @pytest.mark.parametrize("name", ["unetplusplus", "unet3plus", "attention_unet_grid", "u2netp"])
 def test_golden_of_others(name: str, golden: Callable[[str, str], None]) -> None:
     golden(f"figures/{name}.svg", unetgen.draw(name).svg)
+
+
+def test_the_figure_of_the_docs_is_up_to_date(request: pytest.FixtureRequest) -> None:
+    path, figure = ROOT / "docs" / "figures" / "unet_paper.svg", unetgen.draw("unet_paper")
+    if request.config.getoption("--update-golden"):
+        figure.save(path)
+    assert path.read_text(encoding="utf-8") == figure.svg
 
 
 def test_the_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureRequest) -> None:

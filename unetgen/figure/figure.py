@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
+from unetgen.errors import FormatError, did_you_mean
+from unetgen.figure.arrow import Gate, Reading
 from unetgen.figure.cell import LETTERS, SMALL, Cell, Drawer, Style
 from unetgen.figure.layout import MARGIN, Edge, laid_out
 from unetgen.figure.legend import legend
@@ -14,10 +17,9 @@ from unetgen.figure.palette import PALETTES, Theme
 from unetgen.figure.scene import Scene, Text
 from unetgen.figure.stage import Passage, Stage, stages
 from unetgen.figure.svg import svg
-from unetgen.figure.words import across
 from unetgen.figure.writing import write
 from unetgen.graph.cost import total_cost
-from unetgen.graph.graph import Graph
+from unetgen.graph.graph import Graph, Output
 from unetgen.graph.node import Node
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size import checked_sizes, smallest_fitting
@@ -46,7 +48,12 @@ class Figure:
     def of(
         cls, name: str, graph: Graph, input_size: Size | None = None, style: Style = "paper", theme: Theme = "light"
     ) -> Figure:
-        """The figure for a size, else for the graph's own, else for a small one that fits. Raises SizeError."""
+        """The figure for a size, else for the graph's own, else for a small one that fits.
+
+        Raises SizeError, and FormatError for a style or theme that there is not.
+        """
+        _known("style", style, get_args(Style))
+        _known("theme", theme, get_args(Theme))
         size = input_size or graph.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * graph.dims
         return cls(name, graph, checked_sizes(graph, size), style, theme)
 
@@ -77,35 +84,54 @@ class Figure:
         layout.draw(scene, palette)
         scene.width = max(layout.right, max(text.extent.right for text in scene.texts) + MARGIN)
         arrows = [arrow for cell in cells.values() for arrow in cell.arrows[1:]] + [edge.arrow for edge in edges]
-        scene.height = legend(scene, arrows, palette, layout.bottom + MARGIN) + MARGIN
+        made = [self._made(stage) for stage in found] if self.style == "compact" else []
+        scene.height = legend(scene, arrows, made, palette, layout.bottom + MARGIN) + MARGIN
         return scene
 
     def _titled(self, scene: Scene) -> float:
         """Writes what the network is called and what it makes of what; gives where the first row can begin."""
         palette, cost = PALETTES[self.theme], total_cost(self.graph, self.sizes)
-        made = f"{self._shape(0)} -> {self._shape(self.graph.output)}"
-        facts = f"{made}, {cost.params:,} parameters, {cost.macs:,} MACs"
+        made = ", ".join(map(self._handed_out, self.graph.outputs))
+        facts = f"{self._shape(0)} -> {made}, {cost.params:,} parameters, {cost.macs:,} MACs"
         scene.texts.append(Text(MARGIN, MARGIN + TITLE, scene.title, TITLE, palette.ink, bold=True))
         scene.texts.append(Text(MARGIN, MARGIN + TITLE + LETTERS + 5, facts, SMALL, palette.faint))
         return MARGIN + TITLE + 2 * LETTERS + 5
+
+    def _handed_out(self, output: Output) -> str:
+        """The name and shape of an output; of several maps the first one's."""
+        more = f" and {len(output.nodes) - 1} more" if len(output.nodes) > 1 else ""
+        return " ".join(filter(None, (output.name, self._shape(output.nodes[0])))) + more
 
     def _shape(self, index: int) -> str:
         node = self.graph.nodes[index]
         return " × ".join(map(str, (node.channels, *(() if node.op.flat else self.sizes[index]))))
 
     def _edges(self, found: list[Stage], cells: dict[str, Cell]) -> Iterator[Edge]:
+        reading = Reading(self.graph, self.sizes)
         for stage in found:
             for passage in stage.passages:
                 source = cells[passage.source]
-                arrow = across(self._way(stage, passage), self.graph, stage.kind(passage), stage.gate)
+                gate = Gate(stage.gate, stage.gates(passage))
+                arrow = reading.across(self._way(stage, passage), stage.kind(passage), gate)
                 yield Edge(source, source.side(passage.node), cells[stage.name], arrow)
 
     def _way(self, stage: Stage, passage: Passage) -> tuple[Node, ...]:
         """What a map goes through until it is drawn again; if nothing else is read, all that leads to the next box."""
         if len(stage.passages) > 1 or self.style == "detail":
-            return passage.way
+            return stage.way(passage)
         shown = stage.maps if self.style == "compact" else stage.maps[:1]
         return (*passage.way, *(node for found in shown for node in found.way))
+
+    def _made(self, stage: Stage) -> str:
+        """What a box that stands for a whole stage makes of the maps that meet there."""
+        return Reading(self.graph, self.sizes).told(stage.made) if len(stage.passages) > 1 else ""
+
+
+def _known(choice: str, given: object, known: tuple[str, ...]) -> None:
+    """Raises FormatError for what figures do not have."""
+    if given not in known:
+        way_out = did_you_mean(str(given), known) or "choose one of them"
+        raise FormatError(f"{choice}: figures have {', '.join(known[:-1])} and {known[-1]}, not {given!r}; {way_out}")
 
 
 def _ports(stage: Stage, found: list[Stage]) -> int:

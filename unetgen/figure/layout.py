@@ -10,14 +10,18 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from unetgen.figure.arrow import Arrow
 from unetgen.figure.cell import PORT, Cell
 from unetgen.figure.palette import Palette
 from unetgen.figure.scene import Line, Point, Scene
-from unetgen.figure.words import Arrow
+from unetgen.figure.tracks import Height, Turn, crossed, in_order
 
 MARGIN = 14.0
 TRACK = 6.0
 LANE = 6.0
+
+# Tracks behind a box that others of its cell follow: how far the first is from it, and how much room they have.
+INNER, ROOM = 4.0, 9.0
 
 # What a gap between columns and rows has without tracks and lanes.
 BETWEEN = 20.0
@@ -81,7 +85,11 @@ class Layout:
     def _lane(self, edge: Edge) -> float:
         level = edge.target.stage.level
         tallest = max(c.height for c in self.cells if c.stage.level == level)
-        return self.middle[level] - tallest / 2 - ABOVE - LANE * (edge.lane or 0) - 2
+        return self.middle[level] - tallest / 2 - self.above(level) - LANE * (edge.lane or 0) - 2
+
+    def above(self, level: int) -> float:
+        """What letters take above the boxes of a row."""
+        return ABOVE + max(c.named for c in self.cells if c.stage.level == level)
 
 
 def laid_out(cells: Sequence[Cell], edges: Sequence[Edge], top: float) -> Layout:
@@ -154,16 +162,43 @@ def _columns(layout: Layout, ways: dict[Edge, tuple[int, ...]]) -> None:
     for rank in range(max(layout.ranks.values()) + 1):
         here = tracks.get(rank, [])
         if rank:
-            for number, (edge, end) in enumerate(here):
+            for number, (edge, end) in enumerate(_untangled(here)):
                 place = x + BETWEEN / 2 + TRACK * number
                 edge.tracks = (place, edge.tracks[1]) if end == 0 else (edge.tracks[0], place)
             x += BETWEEN + TRACK * max(len(here) - 1, 0)
         layout.left[rank] = x
         x += max(c.width for c in layout.cells if layout.rank(c) == rank)
-    for edge, _ in tracks.get(-1, []):
-        side = edge.source.sides[edge.box]
-        edge.tracks = (layout.left[layout.rank(edge.source)] + side.right + 4, edge.tracks[1])
+    _set_inner(layout, [edge for edge, _ in tracks.get(-1, [])])
     layout.right = x + MARGIN
+
+
+def _untangled(here: list[tuple[Edge, int]]) -> list[tuple[Edge, int]]:
+    """The arrows of a gap in the order of their tracks; where no order keeps them apart, one arrives beside itself."""
+    turns = [_turn(edge, end) for edge, end in here]
+    order = in_order(turns)
+    for number in crossed(turns, order):
+        edge = here[number][0]
+        edge.ports = (edge.ports[0], edge.ports[1] + PORT / 2)
+    return [here[number] for number in order]
+
+
+def _turn(edge: Edge, end: int) -> Turn:
+    comes = Height(edge.source.stage.level, edge.ports[0])
+    goes = Height(edge.target.stage.level, edge.ports[1])
+    if edge.lane is None:
+        return Turn(comes, goes)
+    return Turn(None, goes) if end else Turn(comes, None)
+
+
+def _set_inner(layout: Layout, edges: Sequence[Edge]) -> None:
+    """Sets the tracks of arrows that leave a box that others of its cell follow: right behind it."""
+    beside: dict[tuple[int, int], list[Edge]] = defaultdict(list)
+    for edge in edges:
+        beside[id(edge.source), edge.box].append(edge)
+    for found in beside.values():
+        for number, edge in enumerate(found):
+            x = layout.left[layout.rank(edge.source)] + edge.source.sides[edge.box].right
+            edge.tracks = (x + INNER + ROOM * number / len(found), edge.tracks[1])
 
 
 def _rows(layout: Layout, lanes: Counter[int], top: float) -> None:
@@ -171,7 +206,7 @@ def _rows(layout: Layout, lanes: Counter[int], top: float) -> None:
     y = top
     for level in sorted({c.stage.level for c in layout.cells}):
         height = max(c.height for c in layout.cells if c.stage.level == level)
-        y += ABOVE + LANE * lanes[level]
+        y += layout.above(level) + LANE * lanes[level]
         layout.middle[level] = y + height / 2
         y += height + BELOW
     layout.bottom = y
@@ -195,8 +230,10 @@ def _ports(layout: Layout, ways: dict[Edge, tuple[int, ...]]) -> None:
     for edges in leaving.values():
         edges.sort(key=lambda e: (e.target.stage.level, layout.rank(e.target)))
         half = edges[0].source.sides[edges[0].box].half
+        # From the middle of a box that others follow goes the arrow to the next.
+        room = half if edges[0].box < len(edges[0].source.sides) - 1 else 2 * half
         for number, edge in enumerate(edges, start=1):
-            edge.ports = (2 * half * number / (len(edges) + 1) - half, edge.ports[1])
+            edge.ports = (room * number / (len(edges) + 1) - half, edge.ports[1])
     for edge in layout.edges:
         beside, among = leaving[id(edge.source), edge.box], arriving[id(edge.target)]
         if not ways[edge] and not _straightened(edge, beside, among):

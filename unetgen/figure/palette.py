@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from unetgen.figure.words import Kind
+from unetgen.figure.arrow import Kind
 
 Theme = Literal["light", "dark"]
 

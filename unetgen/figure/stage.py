@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from unetgen.figure.words import Kind, scope_of
+from unetgen.figure.arrow import Kind, scope_of
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
 from unetgen.graph.ops import Activation, ChannelScaling, CropTo, Dropping, Normalization, Pad, PadTo, ResizeTo
@@ -37,7 +37,7 @@ class Passage:
     node: int
     way: tuple[Node, ...]
     rises: bool
-    """Whether it comes from below."""
+    """Whether it comes from below, or through what brings this stage up to its size."""
 
 
 @dataclass(slots=True)
@@ -46,6 +46,10 @@ class Stage:
 
     name: str
     level: int
+    title: str
+    """What its card is called."""
+    output: str
+    """What the network calls the map that it hands out, if it has a name."""
     nodes: list[Node] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
@@ -55,35 +59,71 @@ class Stage:
         """Which part of the network it is in."""
         return self.name.partition(".")[0]
 
-    @property
-    def risen(self) -> set[int]:
-        """The nodes whose maps come from below."""
-        rising = [passage for passage in self.passages if passage.rises]
-        return {index for passage in rising for index in (passage.node, *(node.index for node in passage.way))}
+    def origin(self, index: int) -> Passage | None:
+        """What is handed over that a node's map is made of, going by the first of what each node reads."""
+        inside = {node.index: node for node in self.nodes}
+        while True:
+            through = [p for p in self.passages if any(node.index == index for node in p.way)]
+            found = through or [p for p in self.passages if p.node == index]
+            if found or index not in inside or not inside[index].inputs:
+                return min(found, key=lambda passage: len(passage.way), default=None)
+            index = inside[index].inputs[0]
 
     @property
     def gate(self) -> str:
         """The path of a module in which what is read meets before it is one map, if there is any."""
+        met = [node for node in self._met if not self.lifts(node) and not isinstance(node.op, _FITTING)]
+        scope = scope_of(met) if met and len(self.passages) > 1 else ""
+        return scope if scope.startswith(f"{self.name}.") else ""
+
+    def gates(self, passage: Passage) -> bool:
+        """Whether the gate lets through what is handed over, and does not only look at it."""
+        through = [node.index for node in self._met if node.path.startswith(f"{self.gate}.")] if self.gate else []
+        return bool(through) and self.origin(through[-1]) is passage
+
+    def way(self, passage: Passage) -> tuple[Node, ...]:
+        """The nodes that a map goes through alone, and those behind a gate that bring it up to size."""
+        behind = [node for node in self._met if self.lifts(node)] if passage.rises else []
+        return (*passage.way, *behind)
+
+    @property
+    def made(self) -> list[Node]:
+        """The nodes that make its last map of what it reads, from where that is joined."""
+        before = {node.index for node in self._met if self.lifts(node) or node.path.startswith(f"{self.gate}.")}
+        return [node for node in self._joined if node.index not in before]
+
+    @property
+    def _joined(self) -> list[Node]:
         own = {node.index for passage in self.passages for node in passage.way}
-        met = [n for n in self.maps[0].way[:-1] if n.index not in own and not isinstance(n.op, _FITTING)]
-        return scope_of(met) if met and len(self.passages) > 1 else ""
+        return [node for found in self.maps for node in found.way if node.index not in own]
+
+    @property
+    def _met(self) -> list[Node]:
+        """The nodes at which what is read has met, and is not one map yet."""
+        return [node for node in self._joined if node.index < self.maps[0].node.index]
+
+    def lifts(self, node: Node) -> bool:
+        """Whether a node is of the module that brings what comes from below up to size."""
+        return f"{node.path}.".startswith(f"{self.name}.up.")
 
     def kind(self, passage: Passage) -> Kind:
         """What it means that this stage is handed a map."""
         if self.side in ("head", "output"):
             return "skip" if passage.source == "input" else "head"
         if self.side == "decoder" and len(self.passages) > 1:
-            return "up" if passage.rises else "skip"
+            return "conv" if passage.rises else "skip"
         return "conv"
 
 
 def stages(graph: Graph) -> list[Stage]:
     """A graph in stages, in the order in which they run."""
     homes = _homes(graph)
+    titles, outputs = _titles(graph, homes), _outputs(graph, homes)
     found: dict[str, Stage] = {}
     for node in graph.nodes:
         if home := homes[node.index]:
-            found.setdefault(home, Stage(home, node.level)).nodes.append(node)
+            empty = Stage(home, node.level, titles.get(home, home), outputs.get(home, ""))
+            found.setdefault(home, empty).nodes.append(node)
     for stage in found.values():
         stage.level = _level(stage, found, graph, homes)
         _connect(stage, found, graph, homes)
@@ -119,6 +159,22 @@ def _heads_apart(graph: Graph, homes: list[str]) -> list[str]:
     return homes
 
 
+def _titles(graph: Graph, homes: Sequence[str]) -> dict[str, str]:
+    """Heads that stand apart are called by the modules that hold them, where each has one to itself."""
+    apart = [graph.nodes[result] for result in graph.results if homes[result] == graph.nodes[result].path]
+    scopes = {node.path: scope_of([node]) for node in apart}
+    return {home: scope for home, scope in scopes.items() if list(scopes.values()).count(scope) == 1}
+
+
+def _outputs(graph: Graph, homes: Sequence[str]) -> dict[str, str]:
+    """The names of the outputs, by stage; of several under one name each with its number."""
+    return {
+        homes[index]: f"{output.name} {number}" if output.several else output.name
+        for output in graph.outputs if output.name
+        for number, index in enumerate(output.nodes)
+    }  # fmt: skip
+
+
 def _before(result: int, graph: Graph, homes: Sequence[str]) -> set[int]:
     """The nodes of a head that lead to one of its outputs."""
     way, waiting = set(), [result]
@@ -147,7 +203,7 @@ def _connect(stage: Stage, found: dict[str, Stage], graph: Graph, homes: Sequenc
         others = set().union(*(nodes for other, nodes in reached.items() if other != entry))
         own = [graph.nodes[i] for i in sorted(reached[entry] - others)] if len(entries) > 1 else []
         source, before = _traced(entry, graph, homes)
-        rises = found[homes[source]].level > stage.level
+        rises = found[homes[source]].level > stage.level or any(map(stage.lifts, own))
         stage.passages.append(Passage(homes[source], source, (*before, *own), rises))
 
 
@@ -165,12 +221,16 @@ def _read(node: Node) -> tuple[int, ...]:
 
 
 def _traced(index: int, graph: Graph, homes: Sequence[str]) -> tuple[int, list[Node]]:
-    """The node of a stage that a map comes from, and the nodes between stages on its way."""
-    way: list[Node] = []
-    while not homes[index]:
-        way.insert(0, graph.nodes[index])
-        index = max(graph.nodes[index].inputs)
-    return index, way
+    """The node of a stage that a map comes from, and the nodes between stages on its way, in whatever branches."""
+    way, waiting, sources = set[int](), [index], set[int]()
+    while waiting:
+        found = waiting.pop()
+        if homes[found]:
+            sources.add(found)
+        elif found not in way:
+            way.add(found)
+            waiting += _read(graph.nodes[found])
+    return max(sources), [graph.nodes[found] for found in sorted(way)]
 
 
 def _map(stage: Stage, graph: Graph) -> None:

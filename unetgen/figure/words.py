@@ -1,125 +1,58 @@
-"""Words: what an arrow of the figure stands for, read off the ops on its way."""
+"""Words: what ops are called in a figure, one by one and in a row."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from unetgen.graph.graph import Graph
-from unetgen.graph.node import Node
 from unetgen.graph.ops import (
     Activation,
-    Add,
     AvgPooling,
-    Concat,
     Convolution,
-    CropTo,
     Dropping,
     Interpolation,
-    Maximum,
     MaxPooling,
-    Multiply,
     Normalization,
     Opaque,
     Pad,
     PixelShuffle,
-    Scaling,
     TransposedConvolution,
 )
 from unetgen.graph.ops.base import Op, Size
 
-Kind = Literal["conv", "block", "down", "up", "skip", "head"]
-
-# Where branches come together, so that what lies before cannot be said in a row.
-_JOINTS = (Add, Concat, Maximum, Multiply, Scaling)
-
-# Modules that hold others and say nothing of them.
-_LISTS = ("List", "Encoder", "Decoder", "Head", "NoBlock", "Scope", "Sequence", "Skip", "Stage", "StridedBlock")
-
-
-class Arrow(NamedTuple):
-    """What an arrow says in the legend, and how it is drawn."""
-
-    kind: Kind
-    words: str
-    cropped: bool = False
-
-
-def between(way: Sequence[Node], graph: Graph, head: bool) -> Arrow:
-    """The arrow from a map to the next of its stage."""
-    ops = [node.op for node in way]
-    chained = not _branched(way)
-    kind: Kind = _turn(ops) or ("head" if head else "conv" if chained else "block")
-    return Arrow(kind, told(way, graph))
-
-
-def across(way: Sequence[Node], graph: Graph, kind: Kind, gate: str = "") -> Arrow:
-    """The arrow from a stage to another; ``gate`` is the path of a module that steers what is handed over."""
-    cropped = any(isinstance(node.op, CropTo) for node in way)
-    free = [node for node in way if not (gate and node.path.startswith(f"{gate}."))]
-    if kind != "skip":
-        return Arrow(_turn([node.op for node in free]) or kind, told(free, graph), cropped)
-    words = told([node for node in free if not isinstance(node.op, CropTo)], graph)
-    steered = apart(graph.labels[gate]) if gate in graph.labels else ""
-    return Arrow(kind, ", ".join(filter(None, ("copy and crop" if cropped else "copy", words, steered))), cropped)
-
-
-def told(way: Sequence[Node], graph: Graph) -> str:
-    """A way in words: its ops one after the other, or where it branches the modules that hold the branches."""
-    return named(way, graph) if _branched(way) else spoken([node.op for node in way])
-
-
-def _branched(way: Sequence[Node]) -> bool:
-    return any(isinstance(node.op, _JOINTS) for node in way)
-
-
-def _turn(ops: Sequence[Op]) -> Literal["down", "up"] | None:
-    """Whether ops change the resolution."""
-    if any(isinstance(op, (TransposedConvolution, Interpolation, PixelShuffle)) for op in ops):
-        return "up"
-    shrinks = any(isinstance(op, (MaxPooling, AvgPooling)) and max(op.stride) > 1 for op in ops)
-    strided = any(isinstance(op, Convolution) and max(op.stride) > 1 for op in ops)
-    return "down" if shrinks or strided else None
-
-
-def scope_of(nodes: Sequence[Node]) -> str:
-    """The path of the innermost module that holds all of these."""
-    common = []
-    for steps in zip(*(node.path.split(".")[:-1] for node in nodes), strict=False):
-        if len(set(steps)) > 1:
-            break
-        common.append(steps[0])
-    return ".".join(common)
-
-
-def named(way: Sequence[Node], graph: Graph) -> str:
-    """A way with branches as its modules are called, the outermost that say something; before them its ops."""
-    said: list[str] = []
-    for holder, nodes in groupby(way, key=lambda node: _holder(node, graph)):
-        said.append(apart(graph.labels[holder]) if holder else spoken([node.op for node in nodes]))
-    runs = [(words, len(list(run))) for words, run in groupby(filter(None, said))]
-    return ", ".join(f"{count} × {words}" if count > 1 else words for words, count in runs)
-
-
-def _holder(node: Node, graph: Graph) -> str:
-    """The path of the outermost module around a node that is a thing of its own, and no list of others."""
-    steps = node.path.split(".")
-    # A level is called by its block, which what leads to it and what joins it are no part of.
-    first = 3 if len(steps) > 2 and steps[2] in ("down", "skip", "up") else 1
-    paths = (".".join(steps[:count]) for count in range(first, len(steps)))
-    return next((path for path in paths if graph.labels.get(path, "List") not in _LISTS), "")
+# Modules whose names say less to people than these.
+_CALLED = {"Additive": "attention gate", "Attended": "block with attention", "Parallel": "parallel branches"}
 
 
 def apart(label: str) -> str:
-    """``ResidualPath`` as two words."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower()
+    """``ResidualPath`` as two words; ``MedNeXt`` is one."""
+    return _CALLED.get(label) or re.sub(r"(?<=[a-z])(?=[A-Z][a-z]{2}|Up\b)", " ", label).lower()
 
 
-def spoken(ops: Sequence[Op]) -> str:
-    """Ops one after the other: ``conv 3×3, batch norm, ReLU``."""
-    return ", ".join(said for said, _ in groupby(filter(None, map(word, ops))))
+def condensed(phrases: Sequence[str]) -> str:
+    """Phrases in a row, what comes several times over only once: ``2 × (conv 3×3, ReLU), dropout``."""
+    said, at = [], 0
+    while at < len(phrases):
+        length, count = _repeated(phrases, at)
+        phrase = ", ".join(phrases[at : at + length])
+        if count > 1:
+            phrase = f"{count} × ({phrase})" if "," in phrase else f"{count} × {phrase}"
+        said.append(phrase)
+        at += length * count
+    return ", ".join(said)
+
+
+def _repeated(phrases: Sequence[str], at: int) -> tuple[int, int]:
+    """How long a stretch comes how often from there on; of all that do, the one that takes the most, or is shorter."""
+    best = 1, 1
+    for length in range(1, (len(phrases) - at) // 2 + 1):
+        stretch, count = phrases[at : at + length], 1
+        while phrases[at + length * count : at + length * (count + 1)] == stretch:
+            count += 1
+        if count > 1 and length * count > best[0] * best[1]:
+            best = length, count
+    return best
 
 
 def word(op: Op) -> str:
