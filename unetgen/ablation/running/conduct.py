@@ -5,25 +5,28 @@ from __future__ import annotations
 import faulthandler
 import os
 import random
-import sys
+import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from unetgen.ablation.running.context import Context, Report
+from unetgen.ablation.running.device import chosen
+from unetgen.ablation.running.log import LOG, logged
 from unetgen.ablation.running.metrics import checked
+from unetgen.ablation.running.mishap import told_with_place
 from unetgen.ablation.running.result import Result
+from unetgen.ablation.running.surroundings import restored
 from unetgen.ablation.running.target import baselines_of, read_target
 from unetgen.ablation.running.trial import Trial
 from unetgen.api import build, load_spec
-from unetgen.errors import one_line
 from unetgen.plugins import load_registry
 
-# What a trial prints, and where it stood when its time was over.
-LOG, HUNG = "log.txt", "hung.txt"
+# Where a trial stood when its time was over.
+HUNG = ".hung.txt"
 
 
 def conduct(trial: Trial, hear: Report = lambda step, metrics: None, number: int = 0) -> Result:
@@ -33,31 +36,43 @@ def conduct(trial: Trial, hear: Report = lambda step, metrics: None, number: int
     """
     import torch  # noqa: F401  # before the clock runs
 
-    began = perf_counter()
-    curves: list[tuple[int, dict[str, float]]] = []
-
-    def heard(step: int, metrics: dict[str, float]) -> None:
-        curves.append((step, metrics))
-        hear(step, metrics)
-
-    device = ""
+    began, curve, device = perf_counter(), _Curve(hear), ""
     try:
         os.chdir(trial.cwd)
-        trial.directory.mkdir(parents=True, exist_ok=True)
-        with _logged(trial.directory / LOG), _on_time(trial):
-            try:
-                device = _device(trial.conditions.device, number)
-                metrics = checked(_run(trial, Context(
-                    trial.name, trial.seed, device, trial.directory, trial.attempt, heard
-                )))  # fmt: skip
-            except BaseException:
-                traceback.print_exc()
-                raise
-        result = Result(metrics, tuple(curves), perf_counter() - began, device=device)
+        with restored():
+            trial.directory.mkdir(parents=True, exist_ok=True)
+            with _traced(trial.directory / LOG), logged(trial.directory / LOG), _on_time(trial):
+                device = chosen(trial.conditions.device, number)
+                context = Context(trial.name, trial.seed, device, trial.directory, trial.attempt, curve.add)
+                metrics = checked(_run(trial, context))
+        result = Result(metrics, curve.closed(), perf_counter() - began, device=device)
         result.leave(trial.directory)
         return result
     except BaseException as error:  # a trial may raise anything, SystemExit too
-        return Result({}, tuple(curves), perf_counter() - began, _told(error), device)
+        return Result({}, curve.closed(), perf_counter() - began, told_with_place(error), device)
+
+
+class _Curve:
+    """What a trial tells on its way, from any thread, until it is over: one that it leaves behind tells nobody."""
+
+    def __init__(self, hear: Report) -> None:
+        self._told: list[tuple[int, dict[str, float]]] = []
+        self._hear, self._open, self._lock = hear, True, threading.Lock()
+        self._process = os.getpid()
+
+    def add(self, step: int, metrics: dict[str, float]) -> None:
+        if os.getpid() != self._process:  # a fork does not know when the trial is over
+            raise RuntimeError("context.report is for the trial's own process; hand the numbers to it")
+        with self._lock:
+            if self._open:
+                self._told.append((step, metrics))
+                self._hear(step, metrics)
+
+    def closed(self) -> tuple[tuple[int, dict[str, float]], ...]:
+        """All of it; nothing is added any more."""
+        with self._lock:
+            self._open = False
+        return tuple(self._told)
 
 
 def _run(trial: Trial, context: Context) -> Any:
@@ -79,58 +94,29 @@ def _run(trial: Trial, context: Context) -> Any:
     return function(model, model.spec, context, **trial.options)
 
 
-def _device(wanted: str, number: int) -> str:
-    """``auto`` is the GPU of a worker's number where there is one."""
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    return f"cuda:{number % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-
-
 @contextmanager
-def _logged(log: Path) -> Iterator[None]:
-    """Sends what is printed to a file, from compiled code too."""
-    streams = (sys.stdout, sys.stderr)
-    for stream in streams:
-        stream.flush()
-    kept = [os.dup(number) for number in (1, 2)]
-    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+def _traced(log: Path) -> Iterator[None]:
+    """Writes the traceback of what is raised behind what was printed, whatever has become of the streams."""
     try:
-        for number in (1, 2):
-            os.dup2(opened, number)
         yield
-    finally:
-        for stream in streams:
-            stream.flush()
-        for number, old in zip((1, 2), kept, strict=True):
-            os.dup2(old, number)
-            os.close(old)
-        os.close(opened)
+    except BaseException:
+        with suppress(Exception), log.open("a", encoding="utf-8", errors="backslashreplace") as opened:
+            traceback.print_exc(file=opened)
+        raise
 
 
 @contextmanager
 def _on_time(trial: Trial) -> Iterator[None]:
     """Ends the process when a trial's time is over, and notes where it stood; nothing in Python can hold that up."""
-    (trial.directory / HUNG).unlink(missing_ok=True)
+    file = trial.directory / HUNG
+    file.unlink(missing_ok=True)
     if trial.conditions.timeout is None:
         yield
         return
-    with (trial.directory / HUNG).open("w") as hung:
+    with file.open("w") as hung:
         faulthandler.dump_traceback_later(trial.conditions.timeout, exit=True, file=hung)
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-    (trial.directory / HUNG).unlink()
-
-
-def _told(error: BaseException) -> str:
-    """An exception in one line, with the place in the trial's own code."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _ours(f.filename)]
-    own = [f for f in frames if "site-packages" not in f.filename] or frames
-    return f"{one_line(error)} ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else one_line(error)
-
-
-def _ours(filename: str) -> bool:
-    return Path(filename).parent == Path(__file__).parent
+    file.unlink(missing_ok=True)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unetgen.ablation.running.metrics import checked
+from unetgen.ablation.running.metrics import numbers
+
+# What a database takes.
+_STEPS = 2**63
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -34,4 +37,8 @@ class Context:
 
     def report(self, step: int, **metrics: float) -> None:
         """Tells metrics on the way, for learning curves. Raises TypeError and ValueError where one is no number."""
-        self.heard(int(step), checked(metrics, finite=False))
+        if not metrics:
+            raise TypeError("context.report was given no metrics; give at least one, context.report(step, loss=0.5)")
+        if not -_STEPS <= (number := int(step)) < _STEPS:
+            raise ValueError("context.report was given a step of more than 63 bits; count steps from 0 or 1")
+        self.heard(number, numbers(metrics))

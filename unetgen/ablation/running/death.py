@@ -14,9 +14,10 @@ _FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+) in (?P<name>.+)
 
 def cause(trial: Trial, code: int | None = None) -> str:
     """One line. ``code`` is the exit status of its process, negative for a signal, None where nobody knows."""
-    if (hung := _hung(trial.directory / HUNG)) is not None:
+    timeout = trial.conditions.timeout
+    if timeout is not None and (hung := _hung(trial.directory / HUNG)) is not None:
         place = f"; it was in {hung}" if hung else ""
-        return f"it took longer than {trial.conditions.timeout:g} s and was ended{place}"
+        return f"it took longer than {timeout:g} s and was ended{place}"
     if code is None:
         return "its process ended without a word, as it does where memory runs out; look at its log"
     if code == -signal.SIGKILL:

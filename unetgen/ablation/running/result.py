@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# A trial that is finished has this file, whoever may have been killed since.
-RECEIPT = "result.json"
+from unetgen.ablation.running.metrics import checked, numbers
+
+# A trial that is finished has this file, whoever may have been killed since. Trials have files of their own here.
+RECEIPT = ".receipt.json"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def receipt(directory: Path) -> Result | None:
     """What a finished trial left; None where there is nothing that can be read."""
     try:
         said: dict[str, Any] = json.loads((directory / RECEIPT).read_text(encoding="utf-8"))
-        curves = tuple((int(step), dict(metrics)) for step, metrics in said.pop("curves"))
-        return Result(**said, curves=curves)
-    except (OSError, ValueError, TypeError, KeyError):
+        curves = tuple((int(step), numbers(metrics)) for step, metrics in said["curves"])
+        return Result(checked(said["metrics"]), curves, float(said["seconds"]), "", str(said["device"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

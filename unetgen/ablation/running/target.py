@@ -11,7 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from unetgen.errors import RunError, did_you_mean, one_line
+from unetgen.ablation.running.mishap import told
+from unetgen.errors import RunError, did_you_mean
 
 Better = Literal["higher", "lower"]
 
@@ -56,30 +57,34 @@ def _module(place: str, name: str) -> ModuleType:
     # What a person wrote lies where the command is given, which a console script's path leaves out.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    if place.endswith(".py") and not Path(place).is_file():
+        raise RunError(f"{name}: there is no file {place}; check the path")
     try:
-        return _of_file(Path(place)) if place.endswith(".py") else import_module(place)
+        return _of_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
+    except SystemExit as error:
+        way = 'put what it does as a script under if __name__ == "__main__":'
+        raise RunError(f"{name}: {place} ends the program when it is imported ({told(error)}); {way}") from error
     except Exception as error:
-        if (
-            isinstance(error, ModuleNotFoundError)
-            and error.name
-            and place.split(".", maxsplit=1)[0] == error.name.split(".")[0]
-        ):
+        # Its own name or a package's that it lies in; another is one that it imports.
+        if isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}."):
             raise RunError(f"{name}: there is no module {place!r}; check the name, or give a file") from None
-        if isinstance(error, FileNotFoundError):
-            raise RunError(f"{name}: there is no file {place}; check the path") from None
-        raise RunError(f"{name}: {place} cannot be imported: {one_line(error)}; correct it") from error
+        raise RunError(f"{name}: {place} cannot be imported: {told(error)}; correct it") from error
 
 
 def _of_file(path: Path) -> ModuleType:
     known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path.resolve()):
+    if known is not None and getattr(known, "__file__", None) == str(path):
         return known
-    spec = spec_from_file_location(path.stem, path.resolve())
+    spec = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(path.stem, None)  # what is half there is not to be found
+        raise
     return module
 
 

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unetgen.errors import RunError
+
 # Where a sweep's directory keeps what trials write.
 TRIALS = "trials"
+
+# Seconds that the system's clocks can count; a year is more than anybody waits.
+_LONGEST = 365 * 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,10 @@ class Conditions:
     """How many torch takes; 0 leaves it as it is."""
     timeout: float | None = None
     """Seconds."""
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not 0 < self.timeout <= _LONGEST:
+            raise RunError(f"a timeout of {self.timeout:g} s is none; give seconds, up to {_LONGEST:,} for a year")
 
 
 @dataclass(frozen=True, slots=True)
