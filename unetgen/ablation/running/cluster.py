@@ -7,9 +7,7 @@ Ray ends the process that drives it where it loses its head, and prints as it li
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,17 +18,17 @@ from typing import Any
 from unetgen.ablation.running.conduct import conduct
 from unetgen.ablation.running.death import cause
 from unetgen.ablation.running.engine import Ended, Event, Started
-from unetgen.ablation.running.local import PROCESSES, leave_with_parent
+from unetgen.ablation.running.mishap import told
+from unetgen.ablation.running.process import GRACE, PROCESSES, begun, check_guarded, ended
 from unetgen.ablation.running.result import Result
 from unetgen.ablation.running.trial import Trial
-from unetgen.errors import MissingExtra, RunError, one_line
+from unetgen.errors import MissingExtra, RunError
 
 # What Ray says, in the sweep's folder.
 LOG = "ray.log"
 
 # Ray keeps what it is given in memory, so it is given a few more than it has room for, and no more.
 AHEAD = 8
-
 
 # What Ray calls a cluster that it starts for this process.
 _HERE = "local"
@@ -51,8 +49,7 @@ class Cluster:
             return
         log = trials[0].folder / LOG
         ours, theirs = PROCESSES.Pipe(duplex=False)
-        driver = PROCESSES.Process(target=_drive, args=(theirs, self, trials, log))
-        driver.start()
+        driver = begun(_drive, theirs, self, trials, log)
         theirs.close()
         try:
             while (said := ours.recv()) is not None:
@@ -60,18 +57,15 @@ class Cluster:
                     raise RunError(said)
                 yield said
         except (EOFError, ConnectionError):
+            check_guarded(ended(driver))
             raise RunError(f"Ray is gone; {log} has its last words, --resume goes on when it is back") from None
         finally:
             ours.close()  # the driver sees nobody listening, and ends what runs
-            driver.join(10)
-            driver.kill()
-            driver.join()
+            ended(driver, 2 * GRACE)
 
 
 def _drive(listener: Connection, cluster: Cluster, trials: Sequence[Trial], log: Path) -> None:
     """What the driver does: it tells events, then None; a sentence where it cannot go on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    threading.Thread(target=leave_with_parent, daemon=True).start()
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
         os.dup2(opened, number)
@@ -99,8 +93,8 @@ class _Tasks:
         ray, cluster = self.ray, self.cluster
         task = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=0)(conduct)
         running: dict[Any, Trial] = {}
-        room = self._room()
         try:
+            room = self._room()
             while waiting or running:
                 while waiting and len(running) < room:
                     trial = waiting.popleft()
@@ -110,7 +104,7 @@ class _Tasks:
                     trial = running.pop(reference)
                     yield Ended(trial, self._result(reference, trial))
         except ray.exceptions.RayError as error:
-            raise RunError(f"Ray is gone: {one_line(error)}; start it, then --resume goes on") from error
+            raise RunError(f"Ray is gone: {told(error)}; start it, then --resume goes on") from error
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
@@ -136,7 +130,7 @@ class _Tasks:
         except (known.WorkerCrashedError, known.NodeDiedError):
             return Result(error=cause(trial))
         except known.RayTaskError as error:  # it could not even begin, on a machine that lacks unetgen, say
-            return Result(error=one_line(error.cause or error))
+            return Result(error=told(error.cause or error))
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -151,9 +145,7 @@ def _connect(ray: Any, address: str | None) -> None:
             ray.init(address=_HERE, include_dashboard=False, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         where = f" at {address}" if address else ""
-        raise RunError(
-            f"Ray cannot be reached{where}: {one_line(error)}; start it, or leave its address out"
-        ) from error
+        raise RunError(f"Ray cannot be reached{where}: {told(error)}; start it, or leave its address out") from error
 
 
 def _found(ray: Any, quiet: dict[str, Any]) -> bool:

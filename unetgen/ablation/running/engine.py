@@ -12,7 +12,7 @@ from unetgen.ablation.running.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A trial has begun."""
+    """A trial has begun, or waits for its turn where nobody hears of that."""
 
     trial: Trial
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from unetgen.ablation.running.conduct import conduct
 from unetgen.ablation.running.death import cause
 from unetgen.ablation.running.engine import Ended, Event, Reported, Started
+from unetgen.ablation.running.process import PROCESSES, begun, check_guarded, ended
 from unetgen.ablation.running.result import Result
 from unetgen.ablation.running.trial import Trial
 
-# Fresh interpreters: a process that is forked off one with torch in it may hang in its threads.
-PROCESSES = multiprocessing.get_context("spawn")
+# Seconds between looks at workers that are silent: what they have forked may hide that they are dead.
+_LOOK = 1.0
 
 
 class Local:
@@ -39,11 +37,13 @@ class Local:
                 busy = [worker for worker in workers if worker.trial is not None]
                 if not busy:
                     return
-                ready = wait([signal for worker in busy for signal in worker.signals])
+                ready = wait([signal for worker in busy for signal in worker.signals], _LOOK)
                 for worker in busy:
-                    if any(signal in ready for signal in worker.signals):
+                    if any(signal in ready for signal in worker.signals) or not worker.alive:
                         yield worker.hear()
         finally:
+            for worker in workers:
+                worker.dismiss()
             for worker in workers:
                 worker.end()
 
@@ -58,10 +58,12 @@ class _Worker:
 
     def _start(self) -> None:
         self.connection, theirs = PROCESSES.Pipe()
-        # Not a daemon: those may have no children, and trials load data with some.
-        self._process = PROCESSES.Process(target=work, args=(theirs, self.number))
-        self._process.start()
+        self._process = begun(work, theirs, self.number)
         theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
 
     @property
     def signals(self) -> tuple[Any, ...]:
@@ -69,11 +71,13 @@ class _Worker:
         return self.connection, self._process.sentinel
 
     def begin(self, trial: Trial) -> Started:
-        if not self._process.is_alive():
+        if not self.alive:
             self.connection.close()
+            ended(self._process)
             self._start()
         self.trial = trial
-        self.connection.send(trial)
+        with suppress(OSError):  # it has died just now, which is heard next
+            self.connection.send(trial)
         return Started(trial)
 
     def hear(self) -> Event:
@@ -82,45 +86,33 @@ class _Worker:
         trial = self.trial
         try:
             said: Any = self.connection.recv() if self.connection.poll() else None
-        except (EOFError, ConnectionError):
+        except Exception:  # no more, or no message, where a trial has written there itself
             said = None
         if said is None:
-            self._process.join()
-            said = Result(error=cause(trial, self._process.exitcode))
+            code = ended(self._process)
+            check_guarded(code)
+            said = Result(error=cause(trial, code))
         if isinstance(said, Result):
             self.trial = None
             return Ended(trial, said)
         return Reported(trial, *said)
 
-    def end(self) -> None:
+    def dismiss(self) -> None:
         """An idle worker ends by itself, at the end of what it is sent; one at work is killed."""
         self.connection.close()
         if self.trial is not None:
             self._process.kill()
-        self._process.join()
+
+    def end(self) -> None:
+        ended(self._process)
         self._process.close()
 
 
 def work(connection: Connection, number: int) -> None:
     """What a worker does: trials, until there are no more, or until nobody is there to hear of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
-    threading.Thread(target=leave_with_parent, daemon=True).start()
     import torch  # noqa: F401  # before any trial's clock runs
 
-    while True:
-        try:
+    with suppress(EOFError, OSError):
+        while True:
             trial: Trial = connection.recv()
             connection.send(conduct(trial, lambda step, metrics: connection.send((step, metrics)), number))
-        except (EOFError, ConnectionError):
-            return
-
-
-def leave_with_parent() -> None:
-    """Ends this process when its parent is gone.
-
-    A worker whose parent was killed would go on with a trial that somebody else begins again.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
