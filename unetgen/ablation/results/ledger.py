@@ -17,8 +17,14 @@ from unetgen.errors import RunError
 
 FILE = "results.sqlite"
 
+# What it is called until everything is in it that a run begins with.
+DRAFT = f"{FILE}.partial"
+
 # Written into the file, so that an older or newer layout is told and not misread.
 LAYOUT = 1
+
+# Seconds for which somebody else may keep the file to himself.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +55,26 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self._connection, self.file = connection, file
+        self._unheard: set[tuple[str, int]] = set()
 
     # Opening
 
     @classmethod
     @contextmanager
-    def create(cls, folder: Path, settings: Mapping[str, Any], entries: Iterable[Entry]) -> Iterator[Ledger]:
-        """A new one, with the variants it will have results of; it has its name when they are all in it."""
-        partial = folder / f"{FILE}.partial"
+    def create(
+        cls, folder: Path, settings: Mapping[str, Any], entries: Iterable[Entry], seeds: Iterable[int] = ()
+    ) -> Iterator[Ledger]:
+        """A new one, with the trials it will have results of; it has its name when they are all in it."""
+        partial = folder / DRAFT
         partial.unlink(missing_ok=True)
-        with _told(partial), closing(sqlite3.connect(partial)) as connection, connection:
-            connection.executescript(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
-            connection.execute(f"PRAGMA user_version = {LAYOUT}")
-            said = [(name, json.dumps(value)) for name, value in settings.items()]
-            connection.executemany("INSERT INTO settings VALUES (?, ?)", said)
-            connection.executemany("INSERT INTO variants VALUES (?, ?, ?, ?, ?, ?)", _rows(entries))
+        with _told(partial), closing(sqlite3.connect(partial)) as connection:
+            with connection:
+                connection.executescript(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
+                connection.execute(f"PRAGMA user_version = {LAYOUT}")
+                said = [(name, json.dumps(value)) for name, value in settings.items()]
+                connection.executemany("INSERT INTO settings VALUES (?, ?)", said)
+                connection.executemany("INSERT INTO variants VALUES (?, ?, ?, ?, ?, ?)", _rows(entries))
+            cls(connection, partial).plan(seeds)
         partial.replace(folder / FILE)
         with cls.open(folder) as ledger:
             yield ledger
@@ -71,61 +82,84 @@ class Ledger:
     @classmethod
     @contextmanager
     def open(cls, folder: Path, *, writing: bool = True) -> Iterator[Ledger]:
-        """One that is there. Raises RunError where there is none, or something else of that name."""
+        """One that is there. Raises RunError where there is none, or something else of that name.
+
+        And so it does, within, of whatever SQLite refuses.
+        """
         file = folder / FILE
         if not file.is_file():
             raise RunError(f"{folder} holds no results; unetgen run writes them")
         # Never made by opening it. Readers too may have to make the file that they share with the writer.
-        with _told(file), closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+        address = f"{file.resolve().as_uri()}?mode=rw"
+        with _told(file), closing(sqlite3.connect(address, uri=True, timeout=PATIENCE)) as connection:
             layout = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not layout:
+                raise RunError(f"{file} has no results of unetgen in it; put a copy back, or move {folder} away")
             if layout != LAYOUT:
                 raise RunError(f"{file} has layout {layout}, this unetgen reads {LAYOUT}; use the one that wrote it")
             if writing:
-                # Readers and the writer do not wait for each other, and what is committed outlives the power.
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
             yield cls(connection, file)
 
     # Writing
 
+    @contextmanager
+    def _changed(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One change, whole or not at all, which readers see at once. Only what is durable waits for the disk.
+
+        A power cut may take back changes since the last durable one, and no other.
+        """
+        self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        with self._connection as into:
+            yield into
+
     def plan(self, seeds: Iterable[int]) -> None:
         """Enters a trial for each variant and seed, if it is not there; a baseline has one, with the first seed."""
-        seeds = list(seeds)
-        with _told(self.file), self._connection as into:
+        seeds, entries = list(seeds), self.entries()
+        with self._changed(durable=True) as into:
             fresh = "INSERT OR IGNORE INTO trials (variant, seed, state) VALUES (?, ?, 'waiting')"
-            into.executemany(fresh, [(e.name, seed) for seed in seeds for e in self.entries() if e.spec])
-            lone = "SELECT 1 FROM trials WHERE variant = ?"
-            baselines = [e.name for e in self.entries() if not e.spec]
-            into.executemany(fresh, [(b, seeds[0]) for b in baselines if not into.execute(lone, (b,)).fetchone()])
+            into.executemany(fresh, [(e.name, seed) for seed in seeds for e in entries if e.spec])
+            lone = "INSERT INTO trials (variant, seed, state) SELECT ?1, ?2, 'waiting' "
+            lone += "WHERE NOT EXISTS (SELECT 1 FROM trials WHERE variant = ?1)"
+            into.executemany(lone, [(e.name, seed) for seed in seeds[:1] for e in entries if not e.spec])
 
     def forget_running(self) -> None:
         """Lets trials wait again that somebody began who is gone."""
-        with _told(self.file), self._connection as into:
+        with self._changed() as into:
             into.execute("UPDATE trials SET state = 'waiting' WHERE state = 'running'")
 
     def begin(self, variant: str, seed: int) -> None:
-        """A trial has started."""
+        """A trial has started. Its curve stays, up to where this attempt's begins: it may go on from a checkpoint."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with _told(self.file), self._connection as into:
-            for table in ("metrics", "curves"):
-                into.execute(f"DELETE FROM {table} WHERE variant = ? AND seed = ?", (variant, seed))  # noqa: S608
+        with self._changed() as into:
+            into.execute("DELETE FROM metrics WHERE variant = ? AND seed = ?", (variant, seed))
             into.execute(
                 "UPDATE trials SET state = 'running', attempts = attempts + 1, began = ?, seconds = NULL, error = NULL "
                 "WHERE variant = ? AND seed = ?",
                 (now, variant, seed),
             )
+        self._unheard.add((variant, seed))
 
     def report(self, variant: str, seed: int, step: int, metrics: Mapping[str, float]) -> None:
         """What a trial tells on its way."""
-        with _told(self.file), self._connection as into:
+        with self._changed() as into:
+            if (variant, seed) in self._unheard:
+                _cut_curves(into, variant, seed, step)
             _add_curves(into, variant, seed, [(step, metrics)])
+        self._unheard.discard((variant, seed))
 
     def end(
         self, variant: str, seed: int, metrics: Mapping[str, float], curves: Iterable[tuple[int, Mapping[str, float]]],
         seconds: float, device: str, error: str,
     ) -> None:  # fmt: skip
-        """A trial is over; without an error it is finished, and on the disk when this returns."""
-        with _told(self.file), self._connection as into:
+        """A trial is over; without an error it is finished, and on the disk when this returns.
+
+        ``curves`` has all that this attempt has told, or nothing where nobody knows any more.
+        """
+        curves = list(curves)
+        with self._changed(durable=True) as into:
+            if curves:
+                _cut_curves(into, variant, seed, min(step for step, _ in curves))
             _add_curves(into, variant, seed, curves)
             found = [(variant, seed, name, value) for name, value in metrics.items()]
             into.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", found)
@@ -178,6 +212,11 @@ def _rows(entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
         yield e.name, position, e.hash, e.spec, json.dumps(dict(e.choices or {})), json.dumps(dict(e.costs or {}))
 
 
+def _cut_curves(into: sqlite3.Connection, variant: str, seed: int, step: int) -> None:
+    """Takes away what an earlier attempt told from a step on."""
+    into.execute("DELETE FROM curves WHERE variant = ? AND seed = ? AND step >= ?", (variant, seed, step))
+
+
 def _add_curves(
     into: sqlite3.Connection, variant: str, seed: int, curves: Iterable[tuple[int, Mapping[str, float]]]
 ) -> None:
@@ -195,6 +234,13 @@ def _told(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-        way = "free space there, then --resume goes on" if full else "put it right, or move it away"
-        raise RunError(f"{file}: {error}; {way}") from error
+        raise RunError(f"{file}: {error}; {_way_out(error)}") from error
+
+
+def _way_out(error: sqlite3.Error) -> str:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # what is above says more precisely where
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return "free space there, then --resume goes on"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "another program is writing to it; close it, then --resume goes on"
+    return "put it right, or move it away"
