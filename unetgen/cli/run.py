@@ -15,7 +15,7 @@ from unetgen.errors import ExitCode
 if TYPE_CHECKING:
     from unetgen.ablation.results.standings import Standings
     from unetgen.ablation.running.engine import Engine
-    from unetgen.ablation.summary import Summary
+    from unetgen.ablation.running.folder import Absent
 
 _EPILOG = """\b
 Examples:
@@ -45,8 +45,10 @@ INTERRUPTED = 130
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where results lie; else by the file's name."
 )
-@click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="So many seeds for each variant.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="The first seed.")
+@click.option("--repeat", type=click.IntRange(1), metavar="N", help="So many seeds for each variant, else one.")
+@click.option(
+    "--seed", type=click.IntRange(0), metavar="N", help="The first seed, else 0; with --resume they are added."
+)
 @click.option("--resume", is_flag=True, help="Go on with what is missing or failed.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails.")
 @click.option(
@@ -67,25 +69,10 @@ INTERRUPTED = 130
 )
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1; else a GPU where there is one.")
 @plugin_option
-def command(  # noqa: PLR0913, PLR0917  # as many as there are options
-    sweep: str,
-    trial: str | None,
-    options: tuple[str, ...],
-    out: Path | None,
-    repeat: int,
-    seed: int,
-    timeout: float | None,
-    engine: str,
-    workers: int,
-    cpus: int | None,
-    gpus: float,
-    address: str | None,
-    device: str,
-    plugins: tuple[str, ...],
-    *,
-    resume: bool,
-    fail_fast: bool,
-) -> int:
+def command(
+    sweep: str, *, out: Path | None, options: tuple[str, ...], engine: str, timeout: float | None, device: str,
+    **asked: Any,
+) -> int:  # fmt: skip
     """Carry out a trial for every variant of SWEEP, a file or a directory, and tabulate what they found.
 
     Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 130 if it was
@@ -96,35 +83,43 @@ def command(  # noqa: PLR0913, PLR0917  # as many as there are options
     from unetgen.ablation.running.trial import Conditions
     from unetgen.cli.running import terminal
 
-    threads = cpus or (1 if engine == "ray" else max(1, (os.cpu_count() or 1) // workers))
-    folder = place_of(sweep, out)
+    machines = {name: asked.pop(name) for name in ("workers", "cpus", "gpus", "address")}
+    machines["cpus"] = machines["cpus"] or _share(engine, machines["workers"])
+    conditions = Conditions(device, machines["cpus"], timeout)
+    folder, chosen = place_of(sweep, out), _engine(engine, **machines)
     try:
         with terminal(folder) as listener:
             standings = run(
-                sweep, trial, out=out, options=_options(options), repeat=repeat, seed=seed, resume=resume,
-                fail_fast=fail_fast, engine=_engine(engine, workers, threads, gpus, address),
-                conditions=Conditions(device, threads, timeout), plugins=plugins, listener=listener,
+                sweep, out=out, options=_options(options), engine=chosen, conditions=conditions, listener=listener,
+                **asked,
             )  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"interrupted; what is finished is in {folder}, --resume goes on", err=True)
         return INTERRUPTED
-    return _tell(standings, listener.summary, folder)
+    return _tell(standings, listener.missing, folder)
+
+
+def _share(engine: str, workers: int) -> int:
+    """The threads of one trial where nobody says."""
+    return 1 if engine == "ray" else max(1, (os.cpu_count() or 1) // workers)
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
     """The trial's options; values are read as those of ``--set`` are."""
     from unetgen.config.yaml_source import read_value
 
-    found = {}
+    found: dict[str, Any] = {}
     for option in given:
         name, equals, value = option.partition("=")
         if not equals or not name.isidentifier():
             raise click.UsageError(f"--with {option!r} says nothing; write --with NAME=VALUE")
+        if name in found:
+            raise click.UsageError(f"--with {name} is given more than once; give it once")
         found[name] = read_value(value, f"--with {option}", name).plain()
     return found
 
 
-def _engine(name: str, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
+def _engine(name: str, *, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
     if name == "ray":
         from unetgen.ablation.running.cluster import Cluster
 
@@ -136,14 +131,14 @@ def _engine(name: str, workers: int, cpus: int, gpus: float, address: str | None
     return Local(workers)
 
 
-def _tell(standings: Standings, summary: Summary | None, folder: Path) -> int:
+def _tell(standings: Standings, absent: Absent, folder: Path) -> int:
     """The table, then what is wrong, then how it ended."""
     click.echo(standings.sheet().text())
-    for line in [*summary.complaints(), *summary.failed()] if summary else []:
+    for line in [*absent.refused, *absent.failed]:
         click.echo(line, err=True)
     counts = standings.counts()
     rest = "".join(f", {counts[state]:,} {state}" for state in ("failed", "waiting") if counts[state])
     click.echo(f"{counts['finished']:,} trial{'s' * (counts['finished'] != 1)} finished{rest}; results are in {folder}")
-    if counts["failed"] or (summary and summary.failures):
+    if counts["failed"] or absent.failed:
         return ExitCode.PLUGIN
-    return ExitCode.INVALID if summary and summary.refused else ExitCode.OK
+    return ExitCode.INVALID if absent.invalid else ExitCode.OK

@@ -10,23 +10,23 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unetgen.ablation.running.conduct import LOG
 from unetgen.ablation.running.engine import Ended, Event
+from unetgen.ablation.running.folder import Absent
+from unetgen.ablation.running.log import LOG
 from unetgen.ablation.running.run import Listener
 from unetgen.ablation.running.trial import Trial
-from unetgen.ablation.summary import Summary
 
 
 class Terminal(Listener):
     """Tells on stderr; a bar with the time that is left stands below while it is a terminal."""
 
     def __init__(self, progress: Progress, folder: Path) -> None:
-        self.summary: Summary | None = None
+        self.missing = Absent()
         self._progress, self._folder, self._failed = progress, folder, 0
         self._task = progress.add_task("trials", total=None)
 
-    def told(self, summary: Summary) -> None:
-        self.summary = summary
+    def absent(self, absent: Absent) -> None:
+        self.missing = absent
 
     def planned(self, trials: Sequence[Trial], done: int) -> None:
         self._progress.update(self._task, total=len(trials))

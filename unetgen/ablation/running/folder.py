@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unetgen.ablation.from_yaml.sweep_file import read_sweep
-from unetgen.ablation.results.ledger import Entry
+from unetgen.ablation.results.ledger import DRAFT, Entry
+from unetgen.ablation.running.mishap import told
 from unetgen.ablation.running.trial import TRIALS
 from unetgen.ablation.storage.directory import keeps, write_sweep
 from unetgen.ablation.storage.index import LISTED, read_index
-from unetgen.ablation.summary import Summary
 from unetgen.ablation.sweep import sweep
 from unetgen.api import load_spec
 from unetgen.config.registry import Registry
 from unetgen.config.yaml_writer import write
-from unetgen.errors import MissingExtra, Problem, RunError, SpecError
+from unetgen.errors import MissingExtra, PluginError, Problem, RunError, SpecError
 
 
 def place_of(source: str | Path, out: str | Path | None) -> Path:
@@ -28,44 +29,63 @@ def place_of(source: str | Path, out: str | Path | None) -> Path:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds a folder, whatever becomes of the process. Raises RunError where another run holds it."""
+    """Holds a folder, by whatever path it is reached, whatever becomes of the process.
+
+    Raises RunError where another run holds it, or nothing can be written beside it.
+    """
     try:
         from filelock import FileLock, Timeout
     except ImportError:
         raise MissingExtra("a run", "filelock", "ablation") from None
-    if not folder.absolute().parent.is_dir():
+    real = folder.resolve()
+    if not real.parent.is_dir():
         raise RunError(f"there is no folder {folder.parent}; make it first")
-    place = folder.absolute().parent / f".{folder.name}.lock"
+    lock = FileLock(real.parent / f".{real.name}.lock")
     try:
-        with FileLock(place, timeout=0):
-            try:
-                yield
-            finally:
-                place.unlink(missing_ok=True)  # who waits for it on other systems than Windows takes a new one
+        lock.acquire(timeout=0)
     except Timeout:
         raise RunError(f"another run is at work in {folder}; wait for it, or choose another directory") from None
+    except OSError as error:
+        way = "allow it, or choose another directory"
+        raise RunError(f"{lock.lock_file}, which keeps other runs out, cannot be made: {told(error)}; {way}") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it on other systems than Windows takes a new one
+        lock.release()
 
 
-def written(source: str | Path, folder: Path, registry: Registry) -> Summary | None:
-    """Writes a sweep's variants to a folder, if they are not there already; gives what else is to be told.
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What a sweep's combinations that became no variants are missing for, in lines for people."""
 
-    Raises SpecError where there is nothing to run.
+    refused: Sequence[str] = ()
+    failed: Sequence[str] = ()
+    invalid: bool = False
+    """Whether the sweep's file wants none refused."""
+
+
+def written(source: str | Path, folder: Path, registry: Registry) -> Absent:
+    """Writes a sweep's variants to a folder, if they are not there already; gives what has become no variant.
+
+    Raises SpecError and PluginError where there is nothing to run.
     """
+    for draft in folder.glob(f"{DRAFT}*"):
+        draft.unlink()  # of a run that was killed before it had results
     if Path(source).is_dir():
         if Path(source).resolve() != folder.resolve():
             raise RunError(f"{source} is written already; leave --out out, and its results lie in it")
         if (folder / TRIALS).exists():
             raise RunError(f"{folder / TRIALS} is there, of a run whose results are not; move it away")
-        return None
+        return Absent()
     opened = sweep(source, registry=registry)
     summary = write_sweep(opened, folder)
-    if not keeps(opened, summary):
+    if summary.problems and (not summary.variants or not keeps(opened, summary)):
         raise SpecError(list(summary.problems))
     if not summary.variants:
-        raise SpecError(
-            list(summary.problems) or [Problem("empty", "", f"{opened.file.name} has no variants", "add some")]
-        )
-    return summary
+        raise PluginError("\n".join(summary.failed()))
+    invalid = summary.refused > 0 and opened.file.on_invalid != "skip"
+    return Absent(summary.complaints(), summary.failed(), invalid)
 
 
 def listed(folder: Path, registry: Registry) -> tuple[list[Entry], dict[str, Any]]:
@@ -89,13 +109,13 @@ def _entry(folder: Path, record: dict[str, Any], registry: Registry) -> Entry:
 
 
 def check_same(
-    source: str | Path, folder: Path, settings: dict[str, Any], told: dict[str, Any], registry: Registry
+    source: str | Path, folder: Path, settings: dict[str, Any], asked: dict[str, Any], registry: Registry
 ) -> None:
     """Raises RunError where results in a folder are of another sweep, trial or options than are asked for now."""
     path = Path(source)
     if not path.is_dir() and read_sweep(path, registry).root.plain() != settings["file"]:
         raise RunError(f"{path} is not the sweep that {folder} has results of; choose another directory")
-    for name, value in told.items():
+    for name, value in asked.items():
         if value is not None and value != settings[name]:
             was = f"{folder} has results with {name} {settings[name]!r}, not {value!r}"
             raise RunError(f"{was}; give the same, or choose another directory")

@@ -5,30 +5,34 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, chdir, closing, contextmanager
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.results.ledger import FILE, Entry, Ledger
+from unetgen.ablation.results.ledger import FILE, Entry, Ledger, Record
 from unetgen.ablation.results.standings import Standings
+from unetgen.ablation.running.device import check_device
 from unetgen.ablation.running.engine import Ended, Engine, Event, Reported, Started
-from unetgen.ablation.running.folder import alone, check_same, listed, place_of, written
+from unetgen.ablation.running.folder import Absent, alone, check_same, listed, place_of, written
 from unetgen.ablation.running.local import Local
+from unetgen.ablation.running.process import leave_if_read_again
 from unetgen.ablation.running.result import receipt
 from unetgen.ablation.running.target import baselines_of, better_of, check_options, read_target
 from unetgen.ablation.running.trial import Conditions, Trial
-from unetgen.ablation.summary import Summary
 from unetgen.errors import RunError
 from unetgen.plugins import load_registry
+
+# numpy's generators take as many.
+_SEEDS = 2**32
 
 
 class Listener:
     """Hears how a run is going; each method does nothing unless it is overridden."""
 
-    def told(self, summary: Summary) -> None:
-        """The sweep is written: what else there is to say of it."""
+    def absent(self, absent: Absent) -> None:
+        """These combinations of the sweep have no trials."""
 
     def planned(self, trials: Sequence[Trial], done: int) -> None:
         """These are to be carried out, and so many were before."""
@@ -43,8 +47,8 @@ def run(  # noqa: PLR0913  # as many as there is to choose
     *,
     out: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
-    repeat: int = 1,
-    seed: int = 0,
+    repeat: int | None = None,
+    seed: int | None = None,
     resume: bool = False,
     fail_fast: bool = False,
     engine: Engine | None = None,
@@ -55,33 +59,22 @@ def run(  # noqa: PLR0913  # as many as there is to choose
     """Carries out ``trial(model, spec, context, **options) -> metrics`` for every variant and seed of a sweep.
 
     ``sweep`` is a file or a directory that ``unetgen sweep --out`` wrote; results lie in ``out``, or a folder of the
-    file's name, in ``results.sqlite``. ``repeat`` seeds from ``seed`` on. With ``resume`` what is missing or failed
-    there is carried out, and nothing else; ``trial`` and ``options`` are then as they were. A trial that fails stops
-    no other, unless ``fail_fast``. ``engine`` has one worker of this machine unless given. Raises RunError where it
-    cannot begin or go on, and SpecError where the sweep is wrong.
+    file's name, in ``results.sqlite``. ``repeat`` seeds from ``seed`` on, else seed 0 alone. With ``resume`` what is
+    missing or failed there is carried out, and nothing else; ``trial`` and ``options`` are then as they were, and seeds
+    that are given are added. A trial that fails stops no other, unless ``fail_fast``. ``engine`` has one worker of this
+    machine unless given. Raises RunError where it cannot begin or go on, and SpecError where the sweep is wrong.
     """
-    folder = place_of(sweep, out)
-    listener = listener or Listener()
-    asked = _Asked(sweep, folder, trial, dict(options or {}), tuple(plugins))
-    with alone(folder), _opened(asked) if resume else _created(asked, listener) as ledger:
-        settings = ledger.settings()
+    leave_if_read_again()
+    folder, listener, engine = place_of(sweep, out), listener or Listener(), engine or Local()
+    asked = _Asked(sweep, folder, trial, dict(options or {}), tuple(plugins), repeat, seed)
+    check_device(conditions.device, here=isinstance(engine, Local))
+    with alone(folder), _opened(asked) if resume else _created(asked) as ledger:
         ledger.forget_running()
-        ledger.plan(range(seed, seed + repeat))
-
-        def of(entry: Entry, seed: int, attempt: int) -> Trial:
-            return Trial(
-                entry.name, seed, attempt, settings["trial"], folder.resolve(), Path.cwd(), settings["options"],
-                entry.spec or base.spec, not entry.spec, tuple(settings["plugins"]), conditions,
-            )  # fmt: skip
-
-        entries = {entry.name: entry for entry in ledger.entries()}
-        base = next((e for e in entries.values() if e.hash == settings["base"]), next(iter(entries.values())))
-        wanted = [r for r in ledger.records() if r.state != "finished" and r.seed in range(seed, seed + repeat)]
-        waiting = [of(entries[record.variant], record.seed, record.attempts + 1) for record in wanted]
-        waiting = [found for found in waiting if not _collected(found, ledger)]
+        listener.absent(Absent(**ledger.settings()["absent"]))
+        waiting = _waiting(ledger, folder, conditions)
         listener.planned(waiting, sum(record.state == "finished" for record in ledger.records()))
         try:
-            _carry_out(engine or Local(), waiting, ledger, listener, fail_fast=fail_fast)
+            _carry_out(engine, waiting, ledger, listener, fail_fast=fail_fast)
         finally:
             ledger.forget_running()
         return Standings.of(ledger)
@@ -96,6 +89,18 @@ class _Asked:
     trial: str | None
     options: dict[str, Any]
     plugins: tuple[str, ...]
+    repeat: int | None
+    seed: int | None
+
+    def seeds(self, first: int = 0) -> range:
+        """Those that are given, from ``first`` on where no other is. Raises RunError where numpy takes none."""
+        start = first if self.seed is None else self.seed
+        found = range(start, start + (1 if self.repeat is None else self.repeat))
+        if not found or found[0] < 0 or found[-1] >= _SEEDS:
+            raise RunError(
+                f"there are no seeds from {found.start} to {found.stop - 1}; take some from 0 to {_SEEDS - 1:,}"
+            )
+        return found
 
 
 @contextmanager
@@ -105,29 +110,44 @@ def _opened(asked: _Asked) -> Iterator[Ledger]:
         raise RunError(f"{asked.folder} has no results to go on from; leave --resume out")
     with Ledger.open(asked.folder) as ledger:
         known = ledger.settings()
-        told = {"trial": asked.trial, "options": asked.options or None}
-        check_same(asked.sweep, asked.folder, known, told, load_registry(asked.plugins))
-        check_options(known["trial"], read_target(known["trial"]), known["options"])
+        with _where_it_began(asked.folder, known["cwd"]):
+            registry = load_registry(known["plugins"])
+            check_options(known["trial"], read_target(known["trial"]), known["options"])
+        again = {"trial": asked.trial, "options": asked.options or None, "plugins": list(asked.plugins) or None}
+        check_same(asked.sweep, asked.folder, known, again, registry)
+        if asked.repeat is not None or asked.seed is not None:
+            ledger.plan(asked.seeds(min(record.seed for record in ledger.records())))
         yield ledger
 
 
 @contextmanager
-def _created(asked: _Asked, listener: Listener) -> Iterator[Ledger]:
+def _where_it_began(folder: Path, cwd: str) -> Iterator[None]:
+    """In the folder where the run was begun, which its trial, its options and its plugins may be relative to."""
+    with ExitStack() as back:
+        try:
+            back.enter_context(chdir(cwd))
+        except OSError:
+            way = "put it back, with what the trial needs there"
+            raise RunError(f"{folder} has results of a run that was begun in {cwd}, which is gone; {way}") from None
+        yield
+
+
+@contextmanager
+def _created(asked: _Asked) -> Iterator[Ledger]:
     """A new ledger, in the directory of the sweep's variants."""
     if (asked.folder / FILE).is_file():
         raise RunError(f"{asked.folder} has results already; --resume goes on with what is missing there")
     if asked.trial is None:
         raise RunError("there is nothing to carry out; add --trial module:function")
-    function = read_target(asked.trial)
+    seeds, function = asked.seeds(), read_target(asked.trial)
     check_options(asked.trial, function, asked.options)
     registry = load_registry(asked.plugins)
-    if summary := written(asked.sweep, asked.folder, registry):
-        listener.told(summary)
+    absent = asdict(written(asked.sweep, asked.folder, registry))
     entries, about = listed(asked.folder, registry)
-    said = {"trial": asked.trial, "options": asked.options, "plugins": list(asked.plugins)}
-    settings = {**about, **said, "better": better_of(function), **_versions()}
+    said = {"trial": asked.trial, "options": asked.options, "plugins": list(asked.plugins), "cwd": str(Path.cwd())}
+    settings = {**about, **said, "absent": absent, "better": better_of(function), **_versions()}
     baselines = [Entry(name) for name in baselines_of(function)]
-    with Ledger.create(asked.folder, settings, [*entries, *baselines]) as ledger:
+    with Ledger.create(asked.folder, settings, [*entries, *baselines], seeds) as ledger:
         yield ledger
 
 
@@ -136,6 +156,22 @@ def _versions() -> dict[str, str]:
         "unetgen": version("unetgen"), "torch": version("torch"), "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }  # fmt: skip
+
+
+def _waiting(ledger: Ledger, folder: Path, conditions: Conditions) -> list[Trial]:
+    """What is planned and not finished."""
+    settings, entries = ledger.settings(), {entry.name: entry for entry in ledger.entries()}
+    base = next((e for e in entries.values() if e.hash == settings["base"]), next(iter(entries.values())))
+
+    def of(record: Record) -> Trial:
+        entry = entries[record.variant]
+        return Trial(
+            entry.name, record.seed, record.attempts + 1, settings["trial"], folder.resolve(), Path(settings["cwd"]),
+            settings["options"], entry.spec or base.spec, not entry.spec, tuple(settings["plugins"]), conditions,
+        )  # fmt: skip
+
+    unfinished = [of(record) for record in ledger.records() if record.state != "finished"]
+    return [trial for trial in unfinished if not _collected(trial, ledger)]
 
 
 def _collected(trial: Trial, ledger: Ledger) -> bool:
