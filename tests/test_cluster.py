@@ -6,17 +6,22 @@ import os
 import signal
 import sqlite3
 import sys
+from collections import deque
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
 from test_running import TARGETS, WRONG, Command, done, notes, place, rows, started
 
 import unetgen
+from unetgen.ablation.running import cluster
 from unetgen.ablation.running.cluster import Cluster
 from unetgen.ablation.running.engine import Ended, Event
 from unetgen.ablation.running.run import Listener
+from unetgen.ablation.running.trial import Trial
+from unetgen.errors import RunError
 
 __all__ = ["place"]
 
@@ -65,7 +70,7 @@ def test_faults_are_one_line_each_on_ray_too(place: Path, run: Command) -> None:
     assert sorted(outcome.err.splitlines()) == sorted(lines)
     assert outcome.code == 3
     (out / "right").touch()
-    assert run(*started(place, "--resume", "--repeat", str(len(WRONG)), sweep="lone.yaml")).code == 0
+    assert run(*started(place, "--resume", sweep="lone.yaml")).code == 0
 
 
 def processes(name: str) -> list[int]:
@@ -121,7 +126,7 @@ def test_a_cluster_that_dies_loses_nothing(name: str, place: Path, monkeypatch: 
     assert 2 <= kept < 8
     monkeypatch.delenv("RAY_gcs_rpc_server_reconnect_timeout_s")
     (place / "out" / "quick").touch()
-    assert unetgen.run(place / "out", resume=True, repeat=2).counts()["finished"] == 8
+    assert unetgen.run(place / "out", resume=True).counts()["finished"] == 8
     assert sum(times > 1 for note, times in notes(place).items() if note.startswith("done")) <= 2
     assert len([note for note in notes(place) if note.startswith("done")]) == 8
 
@@ -136,6 +141,52 @@ def test_a_cluster_that_cannot_do_it_says_so(place: Path, run: Command) -> None:
         "start it, or leave its address out\n"
     )
     assert done(place) == 0
+
+
+class Failing:
+    """Ray, where everything goes wrong that rarely does."""
+
+    class exceptions:  # noqa: N801  # as Ray calls it
+        RayError = type("RayError", (Exception,), {})
+        OutOfMemoryError = type("OutOfMemoryError", (RayError,), {})
+        WorkerCrashedError = NodeDiedError = RayTaskError = type("WorkerCrashedError", (RayError,), {})
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def init(self, **options: Any) -> None:
+        raise self.error
+
+    def get(self, reference: Any) -> None:
+        raise self.error
+
+    def cluster_resources(self) -> dict[str, float]:
+        if isinstance(self.error, self.exceptions.RayError):
+            raise self.error
+        return {"CPU": 2.0}
+
+    def remote(self, **options: Any) -> Any:
+        return lambda function: function
+
+
+def test_what_ray_rarely_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    known = Failing.exceptions
+    trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path)
+    tasks = cluster._Tasks(Failing(known.OutOfMemoryError()), Cluster())
+    said = "its process was killed since the machine ran out of memory; give it less to do"
+    assert tasks._result(None, trial).error == said
+    with pytest.raises(RunError) as gone:
+        list(cluster._Tasks(Failing(known.RayError("no head")), Cluster()).events(deque([trial])))
+    assert str(gone.value) == "Ray is gone: RayError: no head; start it, then --resume goes on"
+    with pytest.raises(RunError) as much:
+        cluster._Tasks(Failing(ValueError()), Cluster(gpus=0.5))._room()
+    assert str(much.value) == (
+        "the cluster has 2 CPU, 0 GPU, and a trial takes 1 CPU, 0.5 GPU; ask for less, or add machines"
+    )
+    with pytest.raises(RunError) as unreached:
+        cluster._connect(Failing(RuntimeError("no port")), None)
+    assert str(unreached.value) == ("Ray cannot be reached: RuntimeError: no port; start it, or leave its address out")
 
 
 def test_without_ray_the_extra_is_named(place: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
