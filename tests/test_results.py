@@ -255,7 +255,7 @@ def test_files_of_other_layouts_are_told(tmp_path: Path, run: Command) -> None:
     file = folder / "results.sqlite"
     with closing(sqlite3.connect(file)) as opened:
         opened.execute("PRAGMA user_version = 9")
-    assert run("report", str(folder)).err == f"{file} has layout 9, this unetgen reads 1; use the one that wrote it\n"
+    assert run("report", str(folder)).err == f"{file} has layout 9, this unetgen reads 2; use the one that wrote it\n"
     file.write_bytes(b"no database, but as long as one" * 9)
     assert run("report", str(folder)).err == (f"{file}: file is not a database; put it right, or move it away\n")
 

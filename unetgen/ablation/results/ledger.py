@@ -21,7 +21,7 @@ FILE = "results.sqlite"
 DRAFT = f"{FILE}.partial"
 
 # Written into the file, so that an older or newer layout is told and not misread.
-LAYOUT = 1
+LAYOUT = 2
 
 # Seconds for which somebody else may keep the file to himself.
 PATIENCE = 60.0
