@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 import torch
 from conftest import Outcome
 from PIL import Image
+from scipy import ndimage
 from textures import texture, write_textures
 
 import unetgen
 from unetgen.ablation.running.context import Context
-from unetgen.errors import ImageError
+from unetgen.ablation.running.target import baselines_of
+from unetgen.errors import ImageError, MissingExtra, RunError
 from unetgen.tiling import predict
 from unetgen.trials import cost, segmentation
 from unetgen.trials.augmentation import augmentation
 from unetgen.trials.losses import LOSSES, loss_of
 from unetgen.trials.samples import Sample, Samples
 from unetgen.trials.scores import Scores
-from unetgen.trials.windows import Window
+from unetgen.trials.windows import Window, scored_at_once
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -181,12 +186,34 @@ def test_windows_answer_for_the_patch_that_they_were_cut_for(overrides: dict[str
 
 def test_windows_are_the_smallest_that_do() -> None:
     padded, valid = (Window.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
-    assert (padded.size, padded.output, padded.lead) == ((20, 20), (20, 20), (0, 2))
-    assert (valid.size, valid.output, valid.lead) == ((36, 36), (20, 20), (8, 10))
+    assert (padded.size, padded.output, padded.lead) == ((20, 15), (20, 15), (0, 0))
+    assert (valid.size, valid.output, valid.lead) == ((36, 32), (20, 16), (8, 8))
+
+
+def test_windows_of_flat_patches_are_flat() -> None:
+    graph = unetgen.graph_of(
+        "unet_milesial", **{**SMALL, "dims": 3, "widths": [4, 8, 16], "downsample.rounding": "exact"}
+    )
+    assert Window.of(graph, (7, 128, 126)).size == (8, 128, 128)
+
+
+@pytest.mark.parametrize(("image", "block"), [
+    ((3_000_000,), (1_048_576,)),
+    ((512, 700), (512, 700)),
+    ((5000, 300), (3495, 300)),
+    ((5000, 5000), (1024, 1024)),
+    ((30, 512, 512), (30, 186, 187)),
+    ((512, 512, 512), (101, 101, 102)),
+])  # fmt: skip
+def test_as_many_pixels_are_scored_at_once_whatever_they_are_part_of(
+    image: tuple[int, ...], block: tuple[int, ...]
+) -> None:
+    assert scored_at_once(image) == block
+    assert np.prod(block) <= 1024 * 1024
 
 
 def test_patches_that_no_window_answers_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph: Any = SimpleNamespace(output_size=lambda size: tuple(2 * length for length in size))
+    graph: Any = SimpleNamespace(dims=2, output_size=lambda size: tuple(2 * length for length in size))
     for fitting, sentence in (
         (None, "no size that fits the network answers for 20 x 15 pixels; choose a smaller patch"),
         ((20, 20), "the network's output is larger than its image; this trial needs one pixel for each"),

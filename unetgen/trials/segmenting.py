@@ -23,7 +23,7 @@ from unetgen.trials.baselines import baseline, majority, otsu
 from unetgen.trials.losses import cross_entropy, loss_of, supervised
 from unetgen.trials.samples import Sample, Samples, check
 from unetgen.trials.scores import BETTER, Scores
-from unetgen.trials.windows import Window
+from unetgen.trials.windows import Window, scored_at_once
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 # The trained network, in the trial's folder.
 WEIGHTS = "model.safetensors"
-
-# Pixels on each axis that a network answers for at a time when it is scored, where an image has more.
-_AT_ONCE = 512
 
 
 @trial(better=BETTER, baselines={"majority": baseline(majority), "otsu": baseline(otsu)})
@@ -134,8 +131,7 @@ class _Training:
         scores, losses = Scores(self.samples.classes, objects), []
         labels = keeping(self.model.graph, "labels")
         for sample in self.samples.scored:
-            wanted = tuple(min(length, _AT_ONCE) for length in sample.mask.shape)
-            tile = Window.of(self.model.graph, wanted).size
+            tile = Window.of(self.model.graph, scored_at_once(sample.mask.shape)).size
             said = torch.from_numpy(predict(self.model, sample.image, tile=tile, exact=False))[None]
             losses.append(cross_entropy(said, torch.from_numpy(sample.mask)[None]).item())
             scores.add(labels(said)[0, 0].numpy(), sample.mask)

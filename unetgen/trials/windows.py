@@ -19,6 +19,9 @@ from unetgen.graph.ops.base import Size
 from unetgen.graph.size import smallest_fitting
 from unetgen.tiling.mirror import mirrored
 
+# What a network answers for at a time when it is scored, in pixels, where an image has more.
+_AT_ONCE = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -31,18 +34,10 @@ class Window:
 
     @classmethod
     def of(cls, graph: Graph, patch: Size) -> Window:
-        """The smallest that answers for a patch. Raises ImageError where the network has none."""
-        least = max(patch)
-        while (size := smallest_fitting(graph, least)) is not None:
-            output = graph.output_size(size)
-            if any(made > given for made, given in zip(output, size, strict=True)):
-                raise ImageError("the network's output is larger than its image; this trial needs one pixel for each")
-            if all(made >= wanted for made, wanted in zip(output, patch, strict=True)):
-                lead = tuple((given - wanted) // 2 for given, wanted in zip(size, patch, strict=True))
-                return cls(patch, size, output, lead)
-            least = max(size) + 1
-        told = " x ".join(map(str, patch))
-        raise ImageError(f"no size that fits the network answers for {told} pixels; choose a smaller patch")
+        """The smallest on each axis that answers for a patch. Raises ImageError where the network has none."""
+        size = tuple(_smallest(graph, axis, patch) for axis in range(graph.dims))
+        lead = tuple((given - wanted) // 2 for given, wanted in zip(size, patch, strict=True))
+        return cls(patch, size, graph.output_size(size), lead)
 
     def cut(self, image: NDArray[np.float32], place: Sequence[int]) -> NDArray[np.float32]:
         """(channels, *size) around the patch that begins at a place."""
@@ -61,3 +56,26 @@ class Window:
         ):
             output = output.narrow(axis + 2, lead - (size - made) // 2, wanted)
         return output
+
+
+def _smallest(graph: Graph, axis: int, patch: Size) -> int:
+    least = patch[axis]
+    while (size := smallest_fitting(graph, least)) is not None:
+        given, made = size[axis], graph.output_size(size)[axis]
+        if made > given:
+            raise ImageError("the network's output is larger than its image; this trial needs one pixel for each")
+        if made >= patch[axis]:
+            return given
+        least = given + 1
+    told = " x ".join(map(str, patch))
+    raise ImageError(f"no size that fits the network answers for {told} pixels; choose a smaller patch")
+
+
+def scored_at_once(image: Size) -> Size:
+    """The whole image, or a block of it of about as many pixels as are scored at once, as square as it allows."""
+    sides, left = list(image), _AT_ONCE
+    # Short axes first: what they leave is for the others.
+    for number, axis in enumerate(sorted(range(len(image)), key=image.__getitem__)):
+        sides[axis] = min(image[axis], max(1, int(left ** (1 / (len(image) - number)))))
+        left //= sides[axis]
+    return tuple(sides)

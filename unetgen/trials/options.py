@@ -1,0 +1,57 @@
+"""Options: what may be said of a trial by ``--with NAME=VALUE``, and what is answered where that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, create_model
+
+from unetgen.config.node import from_data
+from unetgen.config.validation import model_at
+from unetgen.errors import RunError
+from unetgen.graph.ops.base import Size
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Told apart by what was written, so that only what is wrong with that is said.
+Sides = Annotated[
+    Annotated[PositiveInt, Tag("all")] | Annotated[list[PositiveInt], Field(min_length=1), Tag("each")],
+    Discriminator(lambda given: "each" if isinstance(given, list) else "all"),
+]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Holds the options of a trial, its keywords, to their annotations. Raises RunError with all that is wrong."""
+    model = _model(function)
+
+    @wraps(function)
+    def called(*given: P.args, **options: P.kwargs) -> R:
+        held, problems = model_at(model, from_data(options, ""))
+        if held is None:
+            raise RunError("\n".join(map(str, problems)))
+        return function(*given, **options)
+
+    return called
+
+
+def _model(function: Callable[..., Any]) -> type[BaseModel]:
+    said = [p for p in signature(function, eval_str=True).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
+    fields: Any = {p.name: (p.annotation, ... if p.default is Parameter.empty else p.default) for p in said}
+    # What a baseline does not ask for is the trial's own, which checks it.
+    config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+    return create_model(getattr(function, "__name__", "options"), __config__=config, **fields)
+
+
+def per_axis(option: str, sides: int | Sequence[int], dims: int) -> Size:
+    """A number for each axis. Raises RunError of a list that has more or fewer."""
+    size = (sides,) * dims if isinstance(sides, int) else tuple(sides)
+    if len(size) != dims:
+        what = f"{list(size)} has {len(size)} in place of {dims}, one for each axis of the network"
+        raise RunError(f"{option}: {what}; give one number for all axes, or {dims}")
+    return size
