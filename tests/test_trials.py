@@ -237,7 +237,7 @@ def test_a_mask_that_is_one_pixel_off_scores_less(data: Path) -> None:
     mask = Samples.read(data / "image", data / "mask", 2).learnt[0].mask
     found = []
     for shift in range(4):
-        scores = Scores(2, objects=1)
+        scores = Scores(objects=1)
         scores.add(np.roll(mask, shift, axis=1), mask)
         found.append(scores.found())
     assert found[0] == {"dice": 1.0, "iou": 1.0, "rand_error": 0.0}
@@ -250,7 +250,7 @@ def test_a_mask_that_is_one_pixel_off_scores_less(data: Path) -> None:
 def test_scores_are_their_definitions() -> None:
     random = np.random.default_rng(0)
     said, truth = random.integers(0, 3, (2, 40, 40))
-    scores = Scores(3)
+    scores = Scores()
     for half in (slice(0, 20), slice(20, 40)):
         scores.add(said[half], truth[half])
     overlap = [((said == c) & (truth == c)).sum() for c in range(3)]
@@ -259,6 +259,65 @@ def test_scores_are_their_definitions() -> None:
     assert scores.found()["iou"] == pytest.approx(np.mean([a / (b - a) for a, b in zip(overlap, sums, strict=True)]))
     with pytest.raises(ValueError, match="was said of"):
         scores.add(said[:20], truth)
+
+
+def scored(said: np.ndarray, truth: np.ndarray, objects: int | None = None) -> dict[str, float]:
+    scores = Scores(objects)
+    scores.add(said, truth)
+    return scores.found()
+
+
+def test_classes_that_are_nowhere_do_not_count() -> None:
+    truth = np.eye(4, dtype=int) * 2
+    assert scored(truth, truth) == {"dice": 1.0, "iou": 1.0}
+    # A class that is only said is one that is wholly wrong: it is not left out.
+    said = np.where(truth == 2, 2, 5 * (np.arange(4) == 3))
+    assert scored(said, truth)["dice"] == pytest.approx(np.mean([2 * 9 / (9 + 12), 1, 0]))
+
+
+def squares(*places: tuple[int, int], size: int = 24) -> np.ndarray:
+    mask = np.zeros((size, size), int)
+    for row, column in places:
+        mask[row : row + 6, column : column + 6] = 1
+    return mask
+
+
+def test_the_rand_error_tells_what_is_said_of_objects() -> None:
+    one, nine = squares((3, 3)), squares(*[(row, column) for row in (1, 9, 17) for column in (1, 9, 17)])
+    for truth in (one, nine):
+        assert scored(truth, truth, 1)["rand_error"] == 0
+        assert scored(np.zeros_like(truth), truth, 1)["rand_error"] == 1
+    assert scored(np.ones_like(nine), nine, 1)["rand_error"] == pytest.approx(1 - 2 * 35 / (35 + 323))
+    # Beside the objects anything may be said; of half an object the other half is missed.
+    assert scored(np.maximum(one, squares((15, 15))), one, 1)["rand_error"] == 0
+    half = one * (np.arange(24) < 6)
+    assert scored(half, one, 1)["rand_error"] == pytest.approx(1 - 2 * 18 * 17 / (18 * 17 + 36 * 35))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_rand_error_is_that_of_all_pairs(seed: int) -> None:
+    """Counted pair by pair: which two pixels of true objects are in one piece, truly and as was said."""
+    random = np.random.default_rng(seed)
+    said, truth = (random.random((2, 6, 7)) < 0.6).astype(int)
+    pieces = [ndimage.label(side)[0].ravel()[truth.ravel() == 1] for side in (truth, said)]
+    together = [[a == b != 0 for a, b in combinations(side, 2)] for side in pieces]
+    both = sum(map(all, zip(*together, strict=True)))
+    expected = 1 - 2 * both / sum(map(sum, together))
+    assert scored(said, truth, 1)["rand_error"] == pytest.approx(expected)
+    # Neither the numbers of the classes nor where the image begins matters.
+    turned = [np.where(side == 1, 3, 8)[::-1, ::-1] for side in (said, truth)]
+    assert scored(*turned, 3)["rand_error"] == pytest.approx(expected)
+
+
+def test_images_without_objects_have_no_rand_error() -> None:
+    scores, truth = Scores(objects=1), squares((3, 3))
+    scores.add(squares((9, 9)), np.zeros_like(truth))
+    scores.add(truth, truth)
+    assert scores.found()["rand_error"] == 0
+    # A single pixel has no other that it could be in one piece with.
+    alone = np.eye(24, dtype=int) * (np.arange(24) == 5)
+    assert scored(alone, alone, 1)["rand_error"] == 0
+    assert scored(0 * alone, alone, 1)["rand_error"] == 0
 
 
 # Augmentation and losses

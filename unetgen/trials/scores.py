@@ -15,13 +15,14 @@ BETTER: dict[str, Any] = {"dice": "higher", "iou": "higher", "loss": "lower", "r
 class Scores:
     """Takes one image after the other.
 
-    ``dice`` is the mean over the classes of 2 |A and B| / (|A| + |B|), ``iou`` that of |A and B| / |A or B|, both over
-    the pixels of all images. ``rand_error`` is one less the adapted Rand F score of the connected pixels of one class,
-    ``objects``, the mean over the images (Arganda-Carreras et al. 2015).
+    ``dice`` is the mean over the classes that are true or said somewhere of 2 |A and B| / (|A| + |B|), ``iou`` that of
+    |A and B| / |A or B|, both over the pixels of all images. ``rand_error`` is one less the Rand F score of the
+    connected pixels of one class, ``objects``, the mean over the images that have some (Arganda-Carreras et al. 2015,
+    restricted to the foreground and without thinning).
     """
 
-    def __init__(self, classes: int, objects: int | None = None) -> None:
-        self.classes, self.objects = classes, objects
+    def __init__(self, objects: int | None = None) -> None:
+        self.objects = objects
         self._pairs: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def add(self, said: NDArray[Any], truth: NDArray[Any]) -> None:
@@ -37,17 +38,26 @@ class Scores:
         except ImportError:
             raise MissingExtra("scores", "scikit-learn", "trials") from None
         said, truth = (np.concatenate([array.ravel() for array in side]) for side in zip(*self._pairs, strict=True))
-        ways = {"labels": list(range(self.classes)), "average": "macro", "zero_division": 0}
-        scores = {"dice": float(f1_score(truth, said, **ways)), "iou": float(jaccard_score(truth, said, **ways))}
+        # Of the labels that are there: a class that nobody has and nobody said is neither right nor wrong.
+        scores = {"dice": float(f1_score(truth, said, average="macro"))}
+        scores["iou"] = float(jaccard_score(truth, said, average="macro"))
         if self.objects is not None:
-            scores["rand_error"] = float(np.mean([self._rand_error(*pair) for pair in self._pairs]))
+            errors = [self._rand_error(said, truth) for said, truth in self._pairs if (truth == self.objects).any()]
+            scores["rand_error"] = float(np.mean(errors))
         return scores
 
     def _rand_error(self, said: NDArray[Any], truth: NDArray[Any]) -> float:
+        """One less the F score of telling which two pixels of true objects are in one piece."""
         try:
             from skimage.measure import label
             from skimage.metrics import adapted_rand_error
         except ImportError:
             raise MissingExtra("rand_error", "scikit-image", "trials") from None
-        pieces = [label(side == self.objects, connectivity=1) for side in (truth, said)]
-        return float(adapted_rand_error(*pieces)[0])
+        objects, pieces = (label(side == self.objects, connectivity=1) for side in (truth, said))
+        # A pixel that is said to be no object is a piece of its own; with one number they would all be one piece.
+        alone = pieces == 0
+        pieces[alone] = pieces.max() + 1 + np.arange(np.count_nonzero(alone))
+        with np.errstate(invalid="ignore"):
+            error = adapted_rand_error(objects, pieces)[0]
+        # Where no two pixels are in one piece, truly or as was said, there is no pair that could be wrong.
+        return float(np.nan_to_num(error))

@@ -128,7 +128,7 @@ class _Training:
 
     def _scored(self, objects: int | None) -> dict[str, float]:
         """Scores over every pixel of the held-out images, and the mean of their cross-entropies."""
-        scores, losses = Scores(self.samples.classes, objects), []
+        scores, losses = Scores(objects), []
         labels = keeping(self.model.graph, "labels")
         for sample in self.samples.scored:
             tile = Window.of(self.model.graph, scored_at_once(sample.mask.shape)).size
