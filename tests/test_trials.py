@@ -28,6 +28,7 @@ from unetgen.errors import ImageError, MissingExtra, RunError
 from unetgen.tiling import predict
 from unetgen.trials import cost, segmentation
 from unetgen.trials.augmentation import augmentation
+from unetgen.trials.baselines import majority, otsu
 from unetgen.trials.losses import LOSSES, loss_of
 from unetgen.trials.samples import Sample, Samples
 from unetgen.trials.scores import Scores
@@ -318,6 +319,37 @@ def test_images_without_objects_have_no_rand_error() -> None:
     alone = np.eye(24, dtype=int) * (np.arange(24) == 5)
     assert scored(alone, alone, 1)["rand_error"] == 0
     assert scored(0 * alone, alone, 1)["rand_error"] == 0
+
+
+# Baselines
+
+
+def leveled(classes: int, noise: float = 0.05) -> Samples:
+    """Images whose classes are their intensities."""
+    masks = [np.random.default_rng(seed).integers(0, classes, (64, 64)) for seed in range(3)]
+    noises = [np.random.default_rng(seed + 9).normal(0, noise, (64, 64)) for seed in range(3)]
+    made = [Sample("a", (m + n)[None].astype(np.float32), m) for m, n in zip(masks, noises, strict=True)]
+    return Samples(tuple(made[:2]), (made[2],), tuple(range(classes)))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_otsu_tells_classes_that_are_intensities(classes: int) -> None:
+    samples = leveled(classes)
+    assert (otsu(samples)(samples.scored[0]) == samples.scored[0].mask).mean() > 0.99
+
+
+def test_otsu_tells_at_most_five_of_many_classes() -> None:
+    samples = leveled(21)
+    said = otsu(samples)(samples.scored[0])
+    assert len(np.unique(said)) == 5
+    assert (said == samples.scored[0].mask).mean() == pytest.approx(5 / 21, abs=0.02)
+
+
+def test_otsu_says_the_majority_of_images_that_are_all_one_intensity() -> None:
+    samples = leveled(3)
+    blank = [Sample("a", np.zeros((1, 64, 64), np.float32), sample.mask) for sample in samples.learnt]
+    flat = Samples(tuple(blank), (blank[0],), samples.values)
+    assert np.array_equal(otsu(flat)(blank[0]), majority(flat)(blank[0]))
 
 
 # Augmentation and losses
