@@ -96,6 +96,42 @@ def test_volumes(tmp_path: Path) -> None:
     assert samples.values == (0, 1)
 
 
+def holed(path: Path) -> None:
+    values = np.zeros((64, 64), np.float32)
+    values[0, :2] = np.nan, np.inf
+    np.save(path, values)
+
+
+def test_masks_with_a_palette_have_its_places_as_classes(data: Path, tmp_path: Path) -> None:
+    """As PASCAL VOC has them; what the colours are does not matter."""
+    write_textures(tmp_path, 3)
+    masks = [np.random.default_rng(number).integers(0, 5, (64, 64), np.uint8) for number in range(3)]
+    for number, mask in enumerate(masks):
+        coloured = Image.fromarray(mask, "P")
+        coloured.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 128, 0, 0])
+        coloured.save(tmp_path / "mask" / f"{number}.png")
+    samples = Samples.read(tmp_path / "image", tmp_path / "mask", 2)
+    assert samples.values == (0, 1, 2, 3, 4)
+    assert all(np.array_equal(s.mask, m) for s, m in zip((*samples.learnt, *samples.scored), masks, strict=True))
+
+
+def test_two_stacks_are_images_slice_by_slice(data: Path, tmp_path: Path) -> None:
+    """As the ISBI challenge has them: one TIFF of many pages with the images, one with the masks."""
+    for name, stack in zip(("image", "mask"), zip(*map(texture, range(12)), strict=True), strict=True):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.stack(stack), photometric="minisblack")
+    stacked = Samples.read(tmp_path / "image.tif", tmp_path / "mask.tif", 2)
+    apart = Samples.read(data / "image", data / "mask", 2)
+    assert [sample.name for sample in stacked.scored] == ["image.tif[10]", "image.tif[11]"]
+    for one, other in zip((*stacked.learnt, *stacked.scored), (*apart.learnt, *apart.scored), strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.mask, other.mask)
+
+
+def test_however_much_is_held_out_something_is_learnt(data: Path) -> None:
+    assert len(Samples.read(data / "image", data / "mask", 2, validation=0.99).learnt) == 1
+    assert len(Samples.read(data / "image", data / "mask", 2, validation=0.01).scored) == 1
+
+
 def refusals(folder: Path) -> dict[str, tuple[Callable[[], Any], str]]:
     image, mask = folder / "image", folder / "mask"
     return {
@@ -124,7 +160,31 @@ def refusals(folder: Path) -> dict[str, tuple[Callable[[], Any], str]]:
         "one image": (
             lambda: [path.unlink() for side in (image, mask) for path in side.glob("*[1-9].png")]
             and [(side / "10.png").unlink() for side in (image, mask)] and (image, mask),
-            f"{image}: 1 images are too few to learn from some and validate on others; add some",
+            f"{image}: holds one image, too few to learn from some and validate on others; add some",
+        ),
+        "a file and a folder": (
+            lambda: (image / "3.png", mask),
+            f"{image}/3.png: is a file, the other a folder; name two folders, or two stacks of slices",
+        ),
+        "two pictures": (
+            lambda: (image / "3.png", mask / "3.png"),
+            f"{image}/3.png: is a single image; name the folder that it is in, or a stack of images",
+        ),
+        "no classes": (
+            lambda: [Image.new("L", (64, 64), 7).save(path) for path in mask.glob("*.png")] and (image, mask),
+            f"{mask}: all masks are 7 everywhere; mark what is to be told from the rest",
+        ),
+        "an image with NaN": (
+            lambda: (image / "3.png").unlink() or holed(image / "3.npy") or (image, mask),
+            f"{image}/3.npy: 2 of its numbers are NaN or infinite; mend the file, or leave it out",
+        ),
+        "a mask with NaN": (
+            lambda: (mask / "3.png").unlink() or holed(mask / "3.npy") or (image, mask),
+            f"{mask}/3.npy: 2 of its numbers are NaN or infinite; mend the file, or leave it out",
+        ),
+        "a mask of fractions": (
+            lambda: (mask / "3.png").unlink() or np.save(mask / "3.npy", np.full((64, 64), 0.25)) or (image, mask),
+            f"{mask}/3.npy: a mask has a whole number for each class, this has 0.25; round it",
         ),
     }  # fmt: skip
 
@@ -139,7 +199,7 @@ def test_data_that_cannot_be_used_says_why(what: str, tmp_path: Path) -> None:
 
 
 def test_data_and_network_that_do_not_go_together(data: Path, tmp_path: Path) -> None:
-    paths = {"images": str(data / "image"), "masks": str(data / "mask"), "steps": 1}
+    paths = {"images": str(data / "image"), "masks": str(data / "mask")}
 
     def said(spec: dict[str, Any], **options: Any) -> str:
         model = unetgen.build("unet_milesial", seed=0, **{**SMALL, **spec})
@@ -154,15 +214,18 @@ def test_data_and_network_that_do_not_go_together(data: Path, tmp_path: Path) ->
     assert said(softened) == (
         "the network ends in probabilities, and losses take what is before; leave the head's activation out"
     )
-    assert said({}, objects=7) == "no mask has the value 7; they have 0, 255"
-    assert said({}, loss="dize") == "there is no loss 'dize'; did you mean 'dice'?"
-    assert said({}, augment="flip") == "there is no augmentation 'flip'; did you mean 'flips'?"
-    assert said({}, loss="x") == "there is no loss 'x'; there are cross_entropy, dice, dice_cross_entropy"
+    assert said({}, objects=7) == "objects: no mask has the value 7; they have 0, 255"
+    assert said({}, reduce=100) == ("0.png: of 64 x 64 pixels nothing is left by reduce=100; choose a smaller one")
     three = tmp_path / "three"
     write_textures(three, 3)
     Image.fromarray((np.arange(4096) % 3).astype(np.uint8).reshape(64, 64)).save(three / "mask" / "0.png")
     assert said({}, images=str(three / "image"), masks=str(three / "mask")) == (
         "the masks have 4 classes (0, 1, 2, 255), the network tells 2; set out_channels: 4 in the sweep's base"
+    )
+
+    Image.new("L", (64, 64)).save(three / "mask" / "2.png")
+    assert said({"out_channels": 4}, images=str(three / "image"), masks=str(three / "mask"), objects=255) == (
+        "objects: no held-out mask has the value 255, so nothing would be scored; raise validation, or leave objects out"
     )
 
 

@@ -59,7 +59,7 @@ def baseline(rule: Rule) -> Callable[..., dict[str, float]]:
     ) -> dict[str, float]:  # fmt: skip
         samples = Samples.read(Path(images), Path(masks), spec.dims, validation, reduce)
         say = rule(samples)
-        scores = Scores(samples.number(objects))
+        scores = Scores(samples.objects(objects))
         for sample in samples.scored:
             scores.add(say(sample), sample.mask)
         return scores.found()

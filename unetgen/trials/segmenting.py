@@ -14,9 +14,8 @@ from torch import Tensor
 
 from unetgen.ablation.running.context import Context
 from unetgen.ablation.running.target import trial
-from unetgen.errors import ImageError
 from unetgen.network.weights.checkpoint import save
-from unetgen.tiling.keeping import keeping, outputs_probabilities
+from unetgen.tiling.keeping import keeping
 from unetgen.tiling.predict import predict
 from unetgen.trials.augmentation import augmentation
 from unetgen.trials.baselines import baseline, majority, otsu
@@ -62,17 +61,13 @@ def segmentation(  # noqa: PLR0913  # as many as a person may want to choose
     step alone. Raises ImageError where the data and the network do not go together.
     """
     samples = Samples.read(Path(images), Path(masks), spec.dims, validation, reduce)
-    check(samples, spec.in_channels, spec.out_channels)
-    if outputs_probabilities(model.graph):
-        raise ImageError(
-            "the network ends in probabilities, and losses take what is before; leave the head's activation out"
-        )
+    check(samples, model.graph)
     size = (patch,) * spec.dims if isinstance(patch, int) else tuple(patch)
     training = _Training(
         model, context, samples, Window.of(model.graph, size), augmentation(augment, spec.dims),
         torch.optim.Adam(model.parameters(), lr=learning_rate),
     )  # fmt: skip
-    training.fit(steps, batch, loss, evaluate or max(1, steps // 5), samples.number(objects))
+    training.fit(steps, batch, loss, evaluate or max(1, steps // 5), samples.objects(objects))
     save(model, context.directory / WEIGHTS)
     return training.scores
 
