@@ -29,7 +29,7 @@ from unetgen.tiling import predict
 from unetgen.trials import cost, segmentation
 from unetgen.trials.augmentation import augmentation
 from unetgen.trials.baselines import majority, otsu
-from unetgen.trials.losses import LOSSES, loss_of
+from unetgen.trials.losses import Losses, loss_of
 from unetgen.trials.samples import Sample, Samples
 from unetgen.trials.scores import Scores
 from unetgen.trials.windows import Window, scored_at_once
@@ -202,10 +202,7 @@ def test_data_and_network_that_do_not_go_together(data: Path, tmp_path: Path) ->
     paths = {"images": str(data / "image"), "masks": str(data / "mask")}
 
     def said(spec: dict[str, Any], **options: Any) -> str:
-        model = unetgen.build("unet_milesial", seed=0, **{**SMALL, **spec})
-        with pytest.raises(unetgen.UnetgenError) as error:
-            segmentation(model, model.spec, context(tmp_path), **{**paths, **options})
-        return str(error.value)
+        return refused(segmentation, tmp_path, spec, **{**paths, **options})
 
     assert said({"in_channels": 3}) == (
         "0.png: has 1 channels, the network takes 3; set in_channels in the sweep's base"
@@ -227,6 +224,77 @@ def test_data_and_network_that_do_not_go_together(data: Path, tmp_path: Path) ->
     assert said({"out_channels": 4}, images=str(three / "image"), masks=str(three / "mask"), objects=255) == (
         "objects: no held-out mask has the value 255, so nothing would be scored; raise validation, or leave objects out"
     )
+
+
+# Options
+
+UNREAD: dict[str, Any] = {"images": "nowhere", "masks": "nowhere"}
+
+
+def refused(trial: Callable[..., Any], folder: Path, spec: dict[str, Any], **options: Any) -> str:
+    model = unetgen.build("unet_milesial", seed=0, **{**SMALL, **spec})
+    with pytest.raises(unetgen.UnetgenError) as error:
+        trial(model, model.spec, context(folder), **options)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("option", "value", "sentence"), [
+    ("steps", 0, "steps: 0 must be greater than 0"),
+    ("steps", 2.5, "steps: 2.5 is not a whole number"),
+    ("batch", "4", "batch: '4' is not a whole number; write the number without quotes"),
+    ("patch", 0, "patch: 0 must be greater than 0"),
+    ("patch", [16, 0], "patch: [16, 0] must be greater than 0"),
+    ("patch", [16], "patch: [16] has 1 in place of 2, one for each axis of the network; give one number for all axes, or 2"),
+    ("learning_rate", float("nan"), "learning_rate: NaN is not a finite number"),
+    ("learning_rate", -1, "learning_rate: -1 must be greater than 0.0"),
+    ("loss", None, "loss: null is not one of 'cross_entropy', 'dice', 'dice_cross_entropy'"),
+    ("loss", "dize", "loss: 'dize' is not one of 'cross_entropy', 'dice', 'dice_cross_entropy'; did you mean 'dice'?"),
+    ("augment", True, "augment: true is not one of 'none', 'flips', 'paper'"),
+    ("reduce", -2, "reduce: -2 must be greater than 0"),
+    ("validation", 0, "validation: 0 must be greater than 0.0"),
+    ("validation", 1.0, "validation: 1.0 must be less than 1.0"),
+    ("evaluate", -1, "evaluate: -1 must be greater than 0"),
+    ("objects", "cell", "objects: 'cell' is not a whole number"),
+    ("images", 2012, "images: 2012 is not text"),
+])  # fmt: skip
+def test_options_are_refused_before_anything_is_read(option: str, value: Any, sentence: str, tmp_path: Path) -> None:
+    assert refused(segmentation, tmp_path, {}, **{**UNREAD, option: value}) == sentence
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    assert refused(segmentation, tmp_path, {}, **UNREAD, steps=0, batch=True) == (
+        "steps: 0 must be greater than 0\nbatch: true is not a whole number"
+    )
+
+
+def test_baselines_refuse_what_is_theirs(tmp_path: Path) -> None:
+    for rule in baselines_of(segmentation).values():
+        with pytest.raises(RunError) as error:
+            rule(unetgen.load_spec("unet_paper"), context(tmp_path), **UNREAD, reduce=0, steps=0)
+        assert str(error.value) == "reduce: 0 must be greater than 0"
+
+
+def test_what_is_not_installed_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = Scores(objects=1)
+    scores.add(np.eye(2, dtype=int), np.eye(2, dtype=int))
+    samples = Samples.read(data / "image", data / "mask", 2)
+    for module in ("monai", "monai.losses", "skimage.filters", "skimage.measure"):
+        monkeypatch.setitem(sys.modules, module, None)
+    uses: dict[str, Callable[[], Any]] = {
+        "augmentation needs monai": lambda: augmentation("flips", 2),
+        "the loss dice needs monai": lambda: loss_of("dice"),
+        "reduce needs scikit-image": lambda: Samples.read(data / "image", data / "mask", 2, reduce=2),
+        "rand_error needs scikit-image": scores.found,
+        "Otsu's threshold needs scikit-image": lambda: otsu(samples),
+    }
+    for what, use in uses.items():
+        with pytest.raises(MissingExtra) as error:
+            use()
+        assert str(error.value) == f"{what}, which is not installed; run: pip install 'unetgen[trials]'"
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(MissingExtra) as error:
+        scores.found()
+    assert str(error.value) == ("scores needs scikit-learn, which is not installed; run: pip install 'unetgen[trials]'")
 
 
 # Geometry
@@ -440,7 +508,7 @@ def test_images_and_masks_are_changed_together(name: str, dims: int) -> None:
     assert all(np.array_equal(a.image, b.image) for a, b in zip(results, again, strict=True))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", get_args(Losses))
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_losses_are_least_where_everything_is_right(name: str, channels: int) -> None:
     truth = torch.randint(0, max(channels, 2), (2, 6, 6), generator=torch.Generator().manual_seed(0))
@@ -610,3 +678,18 @@ def test_cost_needs_no_data(tmp_path: Path) -> None:
     larger = cost(model, model.spec, context(tmp_path), runs=1, input_size=128)
     assert larger["peak_memory_mb"] == pytest.approx(2 * found["peak_memory_mb"])
     assert model.graph.input_size is None
+
+
+@pytest.mark.parametrize(("option", "value", "sentence"), [
+    ("runs", 0, "runs: 0 must be greater than 0"),
+    ("batch", 0, "batch: 0 must be greater than 0"),
+    ("input_size", [64, 0], "input_size: [64, 0] must be greater than 0"),
+    ("input_size", [8, 8, 8], "input_size: [8, 8, 8] has 3 in place of 2, one for each axis of the network; give one number for all axes, or 2"),
+])  # fmt: skip
+def test_options_of_cost_are_checked(option: str, value: Any, sentence: str, tmp_path: Path) -> None:
+    assert refused(cost, tmp_path, {}, **{option: value}) == sentence
+
+
+def test_a_network_without_a_size_costs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("unetgen.trials.costing.smallest_fitting", lambda *asked: None)
+    assert refused(cost, tmp_path, {}) == "no size fits this network; see unetgen inspect"

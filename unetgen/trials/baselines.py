@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from unetgen.ablation.running.context import Context
 from unetgen.config.spec import Spec
 from unetgen.errors import MissingExtra
+from unetgen.trials.options import Share, checked
 from unetgen.trials.samples import Sample, Samples
 from unetgen.trials.scores import Scores
 
@@ -53,8 +55,9 @@ def otsu(samples: Samples) -> Callable[[Sample], NDArray[Any]]:
 def baseline(rule: Rule) -> Callable[..., dict[str, float]]:
     """A rule as something that stands in the table of ``segmentation``, with its options."""
 
+    @checked
     def scored(
-        spec: Spec, context: Context, *, images: str, masks: str, validation: float = 0.2, reduce: int = 1,
+        spec: Spec, context: Context, *, images: str, masks: str, validation: Share = 0.2, reduce: PositiveInt = 1,
         objects: int | None = None, **_: Any,
     ) -> dict[str, float]:  # fmt: skip
         samples = Samples.read(Path(images), Path(masks), spec.dims, validation, reduce)

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
 from unetgen.ablation.running.context import Context
 from unetgen.ablation.running.target import trial
+from unetgen.config.spec import Spec
 from unetgen.errors import RunError
 from unetgen.graph.size import smallest_fitting
+from unetgen.network.from_graph import UNet
 from unetgen.network.living import Living
-
-if TYPE_CHECKING:
-    from unetgen.config.spec import Spec
-    from unetgen.network.from_graph import UNet
+from unetgen.trials.options import Sides, checked, per_axis
 
 # Pixels on each axis where neither the spec nor the trial names a size.
 _USUAL = 64
 
 
 @trial(better={"latency_ms": "lower", "throughput": "higher", "peak_memory_mb": "lower"})
+@checked
 def cost(
     model: UNet,
     spec: Spec,
     context: Context,
     *,
-    batch: int = 1,
-    runs: int = 10,
-    input_size: int | list[int] | None = None,
+    batch: PositiveInt = 1,
+    runs: PositiveInt = 10,
+    input_size: Sides | None = None,
 ) -> dict[str, float]:
     """Latency and throughput of an inference in float32, and the memory that its maps take at their peak.
 
@@ -50,9 +50,8 @@ def cost(
 
 def _size(model: UNet, wanted: int | list[int] | None) -> tuple[int, ...]:
     """The size that is measured. Raises RunError where no size fits."""
-    dims = model.graph.dims
     if wanted is not None:
-        return (wanted,) * dims if isinstance(wanted, int) else tuple(wanted)
+        return per_axis("input_size", wanted, model.graph.dims)
     found = model.graph.input_size or smallest_fitting(model.graph, _USUAL) or smallest_fitting(model.graph)
     if found is None:
         raise RunError("no size fits this network; see unetgen inspect")

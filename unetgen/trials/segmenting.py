@@ -6,33 +6,34 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
 from unetgen.ablation.running.context import Context
 from unetgen.ablation.running.target import trial
+from unetgen.config.spec import Spec
+from unetgen.network.from_graph import UNet
 from unetgen.network.weights.checkpoint import save
 from unetgen.tiling.keeping import keeping
 from unetgen.tiling.predict import predict
-from unetgen.trials.augmentation import augmentation
+from unetgen.trials.augmentation import Augment, augmentation
 from unetgen.trials.baselines import baseline, majority, otsu
-from unetgen.trials.losses import cross_entropy, loss_of, supervised
+from unetgen.trials.losses import Loss, Losses, cross_entropy, loss_of, supervised
+from unetgen.trials.options import Rate, Share, Sides, checked, per_axis
 from unetgen.trials.samples import Sample, Samples, check
 from unetgen.trials.scores import BETTER, Scores
 from unetgen.trials.windows import Window, scored_at_once
-
-if TYPE_CHECKING:
-    from unetgen.config.spec import Spec
-    from unetgen.network.from_graph import UNet
 
 # The trained network, in the trial's folder.
 WEIGHTS = "model.safetensors"
 
 
 @trial(better=BETTER, baselines={"majority": baseline(majority), "otsu": baseline(otsu)})
+@checked
 def segmentation(  # noqa: PLR0913  # as many as a person may want to choose
     model: UNet,
     spec: Spec,
@@ -40,34 +41,32 @@ def segmentation(  # noqa: PLR0913  # as many as a person may want to choose
     *,
     images: str,
     masks: str,
-    steps: int = 1000,
-    batch: int = 4,
-    patch: int | list[int] = 128,
-    learning_rate: float = 1e-3,
-    loss: str = "cross_entropy",
-    augment: str = "flips",
-    validation: float = 0.2,
-    reduce: int = 1,
-    evaluate: int | None = None,
+    steps: PositiveInt = 1000,
+    batch: PositiveInt = 4,
+    patch: Sides = 128,
+    learning_rate: Rate = 1e-3,
+    loss: Losses = "cross_entropy",
+    augment: Augment = "flips",
+    validation: Share = 0.2,
+    reduce: PositiveInt = 1,
+    evaluate: PositiveInt | None = None,
     objects: int | None = None,
 ) -> dict[str, float]:
     """Trains with Adam on patches, and gives ``dice``, ``iou`` and ``loss`` over all pixels of the held-out images.
 
-    ``images`` and ``masks`` are folders with files of one name. ``patch`` is what a network answers for, in pixels,
-    whatever it sees for that: one that shrinks its maps is shown the mirrored surroundings too. The last share
-    ``validation`` of the images is only scored, and nothing is chosen by it: the scores are those after the last of
-    ``steps``, told every ``evaluate`` steps on the way. ``objects`` is a mask's number whose connected pixels are
-    objects, and adds ``rand_error``. Which patches are seen, and how they are changed, follows from the seed and the
-    step alone. Raises ImageError where the data and the network do not go together.
+    ``images`` and ``masks`` are folders with files of one name, or two stacks of slices. ``patch`` is what a network
+    answers for, in pixels, whatever it sees for that. The last share ``validation`` of the images is only scored, and
+    nothing is chosen by it: the scores are those after the last of ``steps``, told every ``evaluate`` steps on the way.
+    ``objects`` is a mask's number whose connected pixels are objects, and adds ``rand_error``. Which patches are seen,
+    and how they are changed, follows from the seed and the step alone. Raises ImageError where the data and the network
+    do not go together, RunError of options that are none.
     """
+    window = Window.of(model.graph, per_axis("patch", patch, spec.dims))
     samples = Samples.read(Path(images), Path(masks), spec.dims, validation, reduce)
     check(samples, model.graph)
-    size = (patch,) * spec.dims if isinstance(patch, int) else tuple(patch)
-    training = _Training(
-        model, context, samples, Window.of(model.graph, size), augmentation(augment, spec.dims),
-        torch.optim.Adam(model.parameters(), lr=learning_rate),
-    )  # fmt: skip
-    training.fit(steps, batch, loss, evaluate or max(1, steps // 5), samples.objects(objects))
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    training = _Training(model, context, samples, window, augmentation(augment, spec.dims), optimizer)
+    training.fit(steps, batch, loss_of(loss), evaluate or max(1, steps // 5), samples.objects(objects))
     save(model, context.directory / WEIGHTS)
     return training.scores
 
@@ -83,18 +82,18 @@ class _Training:
     augmented: Callable[[Sample, int], Sample]
     optimizer: torch.optim.Optimizer
 
-    def fit(self, steps: int, batch: int, loss: str, evaluate: int, objects: int | None) -> None:
+    def fit(self, steps: int, batch: int, loss: Loss, evaluate: int, objects: int | None) -> None:
         """Trains from where an earlier attempt got to."""
-        measure, learnt = loss_of(loss), []
+        learnt = []
         for step in range(self._continued() + 1, steps + 1):
-            learnt.append(self._step(step, batch, measure))
+            learnt.append(self._step(step, batch, loss))
             if step % evaluate == 0 or step == steps:
                 self.scores = self._scored(objects)
                 self.context.report(step, training_loss=float(np.mean(learnt)), **self.scores)
                 learnt = []
                 self._keep(step)
 
-    def _step(self, step: int, batch: int, measure: Any) -> float:
+    def _step(self, step: int, batch: int, measure: Loss) -> float:
         # Dropout too follows from the step, so that an attempt that goes on is as one that was never interrupted.
         torch.manual_seed(int(np.random.SeedSequence((self.context.seed, step)).generate_state(1)[0]))
         x, truth = self._batch(np.random.default_rng([self.context.seed, step]), batch)
