@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -265,6 +266,19 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert refused(segmentation, tmp_path, {}, **UNREAD, steps=0, batch=True) == (
         "steps: 0 must be greater than 0\nbatch: true is not a whole number"
     )
+
+
+def test_wrong_options_begin_no_run(tmp_path: Path) -> None:
+    sweep = {"base": {"extends": "unet_milesial", **SMALL}}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(sweep))
+    with pytest.raises(RunError) as error:
+        unetgen.run(
+            tmp_path / "sweep.yaml", "unetgen.trials:segmentation", options={**UNREAD, "steps": 0, "batch": "4"}
+        )
+    assert str(error.value) == (
+        "steps: 0 must be greater than 0\nbatch: '4' is not a whole number; write the number without quotes"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.yaml"]
 
 
 def test_baselines_refuse_what_is_theirs(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -27,16 +27,23 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Holds the options of a trial, its keywords, to their annotations. Raises RunError with all that is wrong."""
+    """Holds the options of a trial, its keywords, to their annotations. Raises RunError with all that is wrong.
+
+    They can be looked at by themselves too, before any trial begins: ``function.check(options)``.
+    """
     model = _model(function)
 
-    @wraps(function)
-    def called(*given: P.args, **options: P.kwargs) -> R:
+    def check(options: Mapping[str, Any]) -> None:
         held, problems = model_at(model, from_data(options, ""))
         if held is None:
             raise RunError("\n".join(map(str, problems)))
+
+    @wraps(function)
+    def called(*given: P.args, **options: P.kwargs) -> R:
+        check(options)
         return function(*given, **options)
 
+    called.check = check  # type: ignore[attr-defined]  # functions have no other place for it
     return called
 
 

@@ -18,8 +18,8 @@ Better = Literal["higher", "lower"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Under these names a function carries what ``trial`` says of it.
-_BETTER, _BASELINES = "better", "baselines"
+# Under these names a function carries what ``trial`` says of it, and how its options are looked at by themselves.
+_BETTER, _BASELINES, _CHECK = "better", "baselines", "check"
 
 
 def trial(
@@ -99,7 +99,16 @@ def baselines_of(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
 
 
 def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Raises RunError where a trial does not take its three arguments and these options, or lacks one."""
+    """Raises RunError where a trial does not take its three arguments and these options, or lacks one.
+
+    A trial that has a ``check`` of its own is asked what it says of their values.
+    """
+    _check_names(name, function, options)
+    if (check := getattr(function, _CHECK, None)) is not None:
+        check(options)
+
+
+def _check_names(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
     try:
         signature = inspect.signature(function)
         signature.bind(None, None, None, **options)
