@@ -52,10 +52,10 @@ def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
                 assert len(opened.execute(query).fetchall()) == 3
             continue
         quick = command.replace("steps=2000", "steps=2").replace("patch=128", "patch=16")
-        quick = quick.replace("--repeat 5", "--repeat 4" if "--resume" in command else "--repeat 1")
+        quick = quick.replace("--repeat 5", "--repeat 2" if "--resume" in command else "--repeat 1")
         said = given(quick.replace("--engine ray", "--engine ray --address local"), tmp_path)
         if command.startswith("unetgen run fusion.yaml --resume"):
-            assert said.endswith("12 trials finished; results are in fusion\n")
+            assert said.endswith("6 trials finished; results are in fusion\n")
     assert (tmp_path / "fusion.html").stat().st_size < 2_000_000
     assert given("python all.py", tmp_path).startswith("| variant | skip.fusion | params |")
 
