@@ -95,9 +95,9 @@ def test_what_is_downloaded_is_loaded(model: Any, monkeypatch: pytest.MonkeyPatc
     model.save_pretrained(tmp_path)
     asked: list[Any] = []
 
-    def hf_hub_download(repo_id: str, name: str, **options: Any) -> str:
-        asked.append((repo_id, name, options))
-        return str(tmp_path / name)
+    def hf_hub_download(repo_id: str, filename: str, *, revision: str, local_files_only: bool) -> str:
+        asked.append((repo_id, filename, {"revision": revision, "local_files_only": local_files_only}))
+        return str(tmp_path / filename)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
     loaded = unetgen.from_pretrained("someone/net", revision="v1", local_files_only=True)
@@ -119,6 +119,12 @@ def test_what_cannot_be_had_is_told(model: Any, tmp_path: Path) -> None:
     )
     assert refused(lambda: unetgen.from_pretrained(tmp_path, revision="v1")) == (
         f"{tmp_path}: 'revision' is for repositories, and this is a folder; leave it out"
+    )
+    assert refused(lambda: unetgen.from_pretrained(tmp_path / "file")) == (
+        f"{tmp_path}/file: this is a file, not a folder; load it with unetgen.load, or give its folder"
+    )
+    assert refused(lambda: unetgen.from_pretrained("someone/net", local_file_only=True)) == (
+        "someone/net: hf_hub_download has no option 'local_file_only'; did you mean 'local_files_only'?"
     )
     assert (
         refused(lambda: unetgen.from_pretrained("/nowhere/net"))

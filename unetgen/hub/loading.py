@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unetgen.errors import MissingExtra, WeightsError
+from unetgen.errors import MissingExtra, WeightsError, did_you_mean
 from unetgen.hub.publishing import WEIGHTS
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def from_pretrained(
         if not (folder / WEIGHTS).is_file():
             raise WeightsError(f"{name}: this folder has no {WEIGHTS}; give the one that save_pretrained wrote")
         return load(folder / WEIGHTS, device=device, registry=registry)
+    if folder.is_file():
+        raise WeightsError(f"{name}: this is a file, not a folder; load it with unetgen.load, or give its folder")
     if folder.is_absolute() or str(name).startswith(".") or str(name).count("/") > 1:
         raise WeightsError(f"{name}: there is no such folder; check the path")
     return load(_downloaded(str(name), revision, options), device=device, registry=registry)
@@ -47,9 +51,18 @@ def _downloaded(repo_id: str, revision: str | None, options: dict[str, Any]) -> 
         from huggingface_hub import hf_hub_download
     except ImportError:
         raise MissingExtra("taking a network from the hub", "huggingface_hub", "hub") from None
+    _check_options(repo_id, options, hf_hub_download)
     try:
         return str(hf_hub_download(repo_id, WEIGHTS, revision=revision, **options))
     except Exception as error:  # as above
         first = str(error).strip().partition("\n")[0]
         message = f"{repo_id}: there is no such folder, and the hub does not give it: {type(error).__name__}: {first}"
         raise WeightsError(f"{message}; check the name, the network and your token") from error
+
+
+def _check_options(repo_id: str, options: Iterable[str], download: Callable[..., object]) -> None:
+    """Raises WeightsError where the hub's client has no such option: what it then raises looks like the hub's fault."""
+    known = [name for name in signature(download).parameters if name not in ("repo_id", "filename")]
+    if strange := [name for name in options if name not in known]:
+        hint = did_you_mean(strange[0], known) or f"there are {', '.join(known)}"
+        raise WeightsError(f"{repo_id}: hf_hub_download has no option {strange[0]!r}; {hint}")
