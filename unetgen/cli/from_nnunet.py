@@ -30,9 +30,8 @@ def command(
     out: Path | None,
 ) -> None:
     """Turn a plans file of nnU-Net into a spec of the identical network."""
-    from unetgen.api import graph_of
-    from unetgen.config.yaml_writer import write
-    from unetgen.nnunet.plans import classes_of, read
+    from unetgen.config.yaml_writer import write as yaml
+    from unetgen.nnunet.plans import classes_of, read, write
     from unetgen.nnunet.plans import configuration as configuration_of
     from unetgen.nnunet.to_spec import spec_of
 
@@ -43,9 +42,8 @@ def command(
     if in_channels is None or out_channels is None:
         raise click.UsageError(f"plans do not say {' and '.join(missing)}; give them, or --dataset dataset.json")
     data = spec_of(configuration_of(plans, read(plans), configuration), in_channels, out_channels)
-    graph_of(data)  # what is written can be built
     if out is None:
-        click.echo(write(data), nl=False)
+        click.echo(yaml(data), nl=False)
     else:
-        out.write_text(write(data), encoding="utf-8")
+        write(out, yaml(data))
         click.echo(f"{out}: written")

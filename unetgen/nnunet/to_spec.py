@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from unetgen.errors import PlansError
+from unetgen.api import graph_of
+from unetgen.errors import PlansError, SpecError
+from unetgen.nnunet.arguments import Arguments, PlainArguments, ResidualArguments, arguments_of
 from unetgen.nnunet.plans import Configuration
 
 Data = dict[str, Any]
@@ -30,26 +32,34 @@ _KNOWN = (
 
 
 def spec_of(found: Configuration, in_channels: int, out_channels: int) -> Data:
-    """The network of a configuration as a spec: what differs by level is said by level, all else once.
+    """The network of a configuration as a spec, which can be built.
 
     Raises PlansError where the network is none of nnU-Net's own, or has arguments that no spec can say.
     """
-    if found.network not in _BLOCKS:
+    data = _read(found, in_channels, out_channels)
+    try:
+        graph_of(data)
+    except SpecError as error:
+        lines = (f"{found.path}: {found.name}: {problem}" for problem in error.problems)
+        raise PlansError("\n".join(lines)) from error
+    return data
+
+
+def _read(found: Configuration, in_channels: int, out_channels: int) -> Data:
+    """What differs by level is said by level, all else once."""
+    if found.network not in _NETWORKS:
         raise PlansError(
             f"{found.path}: {found.name} has a network {found.network!r}; those that can be read are "
-            f"{', '.join(_BLOCKS)}"
+            f"{', '.join(_NETWORKS)}"
         )
-    given = found.arguments
-    for name, value in given.items():
-        if name not in _KNOWN and value not in _USUAL.get(name, ()):
-            raise PlansError(f"{found.path}: {found.name} has {name}={value!r}, which no spec can say; plan without it")
-    stages, dims = given["n_stages"], len(found.patch_size)
-    strides = [_axes(stride, dims) for stride in _each(given["strides"], stages)]
-    unit = _unit(found, dims)
-    encoder = [_BLOCKS[found.network](unit, level, found) for level in range(stages)]
-    counts = list(reversed(_each(given["n_conv_per_stage_decoder"], stages - 1)))
-    kernels = [_axes(kernel, dims) for kernel in _each(given["kernel_sizes"], stages)]
-    decoder = [{"type": "conv", "repeats": n, "kernel_size": k, **unit} for n, k in zip(counts, kernels, strict=False)]
+    kind, block = _NETWORKS[found.network]
+    _check_known(found)
+    dims = len(found.patch_size)
+    given = arguments_of(kind, found.arguments, dims)
+    unit = _unit(found, given)
+    encoder = [block(unit, level, found, given) for level in range(given.n_stages)]
+    counts = reversed(given.n_conv_per_stage_decoder)
+    decoder = [_convolutions(unit, level, count, given) for level, count in enumerate(counts)]
     return {
         "schema_version": 1,
         "name": f"{_plain(found.path.stem)}_{found.name}",
@@ -58,12 +68,21 @@ def spec_of(found: Configuration, in_channels: int, out_channels: int) -> Data:
         "in_channels": in_channels,
         "out_channels": out_channels,
         "input_size": list(found.patch_size),
-        "widths": list(_each(given["features_per_stage"], stages)),
-        **_levels(encoder, decoder, [_between(stride, unit) for stride in strides[1:]]),
+        "widths": given.features_per_stage,
+        **_levels(encoder, decoder, [_between(_axes(stride), unit) for stride in given.strides[1:]]),
         "skip": {"align": "strict", "fusion": {"type": "concat", "order": "upsampled_first"}},
         "head": {"type": "deep_supervision", "resolution": "native"},
         "init": {"type": "he_normal", "nonlinearity": "leaky_relu", "negative_slope": 0.01},
     }
+
+
+def _check_known(found: Configuration) -> None:
+    """Raises PlansError where there is an argument that no spec can say."""
+    for name, node in found.arguments.mapping.items():
+        value = node.plain()
+        short = _called(value) if isinstance(value, str) else value
+        if name not in _KNOWN and short not in _USUAL.get(name, ()):
+            raise PlansError(f"{found.path}: {found.name} has {name}={value!r}, which no spec can say; plan without it")
 
 
 def _levels(encoder: list[Data], decoder: list[Data], between: list[Data]) -> Data:
@@ -99,83 +118,73 @@ def _commonest(values: Sequence[Any]) -> Any:
     return max(values, key=lambda value: counts[repr(value)])
 
 
-def _unit(found: Configuration, dims: int) -> Data:
+def _unit(found: Configuration, given: Arguments) -> Data:
     """What every convolution has around it."""
-    given = found.arguments
-    unit: Data = {"padding": "zeros", "norm": _norm(found), "activation": _activation(found)}
-    if not given.get("conv_bias", False):
+    unit: Data = {"padding": "zeros", "norm": _norm(found, given), "activation": _activation(found, given)}
+    if not given.conv_bias:
         unit["bias"] = False
-    if given.get("dropout_op"):
-        options = given.get("dropout_op_kwargs") or {}
-        if rate := options.get("p", 0.5):
-            unit["dropout"] = {"type": "channel", "rate": rate, "place": "every"}
-            unit["order"] = ["conv", "dropout", "norm", "activation"]
+    kind = _one_of(found, "dropout", given.dropout_op, {"Dropout": "element", f"Dropout{given.dims}d": "channel"})
+    rate = (given.dropout_op_kwargs or {}).get("p", 0.5)
+    if kind and rate:
+        unit["dropout"] = {"type": kind, "rate": rate, "place": "every"}
+        unit["order"] = ["conv", "dropout", "norm", "activation"]
     return unit
 
 
-def _norm(found: Configuration) -> Any:
-    named, options = _called(found.arguments.get("norm_op")), dict(found.arguments.get("norm_op_kwargs") or {})
-    if named is None:
-        return "none"
-    kind = next((name for start, name in _NORMS.items() if named.startswith(start)), None)
-    if kind is None:
-        raise PlansError(f"{found.path}: {found.name} has the norm {named!r}; specs can say {', '.join(_NORMS)}")
+def _norm(found: Configuration, given: Arguments) -> Any:
+    names = {f"{start}{given.dims}d": kind for start, kind in _NORMS.items()}
+    kind = _one_of(found, "norm", given.norm_op, names)
     usual = {"eps": 1e-5, "affine": kind == "batch", "momentum": 0.1, "track_running_stats": kind == "batch"}
-    changed = {name: value for name, value in options.items() if usual.get(name) != value}
-    return {"type": kind, **changed} if changed else kind
+    changed = {k: v for k, v in (given.norm_op_kwargs or {}).items() if usual.get(k) != v} if kind else {}
+    return {"type": kind, **changed} if changed else kind or "none"
 
 
-def _activation(found: Configuration) -> Any:
-    named, options = _called(found.arguments.get("nonlin")), dict(found.arguments.get("nonlin_kwargs") or {})
+def _activation(found: Configuration, given: Arguments) -> Any:
+    kind = _one_of(found, "activation", given.nonlin, _ACTIVATIONS)
+    options = {k: v for k, v in (given.nonlin_kwargs or {}).items() if k != "inplace"} if kind else {}
+    return {"type": kind, **options} if options else kind or "none"
+
+
+def _one_of(found: Configuration, what: str, name: str | None, known: Mapping[str, str]) -> str | None:
+    """What a class is called in specs; None where there is none."""
+    named = _called(name)
     if named is None:
-        return "none"
-    if named not in _ACTIVATIONS:
-        raise PlansError(
-            f"{found.path}: {found.name} has the activation {named!r}; specs can say {', '.join(_ACTIVATIONS)}"
-        )
-    options.pop("inplace", None)
-    return {"type": _ACTIVATIONS[named], **options} if options else _ACTIVATIONS[named]
+        return None
+    if named not in known:
+        raise PlansError(f"{found.path}: {found.name} has the {what} {named!r}; specs can say {', '.join(known)}")
+    return known[named]
 
 
-def _plain_block(unit: Data, level: int, found: Configuration) -> Data:
-    stages, dims = found.arguments["n_stages"], len(found.patch_size)
-    repeats = _each(found.arguments["n_conv_per_stage"], stages)[level]
-    return {"type": "conv", "repeats": repeats, "kernel_size": _kernel(found, level, dims), **unit}
+def _convolutions(unit: Data, level: int, repeats: int, given: Arguments) -> Data:
+    return {"type": "conv", "repeats": repeats, "kernel_size": _axes(given.kernel_sizes[level]), **unit}
 
 
-def _residual_block(unit: Data, level: int, found: Configuration) -> Data:
+def _plain_block(unit: Data, level: int, found: Configuration, given: Arguments) -> Data:
+    return _convolutions(unit, level, given.counts[level], given)
+
+
+def _residual_block(unit: Data, level: int, found: Configuration, given: Arguments) -> Data:
     """Residual blocks in a row, on the first level behind one convolution; shortcuts take means where sizes change."""
-    stages, dims = found.arguments["n_stages"], len(found.patch_size)
-    count, kernel = _each(found.arguments["n_blocks_per_stage"], stages)[level], _kernel(found, level, dims)
-    one = {"type": "residual", "repeats": 2, "kernel_size": kernel, **unit}
     if "dropout" in unit:
         what = f"{found.path}: {found.name} has a dropout in residual blocks"
         raise PlansError(f"{what}, which no spec can say; plan without it")
-    one["shortcut"] = {"type": "pooled_projection", "bias": "no"}
+    shortcut = {"type": "pooled_projection", "bias": "no"}
+    one = {**_convolutions(unit, level, 2, given), "type": "residual", "shortcut": shortcut}
+    count = given.counts[level]
     several = {"type": "stack", "count": count, "block": one} if count > 1 else one
-    if level:
-        return several
-    return {"type": "sequence", "blocks": [{"type": "conv", "repeats": 1, "kernel_size": kernel, **unit}, several]}
+    return several if level else {"type": "sequence", "blocks": [_convolutions(unit, level, 1, given), several]}
 
 
-_BLOCKS: Mapping[str, Callable[[Data, int, Configuration], Data]] = {
-    "PlainConvUNet": _plain_block,
-    "ResidualEncoderUNet": _residual_block,
+_Block = Callable[[Data, int, Configuration, Arguments], Data]
+
+_NETWORKS: Mapping[str, tuple[type[Arguments], _Block]] = {
+    "PlainConvUNet": (PlainArguments, _plain_block),
+    "ResidualEncoderUNet": (ResidualArguments, _residual_block),
 }
 
 
-def _kernel(found: Configuration, level: int, dims: int) -> Any:
-    return _axes(_each(found.arguments["kernel_sizes"], found.arguments["n_stages"])[level], dims)
-
-
-def _each(value: Any, count: int) -> list[Any]:
-    """One value for each, where one may stand for all."""
-    return [value] * count if isinstance(value, (int, float)) else list(value)
-
-
-def _axes(value: Any, dims: int) -> Any:
+def _axes(numbers: list[int]) -> Any:
     """One number where all axes have the same."""
-    numbers = [value] * dims if isinstance(value, int) else list(value)
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
