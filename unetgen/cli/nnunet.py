@@ -30,11 +30,15 @@ def command(
     """Put the network of SPEC in the place of the one that nnU-Net planned."""
     from unetgen.graph.from_spec import draw
     from unetgen.nnunet.plans import configuration as configuration_of
-    from unetgen.nnunet.plans import read
+    from unetgen.nnunet.plans import read, write
     from unetgen.nnunet.writing import with_network
 
+    if out.suffix != ".json":
+        raise click.UsageError(
+            f"nnU-Net finds plans by their name with .json, not {out.name}; write -o {out.stem}.json"
+        )
     checked = loaded(spec, assignments, registry_with(plugins))
     there = read(plans)
     written = with_network(there, configuration_of(plans, there, configuration), checked, draw(checked), out.stem)
-    out.write_text(json.dumps(written, indent=4), encoding="utf-8")
+    write(out, json.dumps(written, indent=4))
     click.echo(f"{out}: written; train it with: nnUNetv2_train DATASET {configuration} FOLD -p {out.stem}")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unetgen.api import build
 from unetgen.graph.ops import Convolution, TransposedConvolution
+from unetgen.nnunet.head import check_head
 
 
 class Supervision:
@@ -24,7 +25,7 @@ class SpecUNet(nn.Module):
 
     ``spec`` is what plans carry: a mapping, or a file's path or a shipped spec's name. With deep supervision it returns
     a list, the finest output first, else that one. Weights are the same either way, so what was trained with it is
-    loaded without. ``strides`` are for nnU-Net's targets alone.
+    loaded without. ``strides`` are for nnU-Net's targets alone. Raises PlansError where the head is none for nnU-Net.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class SpecUNet(nn.Module):
             self.model = build({**spec, "in_channels": input_channels, "out_channels": num_classes})
         else:
             self.model = build(spec, in_channels=input_channels, out_channels=num_classes)
+        check_head(self.model.spec, self.model.graph, "nnU-Net")
         self.decoder = Supervision(deep_supervision)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:

@@ -12,6 +12,7 @@ from unetgen.errors import PlansError
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size import checked_sizes
+from unetgen.nnunet.head import check_head
 from unetgen.nnunet.plans import Configuration
 
 # What plans name; nnU-Net imports it.
@@ -42,8 +43,7 @@ def strides_of(spec: Spec, graph: Graph, found: Configuration) -> list[list[int]
     if graph.dims != len(patch):
         raise PlansError(f"{where} has patches of {len(patch)} axes, the spec has dims {graph.dims}; set dims")
     sizes = checked_sizes(graph, patch)
-    if len(graph.outputs) > 1:
-        raise PlansError(f"{where} takes one head, the spec has {len(graph.outputs)}; leave one")
+    check_head(spec, graph, where)
     outputs = [sizes[index] for index in graph.results]
     if outputs[0] != patch:
         made, wanted = (" x ".join(map(str, size)) for size in (outputs[0], patch))
