@@ -1,7 +1,8 @@
-"""Regrouping: instance norms as group norms of one channel each, whose kernels know both orders of memory.
+"""Regrouping: instance and group norms in an arithmetic that is exact and quick where channels lie last.
 
-On a processor torch's instance norm copies a map whose channels lie last into the other order, and it takes several
-times as long in either.
+On a processor torch's instance norm copies such a map into the other order. Its group norm does not, but takes a
+variance for the difference of two means, of squares and of values, and sums large maps in one go: a thousandth of the
+output is lost where a mean is thirty deviations large.
 """
 
 from __future__ import annotations
@@ -9,27 +10,50 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unetgen.network.from_graph import UNet
 from unetgen.network.scope import replace
 from unetgen.optimization.untouched import untouched
 
-_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
+
+
+class CentredGroupNorm(nn.GroupNorm):
+    """A group norm that takes means off before it looks at squares, in float32 at least."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x if x.dtype == torch.float64 else x.float()
+        centred = wide - self._mean(wide)
+        scale = torch.rsqrt(self._mean(centred * centred) + self.eps)
+        if not self.affine:
+            return (centred * scale).to(x.dtype)
+        weight, bias = (values.to(wide.dtype).reshape(1, *scale.shape[1:]) for values in (self.weight, self.bias))
+        return torch.addcmul(bias, centred, scale * weight).to(x.dtype)
+
+    def _mean(self, x: Tensor) -> Tensor:
+        """(batch, c, *size) -> (batch, c, 1, ...): of each channel, that of its group."""
+        means = x.mean(tuple(range(2, x.dim())), keepdim=True)
+        if self.num_groups == self.num_channels:
+            return means
+        of_groups = means.reshape(len(x), self.num_groups, -1).mean(2)
+        return of_groups.repeat_interleave(self.num_channels // self.num_groups, 1).reshape(means.shape)
 
 
 def regrouped(model: UNet) -> None:
-    """Puts group norms where instance norms without running statistics are, in place."""
+    """Puts such norms in the place of group norms, and of instance norms without running statistics."""
     found = [(path, module) for path, module in model.named_modules() if untouched(module, _NORMS)]
     for path, norm in found:
-        if not norm.track_running_stats:
-            replace(model, path, _grouped(norm))
+        if isinstance(norm, nn.GroupNorm):
+            replace(model, path, _grouped(norm, norm.num_groups, norm.num_channels))
+        elif not norm.track_running_stats:
+            replace(model, path, _grouped(norm, norm.num_features, norm.num_features))
 
 
-def _grouped(norm: Any) -> nn.Module:
-    """The group norm that gives what an instance norm gives, with its very scales."""
+def _grouped(norm: Any, groups: int, channels: int) -> nn.Module:
+    """The group norm that gives what a norm gives, with its very scales."""
     with torch.device("meta"):
-        made = nn.GroupNorm(norm.num_features, norm.num_features, norm.eps, norm.affine)
+        made = CentredGroupNorm(groups, channels, norm.eps, norm.affine)
     if norm.affine:
         made.weight, made.bias = norm.weight, norm.bias
     return made.eval()
