@@ -11,21 +11,17 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-import tifffile
 import zarr
 from conftest import Outcome
+from images import BYTES, NUMBERS, WRITERS, pixels, write_picture, write_tiff, write_zarr
 from PIL import Image
 
 import unetgen
 from unetgen.tiling import predict
-from unetgen.tiling.files.formats import FORMATS, created, read, target
+from unetgen.tiling.files.formats import FORMATS, created, read
 from unetgen.tiling.files.intensity import normalized
-from unetgen.tiling.files.picture import Picture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-BYTES = np.random.default_rng(0).integers(0, 256, (150, 130), dtype=np.uint8)
-NUMBERS = np.random.default_rng(1).normal(size=(150, 130)).astype("float32")
 
 
 @pytest.fixture(scope="module")
@@ -37,59 +33,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     list(model.parameters())[-1].data[0] += float(np.median(answers[1] - answers[0]))  # the head's bias
     unetgen.save(model, path)
     return path
-
-
-def write_npy(path: Path) -> None:
-    np.save(path, NUMBERS)
-
-
-def write_zarr(path: Path) -> None:
-    zarr.create_array(path, data=NUMBERS[None], chunks=(1, 64, 64))
-
-
-def write_tiff(path: Path) -> None:
-    tifffile.imwrite(path, BYTES.astype(np.uint16) * 257)
-
-
-def write_nifti(path: Path) -> None:
-    nibabel.save(nibabel.Nifti1Image(NUMBERS, np.diag([2.0, 3.0, 4.0, 1.0])), path)
-
-
-def write_picture(path: Path) -> None:
-    Image.fromarray(BYTES).save(path)
-
-
-WRITERS: dict[str, Callable[[Path], None]] = {
-    ".npy": write_npy,
-    ".zarr": write_zarr,
-    ".tif": write_tiff,
-    ".tiff": write_tiff,
-    ".nii": write_nifti,
-    ".nii.gz": write_nifti,
-    ".png": write_picture,
-    ".jpg": write_picture,
-    ".jpeg": write_picture,
-    ".bmp": write_picture,
-}
-
-
-def pixels(path: Path) -> np.ndarray:
-    """What a file holds, read by its own library."""
-    if path.suffix == ".npy":
-        return np.load(path)
-    if path.suffix == ".zarr":
-        return zarr.open_array(path, mode="r")[:]
-    if path.suffix in (".tif", ".tiff"):
-        return tifffile.imread(path)
-    if path.suffix in (".nii", ".gz"):
-        volume = nibabel.load(path)
-        assert np.array_equal(volume.affine.diagonal(), [2, 3, 4, 1])
-        return np.asarray(volume.dataobj)
-    return np.asarray(Image.open(path))
-
-
-def test_every_format_has_its_writer_here() -> None:
-    assert list(WRITERS) == list(FORMATS)
 
 
 @pytest.mark.parametrize("keep", ["labels", "probabilities"])
@@ -122,32 +65,6 @@ def test_a_file_gives_what_its_array_gives(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [written.name]  # and nothing half done
 
 
-def test_colour_is_three_channels_and_a_palette_speaks_out(tmp_path: Path) -> None:
-    colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    Image.fromarray(colours).save(tmp_path / "colour.png")
-    Image.fromarray(colours).quantize(16).save(tmp_path / "palette.png")
-    assert read(tmp_path / "colour.png", 2).array.shape == (3, 20, 30)
-    assert np.array_equal(read(tmp_path / "colour.png", 2).array[:, 2:5, 3:7], np.moveaxis(colours, -1, 0)[:, 2:5, 3:7])
-    assert read(tmp_path / "palette.png", 2).array.shape == (3, 20, 30)
-
-
-@pytest.mark.parametrize(("axes", "shape"), [("CYX", (3, 20, 30)), ("YXS", (20, 30, 3))])
-def test_tiffs_say_where_their_channels_are(axes: str, shape: tuple[int, ...], tmp_path: Path) -> None:
-    data = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    kind = "rgb" if axes == "YXS" else "minisblack"
-    tifffile.imwrite(tmp_path / "image.tif", data, photometric=kind, metadata={"axes": axes})
-    found = read(tmp_path / "image.tif", 2).array
-    assert found.shape == (3, 20, 30)
-    assert np.array_equal(found[:, 4:9, 1:30], np.moveaxis(data, max(axes.find("C"), axes.find("S")), 0)[:, 4:9, 1:30])
-
-
-def test_a_compressed_tiff_is_read_as_an_uncompressed_one(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "small.tif", BYTES, compression="zlib")
-    tifffile.imwrite(tmp_path / "large.tif", BYTES)
-    small, large = (read(tmp_path / name, 2).array for name in ("small.tif", "large.tif"))
-    assert np.array_equal(small[:, :, 3:40], large[:, :, 3:40])
-
-
 def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
     volume = np.random.default_rng(0).normal(size=(12, 20, 24)).astype("float32")
     affine = np.array([[0, 2, 0, 5], [1.5, 0, 0, -7], [0, 0, 3, 9], [0, 0, 0, 1.0]])
@@ -161,42 +78,57 @@ def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run: C
     assert np.array_equal(found.affine, affine)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_zscore_is_taken_over_the_whole_image(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unetgen.tiling.files import intensity
-
-    monkeypatch.setattr(intensity, "_AT_ONCE", 500)  # so that there are many slabs
-    image = np.random.default_rng(0).normal(5, 3, size=(channels, 40, 30)) * np.arange(1, channels + 1)[:, None, None]
-    found = normalized(image, "zscore")[:, 0:40, 0:30]
-    assert np.allclose(found.mean((1, 2)), 0, atol=1e-5)
-    assert np.allclose(found.std((1, 2)), 1, atol=1e-5)
-
-
-def test_integers_become_units_unless_they_are_left_alone() -> None:
-    image = np.array([[[0, 65535]]], np.uint16)
-    assert list(normalized(image, "unit")[:, 0:1, 0:2].ravel()) == [0, 1]
-    assert list(normalized(image, "none")[:, 0:1, 0:2].ravel()) == [0, 65535]
-    assert normalized(image / 2, "unit")[0, 0, 1] == 65535 / 2
-
-
-def test_a_constant_image_has_no_deviation_to_divide_by() -> None:
-    assert not normalized(np.full((1, 8, 8), 3.0), "zscore")[:, 0:8, 0:8].any()
-
-
 REFUSED = {
     "no suffix": (["x.txt"], 1, "x.txt: no format has this suffix; those that are read are .npy, .zarr, .tif, .tiff, .nii, .nii.gz, .png, .jpg, .jpeg, .bmp"),
     "no file": (["none.png"], 1, "none.png: there is no such file; check the path"),
     "no image": (["bad.png"], 1, "bad.png: cannot be read: UnidentifiedImageError: cannot identify image file 'bad.png'; write it anew, or in another format"),
     "colour": (["colour.png"], 1, "colour.png: image: the image has shape (3, 150, 130), this network takes (1, size, size); check in_channels"),
+    "channels last": (["last.npy"], 1, "last.npy: image: the image has shape (70, 90, 1), this network takes (1, size, size); move the channel axis to the front"),
+    "no pixels": (["empty.npy"], 1, "empty.npy: image: the image has shape (1, 0, 9), so it has no pixels; give one with pixels on each axis"),
+    "no .npy": (["bad.npy"], 1, "bad.npy: is no .npy file, whatever its name says; write one with numpy.save"),
+    "objects": (["objects.npy"], 1, "objects.npy: holds Python objects, which are not read; write an array of numbers"),
+    "cut short": (["short.npy"], 1, "short.npy: cannot be read: ValueError: mmap length is greater than file size; write it anew, or in another format"),
+    "words": (["words.npy"], 1, "words.npy: holds <U3, which a network does not take; write real numbers"),
     "axes": (["four.npy"], 1, "four.npy: has 4 axes (2 x 3 x 4 x 5), this network takes 2, or 3 with channels; cut the image or take a network of other dims"),
     "group": (["group.zarr"], 1, "group.zarr: is a group, not an array; name one of its arrays: group.zarr/0"),
-    "over itself": (["grey.png", "-o", "."], 1, "grey.png: its result would be written over grey.png, an image; choose another folder"),
+    "over itself": (["grey.png", "-o", "."], 1, "grey.png: its result would be written over grey.png, beside an image; choose another folder"),
+    "over another": (["grey.jpg", "-o", "."], 1, "grey.jpg: its result would be written over grey.png, beside an image; choose another folder"),
+    "over one of this run": (["grey.jpg", "apart/four.png", "-o", "apart"], 1, "apart/four.png: its result would be written over apart/four.png, beside an image; choose another folder"),
+    "over a link's image": (["link.jpg", "-o", "apart"], 1, "link.jpg: its result would be written over apart/link.png, beside an image; choose another folder"),
+    "over a folder": (["grey.png", "-o", "kept"], 1, "kept/grey.png: is a folder, which no result replaces; move it away or choose another place"),
+    "over a group": (["array.zarr", "-o", "kept"], 1, "kept/array.zarr: is a folder, which no result replaces; move it away or choose another place"),
+    "no folder": (["grey.png", "-o", "grey.jpg/out"], 1, "grey.jpg/out: cannot be made: Not a directory; choose another folder"),
     "twice": (["grey.png", "grey.jpg"], 1, "grey.jpg: its result would be out/grey.png, as that of grey.png; run them apart"),
     "tile": (["grey.png", "--tile", "21"], 1, "grey.png: tile: 21 on axis H gives 17 at level 0, which max_pool cannot halve; the smallest that fits is 44 (output 4)\ngrey.png: tile: 21 on axis W gives 17 at level 0, which max_pool cannot halve; the smallest that fits is 44 (output 4)"),
     "tile axes": (["grey.png", "--tile", "92x92x92"], 1, "grey.png: tile: the tile has 3 numbers, the network has 2 axes; give one number for all axes"),
-    "device": (["grey.png", "--device", "nowhere"], 2, "nowhere"),
+    "device": (["grey.png", "--device", "meta:x"], 2, "Error: --device meta:x: Invalid device string: 'meta:x'; take another, or cpu"),
     "set": (["grey.png", "--set", "depth=2"], 2, "Error: --set is for specs; a weights file brings its own, which cannot be changed"),
 }  # fmt: skip
+
+
+def everything_refused() -> None:
+    """Writes the files that REFUSED names into the current folder."""
+    Path("bad.png").write_bytes(b"nothing")
+    Path("bad.npy").write_bytes(b"nothing")
+    write_picture(Path("grey.png"))
+    write_picture(Path("grey.jpg"))
+    Image.fromarray(np.stack([BYTES] * 3, -1)).save("colour.png")
+    np.save("four.npy", np.zeros((2, 3, 4, 5)))
+    np.save("last.npy", np.zeros((70, 90, 1)))
+    np.save("empty.npy", np.zeros((1, 0, 9)))
+    np.save("words.npy", np.array([["one", "two"]]))
+    np.save("objects.npy", np.array([[{}]]), allow_pickle=True)
+    Path("short.npy").write_bytes(Path("last.npy").read_bytes()[:200])
+    zarr.open_group("group.zarr", mode="w").create_array("0", data=NUMBERS)
+    write_zarr(Path("array.zarr"))
+    Path("apart").mkdir()
+    write_picture(Path("apart/four.png"))
+    write_picture(Path("apart/link.png"))
+    write_picture(Path("apart/linked.jpg"))
+    Path("link.jpg").symlink_to("apart/linked.jpg")
+    Path("kept/grey.png").mkdir(parents=True)
+    Path("kept/grey.png/thesis.txt").write_text("years of work")
+    zarr.open_group("kept/array.zarr", mode="w").create_array("0", data=NUMBERS)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -205,17 +137,31 @@ def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, ru
 
     given, code, sentence = REFUSED[name]
     with chdir(tmp_path):
-        Path("bad.png").write_bytes(b"nothing")
-        write_picture(Path("grey.png"))
-        write_picture(Path("grey.jpg"))
-        Image.fromarray(np.stack([BYTES] * 3, -1)).save("colour.png")
-        np.save("four.npy", np.zeros((2, 3, 4, 5)))
-        zarr.open_group("group.zarr", mode="w").create_array("0", data=NUMBERS)
+        everything_refused()
+        before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
         folder = [] if "-o" in given else ["-o", "out"]
         done = run("predict", str(weights), *given, *folder)
+        assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
     assert done.code == code
     assert sentence in done.err if code == 2 else done.err == sentence + "\n"
     assert done.out == ""
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".zarr", ".jpg"])
+def test_the_same_again_replaces_what_it_wrote(
+    suffix: str, weights: Path, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    image = tmp_path / f"image{suffix}"
+    WRITERS[suffix](image)
+    command = ["predict", str(weights), str(image), "-o", str(tmp_path / "out")]
+    written = tmp_path / "out" / f"image{'.png' if suffix == '.jpg' else suffix}"
+    assert run(*command, "--keep", "labels").code == 0
+    labels = pixels(written)
+    if written.is_dir():
+        (written / "old").touch()
+    assert run(*command, "--keep", "labels", "--tile", "92").code == 0
+    assert np.array_equal(pixels(written), labels)
+    assert not (written / "old").exists()
 
 
 def test_seams_are_accepted_and_told(weights: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
@@ -223,33 +169,8 @@ def test_seams_are_accepted_and_told(weights: Path, tmp_path: Path, run: Callabl
     said = ["--set", "widths=[4, 4, 4]", "--set", "in_channels=1", "--tile", "32", "--seams"]
     done = run("predict", "unet_milesial", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *said)
     assert done.code == 0
-    start = f"warning: {tmp_path / 'a.png'}: pixels see beyond tiles of 32 x 32, so the result is not that of the whole image"
+    start = f"warning: {tmp_path / 'a.png'}: pixels see beyond tiles of 34 x 34, so the result is not that of the whole image"
     assert done.err.splitlines()[1].startswith(start)
-
-
-def test_an_array_in_a_group_is_called_by_both_names(tmp_path: Path) -> None:
-    group = zarr.open_group(tmp_path / "scan.zarr", mode="w")
-    group.create_array("0", data=NUMBERS)
-    picture = read(tmp_path / "scan.zarr" / "0", 2)
-    assert picture.array.shape == (1, 150, 130)
-    assert target(tmp_path / "out", picture, labels=True) == tmp_path / "out" / "scan.0.zarr"
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".zarr", ".tif", ".nii", ".png"])
-def test_what_fails_half_way_leaves_the_old_file(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"mask{suffix}"
-    WRITERS[suffix](path)
-    before = pixels(path)
-
-    def stopped() -> None:
-        with created(path, (1, 150, 130), np.uint8, Picture(path, before[None])) as out:
-            out[:, :20] = 1
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stopped()
-    assert np.array_equal(pixels(path), before)
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_missing_library_names_the_extra(weights: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def command(
     if not spec.endswith(".safetensors"):
         click.echo(f"note: {spec}: a spec has no trained weights; these are the first ones, of seed {seed}", err=True)
     jobs = _jobs(model, images, folder, how["keep"] == "labels")
-    folder.mkdir(parents=True, exist_ok=True)
+    _made(folder)
     for picture, target in jobs:
         with _about(picture.path):
             click.echo(f"{target}: {_predicted(model, picture, target, **how)}")
@@ -85,21 +85,38 @@ def _device(name: str) -> Any:
 
 def _jobs(model: UNet, images: Sequence[Path], folder: Path, labels: bool) -> list[tuple[Picture, Path]]:
     """Every image with the place of its result, all looked at before the first is run."""
-    from unetgen.tiling.files.formats import read, target
-    from unetgen.tiling.predict import check
+    from unetgen.tiling.arguments import check_image
+    from unetgen.tiling.files.formats import check_place, read, target
 
     jobs: dict[Path, Picture] = {}
+    homes = {home for image in images for home in _homes(image)}
     for image in images:
         picture = read(image, model.graph.dims)
         with _about(image):
-            check(model.graph, picture.array)
+            check_image(model.graph, picture.array)
         place = target(folder, picture, labels)
         if place in jobs:
             raise ImageError(f"{image}: its result would be {place}, as that of {jobs[place].path}; run them apart")
-        if place.exists() and place.resolve() in {other.resolve() for other in images}:
-            raise ImageError(f"{image}: its result would be written over {place}, an image; choose another folder")
+        # It may be an image itself, of this run or of another.
+        if place.exists() and homes & _homes(place):
+            raise ImageError(
+                f"{image}: its result would be written over {place}, beside an image; choose another folder"
+            )
+        check_place(place)
         jobs[place] = picture
     return [(picture, place) for place, picture in jobs.items()]
+
+
+def _homes(path: Path) -> set[Path]:
+    """The folder a file is in, and that of what it is a link to."""
+    return {path.parent.resolve(), path.resolve().parent}
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be made: {error.strerror or error}; choose another folder") from None
 
 
 def _predicted(

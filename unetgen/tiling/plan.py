@@ -17,9 +17,7 @@ from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.receptive_field import input_window
 from unetgen.graph.size import checked_sizes
-
-# So many sizes are tried to say which tile would be large enough.
-TRIED = 200
+from unetgen.tiling.extent import Extent, extents
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,46 +50,63 @@ class Plan:
 def planned(graph: Graph, image: Size, tile: Size, *, exact: bool = True, overlap: bool = False) -> tuple[Plan, ...]:
     """The plan for each axis. Raises SizeError where a tile does not fit the network, or is too small to be joined.
 
-    Unless it is to be ``exact``, tiles that are too small are joined in their middle halves. With ``overlap`` each
-    decides a period that its neighbour could decide as well, where there is one to spare.
+    A tile that is larger than the image needs is made as small; any other may grow by less than a period, into the
+    image's residue class. Unless it is to be ``exact``, tiles that are too small are joined in their middle halves.
+    With ``overlap`` each decides a period that its neighbour could decide as well, where there is one to spare.
     """
     try:
-        sizes = checked_sizes(graph, tile)
+        checked_sizes(graph, tile)
     except SizeError as error:
         raise SizeError([replace(problem, path="tile") for problem in error.problems]) from None
-    return tuple(_planned(graph, axis, length, sizes, exact, overlap) for axis, length in enumerate(image))
+    found = extents(graph, image, tile)
+    sizes = graph.sizes(tuple(extent.tile for extent in found))
+    plans = []
+    for axis, (length, extent) in enumerate(zip(image, found, strict=True)):
+        clear = _clear(graph, axis, sizes) if extent.tile < extent.whole else (0, sizes[graph.output][axis])
+        joined = _joined(clear, sizes[graph.output][axis], extent, exact)
+        if joined is None:
+            raise SizeError([_too_small(graph, axis, tile, extent, exact)])
+        plans.append(_plan(length, extent, joined, seams=joined != clear, overlap=overlap))
+    return tuple(plans)
 
 
-def _planned(graph: Graph, axis: int, length: int, sizes: tuple[Size, ...], exact: bool, overlap: bool) -> Plan:
-    tile, output, period = sizes[0][axis], sizes[graph.output][axis], graph.fits[axis].period
-    lost = tile - output
-    more = max(-(-(length + lost - tile) // period), 0)
-    whole = tile + more * period
-    if graph.along(axis, whole)[graph.output] != whole - lost:
-        what = f"outputs on axis {AXIS_NAMES[graph.dims][axis]} are not as large as inputs but for a border"
-        raise SizeError([Problem("tile", "tile", what, "predict without tiles")])
-    before, inner = _clear(graph, axis, sizes) if more else (0, output)
-    seams = bool(more) and inner - before < period and not exact
-    if seams:
-        before, inner = output // 4, output - output // 4
-    if more and inner - before < period:
-        name, least = AXIS_NAMES[graph.dims][axis], _least(graph, axis, sizes[0])
-        what = f"tiles of {tile} on axis {name} cannot be joined: too few of their pixels see no border"
-        hint = f"take at least {least}" if least else "predict without tiles"
-        seams_hint = "accept seams" if exact else "larger ones with seams"
-        raise SizeError([Problem("tile", "tile", what, f"{hint}, or {seams_hint}")])
-    common = period if (overlap or seams) and inner - before >= 2 * period else 0
-    stretches = _stretches(length, tile, whole, (before, inner), (period, common))
-    return Plan(length, tile, whole, lost // 2, tuple(stretches), seams)
+def _joined(clear: tuple[int, int], output: int, extent: Extent, exact: bool) -> tuple[int, int] | None:
+    """The stretch of its outputs that a tile may decide, if there is one that tiles can be joined in."""
+    middle = output // 4, output - output // 4
+    stretches = [clear] if exact else [clear, middle]
+    alone = extent.tile == extent.whole
+    return next((s for s in stretches if alone or s[1] - s[0] >= extent.period), None)
 
 
-def _stretches(length: int, tile: int, whole: int, clear: tuple[int, int], steps: tuple[int, int]) -> Iterator[Stretch]:
+def _plan(length: int, extent: Extent, clear: tuple[int, int], *, seams: bool, overlap: bool) -> Plan:
+    spare = clear[1] - clear[0] >= 2 * extent.period
+    common = extent.period if (overlap or seams) and spare else 0
+    stretches = _stretches(length, extent, clear, common)
+    # What an output has more than the image stands behind it.
+    return Plan(length, extent.tile, extent.whole, max(extent.lost, 0) // 2, tuple(stretches), seams)
+
+
+def _too_small(graph: Graph, axis: int, tile: Size, extent: Extent, exact: bool) -> Problem:
+    """Why tiles cannot be joined, and what can be done instead."""
+    name = AXIS_NAMES[graph.dims][axis]
+    what = f"tiles of {tile[axis]} on axis {name} cannot be joined: too few of their pixels see no border"
+    if graph.bound:
+        ways = [f"cut or shrink the image to {tile[axis]}, the only size that fits", *(["accept seams"] * exact)]
+    else:
+        ways = [
+            f"take at least {_least(graph, axis, tile, extent)}",
+            "accept seams" if exact else "larger ones with seams",
+        ]
+    return Problem("tile", "tile", what, ", or ".join(ways))
+
+
+def _stretches(length: int, extent: Extent, clear: tuple[int, int], common: int) -> Iterator[Stretch]:
     """Tiles from the first pixel to the last; each starts as late as it can, at a multiple of the period.
 
-    ``clear`` is the stretch of its outputs that a tile may decide, ``steps`` the period and what neighbours share.
+    ``clear`` is the stretch of its outputs that a tile may decide, ``common`` what neighbours share of them.
     """
     before, inner = clear
-    period, common = steps
+    tile, whole, period = extent.tile, extent.whole, extent.period
     start = first = 0
     while start + tile < whole and start + inner < length:
         last = start + inner
@@ -111,14 +126,15 @@ def _clear(graph: Graph, axis: int, sizes: tuple[Size, ...]) -> tuple[int, int]:
     return before, behind
 
 
-def _least(graph: Graph, axis: int, tile: Size) -> int | None:
-    """The smallest tile along one axis that can be joined with the next, if any that is tried can."""
-    size: int | None = tile[axis]
-    for _ in range(TRIED):
-        size = graph.fits[axis].above(size) if size else None
-        if size is None:
-            return None
+def _least(graph: Graph, axis: int, tile: Size, extent: Extent) -> int:
+    """The smallest tile along one axis that can be joined with the next: the image in one piece has no next."""
+
+    def joins(size: int) -> bool:
+        if size == extent.whole:
+            return True
         before, inner = _clear(graph, axis, graph.sizes((*tile[:axis], size, *tile[axis + 1 :])))
-        if inner - before >= graph.fits[axis].period:
-            return size
-    return None
+        return inner - before >= extent.period
+
+    # If one joins, larger ones do: the first is found by halving, from False (0) to True (1).
+    sizes = range(extent.tile, extent.whole + 1, extent.period)
+    return sizes[bisect_left(sizes, 1, key=joins)]

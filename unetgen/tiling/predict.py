@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice, product
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unetgen.errors import Problem, SizeError
-from unetgen.graph.graph import Graph
-from unetgen.graph.size import smallest_fitting
+from unetgen.tiling.arguments import array_for, check_image, check_keep, checked_batch, tile_of
 from unetgen.tiling.keeping import Keep, keeping
 from unetgen.tiling.locality import beyond
 from unetgen.tiling.mirror import Image, mirrored
@@ -24,9 +22,6 @@ from unetgen.tiling.seams import Seams
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
-
-# Where nobody says how large tiles are.
-USUAL_TILE = 512
 
 Place = tuple[Stretch, ...]
 
@@ -48,44 +43,46 @@ def predict(
 ) -> Any:
     """The network's first output for an image (channels, *size), as (out_channels, *size).
 
-    The result is that of the image in one piece, mirrored at its borders to a size that fits, for every network whose
-    pixels see a bounded window; of others a warning says how far neighbouring tiles are apart. ``tile`` is what goes
-    into the network at a time (the spec's input size unless said), ``batch`` how many tiles together; ``keep`` makes
-    ``probabilities`` of the outputs, or ``labels``, (1, *size). ``out`` is an array to write to, made by numpy unless
-    given. ``progress`` hears how many tiles are done, of how many. With ``exact=False`` tiles may be too small to be
-    free of their borders, with the same warning. The model runs where it is, in evaluation mode, and is left as it was.
-    Raises SizeError where the tile or the image does not fit the network.
+    The result is that of the image in one piece, mirrored at its borders as far as the network needs, for every network
+    whose pixels see a bounded window; of others a warning says how far neighbouring tiles are apart. ``tile`` is what
+    goes into the network at a time (the spec's input size unless said), ``batch`` how many tiles together; ``keep``
+    makes ``probabilities`` of the outputs, or ``labels``, (1, *size). ``out`` is an array to write to, made by numpy
+    unless given. ``progress`` hears how many tiles are done, of how many. With ``exact=False`` tiles may be too small
+    to be free of their borders, with the same warning. The model runs where it is, in evaluation mode, and is left as
+    it was. Raises SizeError where sizes do not fit the network, and ValueError or TypeError for what else is wrong.
     """
-    check(model.graph, image)
-    shape, size = tuple(image.shape[1:]), _tile(model, tile)
-    far = beyond(model.graph)
-    plans = planned(model.graph, shape, size, exact=exact, overlap=bool(far))
-    places = list(product(*(plan.stretches for plan in plans)))
-    why = _inexact(far, plans, size) if len(places) > 1 else ""
-    seams = Seams()
-    kept = keeping(model.graph, keep)
+    check_image(model.graph, image)
+    check_keep(keep)
+    shape, far = tuple(image.shape[1:]), beyond(model.graph)
+    plans = planned(model.graph, shape, tile_of(model, tile), exact=exact, overlap=bool(far))
+    groups = _groups(plans, checked_batch(batch))
+    out = array_for(model, keep, shape, out)
+    why, seams, kept = _inexact(far, plans), Seams(), keeping(model.graph, keep)
     with _evaluating(model):
-        done = 0
-        for group in _groups(places, batch):
+        for number, group in enumerate(groups, 1):
             for place, result in zip(group, _run(model, image, plans, group, kept), strict=True):
-                out = np.empty((len(result), *shape), result.dtype) if out is None else out
                 if why:
                     seams.meet(out, result, place)
                 _write(out, result, place)
-            done += len(group)
             if progress:
-                progress(done, len(places))
+                progress(sum(map(len, groups[:number])), sum(map(len, groups)))
     if why:
         warnings.warn(f"{why}, so the result is not that of the whole image: {seams}", InexactTiling, stacklevel=2)
     return out
 
 
-def _inexact(far: Sequence[str], plans: Sequence[Plan], tile: Sequence[int]) -> str:
-    """Why tiles do not give what the whole image gives; nothing where they do."""
-    if far:
+def _groups(plans: Sequence[Plan], batch: int) -> list[list[Place]]:
+    """The tiles that go in together, in the order of their axes."""
+    places = list(product(*(plan.stretches for plan in plans)))
+    return [places[first : first + batch] for first in range(0, len(places), batch)]
+
+
+def _inexact(far: Sequence[str], plans: Sequence[Plan]) -> str:
+    """Why tiles do not give what the whole image gives; nothing where they do, or where one tile is the image."""
+    if far and any(plan.tile < plan.whole for plan in plans):
         return f"{far[0]}{f' and {len(far) - 1} more look' if len(far) > 1 else ' looks'} at whole maps"
     if any(plan.seams for plan in plans):
-        return f"pixels see beyond tiles of {' x '.join(map(str, tile))}"
+        return f"pixels see beyond tiles of {' x '.join(str(plan.tile) for plan in plans)}"
     return ""
 
 
@@ -97,12 +94,6 @@ def _evaluating(model: UNet) -> Iterator[None]:
         yield
     finally:
         model.train(training)
-
-
-def _groups(places: Sequence[Place], batch: int) -> Iterator[list[Place]]:
-    remaining = iter(places)
-    while group := list(islice(remaining, batch)):
-        yield group
 
 
 def _run(
@@ -127,25 +118,3 @@ def _write(out: Any, result: NDArray[Any], place: Place) -> None:
     there = tuple(slice(s.first, s.last) for s in place)
     here = tuple(slice(s.first - s.start, s.last - s.start) for s in place)
     out[(slice(None), *there)] = result[(slice(None), *here)]
-
-
-def check(graph: Graph, image: Image) -> None:
-    """Raises SizeError where an image is none for this network."""
-    if len(image.shape) != graph.dims + 1 or image.shape[0] != graph.in_channels:
-        axes = ", ".join([str(graph.in_channels), *(["size"] * graph.dims)])
-        message = f"the image has shape {tuple(image.shape)}, this network takes ({axes})"
-        hint = "add or move the channel axis" if len(image.shape) != graph.dims + 1 else "check in_channels"
-        raise SizeError([Problem("shape", "image", message, hint)])
-    if graph.nodes[graph.output].op.flat:
-        raise SizeError([Problem("shape", "head", "the first output is no map", "call the model on whole images")])
-
-
-def _tile(model: UNet, tile: int | Sequence[int] | None) -> tuple[int, ...]:
-    graph = model.graph
-    if tile is None:
-        return model.spec.input_size or smallest_fitting(graph, USUAL_TILE) or (USUAL_TILE,) * graph.dims
-    size = (tile,) * graph.dims if isinstance(tile, int) else tuple(tile)
-    if len(size) != graph.dims:
-        message = f"the tile has {len(size)} numbers, the network has {graph.dims} axes"
-        raise SizeError([Problem("shape", "tile", message, "give one number for all axes")])
-    return size

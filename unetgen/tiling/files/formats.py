@@ -34,6 +34,10 @@ def suffix(path: Path) -> str:
     """The suffix that tells the format; an array inside a zarr group is zarr too. Raises ImageError."""
     if (path / "zarr.json").is_file() or (path / ".zarray").is_file():
         return ".zarr"
+    return _ending(path)
+
+
+def _ending(path: Path) -> str:
     name = path.name.lower()
     found = next((known for known in sorted(FORMATS, key=len, reverse=True) if name.endswith(known)), None)
     if found is None:
@@ -67,14 +71,22 @@ def target(folder: Path, picture: Picture, labels: bool) -> Path:
     return folder / f"{stem}{kind}"
 
 
+def check_place(path: Path) -> None:
+    """Raises ImageError where a folder lies in a result's place, unless it is what a result is: an array of zarr."""
+    if path.is_dir() and not (_ending(path) == ".zarr" and zarr_file.is_array(path)):
+        raise ImageError(f"{path}: is a folder, which no result replaces; move it away or choose another place")
+
+
 @contextmanager
 def created(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
     """An array to write (channels, *size) to; the file takes its place when it is complete. Raises ImageError."""
-    kind = suffix(path)
+    check_place(path)
     partial = path.with_name(f".partial-{path.name}")
     try:
-        with FORMATS[kind].create(partial, shape, dtype, like) as out:
+        with FORMATS[_ending(path)].create(partial, shape, dtype, like) as out:
             yield out
+        # Tiles take their time, in which somebody may have put another folder there.
+        check_place(path)
         if path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)

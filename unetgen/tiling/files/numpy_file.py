@@ -9,12 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from unetgen.errors import ImageError
 from unetgen.tiling.files.picture import Picture, as_channels_first
 
 
 def read(path: Path, dims: int) -> Picture:
-    """(channels, *size) or (*size)."""
-    return Picture(path, as_channels_first(path, np.load(path, mmap_mode="r", allow_pickle=False), dims, 0))
+    """(channels, *size) or (*size). Raises ImageError; numpy's own words advise to run what such a file holds."""
+    with path.open("rb") as file:
+        start = file.read(len(np.lib.format.MAGIC_PREFIX))
+    if start != np.lib.format.MAGIC_PREFIX:
+        raise ImageError(f"{path}: is no .npy file, whatever its name says; write one with numpy.save")
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except ValueError as error:
+        if "Python objects" not in str(error):
+            raise
+        raise ImageError(f"{path}: holds Python objects, which are not read; write an array of numbers") from None
+    return Picture(path, as_channels_first(path, array, dims, 0))
 
 
 @contextmanager

@@ -49,9 +49,11 @@ class Turned:
 def as_channels_first(path: Path, array: Any, dims: int, channels: int) -> Image:
     """An array as (channels, *size), where ``channels`` is the axis that has them if it has one more than ``dims``.
 
-    Raises ImageError where it has another number of axes.
+    Raises ImageError where it has another number of axes, or holds no numbers.
     """
     axes = len(array.shape)
+    if np.dtype(array.dtype).kind not in "biuf":
+        raise ImageError(f"{path}: holds {array.dtype}, which a network does not take; write real numbers")
     if axes == dims:
         return Turned(array, None)
     if axes == dims + 1:

@@ -14,6 +14,16 @@ from unetgen.tiling.files.picture import Picture, as_channels_first
 CHUNK = 256
 
 
+def is_array(path: Path) -> bool:
+    """Whether a folder is one array: a group may hold many, and what else somebody keeps with them."""
+    import zarr
+
+    try:
+        return isinstance(zarr.open(path, mode="r"), zarr.Array)
+    except Exception:  # zarr has many for what is none of its folders
+        return False
+
+
 def read(path: Path, dims: int) -> Picture:
     """(channels, *size) or (*size)."""
     import zarr
