@@ -84,7 +84,8 @@ def throughput(chosen: argparse.Namespace) -> None:
         image = noise(model.graph.in_channels, size)
         plans = planned(model.graph, (size, size), (tile, tile))
         tiles = len(plans[0].stretches) * len(plans[1].stretches)
-        x = torch.from_numpy(noise(model.graph.in_channels, tile))[None]
+        # A tile may be larger than was asked for, by what the image's size leaves over.
+        x = torch.from_numpy(noise(model.graph.in_channels, plans[0].tile))[None]
 
         def own(model: Any = model, x: torch.Tensor = x, tiles: int = tiles) -> None:
             with torch.inference_mode():
