@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from strategies import specs as random_specs
 
 import unetgen
 from unetgen.config.library import shipped
+from unetgen.graph.fit import AxisFit, Class
 from unetgen.graph.size import smallest_fitting
 from unetgen.outputs.source.file import source
+from unetgen.outputs.source.fits import rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -80,7 +83,7 @@ def test_every_shipped_network_is_equal_to_the_bit(shipped_name: str) -> None:
         ours.train(training)
         theirs.train(training)
         for size in sizes(ours, 1 if training else 3 if dims < 3 else 1):
-            x = torch.randn(2, channels, *size)
+            x = torch.randn(2 if training else 1, channels, *size)  # norms of one pixel learn from two images
             torch.manual_seed(0)
             with torch.no_grad():
                 a = ours(x)
@@ -114,6 +117,102 @@ def test_every_file_is_clean_and_imports_torch_alone(tmp_path: Path) -> None:
 def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("unet_paper.py.txt", written("unet_paper"))
     golden("attention_unet.py.txt", written("attention_unet"))
+
+
+def test_names_say_what_maps_numbers_and_modules_are() -> None:
+    """What runs through is x and skips have their levels; bare names are of what enters a module and what leaves it."""
+    resnet, nested = written("smp_unet_resnet34_scse"), written("u2net")
+    for line in (
+        "def __init__(self, channels: int, squeeze_channels: int) -> None:",
+        "skip1, skip2, skip3, skip4, y = self.encoder(x)",
+        'x = self["4"](x, skip4)',
+        'return self["0"](x, image)',
+    ):
+        assert f"    {line}\n" in resnet
+    for line in (
+        'x3 = self["3"](x4, skip3)',
+        'return x4, x3, x2, x1, self["0"](x1, skip0)',
+        "x4, x3, x2, x1, x0 = self.decoder(x, skip4, skip3, skip2, skip1, skip0)",
+        "return list(self.head(x0, x1, x2, x3, x4, x))",
+        "self.up5 = UpUnit(in_channels=64, out_channels=32)",
+    ):
+        assert f"    {line}\n" in nested
+    assert "class EncoderUNetBlock0(" in nested
+
+
+def smallest_of_each_init() -> list[str]:
+    """For every init that is shipped the network with the fewest weights."""
+    found: dict[str, tuple[int, str]] = {}
+    for name in shipped():
+        spec = unetgen.load_spec(name)
+        weights = sum(prod(parameter.shape) for parameter in unetgen.graph_of(spec).parameters.values())
+        found[str(spec.init)] = min(found.get(str(spec.init), (weights, name)), (weights, name))
+    return [name for _, name in found.values()]
+
+
+# Of fewer values a spread says little.
+FEW = 16
+
+INITS: list[Any] = ["orthogonal", "xavier_normal", {"type": "normal", "mean": 0.5, "std": 0.1}, "torch_default"]
+
+
+def test_the_file_starts_as_the_init_says() -> None:
+    """Norms and slopes start alike in both; what is drawn has one mean and one spread, within its sampling error."""
+    gated = {"type": "attended", "attention": "eca", "block": {"type": "conv", "padding": "zeros"}}
+    small = {"widths": [16, 24], "input_size": None, "block": gated}
+    texts = [(name, {}) for name in smallest_of_each_init()]
+    texts += [("unet_milesial", {**small, "init": init}) for init in INITS]
+    for spec, overrides in texts:
+        torch.manual_seed(0)
+        theirs = module_of(written(spec, **overrides))["UNet"]().state_dict()
+        ours = unetgen.build(spec, seed=0, **overrides).state_dict()
+        assert list(ours) == list(theirs)
+        for key, value in ours.items():
+            assert bool(value.any()) == bool(theirs[key].any()), (spec, key)
+            if value.is_floating_point() and value.numel() >= FEW:
+                means, spreads = zip(*((x.mean(), x.std(correction=0)) for x in (value, theirs[key])), strict=True)
+                error = 6 * float(max(spreads)) / value.numel() ** 0.5
+                assert abs(float(means[0] - means[1])) <= error, (spec, key)
+                assert abs(float(spreads[0] - spreads[1])) <= error, (spec, key)
+
+
+def test_the_function_of_an_init_is_short() -> None:
+    told = written("unet_paper").partition("def initialise")[2].partition("class")[0]
+    assert told == (
+        '(module: nn.Module) -> None:\n    """Gives a layer its first weights."""\n'
+        "    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):\n"
+        '        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")\n'
+        "        if module.bias is not None:\n            nn.init.zeros_(module.bias)\n\n\n"
+    )
+    assert "initialise" not in written("unet_milesial")  # torch's own layers start so by themselves
+
+
+def test_an_init_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    from unetgen.plugins import load_registry
+
+    (tmp_path / "wide.py").write_text(WIDE)
+    registry = load_registry([str(tmp_path / "wide.py")])
+    checked = unetgen.load_spec("unet_milesial", widths=[4, 8], input_size=None, init="wide", registry=registry)
+    told = source(checked, unetgen.graph_of(checked))
+    assert "Its weights are not here: UNet() draws first ones as torch does, not as the spec's init says." in told
+    assert "initialise" not in told
+    told = written("unet_paper")
+    assert "Its weights are not here: UNet() draws first ones as the spec's init says." in told
+
+
+def test_rows_of_sizes_say_what_the_classes_say() -> None:
+    uneven = AxisFit((Class(1, 4, None, 0, 0), Class(2, 4, None, 0, 0), Class(11, 4, None, 0, 0), Class(8, 1, 9, 0, 0)))
+    early = AxisFit((Class(1, 2, None, 0, 0), Class(4, 2, None, 0, 0)))
+    for fit in [early, uneven, *dict.fromkeys(fit for name in shipped() for fit in unetgen.graph_of(name).fits)]:
+        told = rows(fit)
+        assert len(told) <= len(fit.classes)
+        for size in range(1, fit.period + max(found.first for found in fit.classes)):
+            found = any(a <= size <= (last or size) and (size - a) % step == 0 for a, step, last in told)
+            assert found == (size in fit)
+
+
+def test_sizes_without_gaps_are_one_row() -> None:
+    assert {len(rows(fit)) for name in ("u2net", "unet_tutorial") for fit in unetgen.graph_of(name).fits} == {1}
 
 
 def test_a_concatenation_of_one_is_written_as_such() -> None:
@@ -196,6 +295,26 @@ def test_a_plugins_module_is_imported_and_the_docstring_says_so() -> None:
     module_of(text)["UNet"]()
     assert registry
 
+
+WIDE = '''
+from typing import ClassVar
+
+from unetgen.authoring import Call, Init, hookimpl
+
+
+class Wide(Init):
+    """Kernels by how many inputs they have."""
+
+    type: ClassVar[str] = "wide"
+
+    def rule(self, parameter):
+        return Call("nn.init.normal_", {"mean": 0.0, "std": 1 / parameter.fan_in})
+
+
+@hookimpl
+def unetgen_parts():
+    return [Wide]
+'''
 
 SHARED = '''
 from typing import ClassVar

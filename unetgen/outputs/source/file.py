@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from unetgen.config.yaml_writer import write
 from unetgen.graph.branch import trunk
 from unetgen.graph.graph import Graph
+from unetgen.outputs.source.fits import check
 from unetgen.outputs.source.module import Module, Modules
 from unetgen.outputs.source.own_layers import own_layers
 from unetgen.outputs.source.shape import INLINE, Layers, shapes
-from unetgen.outputs.source.text import Expression
+from unetgen.outputs.source.start import start
+from unetgen.outputs.source.text import Expression, called
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
+    from unetgen.graph.kinds import Init
 
 
 def source(spec: Spec, graph: Graph) -> str:
@@ -29,9 +33,10 @@ def source(spec: Spec, graph: Graph) -> str:
     written = [modules.by_key[shape.key] for shape in shapes(root, layers)]
     parts = own_layers(target for target in targets if target not in INLINE)
     parts += ["\n".join([*modules.lines(module), *modules.forward(module)]) for module in written[:-1]]
-    parts.append("\n".join(_network(modules, written[-1], graph)))
+    first = start(graph, cast("Init", spec.init), _named)
+    parts.append("\n".join(_network(modules, written[-1], graph, first or [])))
     body = "\n\n\n".join(parts)
-    return f"{_docstring(spec, graph, targets)}\n\n{_imports(body, targets)}\n\n\n{body}\n"
+    return f"{_docstring(spec, graph, targets, first is not None)}\n\n{_imports(body, targets)}\n\n\n{body}\n"
 
 
 def _named(target: str) -> str:
@@ -42,7 +47,7 @@ def _named(target: str) -> str:
     return target if module.startswith("nn.") else target.rpartition(".")[2]
 
 
-def _docstring(spec: Spec, graph: Graph, targets: list[str]) -> str:
+def _docstring(spec: Spec, graph: Graph, targets: list[str], started: bool) -> str:
     shape = ", ".join(["batch", str(graph.in_channels), *["size"] * graph.dims])
     needs = sorted({target.partition(":")[0].partition(".")[0] for target in targets if ":" in target})
     resolved = _escaped(write(spec.resolved()))
@@ -51,7 +56,7 @@ def _docstring(spec: Spec, graph: Graph, targets: list[str]) -> str:
         f'"""{_escaped(spec.name) or "A network"}, as unetgen wrote it down. It needs torch{_and(needs)}.',
         "",
         f"UNet() takes ({shape}); along each axis {'; '.join(dict.fromkeys(str(fit) for fit in graph.fits))}.",
-        "Its weights are not here. What unetgen saved is loaded by",
+        f"Its weights are not here: UNet() draws first ones {_drawn(started)}. What unetgen saved is loaded by",
         "",
         '    model.load_state_dict(safetensors.torch.load_file("weights.safetensors"))',
         "",
@@ -63,6 +68,11 @@ def _docstring(spec: Spec, graph: Graph, targets: list[str]) -> str:
         '"""',
     ]
     return "\n".join(lines)
+
+
+def _drawn(started: bool) -> str:
+    """Where first weights come from: of the init's distribution, but from torch's own generator, not by path."""
+    return "as the spec's init says" if started else "as torch does, not as the spec's init says"
 
 
 def _escaped(text: str) -> str:
@@ -91,18 +101,17 @@ def _imports(body: str, targets: list[str]) -> str:
     return "\n".join([*lines, *(["", *told] if told else [])])
 
 
-def _network(modules: Modules, module: Module, graph: Graph) -> list[str]:
-    """The class of the network: its size is checked, and its outputs have their names."""
-    module.name = "UNet"
+def _network(modules: Modules, module: Module, graph: Graph, first: list[str]) -> list[str]:
+    """The class of the network: its layers are started, its size is checked, and its outputs have their names."""
     head, *rest = modules.lines(module)
-    forward = modules.forward(module)[1:]
-    several = len(graph.outputs) > 1 or graph.outputs[0].several or graph.outputs[0].name
-    result = forward[-1].removeprefix("        return ")
-    shaped = Expression(_shaped(result, graph)).lines("return ", "", 2) if several else [forward[-1]]
+    single = [output.name for output in graph.outputs] == [""]
+    statements, results = modules.body(module).body(whole=single)
+    started = ["        self.apply(initialise)", ""] if first else [""]
     signature = f"    def forward(self, x: Tensor) -> {_annotated(graph)}:"
-    check = ["        if not torch.compiler.is_compiling():", "            check(x)"]
+    checked = ["        if not torch.compiler.is_compiling():", "            check(x)"]
     lines = [head, f'    """(batch, {graph.in_channels}, *size) -> (batch, {graph.out_channels}, *output_size)."""', ""]
-    return [*_check(graph), "", "", *lines, *rest, signature, *check, *forward[:-1], *shaped]
+    lines += [*rest[:-1], *started, signature, *checked, *statements, *_shaped(results, graph).lines("return ", "", 2)]
+    return [*check(graph), "", "", *([*first, "", ""] if first else []), *lines]
 
 
 def _annotated(graph: Graph) -> str:
@@ -111,38 +120,19 @@ def _annotated(graph: Graph) -> str:
     return f"dict[str, {inner}]" if graph.outputs[0].name else inner
 
 
-def _shaped(result: str, graph: Graph) -> str:
+def _shaped(results: Sequence[Expression | str], graph: Graph) -> Expression:
     """The maps in a row as the lists and names that they are handed out in."""
-    maps = result.split(", ")
-    texts = {}
+    if len(results) < len(graph.results):
+        return called("list", results)  # a list of what the last module hands on
+    maps = list(results)
+    made: dict[str, Expression] = {}
     for output in graph.outputs:
         mine, maps = maps[: len(output.nodes)], maps[len(output.nodes) :]
-        texts[output.name] = f"[{', '.join(mine)}]" if output.several else mine[0]
-    if "" in texts:
-        return texts[""]
-    return "{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}"
+        made[output.name] = Expression("[", mine, "]") if output.several else _expression(mine[0])
+    if "" in made:
+        return made[""]
+    return Expression("{", [Expression(f'"{name}": {e.head}', e.inside, e.tail) for name, e in made.items()], "}")
 
 
-def _check(graph: Graph) -> list[str]:
-    """The sizes that fit, and a function that refuses others."""
-    told = "; ".join(dict.fromkeys(str(fit) for fit in graph.fits))
-    axes = [Expression("[", [f"({c.first}, {c.period}, {c.last})" for c in fit.classes], "]") for fit in graph.fits]
-    shape = f"(batch, {graph.in_channels}{', size' * graph.dims})"
-    lines = [
-        "def check(x: Tensor) -> None:",
-        '    """Raises ValueError where an image has a shape that this network cannot take."""',
-        f"    if x.dim() != {graph.dims + 2} or x.shape[1] != {graph.in_channels}:",
-        f'        raise ValueError(f"the input has shape {{tuple(x.shape)}}, not {shape}")',
-    ]
-    if not all(fit.complete for fit in graph.fits):
-        return lines  # too many classes of sizes to list; what does not fit is found where it does not
-    return [
-        "# For each axis the sizes that fit: the first, how far apart they are, and the last if there is one.",
-        *Expression("FITS = [", axes, "]").lines("", "", 0),
-        "",
-        "",
-        *lines,
-        "    for size, fit in zip(x.shape[2:], FITS, strict=True):",
-        "        if not any(a <= size <= (last or size) and (size - a) % step == 0 for a, step, last in fit):",
-        f'            raise ValueError(f"a size of {{size}} does not fit; those that do are {told}")',
-    ]
+def _expression(text: Expression | str) -> Expression:
+    return text if isinstance(text, Expression) else Expression(text)

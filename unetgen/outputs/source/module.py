@@ -11,12 +11,13 @@ from typing import Any
 from unetgen.graph.branch import Branch
 from unetgen.graph.node import Node
 from unetgen.outputs.source.forward import Forward
-from unetgen.outputs.source.parameter import Parameter, Slot, parameters
+from unetgen.outputs.source.parameter import Made, Parameter, Slot, parameters
 from unetgen.outputs.source.shape import INLINE, Key, Layers, Shape, again, arguments, key_of, walk
-from unetgen.outputs.source.text import Expression, called, literal
+from unetgen.outputs.source.text import WIDTH, Expression, called, literal
+from unetgen.outputs.source.title import titles
 
 # What the file itself is written with.
-_USED = {"F", "FITS", "Sequence", "Tensor", "UNet", "annotations", "check", "nn", "torch"}
+_USED = {"F", "FITS", "Sequence", "Tensor", "annotations", "check", "initialise", "nn", "torch"}
 
 # What these are made with first goes without saying.
 _POSITIONAL = ("in_channels", "out_channels", "kernel_size")
@@ -41,15 +42,12 @@ class Modules:
         self.name = name
         self.by_key: dict[Key, Module] = {}
         branches = {branch.path: branch for branch in walk(trunk)}
-        taken = self._reserved(trunk)
+        names = titles(shapes, self._reserved(trunk))
         for shape in shapes:
-            slots = [self._slots(branches[path]) for path in shape.paths]
-            given = parameters(slots) if len(slots) > 1 else []
-            shape.slots = slots
-            title = self._title(shape, taken)
-            taken.add(title)
+            made = [self._made_with(branches[path]) for path in shape.paths]
+            given = parameters(made) if len(made) > 1 else []
             values = {path: number for number, path in enumerate(shape.paths)}
-            self.by_key[shape.key] = Module(title, shape, given, values)
+            self.by_key[shape.key] = Module(names[shape.key], shape, given, values)
 
     def _reserved(self, trunk: Branch) -> set[str]:
         """The names that the file has besides those of its modules' classes."""
@@ -57,13 +55,14 @@ class Modules:
         theirs = {self.name(self.layers.call(leaf).target).partition(".")[0] for leaf in leaves}
         return theirs | _USED | set(dir(builtins))
 
-    def _slots(self, branch: Branch) -> dict[Slot, Any]:
-        """Every argument of every child of a module."""
+    def _made_with(self, branch: Branch) -> Made:
+        """Every argument of every child of a module, and the channels of what runs into it and out of it."""
         found: dict[Slot, Any] = {}
         for name, child in self.made(branch):
             for argument, value in self._arguments(child).items():
                 found[name, argument] = value
-        return found
+        nodes = self.layers.graph.nodes
+        return Made(found, nodes[max(branch.reads)].channels, nodes[branch.results[-1]].channels)
 
     def made(self, branch: Branch) -> Iterator[tuple[str, Branch | Node]]:
         """The children that a module makes: not those that are expressions, nor what is applied again."""
@@ -83,23 +82,10 @@ class Modules:
         """The class of a module."""
         return self.by_key[key_of(branch, self.layers)]
 
-    def _title(self, shape: Shape, taken: set[str]) -> str:
-        """What a class is called: as its modules are printed, with the side that all are in if that tells it apart."""
-        label = "Blocks" if shape.branch.label in ("Scope", "Sequence") else shape.branch.label
-        label = shape.branch.path.partition(".")[0].title() if shape.branch.path and label == "NoBlock" else label
-        sides = {path.partition(".")[0] for path in shape.paths}
-        tries = [label or "UNet", f"{next(iter(sides)).title()}{label}"] if len(sides) == 1 else [label]
-        found = next((name for name in tries if name not in taken), "")
-        number = 2
-        while not found or found in taken:
-            found = f"{tries[-1]}{number}"
-            number += 1
-        return found
-
     # Text
 
     def lines(self, module: Module, base: str = "nn.Module") -> list[str]:
-        """The class, but for its forward's last line and what else the network itself has."""
+        """The class, but for its forward and what else the network itself has."""
         branch = module.shape.branch
         indexed = self.indexed(branch)
         ascending = list(branch.children) == [str(n) for n in range(len(branch.children))]
@@ -145,16 +131,26 @@ class Modules:
         return called(self.of(child).name if isinstance(child, Branch) else self.name(target), written)
 
     def forward(self, module: Module) -> list[str]:
-        """The forward method, but for what it returns."""
+        """The forward method."""
         branch = module.shape.branch
-        forward = Forward(branch, self.layers, self.indexed(branch))
-        several = len(branch.results) != 1
-        handed = "tuple[Tensor, ...]" if several else "Tensor"
+        handed = "tuple[Tensor, ...]" if len(branch.results) != 1 else "Tensor"
+        forward = self.body(module)
         given = ["self", *(f"{name}: Tensor" for name in forward.given)]
-        lines = called("def forward", given).lines("", f" -> {handed}:", 1)
-        for statement in forward.statements():
-            lines += statement
-        return [*lines, f"        return {forward.result()}"]
+        lines, results = forward.body()
+        signature = called("def forward", given).lines("", f" -> {handed}:", 1)
+        return [*signature, *lines, *_returned(results)]
+
+    def body(self, module: Module) -> Forward:
+        """What writes the statements of a module's forward."""
+        branch = module.shape.branch
+        return Forward(branch, self.layers, self.indexed(branch), alone=len(module.shape.paths) == 1)
+
+
+def _returned(results: Sequence[Expression | str]) -> list[str]:
+    if len(results) == 1 and isinstance(results[0], Expression):
+        return results[0].lines("return ", "", 2)
+    flat = f"        return {', '.join(map(str, results))}"
+    return [flat] if len(flat) <= WIDTH else Expression("(", results, ")").lines("return ", "", 2)
 
 
 def _entry(name: str, call: Expression) -> Expression:

@@ -21,12 +21,11 @@ Key = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Shape:
-    """A class to be: one of its branches, and the arguments of each by (child, argument)."""
+    """A class to be: one of its branches, and the paths of all."""
 
     key: Key
     branch: Branch
     height: int
-    slots: list[dict[tuple[str, str], Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
 
