@@ -17,7 +17,7 @@ from conftest import Outcome
 
 import unetgen
 from unetgen.config.library import shipped
-from unetgen.outputs.exports import aoti, onnx, pt2
+from unetgen.outputs.exports import aoti, onnx, program, pt2
 from unetgen.outputs.exports.metadata import KEYS, read_metadata
 from unetgen.outputs.exports.program import example, flat
 from unetgen.outputs.exports.sizes import offers
@@ -38,6 +38,16 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a list": ("unet_milesial", {**NARROW, "head": "deep_supervision"}, "n >= 8"),
     "one axis": ("unet_1d", {"widths": [4, 8], "input_size": None}, "n = 0 (mod 2), n >= 4"),
     "shuffles": ("unet_milesial", {**NARROW, "upsample": "pixel_shuffle", "block.norm": "instance"}, "n >= 8"),
+}
+
+
+# Between the classes, below the least, and one axis of many.
+MISFITS = {
+    "crops": [(50, 48), (47, 47), (40, 40)],
+    "gates": [(18, 16), (4, 8)],
+    "pads": [(7, 8)],
+    "one axis": [(7,), (2,)],
+    "resizes": [(4, 4, 3)],
 }
 
 
@@ -64,15 +74,30 @@ def check(model: Any, run: Callable[[torch.Tensor], Any], sizes: Any, bound: flo
                 assert (a - b).abs().max() <= bound * a.abs().max()
 
 
+def check_refused(of_torch: Any, of_onnx: Any, images: list[torch.Tensor], told: str) -> None:
+    for x in images:
+        with pytest.raises(RuntimeError) as error:
+            of_torch(x)
+        assert str(error.value) == f"the image does not fit; sizes are {told}"
+        with pytest.raises(Exception, match=re.escape(f"Name:'the image does not fit; sizes are {told}'")):
+            of_onnx(x)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_its_programs(name: str, tmp_path: Path) -> None:
     model, told = network(name), NETWORKS[name][2]
     sizes = next(found for found in offers(model.graph, None) if found.told == told).tried
     assert len(sizes) == 3
     assert told in pt2.write(model, tmp_path / "net.pt2")
-    check(model, torch.export.load(tmp_path / "net.pt2").module(), sizes, 1e-6)
+    of_torch = torch.export.load(tmp_path / "net.pt2").module()
+    check(model, of_torch, sizes, 1e-6)
     assert told in onnx.write(model, tmp_path / "net.onnx")
-    check(model, session(tmp_path / "net.onnx"), sizes, 1e-4)
+    of_onnx = session(tmp_path / "net.onnx")
+    check(model, of_onnx, sizes, 1e-4)
+    check_refused(
+        of_torch, of_onnx, [torch.zeros(2, model.graph.in_channels, *size) for size in MISFITS.get(name, ())], told
+    )
+    assert not any(map(len, flat(of_torch(torch.zeros(0, model.graph.in_channels, *sizes[0])))))  # no guard on batches
     for path in (tmp_path / "net.pt2", tmp_path / "net.onnx"):
         found = read_metadata(path)
         assert tuple(found) == KEYS
@@ -99,38 +124,14 @@ def test_a_compiled_package_runs_without_unetgen(tmp_path: Path) -> None:
     assert read_metadata(tmp_path / "net.pt2")["unetgen.hash"] == model.spec.hash
 
 
-def test_sizes_that_do_not_fit_are_refused_by_the_program(tmp_path: Path) -> None:
-    model = network("crops")
-    pt2.write(model, tmp_path / "net.pt2")
-    run = torch.export.load(tmp_path / "net.pt2").module()
-    for size in ((50, 48), (48, 50), (40, 48)):
-        with pytest.raises((AssertionError, RuntimeError)) as error:
-            run(torch.zeros(1, 1, *size))
-        if 50 in size:
-            assert str(error.value) == "the image does not fit; sizes are n = 0 (mod 4), n >= 44"
+def test_programs_of_one_size_refuse_others_in_their_runtimes_words(tmp_path: Path) -> None:
+    model = network("pads")
+    pt2.write(model, tmp_path / "one.pt2", input_size=(48, 52))
+    with pytest.raises(AssertionError, match=r"^Guard failed: x.size\(\)\[3\] == 52$"):
+        torch.export.load(tmp_path / "one.pt2").module()(torch.zeros(1, 3, 48, 56))
     onnx.write(model, tmp_path / "one.onnx", input_size=(48, 52))
     with pytest.raises(Exception, match="Got: 56 Expected: 52"):
-        session(tmp_path / "one.onnx")(torch.zeros(1, 1, 48, 56))
-
-
-# Between the classes, below the least, and one axis of many.
-MISFITS = {
-    "crops": [(50, 48), (47, 47), (40, 40)],
-    "gates": [(18, 16), (4, 8)],
-    "pads": [(7, 8)],
-    "one axis": [(7,), (2,)],
-    "resizes": [(4, 4, 3)],
-}
-
-
-@pytest.mark.parametrize("name", MISFITS)
-def test_sizes_that_do_not_fit_are_refused_in_onnxruntime(name: str, tmp_path: Path) -> None:
-    model, told = network(name), NETWORKS[name][2]
-    onnx.write(model, tmp_path / "net.onnx")
-    run = session(tmp_path / "net.onnx")
-    for size in MISFITS[name]:
-        with pytest.raises(Exception, match=re.escape(f"Name:'the image does not fit; sizes are {told}'")):
-            run(torch.zeros(2, model.graph.in_channels, *size))
+        session(tmp_path / "one.onnx")(torch.zeros(1, 3, 48, 56))
 
 
 def test_the_command_says_what_it_wrote(run: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -159,8 +160,15 @@ def test_the_command_says_what_it_wrote(run: Callable[..., Outcome], tmp_path: P
 
 REFUSED = {
     "no format": (["net.xyz"], "{tmp}/net.xyz: unknown format 'xyz'; formats are aoti, onnx, pt2, python, safetensors\n"),
-    "an option": (["net.pt2", "--opset", "18"], "{tmp}/net.pt2: format 'pt2' has no option 'opset'; leave it out\n"),
-    "a size": (["net.py", "--input-size", "16"], "{tmp}/net.py: format 'python' has no option 'input_size'; leave it out\n"),
+    "no suffix": (
+        ["net"],
+        "{tmp}/net: no suffix tells the format; end the name in one, or add --format; "
+        "formats are aoti, onnx, pt2, python, safetensors\n",
+    ),
+    "an option": (["net.pt2", "--opset", "18"], "{tmp}/net.pt2: --opset has no effect on format 'pt2'; leave it out\n"),
+    "a size": (
+        ["net.PY", "--input-size", "16"], "{tmp}/net.PY: --input-size has no effect on format 'python'; leave it out\n",
+    ),
 }  # fmt: skip
 
 
@@ -171,6 +179,13 @@ def test_what_cannot_be_written_is_told(name: str, run: Callable[..., Outcome], 
     done = run("export", "unet_milesial", *narrow, "-o", str(tmp_path / file), *more)
     assert (done.code, done.err) == (2, sentence.format(tmp=tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_suffixes_in_capitals_are_read(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    done = run(
+        "export", "unet_milesial", "--set", "widths=[4, 4]", "--set", "input_size=null", "-o", str(tmp_path / "n.PY")
+    )
+    assert (done.code, done.out) == (0, f"{tmp_path}/n.PY: written\n")
 
 
 def test_a_size_that_does_not_fit_leaves_no_file(run: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -234,6 +249,52 @@ def test_missing_parts_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert str(error.value) == (
         f"{tmp_path}/net.pt2: aoti needs a C++ compiler, and none is found; install g++, or export pt2"
     )
+
+
+def test_reading_onnx_needs_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(unetgen.UnetgenError) as error:
+        read_metadata(tmp_path / "net.onnx")
+    assert str(error.value) == "reading ONNX needs onnx, which is not installed; run: pip install 'unetgen[onnx]'"
+
+
+def test_weights_beyond_protobufs_end_are_told(tmp_path: Path) -> None:
+    model = unetgen.build("unet_milesial", widths=[4, 12_000], input_size=None, device="meta")
+    with pytest.raises(unetgen.UnetgenError) as error:
+        onnx.write(model, tmp_path / "net.onnx")
+    assert str(error.value) == f"{tmp_path}/net.onnx: ONNX files end at 2 GB, these weights do not; export pt2"
+
+
+def test_what_onnxruntime_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no such kernel\nand more of it")
+
+    monkeypatch.setattr(onnx, "_session", fails)
+    with pytest.raises(unetgen.UnetgenError) as error:
+        onnx.write(network("one axis"), tmp_path / "net.onnx")
+    assert str(error.value) == (
+        f"{tmp_path}/net.onnx: onnxruntime does not run it as the network runs: no such kernel; export pt2"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_torch_export_cannot_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a branch on data\nand where")
+
+    monkeypatch.setattr(program, "exported", fails)
+    with pytest.raises(unetgen.UnetgenError) as error:
+        program.program_of(network("one axis"), None)
+    assert str(error.value) == "torch.export cannot take this network: a branch on data; export it as python"
+
+
+def test_a_program_that_is_another_network_is_told() -> None:
+    model = network("one axis")
+    with pytest.raises(ValueError, match=r"^it is 0\.5 away from the network, of the largest output$"):
+        program.difference(model, lambda x: model(x) * 1.5, [(8,)])
+    with pytest.raises(ValueError, match=r"^for \(8,\) it makes \(1, 5, 7\), not \(1, 5, 8\)$"):
+        program.difference(model, lambda x: model(x)[..., 1:], [(8,)])
 
 
 def test_a_model_in_training_is_left_so(tmp_path: Path) -> None:

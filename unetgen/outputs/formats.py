@@ -63,8 +63,8 @@ _SUFFIXES = {"py": "python"}
 
 
 def format_of(path: Path) -> str:
-    """The name of the format that a file's suffix tells."""
-    suffix = path.suffix.removeprefix(".")
+    """The name of the format that a file's suffix tells; nothing where it has none."""
+    suffix = path.suffix.removeprefix(".").lower()
     return _SUFFIXES.get(suffix, suffix)
 
 
@@ -86,12 +86,18 @@ def export(model: UNet, path: Path, name: str, registry: Registry, **options: An
     Raises FormatError where there is none of that name or it has no such option, else PluginError.
     """
     known = formats(registry)
+    if not name:
+        told = ", ".join(sorted(known))
+        raise FormatError(
+            f"{path}: no suffix tells the format; end the name in one, or add --format; formats are {told}"
+        )
     if name not in known:
         hint = did_you_mean(name, known) or f"formats are {', '.join(sorted(known))}"
         raise FormatError(f"{path}: unknown format {name!r}; {hint}")
     provider, write = known[name]
     if strange := [option for option in options if option not in signature(write).parameters]:
-        raise FormatError(f"{path}: format {name!r} has no option {strange[0]!r}; leave it out")
+        option = f"--{strange[0].replace('_', '-')}"
+        raise FormatError(f"{path}: {option} has no effect on format {name!r}; leave it out")
     try:
         return write(model, path, **options)
     except UnetgenError:

@@ -32,7 +32,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     file = Path(path)
     if not file.is_file():
         raise FormatError(f"{path}: there is no such file; check the path")
-    found = _of_onnx(file) if file.suffix == ".onnx" else _of_archive(file)
+    found = _of_onnx(file) if file.suffix.lower() == ".onnx" else _of_archive(file)
     if not set(KEYS) <= set(found):
         raise FormatError(f"{path}: carries no spec; unetgen export writes files that do")
     return {key: found[key] for key in KEYS}

@@ -55,7 +55,16 @@ def exported(model: UNet, sizes: Sizes) -> ExportedProgram:
 
 
 def refusing(program: ExportedProgram, sizes: Sizes) -> None:
-    """Has a program refuse what it was not made for, in our words: torch's own checks end with saving."""
+    """Has a program refuse sizes that it was not made for, in our words.
+
+    What torch checks by itself comes before anything in the program, in words of its own, so those checks of sizes that
+    ours say too are taken out: guards met while tracing, and least sizes. An axis of one size keeps torch's.
+    """
+    if not sizes.classes:
+        return
+    program._guards_code = []
+    for symbol, known in list(program.range_constraints.items()):
+        program.range_constraints[symbol] = type(known)(min(known.lower, 2), known.upper)
     graph = program.graph
     image = next(node for node in graph.nodes if node.name == program.graph_signature.user_inputs[0])
     shape = image.meta["val"].shape
