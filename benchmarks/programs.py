@@ -49,13 +49,13 @@ def main() -> None:
 def row(table: Table, spec: str, weights: str) -> None:
     """One network against all that is made of it."""
     model = unetgen.build(spec, seed=0).eval()
-    sizes = next(offers(model.graph, None)).tried
     if weights == "normalised":
-        normalise(model, sizes[-1])
+        normalise(model, next(offers(model.graph, None)).tried[-1])
     with tempfile.TemporaryDirectory() as folder:
         pt2.write(model, Path(folder, "net.pt2"))
         onnx.write(model, Path(folder, "net.onnx"))
         told = read_metadata(Path(folder, "net.pt2"))["unetgen.sizes"]
+        sizes = next(found.tried for found in offers(model.graph, None) if found.told == told)
         of_torch = torch.export.load(Path(folder, "net.pt2")).module()
         runs = [by_hand(model), of_torch, in_onnxruntime(Path(folder, "net.onnx"))]
         found = [f"{difference(model, run, sizes):.0e}" for run in runs]
