@@ -423,19 +423,19 @@ def test_counts_are_near_what_they_count(value: int) -> None:
     assert bytes_of(value).endswith("B")
 
 
-def test_a_thousand_variants_are_a_thousand_rows_in_every_format(tmp_path: Path) -> None:
-    rates = ", ".join(f"0.{number:03d}" for number in range(1, 501))
+def test_hundreds_of_variants_are_as_many_rows_in_every_format(tmp_path: Path) -> None:
+    rates = ", ".join(f"0.{number:03d}" for number in range(1, 151))
     base = "{extends: unet_milesial, widths: [2, 4], block: {repeats: 1}, input_size: [8, 8]}"
     write_sweep(
         sweep(f"base: {base}\naxes: {{block.dropout: [{rates}], skip.fusion: [concat, add]}}\n"), tmp_path / "out"
     )
     comparison = Comparison.of([str(tmp_path / "out")], load_registry())
     sheet = comparison.sheet(comparison.ordered("-params"))
-    assert len(json.loads(sheet.json())) == 1000
-    assert len(list(csv.reader(io.StringIO(sheet.csv())))) == 1001
-    assert len(_markdown_cells(sheet.markdown())) == 1001
-    assert len(_latex_cells(sheet.latex())) == 1001
-    assert len(sheet.text().splitlines()) == 1001
+    assert len(json.loads(sheet.json())) == 300
+    assert len(list(csv.reader(io.StringIO(sheet.csv())))) == 301
+    assert len(_markdown_cells(sheet.markdown())) == 301
+    assert len(_latex_cells(sheet.latex())) == 301
+    assert len(sheet.text().splitlines()) == 301
 
 
 # Weights

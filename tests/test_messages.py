@@ -291,6 +291,10 @@ def test_every_code_is_among_them() -> None:
         "output",
         "model_built",
         "channels",
+        "inherits_from",
+        "kernel",
+        "stages",
+        "stride",
     }  # tested beside what raises them
     assert written - shown - elsewhere == set()
 

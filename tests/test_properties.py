@@ -139,7 +139,7 @@ def _sizes(maps: Sequence[Tensor]) -> list[Size]:
 # What the graph says, and what torch does
 
 
-@settings(REPEATABLE, max_examples=250 * EFFORT)
+@settings(REPEATABLE, max_examples=120 * EFFORT)
 @given(strategies.specs(), st.data())
 def test_torch_does_what_the_graph_says(described: strategies.Data, data: st.DataObject) -> None:
     """Shapes, parameters and multiply-adds are torch's own where a size fits; where it does not, torch objects too."""
@@ -231,7 +231,7 @@ def _left_over(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) 
 # Which sizes fit
 
 
-@settings(REPEATABLE, max_examples=100 * EFFORT)
+@settings(REPEATABLE, max_examples=50 * EFFORT)
 @given(strategies.specs())
 def test_the_fitting_sizes_are_those_that_run(described: strategies.Data) -> None:
     """The closed form of the fitting sizes agrees with trying every size, and so do its outputs and neighbours."""
@@ -256,7 +256,7 @@ def _output(graph: Graph, axis: int, size: int) -> int | None:
 # What is written, and what is read
 
 
-@settings(REPEATABLE, max_examples=150 * EFFORT)
+@settings(REPEATABLE, max_examples=80 * EFFORT)
 @given(strategies.specs(), st.text(max_size=12), st.text(max_size=40))
 def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: str, description: str) -> None:
     """Resolving is idempotent through YAML and JSON; the hash and the graph stay the same."""
@@ -347,7 +347,7 @@ def _seen(spec: Spec, graph: Graph, size: Size, pixel: Size) -> list[list[int]]:
 # What runs in place
 
 
-@settings(REPEATABLE, max_examples=100 * EFFORT)
+@settings(REPEATABLE, max_examples=50 * EFFORT)
 @given(strategies.specs())
 def test_running_in_place_changes_no_gradient(described: strategies.Data) -> None:
     """Training gives the same output and gradients whether activations write over their input or not."""

@@ -52,7 +52,9 @@ def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
                 assert len(opened.execute(query).fetchall()) == 3
             continue
         quick = command.replace("steps=2000", "steps=2").replace("patch=128", "patch=16")
-        quick = quick.replace("--repeat 5", "--repeat 2" if "--resume" in command else "--repeat 1")
+        quick = quick.replace("--repeat 3", "--repeat 1").replace(
+            "--repeat 5", "--repeat 2" if "--resume" in command else "--repeat 1"
+        )
         said = given(quick.replace("--engine ray", "--engine ray --address local"), tmp_path)
         if command.startswith("unetgen run fusion.yaml --resume"):
             assert said.endswith("6 trials finished; results are in fusion\n")
