@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, log10
@@ -16,6 +16,9 @@ from unetgen.outputs.sheet import Column, Sheet, Value, counted
 
 # The costs that stand in the table.
 COSTS = ("params", "macs")
+
+# The ends of trials that are counted for each entry.
+STATES = ("finished", "failed")
 
 
 @dataclass(frozen=True)
@@ -71,26 +74,26 @@ class Standings:
         """
         if key is None:
             return list(self.entries)
-        columns = self._sortable()
+        columns = list(dict.fromkeys(["variant", *self.axes(), *COSTS, *STATES, *self.names]))
         name = key.removeprefix("-")
         if name not in columns:
             hint = did_you_mean(name, columns) or f"there are {', '.join(columns)}"
             raise RunError(f"there is no column {name!r} to sort by; {hint}")
-        values = {entry.name: columns[name](entry) for entry in self.entries}
+        values = {entry.name: self._value(entry, name) for entry in self.entries}
         placed = [entry for entry in self.entries if values[entry.name] is not None]
         placed.sort(key=lambda entry: values[entry.name], reverse=key.startswith("-"))  # type: ignore[arg-type, return-value]  # of one column
         rest = [entry for entry in self.entries if values[entry.name] is None]
         return sorted([*placed, *rest], key=lambda entry: not entry.spec)
 
-    def _sortable(self) -> dict[str, Callable[[Entry], Value]]:
-        """What each column has for an entry, by its name; a metric that is called like something else is meant."""
-        columns: dict[str, Callable[[Entry], Value]] = {
-            "variant": lambda entry: entry.name,
-            **{axis: lambda entry, axis=axis: (entry.choices or {}).get(axis) for axis in self.axes()},  # type: ignore[misc]
-            **{cost: lambda entry, cost=cost: self.cost(entry, cost) for cost in COSTS},  # type: ignore[misc]
-            **{state: lambda entry, state=state: self._tally[entry.name, state] for state in ("finished", "failed")},  # type: ignore[misc]
-        }
-        return columns | {metric: lambda entry, metric=metric: self.mean(entry, metric) for metric in self.names}
+    def _value(self, entry: Entry, column: str) -> Value:
+        """What an entry has in a column; a metric that is called like something else is meant."""
+        if column in self.names:
+            return self.mean(entry, column)
+        if column in COSTS:
+            return self.cost(entry, column)
+        if column in STATES:
+            return self._tally[entry.name, column]
+        return entry.name if column == "variant" else (entry.choices or {}).get(column)
 
     def mean(self, entry: Entry, metric: str) -> float | None:
         """A metric's mean over the seeds."""
