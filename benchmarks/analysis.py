@@ -22,87 +22,87 @@ from time import perf_counter
 import torch
 import torchinfo
 
-from benchmarks.interleaved import COLUMNS, Ratios, conditions
+from benchmarks.interleaved import COLUMNS, Ratios, describe_machine
 from benchmarks.pair import TWINS, Twin
 from benchmarks.table import Table
 from unetgen import Spec, load_spec
 from unetgen.graph.cost import Cost, total_cost
-from unetgen.graph.from_spec import draw
+from unetgen.graph.from_spec import build_graph
 
 Variant = tuple[int, Spec]
 
 
 def main() -> None:
     """Prints one row for each network, and how many variants a second that was."""
-    chosen = _arguments()
+    chosen = _parse_arguments()
     torch.set_num_threads(1)
-    print(conditions())
+    print(describe_machine())
     table = Table("torchinfo / unetgen", *COLUMNS, "goal", "unetgen per second, here and now", first=22)
     for name, twin in TWINS.items():
-        ratios, seconds = compared(twin, chosen.batches, chosen.size)
-        table.row(name, *ratios.cells(".1f"), ">= 50", f"{1 / seconds:,.0f}")
+        ratios, seconds = compare_speed(twin, chosen.batches, chosen.size)
+        table.print_row(name, *ratios.to_cells(".1f"), ">= 50", f"{1 / seconds:,.0f}")
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.analysis", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--batches", type=int, default=15, help="pairs of batches")
     parser.add_argument("--size", type=int, default=16, help="variants in a batch")
     return parser.parse_args()
 
 
-def compared(twin: Twin, batches: int, size: int) -> tuple[Ratios, float]:
+def compare_speed(twin: Twin, batches: int, size: int) -> tuple[Ratios, float]:
     """The ratios for batches of variants, and unetgen's median seconds for a variant."""
-    supply, ratios, ours = variants(twin), [], []
+    supply, ratios, ours = iter_variants(twin), [], []
     for number in range(-1, batches):
         gc.freeze()
-        by_torchinfo, by_unetgen = _seconds(twin, list(islice(supply, size)), unetgen_first=number % 2 == 0)
+        by_torchinfo, by_unetgen = _time_batch(twin, list(islice(supply, size)), unetgen_first=number % 2 == 0)
         if number >= 0:  # the batch before the first warms up
             ratios.append(by_torchinfo / by_unetgen)
             ours.append(by_unetgen / size)
     return Ratios(tuple(ratios)), median(ours)
 
 
-def _seconds(twin: Twin, batch: list[Variant], *, unetgen_first: bool) -> tuple[float, float]:
+def _time_batch(twin: Twin, batch: list[Variant], *, unetgen_first: bool) -> tuple[float, float]:
     """What torchinfo and unetgen take for one batch."""
-    jobs = [partial(_torchinfo, twin, batch), partial(_unetgen, batch)]
-    done = {job: _timed(job) for job in (reversed(jobs) if unetgen_first else jobs)}
+    jobs = [partial(_count_with_torchinfo, twin, batch), partial(_count_with_unetgen, batch)]
+    done = {job: _measure_time(job) for job in (reversed(jobs) if unetgen_first else jobs)}
     (by_torchinfo, theirs), (by_unetgen, ours) = (done[job] for job in jobs)
     assert ours == theirs, "unetgen and torchinfo count other parameters"
     return by_torchinfo, by_unetgen
 
 
-def _unetgen(batch: list[Variant]) -> list[int]:
-    return [analysed(spec).params for _, spec in batch]
+def _count_with_unetgen(batch: list[Variant]) -> list[int]:
+    return [analyze(spec).params for _, spec in batch]
 
 
-def _torchinfo(twin: Twin, batch: list[Variant]) -> list[int]:
-    return [summarised(twin, width, spec) for width, spec in batch]
+def _count_with_torchinfo(twin: Twin, batch: list[Variant]) -> list[int]:
+    return [summarize(twin, width, spec) for width, spec in batch]
 
 
-def _timed(job: Callable[[], list[int]]) -> tuple[float, list[int]]:
+def _measure_time(job: Callable[[], list[int]]) -> tuple[float, list[int]]:
     start = perf_counter()
     result = job()
     return perf_counter() - start, result
 
 
-def variants(twin: Twin) -> Iterator[Variant]:
+def iter_variants(twin: Twin) -> Iterator[Variant]:
     """Specs that differ in all their widths."""
     for width in count(8, step=2):
         yield width, load_spec(twin.spec, **twin.overrides(width))
 
 
-def analysed(spec: Spec) -> Cost:
+def analyze(spec: Spec) -> Cost:
     """Sizes, parameters and MACs of a spec at its input size."""
     assert spec.input_size is not None
-    graph = draw(spec)
+    graph = build_graph(spec)
     return total_cost(graph, graph.sizes(spec.input_size))
 
 
-def summarised(twin: Twin, width: int, spec: Spec) -> int:
+def summarize(twin: Twin, width: int, spec: Spec) -> int:
     """The parameters that torchinfo counts in the hand-written network, with all that it reckons besides."""
     assert spec.input_size is not None
     with torch.device("meta"):
-        model = twin.by_hand(width=width)
+        model = twin.handwritten(width=width)
     shape = (1, spec.in_channels, *spec.input_size)
     return int(torchinfo.summary(model, input_size=shape, device="meta", verbose=0).total_params)
 

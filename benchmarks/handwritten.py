@@ -46,7 +46,7 @@ class PaperNet(nn.Module):
         x = self.bottleneck(x)
         for up, block in self.decoder:  # type: ignore[misc]  # each is a pair of modules
             x = up(x)
-            x = torch.cat([_cropped(skips.pop(), x), x], dim=1)
+            x = torch.cat([_crop_to(skips.pop(), x), x], dim=1)
             x = block(x)
         return self.head(x)
 
@@ -88,7 +88,7 @@ class MilesialNet(nn.Module):
         x = self.bottleneck(x)
         for up, block in self.decoder:  # type: ignore[misc]  # each is a pair of modules
             x = up(x)
-            x = _padded(x, skips[-1])
+            x = _pad_to(x, skips[-1])
             x = torch.cat([skips.pop(), x], dim=1)
             x = block(x)
         return self.head(x)
@@ -132,12 +132,12 @@ class VolumeNet(nn.Module):
         x = self.bottleneck(x)
         for up, block in self.decoder:  # type: ignore[misc]  # each is a pair of modules
             x = up(x)
-            x = torch.cat([_cropped(skips.pop(), x), x], dim=1)
+            x = torch.cat([_crop_to(skips.pop(), x), x], dim=1)
             x = block(x)
         return self.head(x)
 
 
-def _cropped(x: Tensor, other: Tensor) -> Tensor:
+def _crop_to(x: Tensor, other: Tensor) -> Tensor:
     """The centre of x in the size of the other map."""
     for axis in range(2, x.dim()):
         size = other.shape[axis]
@@ -145,7 +145,7 @@ def _cropped(x: Tensor, other: Tensor) -> Tensor:
     return x
 
 
-def _padded(x: Tensor, other: Tensor) -> Tensor:
+def _pad_to(x: Tensor, other: Tensor) -> Tensor:
     """x in a frame of zeros in the size of the other map."""
     rows, columns = other.shape[2] - x.shape[2], other.shape[3] - x.shape[3]
     if not rows and not columns:

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 
-_MALLOCS = ("tcmalloc", "jemalloc", "mimalloc")
+_ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,22 @@ class Ratios:
         low, _, high = quantiles(self.values, n=4, method="inclusive")
         return low, high
 
-    def cells(self, form: str = ".3f") -> tuple[str, str, str, str]:
+    def to_cells(self, format_spec: str = ".3f") -> tuple[str, str, str, str]:
         """Median, quartiles, range and number of pairs, as cells of a table."""
         (low, high), first, last = self.quartiles, min(self.values), max(self.values)
-        middle, whole = f"{low:{form}} - {high:{form}}", f"{first:{form}} - {last:{form}}"
-        return f"{self.median:{form}}", middle, whole, str(len(self.values))
+        middle, whole = f"{low:{format_spec}} - {high:{format_spec}}", f"{first:{format_spec}} - {last:{format_spec}}"
+        return f"{self.median:{format_spec}}", middle, whole, str(len(self.values))
 
 
 COLUMNS = ("median", "quartiles", "min - max", "pairs")
 
 
-def interleaved(a: Callable[[], object], b: Callable[[], object], pairs: int, warmups: int = 2) -> Ratios:
+def time_ratios(a: Callable[[], object], b: Callable[[], object], pairs: int, warmups: int = 2) -> Ratios:
     """The ratios of the times that a and b take."""
-    return measured(lambda: _seconds(a), lambda: _seconds(b), pairs, warmups)
+    return measure_ratios(lambda: _measure_seconds(a), lambda: _measure_seconds(b), pairs, warmups)
 
 
-def measured(a: Callable[[], float], b: Callable[[], float], pairs: int, warmups: int = 0) -> Ratios:
+def measure_ratios(a: Callable[[], float], b: Callable[[], float], pairs: int, warmups: int = 0) -> Ratios:
     """The ratios of what a and b measure of themselves."""
     found = []
     for number in range(-warmups, pairs):
@@ -65,35 +65,40 @@ def measured(a: Callable[[], float], b: Callable[[], float], pairs: int, warmups
     return Ratios(tuple(found))
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _measure_seconds(run: Callable[[], object]) -> float:
     start = perf_counter()
     run()
     return perf_counter() - start
 
 
-def conditions() -> str:
+def describe_machine() -> str:
     """What a ratio depends on: the allocator, torch, threads, the processor."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    facts = [f"allocator: {allocator()}", f"torch {version('torch')}", _threads(), f"{cores} x {_processor()}"]
+    facts = [
+        f"allocator: {describe_allocator()}",
+        f"torch {version('torch')}",
+        _describe_threads(),
+        f"{cores} x {_processor_name()}",
+    ]
     return "; ".join(fact for fact in facts if fact) + f"; Python {platform.python_version()}"
 
 
-def allocator() -> str:
+def describe_allocator() -> str:
     """The malloc that this process runs on, and how it is set."""
     maps = Path("/proc/self/maps")
     loaded = maps.read_text() if maps.exists() else ""
-    found = next((name for name in _MALLOCS if name in loaded), None)
+    found = next((name for name in _ALLOCATORS if name in loaded), None)
     name = f"{found} (LD_PRELOAD)" if found else f"{' '.join(platform.libc_ver()).strip() or 'system'} malloc"
     settings = [f"{key}={value}" for key, value in os.environ.items() if key == "GLIBC_TUNABLES" or "MALLOC_" in key]
     return f"{name}, {' '.join(settings) or 'default settings'}"
 
 
-def _threads() -> str:
+def _describe_threads() -> str:
     torch = sys.modules.get("torch")
     return f"{torch.get_num_threads()} threads" if torch else ""
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
     return found[1] if found else platform.processor() or platform.machine()

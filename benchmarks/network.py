@@ -19,35 +19,35 @@ from collections.abc import Iterator
 
 import torch
 
-from benchmarks.interleaved import COLUMNS, Ratios, conditions, interleaved, measured
-from benchmarks.pair import TWINS, pair
-from benchmarks.peak import forward, step
+from benchmarks.interleaved import COLUMNS, Ratios, describe_machine, measure_ratios, time_ratios
+from benchmarks.pair import TWINS, build_pair
+from benchmarks.peak import make_forward, make_training_step
 from benchmarks.table import Table
 
 GOAL = "<= 1.02"
-MODES = {"forward": forward, "step": step}
-EXACT = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=65536"}
+MODES = {"forward": make_forward, "step": make_training_step}
+EXACT_MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=65536"}
 MEASURES = ("time", "memory", "calls", "rss")
 
 
 def main() -> None:
     """Prints one row for each network, measure and mode."""
-    chosen = _arguments()
-    print(conditions())
+    chosen = _parse_arguments()
+    print(describe_machine())
     if "memory" in chosen.measure:
-        print(f"memory: in processes with {' '.join(map('='.join, EXACT.items()))}")
+        print(f"memory: in processes with {' '.join(map('='.join, EXACT_MALLOC.items()))}")
     table = Table("unetgen / by hand", *COLUMNS, "goal", first=42)
     for name, measure in itertools.product(chosen.nets, chosen.measure):
         twin = TWINS[name]
         width, size = (64, twin.full_size) if chosen.full else (twin.width, twin.size)
         if measure == "calls":
             width, size = 2, twin.small_size
-        for mode, ratios in _ratios(measure, name, width, size, chosen):
+        for mode, ratios in _measure_modes(measure, name, width, size, chosen):
             title = f"{name} {width}, {'x'.join(map(str, size))}: {mode}, {measure}"
-            table.row(title, *ratios.cells(), "" if measure == "calls" else GOAL)
+            table.print_row(title, *ratios.to_cells(), "" if measure == "calls" else GOAL)
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.network", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--nets", nargs="+", choices=list(TWINS), default=list(TWINS))
     parser.add_argument("--measure", nargs="+", choices=MEASURES, default=["time", "memory"])
@@ -57,32 +57,32 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _ratios(
-    measure: str, name: str, width: int, size: tuple[int, ...], chosen: argparse.Namespace
+def _measure_modes(
+    measure: str, name: str, width: int, size: tuple[int, ...], arguments: argparse.Namespace
 ) -> Iterator[tuple[str, Ratios]]:
     """Each mode with its ratios, as they are known."""
     if measure in ("time", "calls"):
-        both = pair(name, size, width)
-        pairs, threads = chosen.pairs * (10 if measure == "calls" else 1), torch.get_num_threads()
+        both = build_pair(name, size, width)
+        pairs, threads = arguments.pairs * (10 if measure == "calls" else 1), torch.get_num_threads()
         torch.set_num_threads(1 if measure == "calls" else threads)
         for mode, job in MODES.items():
-            yield mode, interleaved(job(both.ours, both.image), job(both.by_hand, both.image), pairs)
+            yield mode, time_ratios(job(both.ours, both.image), job(both.handwritten, both.image), pairs)
         torch.set_num_threads(threads)
         return
     for mode in MODES:
         words = [name, mode, str(width), *map(str, size)]
-        yield mode, _peaks(words, EXACT if measure == "memory" else {}, chosen.memory_pairs)
+        yield mode, _measure_peaks(words, EXACT_MALLOC if measure == "memory" else {}, arguments.memory_pairs)
 
 
-def _peaks(words: list[str], settings: dict[str, str], pairs: int) -> Ratios:
+def _measure_peaks(arguments: list[str], settings: dict[str, str], pairs: int) -> Ratios:
     """The ratios of peaks, each measured in a process of its own."""
 
     def peak(side: str) -> float:
-        child = [sys.executable, "-m", "benchmarks.peak", side, *words]
+        child = [sys.executable, "-m", "benchmarks.peak", side, *arguments]
         environment = {**os.environ, **settings}
         return float(subprocess.run(child, check=True, capture_output=True, text=True, env=environment).stdout)
 
-    return measured(lambda: peak("ours"), lambda: peak("by_hand"), pairs)
+    return measure_ratios(lambda: peak("ours"), lambda: peak("by_hand"), pairs)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 import unetgen
-from benchmarks.interleaved import COLUMNS, conditions, interleaved
-from benchmarks.pair import TWINS, pair
+from benchmarks.interleaved import COLUMNS, describe_machine, time_ratios
+from benchmarks.pair import TWINS, build_pair
 from benchmarks.table import Table
 
 Run = Callable[[], Any]
@@ -36,46 +36,48 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")  # of torch's compiler and exporter, of their own insides
-    print(conditions())
+    print(describe_machine())
     for name in chosen.measure:
         _MEASURES[name](chosen)
 
 
-def single(chosen: argparse.Namespace) -> None:
+def measure_single(arguments: argparse.Namespace) -> None:
     """Each way by itself, and ours, after what this processor has to offer in half precision."""
     table = Table("float32 / bfloat16, products of 2048 x 2048 matrices", *COLUMNS, first=52)
-    full, half = (called(lambda m: m @ m, torch.randn(2048, 2048, dtype=t)) for t in (torch.float32, torch.bfloat16))
-    table.row("matmul", *interleaved(full, half, chosen.pairs).cells(".2f"))
+    full, half = (
+        make_inference(lambda m: m @ m, torch.randn(2048, 2048, dtype=t)) for t in (torch.float32, torch.bfloat16)
+    )
+    table.print_row("matmul", *time_ratios(full, half, arguments.pairs).to_cells(".2f"))
     for name in ("paper", "milesial"):
-        made = pair(name, TWINS[name].size, chosen.width)
-        title = f"eager by hand / ..., {name} {chosen.width}, {'x'.join(map(str, TWINS[name].size))}"
+        made = build_pair(name, TWINS[name].size, arguments.width)
+        title = f"eager by hand / ..., {name} {arguments.width}, {'x'.join(map(str, TWINS[name].size))}"
         table = Table(title, *COLUMNS, "difference", first=52)
-        eager = called(made.by_hand.eval(), made.image)
+        eager = make_inference(made.handwritten.eval(), made.image)
         truth = eager()
-        for title, run in ways(made.ours.eval(), made.by_hand.eval(), made.image):
+        for title, run in iter_methods(made.ours.eval(), made.handwritten.eval(), made.image):
             apart = float((run() - truth).abs().max() / truth.abs().max())
-            table.row(title, *interleaved(eager, run, chosen.pairs).cells(".2f"), f"{apart:.1g}")
+            table.print_row(title, *time_ratios(eager, run, arguments.pairs).to_cells(".2f"), f"{apart:.1g}")
 
 
-def ways(ours: Any, by_hand: nn.Module, x: Tensor) -> Iterator[tuple[str, Run]]:
+def iter_methods(ours: Any, handwritten: nn.Module, x: Tensor) -> Iterator[tuple[str, Run]]:
     """What people do, each by itself, then optimize."""
     yield (
         "channels last",
-        called(by_hand.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)),
+        make_inference(handwritten.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)),
     )
-    by_hand.to(memory_format=torch.contiguous_format)
-    yield "torch.compile", called(torch.compile(by_hand), x)
+    handwritten.to(memory_format=torch.contiguous_format)
+    yield "torch.compile", make_inference(torch.compile(handwritten), x)
     torch.compiler.reset()
-    yield "onnxruntime", in_onnxruntime(ours, x)
-    yield "optimize", called(unetgen.optimize(ours), x)
-    yield "optimize, compiled", called(unetgen.optimize(ours, compile=True), x)
+    yield "onnxruntime", make_onnxruntime_run(ours, x)
+    yield "optimize", make_inference(unetgen.optimize(ours), x)
+    yield "optimize, compiled", make_inference(unetgen.optimize(ours, compile=True), x)
     torch.compiler.reset()
-    yield "optimize, bfloat16", called(unetgen.optimize(ours, dtype=torch.bfloat16), x)
-    yield "optimize, bfloat16, compiled", called(unetgen.optimize(ours, dtype=torch.bfloat16, compile=True), x)
+    yield "optimize, bfloat16", make_inference(unetgen.optimize(ours, dtype=torch.bfloat16), x)
+    yield "optimize, bfloat16, compiled", make_inference(unetgen.optimize(ours, dtype=torch.bfloat16, compile=True), x)
     torch.compiler.reset()
 
 
-def called(model: Any, x: Tensor) -> Run:
+def make_inference(model: Any, x: Tensor) -> Run:
     """An inference."""
 
     def run() -> Any:
@@ -85,7 +87,7 @@ def called(model: Any, x: Tensor) -> Run:
     return run
 
 
-def in_onnxruntime(model: Any, x: Tensor) -> Run:
+def make_onnxruntime_run(model: Any, x: Tensor) -> Run:
     """The same network in onnxruntime, on as many threads as torch."""
     import onnxruntime  # noqa: PLC0415  # an extra
 
@@ -102,23 +104,23 @@ def in_onnxruntime(model: Any, x: Tensor) -> Run:
     return lambda: torch.from_numpy(session.run(None, {"image": image})[0])
 
 
-def peers(chosen: argparse.Namespace) -> None:
+def measure_peers(arguments: argparse.Namespace) -> None:
     """Other libraries' networks as they come."""
     table = Table("eager / optimize", *COLUMNS, first=52)
-    for title, theirs, spec, shape in others():
+    for title, theirs, spec, shape in iter_peer_networks():
         x = torch.randn(1, *shape)
         theirs.eval()
         ours = unetgen.build(spec, seed=0).eval()
-        eager = called(theirs, x)
+        eager = make_inference(theirs, x)
         options: list[dict[str, Any]] = [{}, {"compile": True}, {"dtype": torch.bfloat16}]
         for more in options:
             told = ", ".join(["bfloat16"] * ("dtype" in more) + ["compiled"] * ("compile" in more)) or "as it is"
-            run = called(unetgen.optimize(ours, **more), x)
-            table.row(f"{title}: {told}", *interleaved(eager, run, chosen.pairs).cells(".2f"))
+            run = make_inference(unetgen.optimize(ours, **more), x)
+            table.print_row(f"{title}: {told}", *time_ratios(eager, run, arguments.pairs).to_cells(".2f"))
             torch.compiler.reset()
 
 
-def others() -> Iterator[tuple[str, nn.Module, str, tuple[int, ...]]]:
+def iter_peer_networks() -> Iterator[tuple[str, nn.Module, str, tuple[int, ...]]]:
     """Networks of MONAI and of segmentation_models.pytorch, and the specs that are their equals."""
     from monai.networks.nets import BasicUNet  # noqa: PLC0415  # an extra
 
@@ -137,7 +139,7 @@ def others() -> Iterator[tuple[str, nn.Module, str, tuple[int, ...]]]:
     yield "SMP Unet(resnet34), 256x256", theirs, "smp_unet_resnet34", (3, 256, 256)
 
 
-_MEASURES = {"single": single, "peers": peers}
+_MEASURES = {"single": measure_single, "peers": measure_peers}
 
 
 if __name__ == "__main__":

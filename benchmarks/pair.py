@@ -22,7 +22,7 @@ class Twin:
     """
 
     spec: str
-    by_hand: Callable[..., nn.Module]
+    handwritten: Callable[..., nn.Module]
     levels: int
     size: tuple[int, ...]
     full_size: tuple[int, ...]
@@ -46,53 +46,55 @@ class Pair:
     """The two networks, and an image that both take."""
 
     ours: nn.Module
-    by_hand: nn.Module
+    handwritten: nn.Module
     image: Tensor
 
 
-def pair(name: str, size: tuple[int, ...], width: int) -> Pair:
+def build_pair(name: str, size: tuple[int, ...], width: int) -> Pair:
     """Both networks of a name, checked to compute the same."""
     twin = TWINS[name]
-    ours, by_hand = built_ours(name, width), twin.by_hand(width=width)
-    carry(ours, by_hand)
-    made = Pair(ours, by_hand, image(name, size))
+    ours, by_hand = build_ours(name, width), twin.handwritten(width=width)
+    copy_weights(ours, by_hand)
+    made = Pair(ours, by_hand, make_image(name, size))
     assert_equal(made)
     return made
 
 
-def built_ours(name: str, width: int) -> nn.Module:
+def build_ours(name: str, width: int) -> nn.Module:
     """unetgen's network of a name."""
     twin = TWINS[name]
     return build(twin.spec, seed=0, **twin.overrides(width))
 
 
-def image(name: str, size: tuple[int, ...]) -> Tensor:
+def make_image(name: str, size: tuple[int, ...]) -> Tensor:
     """A random image for the networks of a name."""
     channels = 1 if name == "paper" else 3
     return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
-def carry(source: nn.Module, target: nn.Module) -> None:
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
     """Copies weights over in the order of execution, which both modules' state dicts have."""
     theirs, ours = target.state_dict(), source.state_dict()
     assert [t.shape for t in theirs.values()] == [t.shape for t in ours.values()], "not the same network"
     target.load_state_dict(dict(zip(theirs, ours.values(), strict=True)))
 
 
-def assert_equal(made: Pair) -> None:
+def assert_equal(networks: Pair) -> None:
     """Both give the same map in evaluation, and in training the same loss and gradients, to the last bit."""
-    made.ours.eval()
-    made.by_hand.eval()
+    networks.ours.eval()
+    networks.handwritten.eval()
     with torch.inference_mode():
-        assert torch.equal(made.ours(made.image), made.by_hand(made.image)), "outputs differ"
-    assert torch.equal(*(_first_gradient(model, made.image) for model in (made.ours, made.by_hand))), "gradients differ"
+        assert torch.equal(networks.ours(networks.image), networks.handwritten(networks.image)), "outputs differ"
+    assert torch.equal(
+        *(_compute_first_gradient(model, networks.image) for model in (networks.ours, networks.handwritten))
+    ), "gradients differ"
 
 
-def _first_gradient(model: nn.Module, x: Tensor) -> Tensor:
+def _compute_first_gradient(model: nn.Module, x: Tensor) -> Tensor:
     """The gradient of the first kernel; dropouts draw from equal seeds, running statistics are put back."""
     before = {key: value.clone() for key, value in model.state_dict().items()}
     torch.manual_seed(0)
-    loss(model.train()(x)).backward()
+    compute_loss(model.train()(x)).backward()
     found = next(model.parameters()).grad
     assert found is not None
     model.zero_grad(set_to_none=True)
@@ -100,7 +102,7 @@ def _first_gradient(model: nn.Module, x: Tensor) -> Tensor:
     return found
 
 
-def loss(logits: Tensor) -> Tensor:
+def compute_loss(logits: Tensor) -> Tensor:
     """Cross entropy against a checkerboard of the first two classes."""
     index = torch.stack(torch.meshgrid(*(torch.arange(n) for n in logits.shape[2:]), indexing="ij")).sum(0)
     return F.cross_entropy(logits, (index % 2).expand(logits.shape[0], *index.shape))

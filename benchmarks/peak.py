@@ -18,22 +18,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.pair import TWINS, built_ours, image, loss
+from benchmarks.pair import TWINS, build_ours, compute_loss, make_image
 
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_STATUS_FILE, _RESET_FILE = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def main() -> None:
     """Measures what the arguments say."""
     side, name, mode, width, *size = sys.argv[1:]
-    model = built_ours(name, int(width)) if side == "ours" else TWINS[name].by_hand(width=int(width))
-    x = image(name, tuple(map(int, size)))
-    run = forward(model, x) if mode == "forward" else step(model, x)
+    model = build_ours(name, int(width)) if side == "ours" else TWINS[name].handwritten(width=int(width))
+    x = make_image(name, tuple(map(int, size)))
+    run = make_forward(model, x) if mode == "forward" else make_training_step(model, x)
     run()
-    print(grown(model, run))
+    print(measure_growth(model, run))
 
 
-def forward(model: nn.Module, x: Tensor) -> Callable[[], object]:
+def make_forward(model: nn.Module, x: Tensor) -> Callable[[], object]:
     """An inference."""
     model.eval()
 
@@ -44,28 +44,28 @@ def forward(model: nn.Module, x: Tensor) -> Callable[[], object]:
     return run
 
 
-def step(model: nn.Module, x: Tensor) -> Callable[[], object]:
+def make_training_step(model: nn.Module, x: Tensor) -> Callable[[], object]:
     """A training step."""
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
 
     def run() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss(model(x)).backward()
+        compute_loss(model(x)).backward()
         optimizer.step()
 
     return run
 
 
-def grown(model: nn.Module, run: Callable[[], object]) -> int:
+def measure_growth(model: nn.Module, run: Callable[[], object]) -> int:
     """KiB at the peak of a run above what there was before it."""
     model.zero_grad(set_to_none=True)
     gc.collect()
     _trim()
-    before = _kibibytes("VmRSS")
-    _RESET.write_text("5")  # the high-water mark starts again from here
+    before = _read_kibibytes("VmRSS")
+    _RESET_FILE.write_text("5")  # the high-water mark starts again from here
     run()
-    return _kibibytes("VmHWM") - before
+    return _read_kibibytes("VmHWM") - before
 
 
 def _trim() -> None:
@@ -74,8 +74,8 @@ def _trim() -> None:
         libc.malloc_trim(0)
 
 
-def _kibibytes(key: str) -> int:
-    found = re.search(rf"{key}:\s+(\d+) kB", _STATUS.read_text())
+def _read_kibibytes(key: str) -> int:
+    found = re.search(rf"{key}:\s+(\d+) kB", _STATUS_FILE.read_text())
     assert found is not None
     return int(found[1])
 

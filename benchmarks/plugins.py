@@ -13,8 +13,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.interleaved import COLUMNS, conditions, interleaved
-from benchmarks.startup import UNETGEN, process
+from benchmarks.interleaved import COLUMNS, describe_machine, time_ratios
+from benchmarks.startup import UNETGEN, make_process_run
 from benchmarks.table import Table
 
 SPEC = "schema_version: 1\nin_channels: 1\nout_channels: 2\nwidths: [8, 16, 32]\nblock: BLOCK\n"
@@ -91,17 +91,17 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--distributions", type=int, default=50)
     given = parser.parse_args()
-    print(conditions())
+    print(describe_machine())
     table = Table("with plugins / without", *COLUMNS, "goal", first=34)
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site")
         for number in range(given.distributions):
             install(site, number)
         path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-        without = process(validating(Path(folder, "without.yaml"), BUILT_IN))
+        without = make_process_run(make_validate_command(Path(folder, "without.yaml"), BUILT_IN))
         for title, block in ROWS:
-            ours = process(validating(Path(folder, "with.yaml"), block), PYTHONPATH=path)
-            table.row(title, *interleaved(ours, without, given.pairs).cells(), "<= 1.5")
+            ours = make_process_run(make_validate_command(Path(folder, "with.yaml"), block), PYTHONPATH=path)
+            table.print_row(title, *time_ratios(ours, without, given.pairs).to_cells(), "<= 1.5")
 
 
 def install(site: Path, number: int) -> None:
@@ -114,7 +114,7 @@ def install(site: Path, number: int) -> None:
     (site / f"{module}.py").write_text(MODULE.replace("NUMBER", str(number)))
 
 
-def validating(spec: Path, block: str) -> tuple[str, ...]:
+def make_validate_command(spec: Path, block: str) -> tuple[str, ...]:
     """The command for a spec of this block."""
     spec.write_text(SPEC.replace("BLOCK", block))
     return (*UNETGEN, "validate", str(spec))

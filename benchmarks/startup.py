@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from benchmarks.interleaved import COLUMNS, conditions, interleaved
+from benchmarks.interleaved import COLUMNS, describe_machine, time_ratios
 from benchmarks.table import Table
 
 UNETGEN = ("-m", "unetgen")
@@ -33,19 +33,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pairs", type=int, default=11)
     pairs = parser.parse_args().pairs
-    print(conditions())
+    print(describe_machine())
     table = Table("unetgen / other", *COLUMNS, "goal", first=34)
     for title, ours, other, goal in ROWS:
-        table.row(title, *interleaved(process(ours), process(other), pairs).cells(), goal)
+        table.print_row(title, *time_ratios(make_process_run(ours), make_process_run(other), pairs).to_cells(), goal)
 
 
-def process(words: tuple[str, ...], **environment: str) -> Callable[[], object]:
+def make_process_run(arguments: tuple[str, ...], **environment: str) -> Callable[[], object]:
     """A Python process with these arguments, run to its end."""
 
     def run() -> None:
         # Under this variable everything is compiled in every run, and that is what would be timed.
         env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}
-        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=env)
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=env)
 
     return run
 

@@ -24,7 +24,7 @@ import torch
 import torchinfo
 
 import unetgen
-from benchmarks.interleaved import COLUMNS, Ratios, conditions
+from benchmarks.interleaved import COLUMNS, Ratios, describe_machine
 from benchmarks.table import Table
 from unetgen.ablation.sweep import Sweep
 from unetgen.ablation.variant import Variant
@@ -58,15 +58,15 @@ axes:
 
 def main() -> None:
     """Prints one row for each measure that was asked for."""
-    chosen = _arguments()
+    chosen = _parse_arguments()
     torch.set_num_threads(1)
-    print(conditions())
+    print(describe_machine())
     for name, measure in _MEASURES.items():
         if chosen.measure in (name, "all"):
             measure(chosen)
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweeps", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--measure", choices=["stream", "whole", "matching", "all"], default="all")
     parser.add_argument("--batches", type=int, default=15, help="pairs of batches")
@@ -74,69 +74,71 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def stream(chosen: argparse.Namespace) -> None:
+def measure_stream(arguments: argparse.Namespace) -> None:
     """Batches of variants, by unetgen and by torch."""
-    count = (chosen.batches + 1) * chosen.size
-    supply = variants(unetgen.sweep(TEN_THOUSAND + f"mode: {{type: sample, n: {4 * count}, seed: 0}}\n"))
+    count = (arguments.batches + 1) * arguments.size
+    supply = iter_variants(unetgen.sweep(TEN_THOUSAND + f"mode: {{type: sample, n: {4 * count}, seed: 0}}\n"))
     ratios = []
-    for number in range(-1, chosen.batches):
-        ours, made = timed(lambda: list(islice(supply, chosen.size)))
-        theirs, counted = timed(lambda batch=made: [summarised(variant) for variant in batch])  # type: ignore[misc]
+    for number in range(-1, arguments.batches):
+        ours, made = measure_time(lambda: list(islice(supply, arguments.size)))
+        theirs, counted = measure_time(lambda batch=made: [summarize(variant) for variant in batch])  # type: ignore[misc]
         assert [variant.report.cost.params for variant in made] == counted, "they count other parameters"
         if number >= 0:  # the batch before the first warms up
             ratios.append(theirs / ours)
     table = Table("meta device and torchinfo / sweep", *COLUMNS, "goal", first=34)
-    table.row("variants of a grid of 10,000", *Ratios(tuple(ratios)).cells(".1f"), ">= 50")
+    table.print_row("variants of a grid of 10,000", *Ratios(tuple(ratios)).to_cells(".1f"), ">= 50")
 
 
-def whole(chosen: argparse.Namespace) -> None:
+def measure_whole(arguments: argparse.Namespace) -> None:
     """The whole grid, and the memory it takes."""
     opened = unetgen.sweep(TEN_THOUSAND)
     start, held = perf_counter(), []
-    for number, _ in enumerate(variants(opened)):
+    for number, _ in enumerate(iter_variants(opened)):
         if number % 2000 == 0:
             held.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
     seconds = perf_counter() - start
     print(f"{opened.count:,} combinations in {seconds:.1f} s, here and now; peak MiB every 2,000: {', '.join(held)}")
 
 
-def matching(chosen: argparse.Namespace) -> None:
+def measure_matching(arguments: argparse.Namespace) -> None:
     """Matched over unmatched, for each network that was drawn."""
     ratios = []
-    for _ in range(max(chosen.batches // 3, 1)):
-        plain, made = timed(lambda: list(variants(unetgen.sweep(TWO_HUNDRED))))
-        seconds, matched = timed(lambda: list(variants(unetgen.sweep(TWO_HUNDRED + "match: {params: base}\n"))))
-        drawn = sum(variant.match.drawn for variant in matched if variant.match)
+    for _ in range(max(arguments.batches // 3, 1)):
+        plain, made = measure_time(lambda: list(iter_variants(unetgen.sweep(TWO_HUNDRED))))
+        seconds, matched = measure_time(
+            lambda: list(iter_variants(unetgen.sweep(TWO_HUNDRED + "match: {params: base}\n")))
+        )
+        drawn = sum(variant.match.num_evaluations for variant in matched if variant.match)
         ratios.append((seconds / drawn) / (plain / len(made)))
     table = Table("matched / unmatched, per network", *COLUMNS, "drawn each", "goal", first=34)
     each = f"{drawn / len(matched):.1f}"
-    table.row(f"a grid of {len(made)}", *Ratios(tuple(ratios)).cells(".2f"), each, "<= 2")
+    table.print_row(f"a grid of {len(made)}", *Ratios(tuple(ratios)).to_cells(".2f"), each, "<= 2")
 
 
-def variants(opened: Sweep) -> Iterator[Variant]:
+def iter_variants(sweep: Sweep) -> Iterator[Variant]:
     """The variants of a sweep with their costs and names."""
-    for outcome in opened.outcomes():
+    for outcome in sweep.outcomes():
         if isinstance(outcome, Variant):
             assert outcome.report.cost.macs
             assert outcome.name
             yield outcome
 
 
-def summarised(variant: Variant) -> int:
+def summarize(variant: Variant) -> int:
     """The parameters that torchinfo counts in the network on the meta device."""
     model = unetgen.build(variant.report.spec, device="meta")
     shape = (1, *variant.report.in_shape)
     return int(torchinfo.summary(model, input_size=shape, device="meta", verbose=0).total_params)
 
 
-def timed(job: Callable[[], Any]) -> tuple[float, Any]:
+def measure_time(job: Callable[[], Any]) -> tuple[float, Any]:
     """How long something takes, and what it gives."""
     start = perf_counter()
     result = job()
     return perf_counter() - start, result
 
 
-_MEASURES = {"stream": stream, "whole": whole, "matching": matching}
+_MEASURES = {"stream": measure_stream, "whole": measure_whole, "matching": measure_matching}
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ class Table:
 
     def __init__(self, *headers: str, first: int = 36) -> None:
         self.widths = [first, *(_WIDTHS.get(header, 7) for header in headers[1:])]
-        self.row(*headers)
+        self.print_row(*headers)
 
-    def row(self, *cells: str) -> None:
+    def print_row(self, *cells: str) -> None:
         """Prints one row: text on the left, numbers on the right."""
-        print("  ".join(self._aligned(cells)).rstrip(), flush=True)
+        print("  ".join(self._align(cells)).rstrip(), flush=True)
 
-    def _aligned(self, cells: Row) -> Iterator[str]:
+    def _align(self, cells: Row) -> Iterator[str]:
         for index, (cell, width) in enumerate(zip(cells, self.widths, strict=False)):
             yield f"{cell:<{width}}" if index == 0 else f"{cell:>{width}}"

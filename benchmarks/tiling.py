@@ -31,10 +31,10 @@ import torch
 from numpy.typing import NDArray
 
 import unetgen
-from benchmarks.interleaved import COLUMNS, conditions, interleaved
+from benchmarks.interleaved import COLUMNS, describe_machine, time_ratios
 from benchmarks.table import Table
 from unetgen.tiling import predict
-from unetgen.tiling.plan import planned
+from unetgen.tiling.plan import plan_axes
 
 # The networks of the paper and of milesial's Pytorch-UNet, by the width of their finest level, and the border that
 # each takes away at four levels.
@@ -47,16 +47,16 @@ WINDOW, SHARES = 512, (0.25, 0.5)
 
 def main() -> None:
     """Prints what was asked for."""
-    chosen = _arguments()
+    chosen = _parse_arguments()
     if chosen.held:
-        print(held(*chosen.held))
+        print(measure_held(*chosen.held))
         return
-    print(conditions())
+    print(describe_machine())
     for name in chosen.measure:
         _MEASURES[name](chosen)
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tiling", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--measure", nargs="+", choices=list(_MEASURES), default=list(_MEASURES))
     parser.add_argument("--pairs", type=int, default=7)
@@ -65,27 +65,27 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def network(name: str, width: int, dtype: torch.dtype = torch.float32) -> Any:
+def build_network(name: str, width: int, dtype: torch.dtype = torch.float32) -> Any:
     """A shipped network at another width, ready to predict."""
     widths = {"base": width, "growth": 2, "max": 16 * width}
     return unetgen.build(name, seed=0, depth=4, widths=widths, input_size=None).to(dtype).eval()
 
 
-def noise(channels: int, size: int, dtype: Any = np.float32) -> NDArray[Any]:
+def make_noise(channels: int, size: int, dtype: Any = np.float32) -> NDArray[Any]:
     """An image without structure."""
     return np.random.default_rng(0).normal(size=(channels, size, size)).astype(dtype)
 
 
-def throughput(chosen: argparse.Namespace) -> None:
+def measure_throughput(arguments: argparse.Namespace) -> None:
     """The network's calls over ours, tile by tile."""
     table = Table("the network's own calls / predict", *COLUMNS, "goal", first=44)
     for name, width, tile, size in ((VALID, 64, 572, 1164), (VALID, 16, 572, 1940), (PADDED, 16, 512, 900)):
-        model = network(name, width)
-        image = noise(model.graph.in_channels, size)
-        plans = planned(model.graph, (size, size), (tile, tile))
-        tiles = len(plans[0].stretches) * len(plans[1].stretches)
+        model = build_network(name, width)
+        image = make_noise(model.graph.in_channels, size)
+        plans = plan_axes(model.graph, (size, size), (tile, tile))
+        tiles = len(plans[0].spans) * len(plans[1].spans)
         # A tile may be larger than was asked for, by what the image's size leaves over.
-        x = torch.from_numpy(noise(model.graph.in_channels, plans[0].tile))[None]
+        x = torch.from_numpy(make_noise(model.graph.in_channels, plans[0].tile))[None]
 
         def own(model: Any = model, x: torch.Tensor = x, tiles: int = tiles) -> None:
             with torch.inference_mode():
@@ -95,11 +95,11 @@ def throughput(chosen: argparse.Namespace) -> None:
         def ours(model: Any = model, image: Any = image, tile: int = tile) -> None:
             predict(model, image, tile=tile)
 
-        ratios = interleaved(own, ours, chosen.pairs, warmups=1)
-        table.row(f"{name} {width}, {tiles} tiles of {tile} x {tile}", *ratios.cells(), ">= 0.9")
+        ratios = time_ratios(own, ours, arguments.pairs, warmups=1)
+        table.print_row(f"{name} {width}, {tiles} tiles of {tile} x {tile}", *ratios.to_cells(), ">= 0.9")
 
 
-def equal(_: argparse.Namespace) -> None:
+def measure_exactness(_: argparse.Namespace) -> None:
     """Tiles against one piece. Convolutions of doubles unfold the image, so wide ones take small images."""
     table = Table("tiles - one piece", "largest difference", "of outputs up to", first=54)
     cases = [
@@ -107,48 +107,48 @@ def equal(_: argparse.Namespace) -> None:
         (VALID, 16, 4000, 572, torch.float32), (PADDED, 2, 4000, 512, torch.float64),
     ]  # fmt: skip
     for name, width, size, tile, dtype in cases:
-        model = network(name, width, dtype)
-        image = noise(model.graph.in_channels, size, str(dtype).removeprefix("torch."))
-        found, truth = predict(model, image, tile=tile), in_one_piece(model, image, BORDER[name])
+        model = build_network(name, width, dtype)
+        image = make_noise(model.graph.in_channels, size, str(dtype).removeprefix("torch."))
+        found, truth = predict(model, image, tile=tile), predict_untiled(model, image, BORDER[name])
         apart, most = np.abs(found - truth).max(), np.abs(truth).max()
-        table.row(f"{name} {width}, {size} x {size} in {tile} x {tile}, {dtype}", f"{apart:.3g}", f"{most:.3g}")
+        table.print_row(f"{name} {width}, {size} x {size} in {tile} x {tile}, {dtype}", f"{apart:.3g}", f"{most:.3g}")
 
 
-def in_one_piece(model: Any, image: NDArray[Any], border: int) -> NDArray[Any]:
+def predict_untiled(model: Any, image: NDArray[Any], border: int) -> NDArray[Any]:
     """The network's output for the image, mirrored by half the border and behind that to the next size that fits."""
     length, before = image.shape[1], border // 2
-    behind = model.graph.fits[0].above(length + border - 1) - length - before
+    behind = model.graph.fits[0].smallest_above(length + border - 1) - length - before
     x = np.pad(image, ((0, 0), (before, behind), (before, behind)), mode="reflect")
     with torch.inference_mode():
         y: NDArray[Any] = model(torch.from_numpy(x[None]))[0].numpy()
     return y[:, :length, :length]
 
 
-def memory(chosen: argparse.Namespace) -> None:
+def measure_memory(arguments: argparse.Namespace) -> None:
     """What a process holds of its own for images of several sizes."""
     command = [sys.executable, "-m", "benchmarks.tiling", "--held", "predict"]
     table = Table("a mapped image", "MiB held at most", "of the one before", first=24)
-    found = [float(subprocess.check_output([*command, str(size)], text=True)) for size in chosen.sizes]
+    found = [float(subprocess.check_output([*command, str(size)], text=True)) for size in arguments.sizes]
     ratios = ["", *(f"{after / before:.3f}" for before, after in pairwise(found))]
-    for size, mebibytes, ratio in zip(chosen.sizes, found, ratios, strict=True):
-        table.row(f"{size} x {size}", f"{mebibytes:.0f}", ratio)
+    for size, mebibytes, ratio in zip(arguments.sizes, found, ratios, strict=True):
+        table.print_row(f"{size} x {size}", f"{mebibytes:.0f}", ratio)
 
 
-def held(how: str, size: str) -> float:
+def measure_held(method: str, size: str) -> float:
     """The MiB that this process holds at most of its own while a network runs over an image."""
     length = int(size)
-    if how == "predict":
-        model = network(VALID, 2)
+    if method == "predict":
+        model = build_network(VALID, 2)
         with tempfile.TemporaryDirectory() as folder:
             image = np.memmap(Path(folder) / "image", "float32", "w+", shape=(1, length, length))
             out = np.memmap(Path(folder) / "out", "uint8", "w+", shape=(1, length, length))
-            return most_held(lambda: predict(model, image, tile=1084, keep="labels", out=out))
-    model, image = network(PADDED, 16), noise(3, length)
-    run = (lambda: predict(model, image, tile=WINDOW)) if how == "ours" else by_monai(model, image, SHARES[0])
-    return most_held(run)
+            return measure_peak_memory(lambda: predict(model, image, tile=1084, keep="labels", out=out))
+    model, image = build_network(PADDED, 16), make_noise(3, length)
+    run = (lambda: predict(model, image, tile=WINDOW)) if method == "ours" else make_monai_run(model, image, SHARES[0])
+    return measure_peak_memory(run)
 
 
-def most_held(run: Callable[[], object]) -> float:
+def measure_peak_memory(run: Callable[[], object]) -> float:
     """MiB of memory that belongs to no file, at most, looked at every few milliseconds."""
     done, most = threading.Event(), [0]
 
@@ -165,7 +165,7 @@ def most_held(run: Callable[[], object]) -> float:
     return most[0] / 1024
 
 
-def by_monai(model: Any, image: NDArray[Any], share: float) -> Callable[[], NDArray[Any]]:
+def make_monai_run(model: Any, image: NDArray[Any], share: float) -> Callable[[], NDArray[Any]]:
     """MONAI's sliding window over an image."""
     from monai.inferers import sliding_window_inference  # noqa: PLC0415  # it is not in the memory of ours
 
@@ -179,25 +179,30 @@ def by_monai(model: Any, image: NDArray[Any], share: float) -> Callable[[], NDAr
     return run
 
 
-def monai(chosen: argparse.Namespace) -> None:
+def compare_with_monai(arguments: argparse.Namespace) -> None:
     """MONAI's time over ours, and how far both are from one piece."""
     size = 1536
-    model, image = network(PADDED, 16), noise(3, 1536)
+    model, image = build_network(PADDED, 16), make_noise(3, 1536)
     with torch.inference_mode():
         truth = model(torch.from_numpy(image[None]))[0].numpy()
     ours = np.abs(predict(model, image, tile=WINDOW) - truth).max() / np.abs(truth).max()
     table = Table("MONAI / predict", *COLUMNS, "MONAI's error", "ours", first=40)
     for share in SHARES:
-        run = by_monai(model, image, share)
+        run = make_monai_run(model, image, share)
         theirs = np.abs(run() - truth).max() / np.abs(truth).max()
-        ratios = interleaved(run, lambda: predict(model, image, tile=WINDOW), chosen.pairs, warmups=1)
-        table.row(f"time, windows share {share}", *ratios.cells(), f"{theirs:.2g}", f"{ours:.2g}")
+        ratios = time_ratios(run, lambda: predict(model, image, tile=WINDOW), arguments.pairs, warmups=1)
+        table.print_row(f"time, windows share {share}", *ratios.to_cells(), f"{theirs:.2g}", f"{ours:.2g}")
     command = [sys.executable, "-m", "benchmarks.tiling", "--held"]
     a, b = (float(subprocess.check_output([*command, how, str(size)], text=True)) for how in ("monai", "ours"))
-    table.row("memory held", f"{a / b:.3f}", f"{a:.0f} and {b:.0f} MiB")
+    table.print_row("memory held", f"{a / b:.3f}", f"{a:.0f} and {b:.0f} MiB")
 
 
-_MEASURES = {"throughput": throughput, "equal": equal, "memory": memory, "monai": monai}
+_MEASURES = {
+    "throughput": measure_throughput,
+    "equal": measure_exactness,
+    "memory": measure_memory,
+    "monai": compare_with_monai,
+}
 
 
 if __name__ == "__main__":

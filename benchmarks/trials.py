@@ -22,13 +22,13 @@ from time import perf_counter
 from typing import Any
 
 import unetgen
-from benchmarks.interleaved import conditions
+from benchmarks.interleaved import describe_machine
 from benchmarks.table import Table
-from unetgen.ablation.running.cluster import Cluster
-from unetgen.ablation.running.engine import Ended, Event
-from unetgen.ablation.running.local import Local
-from unetgen.ablation.running.run import Listener
-from unetgen.ablation.running.trial import Conditions
+from unetgen.ablation.running.cluster import RayEngine
+from unetgen.ablation.running.engine import Event, TrialFinished
+from unetgen.ablation.running.local import LocalEngine
+from unetgen.ablation.running.run import RunListener
+from unetgen.ablation.running.trial import TrialLimits
 
 SWEEP = """\
 base: {extends: unet_milesial, widths: [2, 2], input_size: [8, 8]}
@@ -37,10 +37,10 @@ axes:
   block.dropout: [%s]
 """
 
-ENGINES = {"local": lambda: Local(2), "ray": lambda: Cluster(address="local")}
+ENGINES = {"local": lambda: LocalEngine(2), "ray": lambda: RayEngine(address="local")}
 
 
-def nothing(model: Any, spec: Any, context: Any) -> dict[str, float]:
+def do_nothing(model: Any, spec: Any, context: Any) -> dict[str, float]:
     """A trial that does nothing."""
     return {"seed": context.seed}
 
@@ -51,23 +51,23 @@ def main() -> None:
     parser.add_argument("--measure", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--trials", type=int, default=2000)
     chosen = parser.parse_args()
-    print(conditions())
+    print(describe_machine())
     table = Table("unetgen run", "ms a trial", "last / first quarter", "peak MiB", "trials", "readable", first=12)
     for name in chosen.measure:
         with tempfile.TemporaryDirectory() as folder:
-            table.row(name, *measured(ENGINES[name](), Path(folder), chosen.trials))
+            table.print_row(name, *measure_engine(ENGINES[name](), Path(folder), chosen.trials))
 
 
-def measured(engine: Any, folder: Path, trials: int) -> Sequence[str]:
+def measure_engine(engine: Any, folder: Path, trials: int) -> Sequence[str]:
     """The row of an engine."""
     rates = ", ".join(f"0.{number:04d}" for number in range(1, trials // 2 + 1))
     (folder / "sweep.yaml").write_text(SWEEP % rates)
-    clock = Clock(folder / "out" / "results.sqlite")
+    clock = TrialClock(folder / "out" / "results.sqlite")
     standings = unetgen.run(
         folder / "sweep.yaml", "benchmarks.trials:nothing", out=folder / "out", engine=engine, listener=clock,
-        conditions=Conditions(threads=1),
+        conditions=TrialLimits(threads=1),
     )  # fmt: skip
-    ends = clock.ends
+    ends = clock.end_times
     gaps = [after - before for before, after in pairwise(ends)]
     quarter = len(gaps) // 4
     growth = (ends[-1] - ends[-1 - quarter]) / (ends[quarter] - ends[0])
@@ -78,24 +78,24 @@ def measured(engine: Any, folder: Path, trials: int) -> Sequence[str]:
         f"{growth:.2f}",
         f"{peak:.0f}",
         str(finished),
-        f"{median(clock.read):.1f} ms",
+        f"{median(clock.read_times_ms):.1f} ms",
     )
 
 
-class Clock(Listener):
+class TrialClock(RunListener):
     """When trials ended; now and then it reads the results as anybody might."""
 
     def __init__(self, file: Path) -> None:
-        self.file, self.ends, self.read = file, [], []
+        self.file, self.end_times, self.read_times_ms = file, [], []
 
-    def hear(self, event: Event) -> None:
-        if not isinstance(event, Ended):
+    def on_event(self, event: Event) -> None:
+        if not isinstance(event, TrialFinished):
             return
-        self.ends.append(perf_counter())
-        if len(self.ends) % 200 == 0:
+        self.end_times.append(perf_counter())
+        if len(self.end_times) % 200 == 0:
             with closing(sqlite3.connect(self.file)) as opened:
                 opened.execute("SELECT count(*) FROM trials WHERE state = 'finished'").fetchone()
-            self.read.append(1000 * (perf_counter() - self.ends[-1]))
+            self.read_times_ms.append(1000 * (perf_counter() - self.end_times[-1]))
 
 
 if __name__ == "__main__":

@@ -109,15 +109,15 @@ def own_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test finds its own plugins, and leaves none to the next."""
     from unetgen import plugins
 
-    monkeypatch.delenv(plugins.STRICT, raising=False)
+    monkeypatch.delenv(plugins.STRICT_ENV_VAR, raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
-    plugins.forget()
+    plugins.clear_cache()
     yield
     for name in set(sys.modules) - before:
         if name.startswith(("acme", "bob", "unetgen_plugin_")):
             del sys.modules[name]
-    plugins.forget()
+    plugins.clear_cache()
 
 
 @pytest.fixture

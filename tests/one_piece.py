@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unetgen.graph.graph import SizeMisfit
+from unetgen.graph.graph import NodeSizeError
 
 
 def in_one_piece(model: Any, image: np.ndarray, border: int = 0) -> np.ndarray:
@@ -28,8 +28,8 @@ def in_one_piece(model: Any, image: np.ndarray, border: int = 0) -> np.ndarray:
 def _fitting(graph: Any, axis: int, least: int) -> int:
     for size in count(least):
         try:
-            graph.along(axis, size)
-        except SizeMisfit:
+            graph.sizes_along(axis, size)
+        except NodeSizeError:
             continue
         return size
     raise AssertionError

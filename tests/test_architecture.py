@@ -116,7 +116,7 @@ def test_nothing_in_the_graph_needs_torch() -> None:
         "import sys, unetgen\n"
         "from unetgen.outputs.report import Report\n"
         "spec = unetgen.load_spec('unet_paper')\n"
-        "Report.of(spec, unetgen.graph_of(spec)).record()\n"
+        "Report.of(spec, unetgen.graph_of(spec)).to_dict()\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -125,13 +125,13 @@ def test_nothing_in_the_graph_needs_torch() -> None:
 def test_options_that_hold_parts_are_called_by_their_slot() -> None:
     """Overlays tell a part's name from a word by the name of the option, so the two kinds must not be mixed up."""
     from unetgen.config.part import Part
-    from unetgen.config.slots import SLOT_OF, SLOTS
+    from unetgen.config.slots import SLOT_BY_KEY, SLOTS
 
     registry = unetgen.load_registry()
     for slot in SLOTS:
-        for entry in registry.parts(slot).values():
+        for entry in registry.list_parts(slot).values():
             schema = entry.part.model_json_schema().get("properties", {})
             for option, said in schema.items():
                 held = said.get("slot") or said.get("items", {}).get("slot")
-                assert held == SLOT_OF.get(option), f"{slot} {entry.part.type}: {option}"
+                assert held == SLOT_BY_KEY.get(option), f"{slot} {entry.part.type}: {option}"
     assert issubclass(registry.find("block", "conv").part, Part)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import unetgen
-from unetgen.errors import MissingExtra, WeightsError
+from unetgen.errors import MissingDependencyError, WeightsError
 from unetgen.network.from_graph import UNet
 from unetgen.network.weights import file as weights_file
 
@@ -428,7 +428,7 @@ def test_without_safetensors_the_extra_is_named(file: Path, monkeypatch: pytest.
         lambda: unetgen.load(file),
         lambda: unetgen.load_weights(model, file),
     ):
-        with pytest.raises(MissingExtra) as refused:
+        with pytest.raises(MissingDependencyError) as refused:
             use()
         assert str(refused.value) == sentence
         assert isinstance(refused.value, ImportError)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import unetgen
-from unetgen.graph.memory import memory
+from unetgen.graph.memory import estimate_memory
 
 SMALL: dict[str, Any] = {"widths": [8, 16, 32, 64, 64], "input_size": [64, 64]}
 PREACTIVATED = {"block": {"order": ["norm", "activation", "conv"]}}
@@ -72,7 +72,9 @@ def test_less_is_kept_and_less_is_estimated(paths: list[str]) -> None:
     thrifty = unetgen.build("unet_milesial", seed=0, checkpointing=paths, **SMALL)
     image = torch.randn(2, 3, 64, 64)
     assert kept_by_autograd(thrifty, image) < 0.7 * kept_by_autograd(plain, image)
-    estimates = [memory(model.graph, model.graph.sizes((64, 64)), batch=2).training for model in (plain, thrifty)]
+    estimates = [
+        estimate_memory(model.graph, model.graph.sizes((64, 64)), batch_size=2).training for model in (plain, thrifty)
+    ]
     assert estimates[1] < 0.9 * estimates[0]
 
 

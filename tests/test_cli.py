@@ -151,7 +151,7 @@ def test_plugins_lists_every_part(run: Run) -> None:
 
 def test_schema_knows_every_part_and_key(run: Run, tmp_path: Path) -> None:
     schema = json.loads(run("schema").out)
-    blocks = unetgen.load_registry().names("block")
+    blocks = unetgen.load_registry().list_names("block")
     assert schema["$defs"]["block_overlay"]["anyOf"][0]["enum"] == blocks
     assert set(schema["properties"]) >= {"extends", "levels", "$schema"}
     target = tmp_path / "schema.json"

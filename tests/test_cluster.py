@@ -17,9 +17,9 @@ from test_running import TARGETS, WRONG, Command, done, notes, place, rows, star
 
 import unetgen
 from unetgen.ablation.running import cluster
-from unetgen.ablation.running.cluster import Cluster
-from unetgen.ablation.running.engine import Ended, Event
-from unetgen.ablation.running.run import Listener
+from unetgen.ablation.running.cluster import RayEngine
+from unetgen.ablation.running.engine import Event, TrialFinished
+from unetgen.ablation.running.run import RunListener
 from unetgen.ablation.running.trial import Trial
 from unetgen.errors import RunError
 
@@ -94,14 +94,14 @@ def mine(process: int) -> bool:
     return False
 
 
-class Killing(Listener):
+class Killing(RunListener):
     """Kills a process of Ray's when so many trials are over."""
 
     def __init__(self, name: str) -> None:
         self.name, self.ended = name, 0
 
-    def hear(self, event: Event) -> None:
-        self.ended += isinstance(event, Ended)
+    def on_event(self, event: Event) -> None:
+        self.ended += isinstance(event, TrialFinished)
         if self.ended == 2:
             for process in processes(self.name):
                 os.kill(process, signal.SIGKILL)
@@ -114,7 +114,7 @@ def test_a_cluster_that_dies_loses_nothing(name: str, place: Path, monkeypatch: 
     options = {"sleep": 1.5}
     with pytest.raises(unetgen.UnetgenError) as error:
         unetgen.run(
-            place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", repeat=2, options=options, engine=Cluster(address="local"),
+            place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", repeat=2, options=options, engine=RayEngine(address="local"),
             listener=Killing(name),
         )  # fmt: skip
     said = str(error.value)
@@ -174,14 +174,14 @@ def test_what_ray_rarely_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     known = Failing.exceptions
     trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path)
-    tasks = cluster._Tasks(Failing(known.OutOfMemoryError()), Cluster())
+    tasks = cluster._RayTasks(Failing(known.OutOfMemoryError()), RayEngine())
     said = "its process was killed since the machine ran out of memory; give it less to do"
-    assert tasks._result(None, trial).error == said
+    assert tasks._fetch_result(None, trial).error == said
     with pytest.raises(RunError) as gone:
-        list(cluster._Tasks(Failing(known.RayError("no head")), Cluster()).events(deque([trial])))
+        list(cluster._RayTasks(Failing(known.RayError("no head")), RayEngine()).run_trials(deque([trial])))
     assert str(gone.value) == "Ray is gone: RayError: no head; start it, then --resume goes on"
     with pytest.raises(RunError) as much:
-        cluster._Tasks(Failing(ValueError()), Cluster(gpus=0.5))._room()
+        cluster._RayTasks(Failing(ValueError()), RayEngine(gpus=0.5))._compute_max_in_flight()
     assert str(much.value) == (
         "the cluster has 2 CPU, 0 GPU, and a trial takes 1 CPU, 0.5 GPU; ask for less, or add machines"
     )

@@ -20,13 +20,21 @@ from markdown_it import MarkdownIt
 
 import unetgen
 from unetgen.ablation.comparison.comparison import Comparison
-from unetgen.ablation.comparison.difference import differing, leaves_of
-from unetgen.ablation.comparison.first_weights import ABSENT, ADDED, OTHERWISE, RESHAPED, SAME, shared, starts_of
+from unetgen.ablation.comparison.difference import find_differing_settings, flatten_settings
+from unetgen.ablation.comparison.first_weights import (
+    ABSENT,
+    ADDED,
+    DIFFERENT_INIT,
+    DIFFERENT_SHAPE,
+    SAME,
+    collect_module_inits,
+    compare_modules,
+)
 from unetgen.ablation.storage.directory import write_sweep
 from unetgen.ablation.sweep import sweep
-from unetgen.outputs.measures import MEASURES
-from unetgen.outputs.report import Report
-from unetgen.outputs.sheet import Column, Sheet, bytes_of, counted
+from unetgen.outputs.measures import COST_METRICS
+from unetgen.outputs.report import NetworkReport
+from unetgen.outputs.sheet import Column, DataTable, format_bytes, format_count
 from unetgen.plugins import load_registry
 
 Run = Callable[..., Outcome]
@@ -39,12 +47,14 @@ axes: {skip.fusion: [add, concat], depth: [1, 2]}
 
 
 def told(*specs: Any, **overrides: Any) -> dict[str, list[str | None]]:
-    return differing([leaves_of(unetgen.load_spec(spec, **overrides)) for spec in specs])
+    return find_differing_settings([flatten_settings(unetgen.load_spec(spec, **overrides)) for spec in specs])
 
 
 def varied(**overrides: Any) -> dict[str, list[str | None]]:
     """What differs between a small network and one with overrides."""
-    return differing([leaves_of(unetgen.load_spec(SMALL)), leaves_of(unetgen.load_spec(SMALL, **overrides))])
+    return find_differing_settings(
+        [flatten_settings(unetgen.load_spec(SMALL)), flatten_settings(unetgen.load_spec(SMALL, **overrides))]
+    )
 
 
 # What differs
@@ -126,7 +136,7 @@ def test_something_is_told_wherever_hashes_differ(overrides: list[dict[str, Any]
             specs.append(unetgen.load_spec(SMALL, **said))
         except unetgen.SpecError:
             reject()
-    found = differing([leaves_of(spec) for spec in specs])
+    found = find_differing_settings([flatten_settings(spec) for spec in specs])
     assert bool(found) == (len({spec.hash for spec in specs}) > 1)
     for values in found.values():
         assert len(values) == len(specs)
@@ -226,8 +236,10 @@ def test_a_directory_without_an_index_is_all_of_its_specs(variants: Path, run: R
 def test_every_number_is_the_reports(variants: Path, run: Run) -> None:
     for record in json.loads(run("compare", str(variants), "--format", "json").out):
         spec = unetgen.load_spec(str(variants / f"{record['name']}.yaml"))
-        report = Report.of(spec, unetgen.graph_of(spec))
-        assert {name: record[name] for name in MEASURES} == {name: m.of(report) for name, m in MEASURES.items()}
+        report = NetworkReport.of(spec, unetgen.graph_of(spec))
+        assert {name: record[name] for name in COST_METRICS} == {
+            name: m.compute(report) for name, m in COST_METRICS.items()
+        }
         assert record["hash"] == spec.hash
 
 
@@ -309,7 +321,7 @@ def test_the_front_is_what_no_other_beats(points: list[tuple[int, int]]) -> None
         return one[0] <= other[0] and one[1] >= other[1] and one != other
 
     best = [str(n) for n, point in enumerate(points) if not any(beats(other, point) for other in points)]
-    assert comparison.front(["params", "receptive_field"], list(rows)) == best
+    assert comparison.find_pareto_front(["params", "receptive_field"], list(rows)) == best
 
 
 class _Point:
@@ -331,8 +343,8 @@ CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"])
 @given(st.lists(st.tuples(CELLS, CELLS, st.none() | st.integers(0, 10**9)), min_size=1, max_size=5))
 @example([("[1]", "[2]", None), ("*", "*", 3)])
 def test_every_format_keeps_every_cell(rows: list[tuple[str, str, int | None]]) -> None:
-    columns = (Column("a", "First|title"), Column("b", "second_title"), Column("n", "number", number=True))
-    sheet = Sheet(columns, tuple(rows))
+    columns = (Column("a", "First|title"), Column("b", "second_title"), Column("n", "number", is_numeric=True))
+    sheet = DataTable(columns, tuple(rows))
     read = list(csv.reader(io.StringIO(sheet.csv())))
     assert read[0] == ["a", "b", "n"]
     assert read[1:] == [[a, b, "" if n is None else str(n)] for a, b, n in rows]
@@ -412,15 +424,15 @@ def test_a_table_is_written_to_a_file(tmp_path: Path, run: Run) -> None:
     [(0, "0"), (999, "999"), (1000, "1.00 k"), (31030658, "31.03 M"), (150428424448, "150.4 G"), (999_960, "1.00 M")],
 )
 def test_counts_have_four_digits(value: int, shown: str) -> None:
-    assert counted(value) == shown
+    assert format_count(value) == shown
 
 
 @given(st.integers(0, 10**17))
 def test_counts_are_near_what_they_count(value: int) -> None:
-    number, _, unit = counted(value).replace(",", "").partition(" ")
+    number, _, unit = format_count(value).replace(",", "").partition(" ")
     scale = dict(zip(["", "k", "M", "G", "T", "P"], itertools.count(0, 3), strict=False))[unit]
     assert float(number) * 10**scale == pytest.approx(value, rel=5.1e-3)
-    assert bytes_of(value).endswith("B")
+    assert format_bytes(value).endswith("B")
 
 
 def test_hundreds_of_variants_are_as_many_rows_in_every_format(tmp_path: Path) -> None:
@@ -430,7 +442,7 @@ def test_hundreds_of_variants_are_as_many_rows_in_every_format(tmp_path: Path) -
         sweep(f"base: {base}\naxes: {{block.dropout: [{rates}], skip.fusion: [concat, add]}}\n"), tmp_path / "out"
     )
     comparison = Comparison.of([str(tmp_path / "out")], load_registry())
-    sheet = comparison.sheet(comparison.ordered("-params"))
+    sheet = comparison.to_table(comparison.sort_names("-params"))
     assert len(json.loads(sheet.json())) == 300
     assert len(list(csv.reader(io.StringIO(sheet.csv())))) == 301
     assert len(_markdown_cells(sheet.markdown())) == 301
@@ -444,15 +456,15 @@ def test_hundreds_of_variants_are_as_many_rows_in_every_format(tmp_path: Path) -
 def states(one: Any, other: Any) -> dict[str, str]:
     """How each module with tensors compares, by its path."""
     specs = [unetgen.load_spec(spec) for spec in (one, other)]
-    found = [starts_of(spec, unetgen.graph_of(spec)) for spec in specs]
+    found = [collect_module_inits(spec, unetgen.graph_of(spec)) for spec in specs]
     spread = {}
-    for row in shared(found[0], found[1:]):
+    for row in compare_modules(found[0], found[1:]):
         every = {**found[0], **found[1]}
         # One network's module can be the other's scope of modules.
-        alone = row.modules == 1 and row.path in every
+        alone = row.num_modules == 1 and row.path in every
         below = [p for p in every if p == row.path or (p.startswith(f"{row.path}.") and not alone)]
-        assert len(below) == row.modules
-        spread |= dict.fromkeys(below, row.states[0])
+        assert len(below) == row.num_modules
+        spread |= dict.fromkeys(below, row.statuses[0])
     return spread
 
 
@@ -480,10 +492,10 @@ def test_what_is_told_of_first_weights_is_what_torch_has(change: dict[str, Any],
         if not ours or not theirs:
             assert told[path] == (ADDED if not ours else ABSENT)
         elif {k: v.shape for k, v in ours.items()} != {k: v.shape for k, v in theirs.items()}:
-            assert told[path] == RESHAPED
+            assert told[path] == DIFFERENT_SHAPE
         else:
             equal = all(torch.equal(ours[key], theirs[key]) for key in ours)
-            assert told[path] == (SAME if equal else OTHERWISE)
+            assert told[path] == (SAME if equal else DIFFERENT_INIT)
 
 
 def test_weights_of_a_directory_are_compared_with_its_base(variants: Path, run: Run) -> None:
@@ -530,7 +542,7 @@ def test_wrapped_modules_are_compared_by_their_arguments(site: Site) -> None:
     site.install("acme-unet", WRAPPED)
     specs = [{**SMALL, "in_channels": 2, "block": {"type": "mixed", "groups": groups}} for groups in (1, 1, 2)]
     assert set(states(specs[0], specs[1]).values()) == {SAME}
-    assert states(specs[0], specs[2])["encoder.0.mix"] == RESHAPED
+    assert states(specs[0], specs[2])["encoder.0.mix"] == DIFFERENT_SHAPE
 
 
 # What is refused

@@ -93,9 +93,9 @@ def unmatched_and_matched() -> str:
         "|---|---:|---:|---:|---:|---|",
     ]
     for free, held in both:
-        assert free.words == held.words
+        assert free.label == held.label
         cells = [f"{v.report.cost.params:,} | {v.report.cost.macs:,}" for v in (free, held)]
-        lines.append(f"| {free.words} | {' | '.join(cells)} | {', '.join(map(str, held.spec.widths))} |")
+        lines.append(f"| {free.label} | {' | '.join(cells)} | {', '.join(map(str, held.spec.widths))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -124,17 +124,17 @@ def test_the_chapter_goes_from_the_unet_to_u2net(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content, encoding="utf-8")
     graphs = {name: unetgen.graph_of(tmp_path / name) for name in files}
     assert "gate" in {step for node in graphs["attention_unet.yaml"].nodes for step in node.path.split(".")}
-    assert len(graphs["unetplusplus.yaml"].results) == 5
+    assert len(graphs["unetplusplus.yaml"].output_nodes) == 5
     assert graphs["u2net.yaml"].digest == unetgen.graph_of("u2net").digest
 
 
 def test_the_reference_of_parts_is_what_is_installed(request: pytest.FixtureRequest) -> None:
-    from unetgen.outputs.reference import reference
+    from unetgen.outputs.reference import format_reference
 
     page = ROOT / "docs" / "spec.md"
     before, start, rest = page.read_text(encoding="utf-8").partition("<!-- parts -->\n")
     shown, end, after = rest.partition("<!-- end of parts -->")
-    now = reference(unetgen.load_registry())
+    now = format_reference(unetgen.load_registry())
     if request.config.getoption("--update-golden"):
         page.write_text("".join((before, start, now, end, after)), encoding="utf-8")
     else:
@@ -143,14 +143,14 @@ def test_the_reference_of_parts_is_what_is_installed(request: pytest.FixtureRequ
 
 def test_every_option_of_every_part_is_said_something_about() -> None:
     """Its name says it, or the docstring under it does; a default that is nothing needs words."""
-    from unetgen.outputs.reference import option_docs
+    from unetgen.outputs.reference import read_option_docs
 
     silent = [
         f"{part.slot} {part.type}: {option}"
         for slot in SLOTS
-        for part in (entry.part for entry in unetgen.load_registry().parts(slot).values())
+        for part in (entry.part for entry in unetgen.load_registry().list_parts(slot).values())
         for option, field in part.model_fields.items()
-        if field.default is None and option not in option_docs(part)
+        if field.default is None and option not in read_option_docs(part)
     ]
     assert silent == []
 

@@ -16,11 +16,11 @@ import torch
 from conftest import Outcome
 
 import unetgen
-from unetgen.config.library import shipped
+from unetgen.config.library import list_shipped_specs
 from unetgen.outputs.exports import aoti, onnx, program, pt2
-from unetgen.outputs.exports.metadata import KEYS, read_metadata
-from unetgen.outputs.exports.program import example, flat
-from unetgen.outputs.exports.sizes import offers
+from unetgen.outputs.exports.metadata import METADATA_KEYS, read_metadata
+from unetgen.outputs.exports.program import flatten_outputs, make_example_input
+from unetgen.outputs.exports.sizes import iter_candidates
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -66,9 +66,9 @@ def session(path: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
 def check(model: Any, run: Callable[[torch.Tensor], Any], sizes: Any, bound: float) -> None:
     for size in sizes:
         for batch in (1, 3):
-            x = example(model, size, batch)
+            x = make_example_input(model, size, batch)
             with torch.no_grad():
-                ours, theirs = flat(model(x)), flat(run(x))
+                ours, theirs = flatten_outputs(model(x)), flatten_outputs(run(x))
             assert len(ours) == len(theirs)
             for a, b in zip(ours, theirs, strict=True):
                 assert (a - b).abs().max() <= bound * a.abs().max()
@@ -86,7 +86,7 @@ def check_refused(of_torch: Any, of_onnx: Any, images: list[torch.Tensor], told:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_its_programs(name: str, tmp_path: Path) -> None:
     model, told = network(name), NETWORKS[name][2]
-    sizes = next(found for found in offers(model.graph, None) if found.told == told).tried
+    sizes = next(found for found in iter_candidates(model.graph, None) if found.description == told).verification_sizes
     assert len(sizes) == 3
     assert told in pt2.write(model, tmp_path / "net.pt2")
     of_torch = torch.export.load(tmp_path / "net.pt2").module()
@@ -97,16 +97,18 @@ def test_a_network_is_its_programs(name: str, tmp_path: Path) -> None:
     check_refused(
         of_torch, of_onnx, [torch.zeros(2, model.graph.in_channels, *size) for size in MISFITS.get(name, ())], told
     )
-    assert not any(map(len, flat(of_torch(torch.zeros(0, model.graph.in_channels, *sizes[0])))))  # no guard on batches
+    assert not any(
+        map(len, flatten_outputs(of_torch(torch.zeros(0, model.graph.in_channels, *sizes[0]))))
+    )  # no guard on batches
     for path in (tmp_path / "net.pt2", tmp_path / "net.onnx"):
         found = read_metadata(path)
-        assert tuple(found) == KEYS
+        assert tuple(found) == METADATA_KEYS
         assert found["unetgen.sizes"] == told
         assert unetgen.load_spec(json.loads(found["unetgen.spec"])).hash == model.spec.hash == found["unetgen.hash"]
 
 
 def test_every_shipped_network_can_be_told_of_more_than_one_size() -> None:
-    fixed = {name for name in shipped() if not any(next(offers(unetgen.graph_of(name), None)).dims)}
+    fixed = {name for name in list_shipped_specs() if not any(next(iter_candidates(unetgen.graph_of(name), None)).dims)}
     assert fixed == set()
 
 
@@ -287,16 +289,16 @@ def test_what_torch_export_cannot_take_is_told(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(program, "exported", fails)
     with pytest.raises(unetgen.UnetgenError) as error:
-        program.program_of(network("one axis"), None)
+        program.export_verified(network("one axis"), None)
     assert str(error.value) == "torch.export cannot take this network: a branch on data; export it as python"
 
 
 def test_a_program_that_is_another_network_is_told() -> None:
     model = network("one axis")
     with pytest.raises(ValueError, match=r"^it is 0\.5 away from the network, of the largest output$"):
-        program.difference(model, lambda x: model(x) * 1.5, [(8,)])
+        program.compute_max_relative_error(model, lambda x: model(x) * 1.5, [(8,)])
     with pytest.raises(ValueError, match=r"^for \(8,\) it makes \(1, 5, 7\), not \(1, 5, 8\)$"):
-        program.difference(model, lambda x: model(x)[..., 1:], [(8,)])
+        program.compute_max_relative_error(model, lambda x: model(x)[..., 1:], [(8,)])
 
 
 def test_a_model_in_training_is_left_so(tmp_path: Path) -> None:

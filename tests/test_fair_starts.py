@@ -12,7 +12,7 @@ from test_torch_features import shrunk
 
 import unetgen
 from unetgen.ablation.sweep import sweep
-from unetgen.config.library import shipped
+from unetgen.config.library import list_shipped_specs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -98,7 +98,7 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_shipped_specs())
 def test_variants_of_the_zoo_share_what_they_share(name: str) -> None:
     try:
         before = shrunk(name, depth=None)

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from strategies import specs as random_specs
 
 import unetgen
-from unetgen.config.library import shipped
+from unetgen.config.library import list_shipped_specs
 from unetgen.figure.figure import Figure
 from unetgen.figure.layout import MARGIN
-from unetgen.figure.legend import INDENT, SAMPLE, SIZE
-from unetgen.figure.png import png
-from unetgen.figure.scene import Box, Extent, Line, Scene, Text, breadth
-from unetgen.figure.sheet import sheet
-from unetgen.figure.tracks import Height, Turn, crossed, in_order
-from unetgen.figure.words import condensed
+from unetgen.figure.legend import FONT_SIZE, SAMPLE_WIDTH, TEXT_INDENT
+from unetgen.figure.png import render_png
+from unetgen.figure.scene import Box, Line, Rect, Scene, Text, measure_text_width
+from unetgen.figure.sheet import build_contact_sheet
+from unetgen.figure.tracks import GapCrossing, VerticalSegment, find_conflicts, order_tracks
+from unetgen.figure.words import compress_repeats
 
 STYLES = ("paper", "compact", "detail")
 
@@ -51,23 +51,23 @@ def faults(scene: Scene) -> list[tuple[Any, ...]]:
     """What lies over something else, or outside."""
     found: list[tuple[Any, ...]] = []
     for text in scene.texts:
-        outside = text.extent.left < 0 or text.extent.top < 0
-        if outside or text.extent.right > scene.width or text.extent.bottom > scene.height:
+        outside = text.bounds.left < 0 or text.bounds.top < 0
+        if outside or text.bounds.right > scene.width or text.bounds.bottom > scene.height:
             found.append((text.string, "outside"))
-    things: list[Thing] = [(box.extent, box) for box in scene.boxes]
-    things += [(text.extent, text) for text in scene.texts]
+    things: list[Thing] = [(box.bounds, box) for box in scene.boxes]
+    things += [(text.bounds, text) for text in scene.texts]
     things += [(stretch, line) for line in scene.lines for stretch in stretches(line)]
     return found + [(one[1], other[1]) for one, other in meeting(things) if amiss(one, other)]
 
 
-Thing = tuple[Extent, Box | Text | Line]
+Thing = tuple[Rect, Box | Text | Line]
 
 
-def stretches(line: Line) -> list[Extent]:
+def stretches(line: Line) -> list[Rect]:
     """The straight pieces of an arrow, as thick as it is drawn."""
     half = line.width / 2
     return [
-        Extent(min(x0, x1) - half, min(y0, y1) - half, max(x0, x1) + half, max(y0, y1) + half)
+        Rect(min(x0, x1) - half, min(y0, y1) - half, max(x0, x1) + half, max(y0, y1) + half)
         for (x0, y0), (x1, y1) in pairwise(line.points)
     ]
 
@@ -91,17 +91,17 @@ def amiss(one: Thing, other: Thing) -> bool:
     return not (isinstance(a, Box) and isinstance(b, Line)) or shrunk(here).overlaps(there)
 
 
-def level(stretch: Extent) -> bool:
+def level(stretch: Rect) -> bool:
     return stretch.right - stretch.left > stretch.bottom - stretch.top
 
 
-def shared(one: Extent, other: Extent) -> float:
+def shared(one: Rect, other: Rect) -> float:
     """How far two pieces run together."""
     across = min(one.right, other.right) - max(one.left, other.left)
     return max(across, min(one.bottom, other.bottom) - max(one.top, other.top))
 
 
-def inside(one: Extent, other: Extent) -> bool:
+def inside(one: Rect, other: Rect) -> bool:
     near = 0.1
     return (
         one.left >= other.left - near and one.right <= other.right + near
@@ -109,15 +109,15 @@ def inside(one: Extent, other: Extent) -> bool:
     )  # fmt: skip
 
 
-def shrunk(extent: Extent) -> Extent:
-    return Extent(extent.left + 0.8, extent.top + 0.8, extent.right - 0.8, extent.bottom - 0.8)
+def shrunk(extent: Rect) -> Rect:
+    return Rect(extent.left + 0.8, extent.top + 0.8, extent.right - 0.8, extent.bottom - 0.8)
 
 
 def loose_ends(scene: Scene, legends: float) -> list[Any]:
     """Ends of arrows above the legend at which there is no box."""
     ends = [point for line in scene.lines if line.points[0][1] < legends for point in (line.points[0], line.points[-1])]
     return [(x, y) for x, y in ends if not any(
-        min(abs(x - box.extent.left), abs(x - box.extent.right)) < 0.1 and box.extent.top <= y <= box.extent.bottom
+        min(abs(x - box.bounds.left), abs(x - box.bounds.right)) < 0.1 and box.bounds.top <= y <= box.bounds.bottom
         for box in scene.boxes
     )]  # fmt: skip
 
@@ -125,9 +125,9 @@ def loose_ends(scene: Scene, legends: float) -> list[Any]:
 def legend_of(scene: Scene) -> dict[str, set[tuple[str, bool]]]:
     """What the legend says of arrows, each phrase with the colours and dashes that it stands beside."""
     found: dict[str, set[tuple[str, bool]]] = {}
-    lines = [text for text in scene.texts if text.x == INDENT and not text.path]
-    for sample in [line for line in scene.lines if line.points[-1][0] == MARGIN + SAMPLE]:
-        beside = next(number for number, text in enumerate(lines) if abs(text.y - sample.points[0][1]) < SIZE)
+    lines = [text for text in scene.texts if text.x == TEXT_INDENT and not text.path]
+    for sample in [line for line in scene.lines if line.points[-1][0] == MARGIN + SAMPLE_WIDTH]:
+        beside = next(number for number, text in enumerate(lines) if abs(text.y - sample.points[0][1]) < FONT_SIZE)
         strings = [text.string for text in lines[beside:]]
         begun = list(takewhile(lambda string: string.endswith((",", ";")), strings))
         said = " ".join(strings[: len(begun) + 1])
@@ -143,11 +143,11 @@ def words_of(scene: Scene) -> str:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_shipped_specs())
 def test_nothing_lies_over_anything(name: str, style: Any) -> None:
     scene = unetgen.draw(name, style=style).scene
     assert faults(scene) == []
-    assert loose_ends(scene, max(box.extent.bottom for box in scene.boxes if box.path)) == []
+    assert loose_ends(scene, max(box.bounds.bottom for box in scene.boxes if box.path)) == []
     assert scene.width < 4000
     assert [phrase for phrase, looks in legend_of(scene).items() if len(looks) > 1] == []
 
@@ -313,11 +313,13 @@ def test_many_convolutions_make_a_short_legend() -> None:
     ],
 )
 def test_repeats_are_counted(phrases: list[str], said: str) -> None:
-    assert condensed(phrases) == said
+    assert compress_repeats(phrases) == said
 
 
 def test_lines_of_the_legend_break_after_a_phrase_or_else_a_comma() -> None:
-    lines = [t.string for t in unetgen.draw("d_linknet", style="compact").scene.texts if t.x == INDENT and not t.path]
+    lines = [
+        t.string for t in unetgen.draw("d_linknet", style="compact").scene.texts if t.x == TEXT_INDENT and not t.path
+    ]
     assert lines[:2] == [
         "conv 7×7 / 2, batch norm, ReLU;  max pool 3×3, 3 × residual;  residual / 2, 3 × residual;  residual / 2, 5 × residual;",
         "residual / 2, 2 × residual",
@@ -339,14 +341,14 @@ def test_detail_tells_what_every_arrow_is() -> None:
 
 
 def test_arrows_turn_before_those_that_go_out_where_they_come_in() -> None:
-    upper, lower = Height(0, 10.0), Height(1, 0.0)
-    arriving, leaving = Turn(None, upper), Turn(upper, lower)
-    assert in_order([arriving, leaving]) == [1, 0]
-    assert in_order([leaving, arriving]) == [0, 1]
-    changing = [Turn(upper, lower), Turn(lower, upper)]
-    assert in_order(changing) == [0, 1]
-    assert crossed(changing, [0, 1]) == [0]
-    assert crossed([arriving, leaving], [1, 0]) == []
+    upper, lower = GapCrossing(0, 10.0), GapCrossing(1, 0.0)
+    arriving, leaving = VerticalSegment(None, upper), VerticalSegment(upper, lower)
+    assert order_tracks([arriving, leaving]) == [1, 0]
+    assert order_tracks([leaving, arriving]) == [0, 1]
+    changing = [VerticalSegment(upper, lower), VerticalSegment(lower, upper)]
+    assert order_tracks(changing) == [0, 1]
+    assert find_conflicts(changing, [0, 1]) == [0]
+    assert find_conflicts([arriving, leaving], [1, 0]) == []
 
 
 @pytest.mark.parametrize(
@@ -371,9 +373,9 @@ def test_letters_outside_latin_are_looked_for_on_the_machine(
 
     asked: dict[str, Any] = {}
     monkeypatch.setattr(resvg_py, "svg_to_bytes", lambda **options: asked.update(options) or b"")
-    png(unetgen.draw("unet_paper", name=name).svg)
+    render_png(unetgen.draw("unet_paper", name=name).svg)
     assert asked["skip_system_fonts"] is alone
-    assert breadth("网络", 10) == 20
+    assert measure_text_width("网络", 10) == 20
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -395,16 +397,18 @@ def test_the_figure_of_the_docs_is_up_to_date(request: pytest.FixtureRequest) ->
 
 
 def test_the_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureRequest) -> None:
-    from unetgen.figure.svg import svg
+    from unetgen.figure.svg import render_svg
 
-    page = sheet([unetgen.draw(name, style="compact").scene for name in shipped()], "the shipped networks")
+    page = build_contact_sheet(
+        [unetgen.draw(name, style="compact").scene for name in list_shipped_specs()], "the shipped networks"
+    )
     path = ROOT / "docs" / "zoo.svg"
     if request.config.getoption("--update-golden"):
-        path.write_text(svg(page), encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == svg(page)
-    assert len(svg(page)) < 10**6
+        path.write_text(render_svg(page), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == render_svg(page)
+    assert len(render_svg(page)) < 10**6
     titles = [text.string for text in page.texts if text.bold]
-    assert titles == list(shipped())
+    assert titles == list(list_shipped_specs())
 
 
 def test_letters_take_no_more_than_is_reckoned() -> None:
@@ -412,15 +416,15 @@ def test_letters_take_no_more_than_is_reckoned() -> None:
     from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
     from reportlab.pdfbase.ttfonts import TTFont
 
-    from unetgen.figure.png import faces_of
+    from unetgen.figure.png import find_font_files
 
-    registerFont(TTFont("widest", faces_of("Vera.ttf")[0]))
-    registerFont(TTFont("widest bold", faces_of("VeraBd.ttf")[0]))
-    for name in shipped():
+    registerFont(TTFont("widest", find_font_files("Vera.ttf")[0]))
+    registerFont(TTFont("widest bold", find_font_files("VeraBd.ttf")[0]))
+    for name in list_shipped_specs():
         for style in STYLES:
             for text in unetgen.draw(name, style=style).scene.texts:
                 real = stringWidth(text.string, "widest bold" if text.bold else "widest", text.size)
-                assert real <= breadth(text.string, text.size, bold=text.bold) * 1.03, text.string
+                assert real <= measure_text_width(text.string, text.size, bold=text.bold) * 1.03, text.string
 
 
 def test_files_of_every_kind(run: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 import unetgen
-from unetgen.config.library import shipped
+from unetgen.config.library import list_shipped_specs
 from unetgen.config.slots import SLOTS
-from unetgen.config.yaml_source import read
+from unetgen.config.yaml_source import parse_yaml
 from unetgen.errors import Problem, SpecError
 
 LONGEST_ANSWER = 2.0
-SEEDS = {path.stem: path.read_bytes() for path in shipped().values()}
+SEEDS = {path.stem: path.read_bytes() for path in list_shipped_specs().values()}
 
 Place = tuple[Any, Any]  # a container, and the key or index of one of its values
 
@@ -286,7 +286,7 @@ def mutated(rng: random.Random, raw: bytes) -> bytes:
     """A shipped spec's text, changed in its bytes or in what it says."""
     if rng.random() < 0.45:
         return rng.choice(BYTES)(rng, raw)
-    spec = read(raw.decode(), "").plain()
+    spec = parse_yaml(raw.decode(), "").to_data()
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         spec = rng.choice(STRUCTURES)(rng, spec) or {"dims": 2}
     dumper = yaml.SafeDumper if rng.random() < 0.5 else _WithoutAliases

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
-from unetgen.graph.cost import params, total_cost
+from unetgen.graph.cost import count_parameters, total_cost
 
 # name, input (channels, *size), output, parameters, MACs, what fits on each axis
 NETWORKS = [
@@ -36,7 +36,7 @@ def test_numbers(name: str, given: tuple[int, ...], made: tuple[int, ...], count
     assert graph.in_channels == given[0]
     assert (graph.out_channels, *sizes[graph.output]) == made
     assert {str(fit) for fit in graph.fits} == {fits}
-    assert params(graph) == count
+    assert count_parameters(graph) == count
     assert total_cost(graph, sizes).macs == macs
 
 
@@ -48,7 +48,7 @@ def test_torch_counts_the_same(name: str) -> None:
     with FlopCounterMode(display=False) as counter:
         model(torch.empty((1, spec.in_channels, *spec.input_size), device="meta"))
     sizes = model.graph.sizes(spec.input_size)
-    assert sum(p.numel() for p in model.parameters()) == params(model.graph)
+    assert sum(p.numel() for p in model.parameters()) == count_parameters(model.graph)
     assert counter.get_total_flops() == 2 * total_cost(model.graph, sizes).macs
 
 
@@ -114,7 +114,7 @@ def test_3d_paper_counts_no_norms() -> None:
     """Cicek et al. 2016 name 19,069,955 parameters: all of these but the batch norms' own."""
     graph = unetgen.graph_of("unet_3d")
     norms = [key for key, parameter in graph.parameters.items() if parameter.role in ("scale", "shift")]
-    assert params(graph) - sum(graph.parameters[key].shape[0] for key in norms) == 19_069_955
+    assert count_parameters(graph) - sum(graph.parameters[key].shape[0] for key in norms) == 19_069_955
 
 
 # What the article prints at its end: kind, channels in, channels out, kernel, stride.

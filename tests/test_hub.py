@@ -15,7 +15,7 @@ from conftest import ROOT
 from markdown_it import MarkdownIt
 
 import unetgen
-from unetgen.config.library import shipped
+from unetgen.config.library import list_shipped_specs
 
 NARROW = {"widths": [4, 8, 8], "input_size": (188, 188)}
 
@@ -163,7 +163,7 @@ def test_torch_hub_has_every_shipped_network() -> None:
     )
     space = runpy.run_path(str(ROOT / "hubconf.py"))
     listed = {name for name, value in space.items() if callable(value) and not name.startswith("_")}
-    assert listed == {"build", *shipped()}  # as torch.hub.list has it
+    assert listed == {"build", *list_shipped_specs()}  # as torch.hub.list has it
     assert space["u2net"].__doc__.startswith("The shipped network u2net, with first weights.")
     again = torch.hub.load(str(ROOT), "build", "unet_paper", source="local", device="meta")
     assert again.spec.name == "unet_paper"

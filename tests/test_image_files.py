@@ -12,9 +12,9 @@ from images import BYTES, NUMBERS, WRITERS, pixels
 from PIL import Image
 
 from unetgen.errors import ImageError
-from unetgen.tiling.files.formats import FORMATS, created, read, target
-from unetgen.tiling.files.intensity import normalized
-from unetgen.tiling.files.picture import Picture
+from unetgen.tiling.files.formats import FORMATS, open_output, output_path, read_image
+from unetgen.tiling.files.intensity import normalize_image
+from unetgen.tiling.files.picture import ImageFile
 
 
 def test_every_format_has_its_writer_here() -> None:
@@ -25,9 +25,11 @@ def test_colour_is_three_channels_and_a_palette_speaks_out(tmp_path: Path) -> No
     colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     Image.fromarray(colours).save(tmp_path / "colour.png")
     Image.fromarray(colours).quantize(16).save(tmp_path / "palette.png")
-    assert read(tmp_path / "colour.png", 2).array.shape == (3, 20, 30)
-    assert np.array_equal(read(tmp_path / "colour.png", 2).array[:, 2:5, 3:7], np.moveaxis(colours, -1, 0)[:, 2:5, 3:7])
-    assert read(tmp_path / "palette.png", 2).array.shape == (3, 20, 30)
+    assert read_image(tmp_path / "colour.png", 2).array.shape == (3, 20, 30)
+    assert np.array_equal(
+        read_image(tmp_path / "colour.png", 2).array[:, 2:5, 3:7], np.moveaxis(colours, -1, 0)[:, 2:5, 3:7]
+    )
+    assert read_image(tmp_path / "palette.png", 2).array.shape == (3, 20, 30)
 
 
 @pytest.mark.parametrize(("axes", "shape"), [("CYX", (3, 20, 30)), ("YXS", (20, 30, 3))])
@@ -35,7 +37,7 @@ def test_tiffs_say_where_their_channels_are(axes: str, shape: tuple[int, ...], t
     data = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     kind = "rgb" if axes == "YXS" else "minisblack"
     tifffile.imwrite(tmp_path / "image.tif", data, photometric=kind, metadata={"axes": axes})
-    found = read(tmp_path / "image.tif", 2).array
+    found = read_image(tmp_path / "image.tif", 2).array
     assert found.shape == (3, 20, 30)
     assert np.array_equal(found[:, 4:9, 1:30], np.moveaxis(data, max(axes.find("C"), axes.find("S")), 0)[:, 4:9, 1:30])
 
@@ -43,7 +45,7 @@ def test_tiffs_say_where_their_channels_are(axes: str, shape: tuple[int, ...], t
 def test_a_compressed_tiff_is_read_as_an_uncompressed_one(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "small.tif", BYTES, compression="zlib")
     tifffile.imwrite(tmp_path / "large.tif", BYTES)
-    small, large = (read(tmp_path / name, 2).array for name in ("small.tif", "large.tif"))
+    small, large = (read_image(tmp_path / name, 2).array for name in ("small.tif", "large.tif"))
     assert np.array_equal(small[:, :, 3:40], large[:, :, 3:40])
 
 
@@ -53,27 +55,27 @@ def test_zscore_is_taken_over_the_whole_image(channels: int, monkeypatch: pytest
 
     monkeypatch.setattr(intensity, "_AT_ONCE", 500)  # so that there are many slabs
     image = np.random.default_rng(0).normal(5, 3, size=(channels, 40, 30)) * np.arange(1, channels + 1)[:, None, None]
-    found = normalized(image, "zscore")[:, 0:40, 0:30]
+    found = normalize_image(image, "zscore")[:, 0:40, 0:30]
     assert np.allclose(found.mean((1, 2)), 0, atol=1e-5)
     assert np.allclose(found.std((1, 2)), 1, atol=1e-5)
 
 
 def test_integers_become_units_unless_they_are_left_alone() -> None:
     image = np.array([[[0, 65535]]], np.uint16)
-    assert list(normalized(image, "unit")[:, 0:1, 0:2].ravel()) == [0, 1]
-    assert list(normalized(image, "none")[:, 0:1, 0:2].ravel()) == [0, 65535]
-    assert normalized(image / 2, "unit")[0, 0, 1] == 65535 / 2
+    assert list(normalize_image(image, "unit")[:, 0:1, 0:2].ravel()) == [0, 1]
+    assert list(normalize_image(image, "none")[:, 0:1, 0:2].ravel()) == [0, 65535]
+    assert normalize_image(image / 2, "unit")[0, 0, 1] == 65535 / 2
 
 
 def test_a_constant_image_has_no_deviation_to_divide_by() -> None:
-    assert not normalized(np.full((1, 8, 8), 3.0), "zscore")[:, 0:8, 0:8].any()
+    assert not normalize_image(np.full((1, 8, 8), 3.0), "zscore")[:, 0:8, 0:8].any()
 
 
 def test_a_folder_that_comes_while_tiles_are_run_is_left(tmp_path: Path) -> None:
     place = tmp_path / "v.tif"
 
     def filled() -> None:
-        with created(place, (1, 20, 30), np.uint8, Picture(tmp_path / "v.tif", NUMBERS[None])) as out:
+        with open_output(place, (1, 20, 30), np.uint8, ImageFile(tmp_path / "v.tif", NUMBERS[None])) as out:
             out[:] = 1
             place.mkdir()
 
@@ -86,9 +88,9 @@ def test_a_folder_that_comes_while_tiles_are_run_is_left(tmp_path: Path) -> None
 def test_an_array_in_a_group_is_called_by_both_names(tmp_path: Path) -> None:
     group = zarr.open_group(tmp_path / "scan.zarr", mode="w")
     group.create_array("0", data=NUMBERS)
-    picture = read(tmp_path / "scan.zarr" / "0", 2)
+    picture = read_image(tmp_path / "scan.zarr" / "0", 2)
     assert picture.array.shape == (1, 150, 130)
-    assert target(tmp_path / "out", picture, labels=True) == tmp_path / "out" / "scan.0.zarr"
+    assert output_path(tmp_path / "out", picture, labels=True) == tmp_path / "out" / "scan.0.zarr"
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".zarr", ".tif", ".nii", ".png"])
@@ -98,7 +100,7 @@ def test_what_fails_half_way_leaves_the_old_file(suffix: str, tmp_path: Path) ->
     before = pixels(path)
 
     def stopped() -> None:
-        with created(path, (1, 150, 130), np.uint8, Picture(path, before[None])) as out:
+        with open_output(path, (1, 150, 130), np.uint8, ImageFile(path, before[None])) as out:
             out[:, :20] = 1
             raise KeyboardInterrupt
 

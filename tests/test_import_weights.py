@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 import unetgen
 from unetgen.errors import WeightsError
-from unetgen.network.weights.aliases import aliases
-from unetgen.network.weights.foreign import Foreign
-from unetgen.network.weights.inversion import inverted
-from unetgen.network.weights.state_layer import by_kind, layers_of
+from unetgen.network.weights.aliases import find_aliases
+from unetgen.network.weights.foreign import ExternalCheckpoint
+from unetgen.network.weights.inversion import export_with_key_map
+from unetgen.network.weights.state_layer import group_by_signature, group_into_layers
 
 Run = Callable[..., Outcome]
 
@@ -81,7 +81,7 @@ def test_outputs_are_theirs(net: type[nn.Module], how: Callable[[nn.Module], dic
     other, mine = trained(net()), ours()
     report = unetgen.import_weights(mine, how(other))
     assert alike(mine, other)
-    assert (report.key_map, report.missing, report.left_over) == (None, {}, {})
+    assert (report.key_map, report.missing, report.unmatched_source) == (None, {}, {})
     assert set(report.pairs) == set(other.state_dict())
     assert set(report.pairs.values()) == set(mine.state_dict())
 
@@ -93,11 +93,11 @@ def test_milesials_net_in_another_order() -> None:
     other._modules = {name: other._modules[name] for name in order}
     mine = unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=1).eval()
     named = unetgen.import_weights(mine, state(other))
-    assert (named.key_map, named.by_order) == ("unet_milesial", 0)
+    assert (named.key_map, named.matched_by_order) == ("unet_milesial", 0)
     assert alike(mine, other, channels=3)
     again = unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=2).eval()
     told = unetgen.import_weights(again, {f"net.{key}": tensor for key, tensor in state(other).items()})
-    assert (told.key_map, told.by_order) == (None, 26)
+    assert (told.key_map, told.matched_by_order) == (None, 26)
     assert alike(again, other, channels=3)
 
 
@@ -131,7 +131,7 @@ def test_counters_are_not_asked_for() -> None:
     for norm in (module for module in mine.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.num_batches_tracked += 5
     tensors = {key: tensor for key, tensor in state(other).items() if "num_batches" not in key}
-    assert unetgen.import_weights(mine, tensors).is_whole
+    assert unetgen.import_weights(mine, tensors).is_complete
     assert alike(mine, other)
     assert {int(tensor) for key, tensor in state(mine).items() if "num_batches" in key} == {0}
     without = ours(**{"block.norm": "instance", "block.norm.affine": True, "block.norm.track_running_stats": False})
@@ -158,24 +158,24 @@ def test_one_layer_in_several_places_is_one(net: type[nn.Module], folded: int, *
     assert len(report.aliases) == folded
     assert set(report.aliases).isdisjoint(unique)
     assert set(report.aliases.values()) <= unique
-    assert all(report.layers[alias] == report.layers[original] for alias, original in report.aliases.items())
+    assert all(report.layer_pairs[alias] == report.layer_pairs[original] for alias, original in report.aliases.items())
 
 
 def test_layers_that_are_alike_by_chance_stay_apart() -> None:
     tensors = small(a=nn.Conv2d(1, 2, 3), b=nn.BatchNorm2d(2), c=nn.Conv2d(2, 2, 3), d=nn.BatchNorm2d(2))
-    layers = layers_of(copied(tensors))
-    assert aliases(layers, {kind: len(group) for kind, group in by_kind(layers).items()}) == {}
-    assert aliases(layers, {}) == {}
+    layers = group_into_layers(copied(tensors))
+    assert find_aliases(layers, {kind: len(group) for kind, group in group_by_signature(layers).items()}) == {}
+    assert find_aliases(layers, {}) == {}
 
 
 def test_fresh_norms_are_folded_only_as_far_as_is_wanted() -> None:
     net = nn.Module()
     net.one, net.two = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), nn.Module()
     net.two.again = net.one
-    layers = layers_of(copied(state(net)))
-    kinds = dict.fromkeys(by_kind(layers), 1)
-    assert aliases(layers, kinds) == {"two.again.0": "one.0", "two.again.1": "one.1"}
-    assert aliases(layers, dict.fromkeys(kinds, 2)) == {"two.again.0": "one.0"}
+    layers = group_into_layers(copied(state(net)))
+    kinds = dict.fromkeys(group_by_signature(layers), 1)
+    assert find_aliases(layers, kinds) == {"two.again.0": "one.0", "two.again.1": "one.1"}
+    assert find_aliases(layers, dict.fromkeys(kinds, 2)) == {"two.again.0": "one.0"}
 
 
 # What cannot be told
@@ -276,8 +276,8 @@ STARS = {
 def test_stars_stand_for_steps_and_parts_of_steps() -> None:
     other, mine = trained(Doubled()), ours()
     report = unetgen.import_weights(mine, state(other), key_map=STARS)
-    assert (report.key_map, report.by_order) == ("given", 0)
-    assert len(report.left_out) == len(state(other)) - len(report.pairs)
+    assert (report.key_map, report.matched_by_order) == ("given", 0)
+    assert len(report.ignored) == len(state(other)) - len(report.pairs)
     assert alike(mine, other)
     again = ours(seed=3)
     unetgen.load_weights(again, state(other), key_map=STARS)
@@ -301,7 +301,7 @@ def test_entries_without_a_star_go_first() -> None:
     for names in ({"*": None, "a": "head.0.conv"}, {"*.*": None, "a": "head.0.conv"}):
         report = unetgen.import_weights(ours(), tensors, key_map=names, partial=True)
         assert report.pairs == {"a.weight": "head.0.conv.weight", "a.bias": "head.0.conv.bias"}
-        assert report.left_out == ("b.weight", "b.bias")
+        assert report.ignored == ("b.weight", "b.bias")
 
 
 def test_two_of_theirs_may_be_one_of_ours_if_they_are_equal() -> None:
@@ -349,7 +349,7 @@ def test_the_shape_of_a_named_layer_is_checked() -> None:
 def back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
     from unetgen.network.weights.file import write_state_dict
 
-    tensors, _ = inverted(mine, **names)
+    tensors, _ = export_with_key_map(mine, **names)
     write_state_dict(tensors, path)
     return tensors
 
@@ -360,7 +360,7 @@ def test_there_and_back_by_structure(tmp_path: Path, net: type[nn.Module], suffi
     other, mine, path = trained(net()), ours(), tmp_path / f"back.{suffix}"
     unetgen.import_weights(mine, state(other))
     assert equal(back(mine, path, like=state(trained(net(), seed=5))), state(other))
-    other.load_state_dict(Foreign.of(path).tensors)
+    other.load_state_dict(ExternalCheckpoint.of(path).tensors)
     again = ours(seed=9)
     unetgen.import_weights(again, path)
     assert equal(state(again), state(mine))
@@ -388,19 +388,19 @@ def test_all_names_of_a_layer_are_written_back(tmp_path: Path) -> None:
 
 def test_what_an_entry_before_takes_elsewhere_is_not_written_back() -> None:
     names = {"stage.0.conv": "bottleneck.conv1", "stage.*.conv": "encoder.*.conv1"}
-    tensors, _ = inverted(ours(), key_map=names, partial=True)
+    tensors, _ = export_with_key_map(ours(), key_map=names, partial=True)
     assert {key.rpartition(".")[0] for key in tensors} == {"stage.0.conv", "stage.1.conv"}
     assert tensors["stage.0.conv.weight"].shape == (16, 8, 3, 3)
 
 
 def test_the_way_back_needs_names() -> None:
     with pytest.raises(WeightsError) as refused:
-        inverted(ours())
+        export_with_key_map(ours())
     assert str(refused.value) == (
         "mine: nothing says what its layers are called there; give --key-map, or a file of theirs with --like"
     )
     with pytest.raises(WeightsError) as refused:
-        inverted(ours(), key_map={"a": "head.0.conv"})
+        export_with_key_map(ours(), key_map={"a": "head.0.conv"})
     assert str(refused.value).splitlines()[0] == (
         f"mine: the key map given leaves 74 tensors missing, 0 left over; correct the map, or {PARTIAL}"
     )
@@ -473,12 +473,12 @@ def test_a_key_map_is_written_read_and_used(run: Run, spec: str, theirs: Path, t
 def test_layers_with_names_like_numbers_are_written_as_names(run: Run, tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv1d(1, 2, 1), nn.ConvTranspose1d(3, 1, 1))
     torch.save({**state(net), "null.weight": torch.ones(9)}, tmp_path / "net.pth")
-    from unetgen.network.weights.key_map import Names, write_key_map
+    from unetgen.network.weights.key_map import KeyTranslator, write_key_map
 
     entries = {"0": "a", "1e3": "b", "null": "c", "x": None}
     write_key_map(entries, "What it is.", tmp_path / "names.yaml")
     assert yaml.safe_load((tmp_path / "names.yaml").read_text()) == entries
-    assert [Names(tmp_path / "names.yaml").ours(f"{key}.weight") for key in entries if key != "x"] == ["a.weight", "b.weight", "c.weight"]  # fmt: skip
+    assert [KeyTranslator(tmp_path / "names.yaml").translate(f"{key}.weight") for key in entries if key != "x"] == ["a.weight", "b.weight", "c.weight"]  # fmt: skip
     with pytest.raises(WeightsError) as refused:
         write_key_map(entries, "What it is.", tmp_path / "no" / "names.yaml")
     assert str(refused.value) == (
@@ -493,7 +493,7 @@ def test_the_command_goes_back(run: Run, spec: str, theirs: Path, tmp_path: Path
     outcome = run("import-weights", spec, str(mine), "--invert", "--like", str(theirs), "--out", str(path))
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-1] == f"written          {path}"
-    assert equal(Foreign.of(path).tensors, Foreign.of(theirs).tensors)
+    assert equal(ExternalCheckpoint.of(path).tensors, ExternalCheckpoint.of(theirs).tensors)
     run("import-weights", spec, str(path), "--out", str(tmp_path / "again.safetensors"))
     assert equal(state(unetgen.load(tmp_path / "again.safetensors")), state(unetgen.load(mine)))
 

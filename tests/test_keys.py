@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 import unetgen
-from unetgen.config.reserved import RESERVED
+from unetgen.config.reserved import RESERVED_NAMES
 from unetgen.graph.graph import Graph
 from unetgen.network.scope import Scope
 
@@ -78,4 +78,4 @@ def test_a_level_more_renames_no_finer_level() -> None:
 
 def test_what_modules_have_themselves_is_reserved() -> None:
     """A newer torch may have more: what is missing here is to be added there."""
-    assert {name for name in dir(Scope("")) if not name.startswith("_")} <= RESERVED
+    assert {name for name in dir(Scope("")) if not name.startswith("_")} <= RESERVED_NAMES

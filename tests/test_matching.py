@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unetgen
-from unetgen.ablation.matching.ladder import Ladder
-from unetgen.ablation.outcome import Duplicate, Invalid, LeftOut, Unmatched
+from unetgen.ablation.matching.ladder import ScaleGrid
+from unetgen.ablation.outcome import BudgetNotReached, Duplicate, Excluded, Invalid
 from unetgen.ablation.sweep import sweep
 from unetgen.ablation.variant import Variant
-from unetgen.outputs.measures import MEASURES
-from unetgen.outputs.report import Report
+from unetgen.outputs.measures import COST_METRICS
+from unetgen.outputs.report import NetworkReport
 
 # Fusion x upsampling x depth x block x norm x dims: 360 combinations.
 GRID = """
@@ -47,31 +47,31 @@ def only(source: Any) -> Any:
 @pytest.mark.parametrize("measure", ["params", "macs"])
 def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: str) -> None:
     opened = sweep(GRID + f"match: {{{measure}: base}}\n")
-    target = MEASURES[measure].of(opened.base)
-    found = [outcome for outcome in opened.outcomes() if not isinstance(outcome, LeftOut)]
+    target = COST_METRICS[measure].compute(opened.base_report)
+    found = [outcome for outcome in opened.outcomes() if not isinstance(outcome, Excluded)]
     assert len(found) >= 200
     assert not [outcome for outcome in found if isinstance(outcome, Invalid)]
     variants = [outcome for outcome in found if isinstance(outcome, Variant)]
-    unmatched = [outcome for outcome in found if isinstance(outcome, Unmatched)]
+    unmatched = [outcome for outcome in found if isinstance(outcome, BudgetNotReached)]
     for variant in variants:
-        reached = MEASURES[measure].of(variant.report)
+        reached = COST_METRICS[measure].compute(variant.report)
         assert abs(reached / target - 1) <= 0.01
-        assert reached == variant.match.reached.value
+        assert reached == variant.match.best.value
         assert all(width % 8 == 0 for width in variant.spec.widths)
-        assert variant.match.drawn <= 48
+        assert variant.match.num_evaluations <= 48
     for outcome in unmatched:
         below, above = outcome.match.below, outcome.match.above
         assert below.value < 0.99 * target
         assert above.value > 1.01 * target
         for point in (below, above):
-            assert MEASURES[measure].of(point.report) == point.value
+            assert COST_METRICS[measure].compute(point.report) == point.value
     assert len(unmatched) <= 0.02 * len(found)
 
 
 def test_a_variant_that_fits_is_left_as_it_is() -> None:
     made = only({"base": TINY, "match": {"params": "base"}})
     assert made.match.settings == {}
-    assert made.match.drawn == 1
+    assert made.match.num_evaluations == 1
     assert made.name == f"base-{unetgen.load_spec('unet_milesial', widths=[8, 16, 32], input_size=[32, 32]).hash[:8]}"
 
 
@@ -87,9 +87,9 @@ def test_a_target_can_be_a_number_and_steps_and_tolerance_can_be_said() -> None:
 @pytest.mark.parametrize("factor", [0.3, 4])
 def test_every_measure_that_follows_the_widths_can_be_matched(measure: str, factor: float) -> None:
     base = {**TINY, "widths": [32, 64, 128]}
-    target = int(factor * MEASURES[measure].of(Report.of(*_drawn(base))))
+    target = int(factor * COST_METRICS[measure].compute(NetworkReport.of(*_drawn(base))))
     made = only({"base": base, "match": {measure: target, "tolerance": 0.1}})
-    assert abs(MEASURES[measure].of(made.report) / target - 1) <= 0.1
+    assert abs(COST_METRICS[measure].compute(made.report) / target - 1) <= 0.1
 
 
 def test_a_receptive_field_is_matched_by_a_path() -> None:
@@ -101,8 +101,8 @@ def test_a_receptive_field_is_matched_by_a_path() -> None:
     opened = sweep(source)
     (made,) = opened.outcomes()
     assert made.spec.encoder_levels[0].block.kernel_size == 5
-    target = MEASURES["receptive_field"].of(opened.base)
-    assert abs(MEASURES["receptive_field"].of(made.report) / target - 1) <= 0.1
+    target = COST_METRICS["receptive_field"].compute(opened.base_report)
+    assert abs(COST_METRICS["receptive_field"].compute(made.report) / target - 1) <= 0.1
 
 
 def test_widths_that_grow_are_matched_by_their_first() -> None:
@@ -121,17 +121,17 @@ def test_widths_that_grow_are_matched_by_their_first() -> None:
 def test_what_widths_cannot_change_is_told_as_impossible() -> None:
     source = {"base": TINY, "axes": {"depth": [1]}, "match": {"receptive_field": "base"}}
     found = only(source)
-    assert isinstance(found, Unmatched)
+    assert isinstance(found, BudgetNotReached)
     assert str(found.problems[0]) == (
         "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 44 pixels of receptive field; "
         "the nearest gives 18 with widths [8, 16]; raise the tolerance, or match by something else"
     )
-    assert found.match.drawn <= 4
+    assert found.match.num_evaluations <= 4
 
 
 def test_an_impossible_budget_is_told_with_the_nearest_two() -> None:
     found = only({"base": {**TINY, "widths": [8, 16]}, "match": {"params": 6000, "multiple": 8}})
-    assert isinstance(found, Unmatched)
+    assert isinstance(found, BudgetNotReached)
     assert str(found.problems[0]).startswith(
         "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 6,000 parameters; "
         "the nearest give "
@@ -155,7 +155,7 @@ def test_steps_grow_until_groups_divide_the_channels() -> None:
         "match": {"params": 700_000, "tolerance": "10%", "multiple": 3},
     }
     made = only(source)
-    assert made.match.drawn <= 4
+    assert made.match.num_evaluations <= 4
     assert all(width % 12 == 0 for width in made.spec.widths)
 
 
@@ -326,7 +326,7 @@ def test_what_becomes_the_base_by_matching_is_no_variant_of_another_name() -> No
     wide, odd, base = outcomes({"base": SMALL, "axes": axes, "match": {"params": "base"}})
     assert wide == Duplicate("widths=32-64-128 when matched", "base")
     assert odd.name.startswith("widths=8-16-128-")
-    assert base.words == "base"
+    assert base.label == "base"
 
 
 @settings(max_examples=100, deadline=None)
@@ -336,8 +336,8 @@ def test_what_becomes_the_base_by_matching_is_no_variant_of_another_name() -> No
     scales=st.lists(st.floats(0.01, 50), min_size=2, max_size=5),
 )
 def test_the_rungs_of_a_ladder_rise_with_the_scale(start: tuple[int, ...], multiple: int, scales: list[float]) -> None:
-    ladder = Ladder(start, (("widths", len(start)),), multiple)
-    rungs = [ladder.at(scale) for scale in sorted(scales)]
+    ladder = ScaleGrid(start, (("widths", len(start)),), multiple)
+    rungs = [ladder.find_nearest_point(scale) for scale in sorted(scales)]
     for low, high in itertools.pairwise(rungs):
         assert all(a <= b for a, b in zip(low, high, strict=True))
     for scale, rung in zip(sorted(scales), rungs, strict=True):
@@ -355,15 +355,15 @@ def test_the_rungs_of_a_ladder_rise_with_the_scale(start: tuple[int, ...], multi
 )
 def test_what_is_told_of_a_match_is_true(widths: list[int], share: float, fusion: str) -> None:
     base = {**TINY, "widths": widths}
-    target = max(int(share * MEASURES["params"].of(Report.of(*_drawn(base)))), 1)
+    target = max(int(share * COST_METRICS["params"].compute(NetworkReport.of(*_drawn(base)))), 1)
     found = only({"base": base, "axes": {"skip.fusion": [fusion]}, "match": {"params": target, "multiple": 4}})
     match = found.match
-    assert match.within == isinstance(found, Variant)
+    assert match.is_within_tolerance == isinstance(found, Variant)
     assert match.below is None or match.below.value <= target
     assert match.above is None or match.above.value > target
-    for point in filter(None, (match.below, match.above, match.reached)):
-        again = unetgen.load_spec(base, **{"skip.fusion": fusion}, **match.ladder.settings(point.rung))
-        assert MEASURES["params"].of(Report.of(*_drawn(again))) == point.value
+    for point in filter(None, (match.below, match.above, match.best)):
+        again = unetgen.load_spec(base, **{"skip.fusion": fusion}, **match.grid.to_settings(point.grid_point))
+        assert COST_METRICS["params"].compute(NetworkReport.of(*_drawn(again))) == point.value
 
 
 MEASURED = st.sampled_from(["params", "macs", "memory", "inference_memory"])
@@ -385,37 +385,37 @@ def test_what_some_scale_reaches_is_found_and_both_neighbours_are_told(
     norm = {"type": "group", "groups": groups} if groups else "batch"
     widths = [max(groups, 1) * number for number in start]
     base = {**TINY, "block": {"norm": norm}, "skip": {"fusion": "add"}, "widths": widths}
-    of = MEASURES[measure].of
+    of = COST_METRICS[measure].compute
     near = [max(round(number * scale), 1) * max(groups, 1) for number in start]
-    target = round(off * of(Report.of(*_drawn({**base, "widths": near}))))
+    target = round(off * of(NetworkReport.of(*_drawn({**base, "widths": near}))))
     found = only({"base": base, "match": {measure: target, "tolerance": tolerance, "multiple": multiple}})
-    match, ladder = found.match, Ladder(tuple(widths), (("widths", 2),), multiple)
+    match, ladder = found.match, ScaleGrid(tuple(widths), (("widths", 2),), multiple)
     if isinstance(found, Variant):
         assert abs(of(found.report) - target) <= tolerance * target
-        assert not match.settings or ladder.holds(found.spec.widths)
+        assert not match.settings or ladder.contains(found.spec.widths)
         return
     measured = {rung: _measured({**base, "widths": list(rung)}, of) for rung in _rungs(ladder, 4 * scale)}
     values = [value for value in measured.values() if value is not None]
     assert not [value for value in values if abs(value - target) <= tolerance * target]
     assert match.below is not None or min(values, default=target + 1) > target
     assert match.above is not None or max(values, default=target) <= target
-    assert all(ladder.holds(point.rung) for point in (match.below, match.above) if point is not None)
+    assert all(ladder.contains(point.grid_point) for point in (match.below, match.above) if point is not None)
 
 
-def _rungs(ladder: Ladder, most: float) -> set[tuple[int, ...]]:
+def _rungs(ladder: ScaleGrid, most: float) -> set[tuple[int, ...]]:
     """Every rung up to a scale."""
     turns = {
         (number + 0.5) * ladder.multiple / first
         for first in ladder.start
         for number in range(int(most * first / ladder.multiple) + 2)
     }
-    return {ladder.at(turn + shift) for turn in turns for shift in (-1e-6, 1e-6)}
+    return {ladder.find_nearest_point(turn + shift) for turn in turns for shift in (-1e-6, 1e-6)}
 
 
 def _measured(spec: Any, of: Any) -> int | None:
     """What a network measures; None where it is none."""
     try:
-        return int(of(Report.of(*_drawn(spec))))
+        return int(of(NetworkReport.of(*_drawn(spec))))
     except unetgen.SpecError:
         return None
 

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import unetgen
-from unetgen.graph.liveness import overwriting
-from unetgen.graph.memory import memory
+from unetgen.graph.liveness import inplace_nodes
+from unetgen.graph.memory import estimate_memory
 
 # Shrunken twins of shipped networks, and some with other layers in them.
 SMALL = {"widths": [8, 16, 32], "levels": {0: {}}}
@@ -39,7 +39,7 @@ def model_and_image(name: str) -> tuple[Any, torch.Tensor]:
     }
     model = unetgen.build(spec, seed=0)
     near = {1: 2000, 2: 120, 3: 30}[model.graph.dims]
-    size = tuple(fit.above(near) for fit in model.graph.fits)
+    size = tuple(fit.smallest_above(near) for fit in model.graph.fits)
     return model, torch.zeros(2, 1, *size)
 
 
@@ -88,7 +88,7 @@ def test_kept_in_training(name: str) -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         output = model(image)
     kept[output.untyped_storage().data_ptr()] = output.untyped_storage().nbytes()
-    estimate = memory(model.graph, model.graph.sizes(tuple(image.shape[2:])), batch=2).training
+    estimate = estimate_memory(model.graph, model.graph.sizes(tuple(image.shape[2:])), batch_size=2).training
     assert sum(kept.values()) == pytest.approx(estimate, rel=0.1)
 
 
@@ -99,7 +99,7 @@ def test_peak_of_an_inference(name: str) -> None:
     model.eval()
     with torch.no_grad(), Watch() as watch:
         model(image)
-    estimate = memory(model.graph, model.graph.sizes(tuple(image.shape[2:])), batch=2).inference
+    estimate = estimate_memory(model.graph, model.graph.sizes(tuple(image.shape[2:])), batch_size=2).inference
     assert watch.peak + image.nbytes == pytest.approx(estimate, rel=0.05)
 
 
@@ -107,7 +107,7 @@ def test_peak_of_an_inference(name: str) -> None:
 def test_activations_that_write_over_their_input_change_no_gradient(name: str) -> None:
     model, image = model_and_image(name)
     image = torch.randn_like(image)
-    assert overwriting(model.graph) or name == "residual"
+    assert inplace_nodes(model.graph) or name == "residual"
     gradients = []
     for inplace in (True, False):
         for module in model.modules():
@@ -145,8 +145,8 @@ def test_a_skip_that_is_still_needed_is_never_written_on() -> None:
             "downsample": {"type": "max_pool", "kernel_size": 1, "stride": 1}, "upsample": {"type": "interpolate", "factor": 1},
             "skip": {"align": "strict"}}  # fmt: skip
     graph = unetgen.graph_of(spec)
-    paths = {graph.nodes[index].path for index in overwriting(graph)}
+    paths = {graph.nodes[index].path for index in inplace_nodes(graph)}
     assert "decoder.0.activation1" in paths
     for node in graph.nodes:
-        if node.index in overwriting(graph):
+        if node.index in inplace_nodes(graph):
             assert all(reader <= node.index for reader in graph.consumers[node.inputs[0]])

@@ -16,11 +16,11 @@ from conftest import ROOT, Outcome
 
 import unetgen
 from unetgen.errors import PlansError
-from unetgen.graph.size import smallest_fitting
+from unetgen.graph.size import smallest_fitting_size
 from unetgen.nnunet import SpecUNet
 from unetgen.nnunet.checkpoint import in_order
-from unetgen.nnunet.plans import configuration, read
-from unetgen.nnunet.to_spec import spec_of
+from unetgen.nnunet.plans import read_configuration, read_plans
+from unetgen.nnunet.to_spec import convert_to_spec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -99,14 +99,14 @@ def test_a_plan_is_the_identical_network(name: str, tmp_path: Path) -> None:
     made, patch = PLANNED[name]
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps(plans(made, patch)))
-    ours = unetgen.build(spec_of(configuration(path, read(path), "2d"), 1, 3), seed=0)
+    ours = unetgen.build(convert_to_spec(read_configuration(path, read_plans(path), "2d"), 1, 3), seed=0)
     assert ours.spec.input_size == tuple(patch)
     torch.manual_seed(0)
     reference = theirs(made, deep_supervision=True)
     assert not unetgen.import_weights(ours, in_order(reference.state_dict())).missing
-    size = smallest_fitting(ours.graph, 1)
+    size = smallest_fitting_size(ours.graph, 1)
     assert size is not None
-    larger = tuple(fit.above(n) or n for fit, n in zip(ours.graph.fits, size, strict=True))
+    larger = tuple(fit.smallest_above(n) or n for fit, n in zip(ours.graph.fits, size, strict=True))
     for training in (True, False):
         ours.train(training)
         reference.train(training)
@@ -124,7 +124,7 @@ def test_under_nnunets_names_supervision_is_switched_and_weights_stay(name: str,
     made, patch = PLANNED[name]
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps(plans(made, patch)))
-    spec = spec_of(configuration(path, read(path), "2d"), 1, 3)
+    spec = convert_to_spec(read_configuration(path, read_plans(path), "2d"), 1, 3)
     entry = {
         "network_class_name": "unetgen.nnunet.SpecUNet",
         "arch_kwargs": {"spec": spec, "strides": made["arch_kwargs"]["strides"]},
@@ -153,7 +153,7 @@ def test_nnunet_plans_and_trains_both_alike(tmp_path: Path, run: Callable[..., O
         given = [str(folder / f"{planner}.json"), "-c", "2d", "--dataset", str(folder / "dataset.json")]
         assert run("from-nnunet", *given, "-o", str(tmp_path / f"{planner}.yaml")).code == 0
         graph = unetgen.graph_of(tmp_path / f"{planner}.yaml")
-        assert (graph.in_channels, graph.out_channels, len(graph.results)) == (1, 2, 3)
+        assert (graph.in_channels, graph.out_channels, len(graph.output_nodes)) == (1, 2, 3)
     own = str(folder / "nnUNetPlans.json")
     done = run("nnunet", own, str(tmp_path / "nnUNetPlans.yaml"), "-c", "2d", "-o", str(folder / "samePlans.json"))
     assert done.out == (
@@ -261,7 +261,7 @@ def test_plans_that_no_spec_can_say_are_told(name: str, tmp_path: Path) -> None:
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps(plans(made, [64, 64])))
     with pytest.raises(unetgen.UnetgenError) as error:
-        spec_of(configuration(path, read(path), "2d"), 1, 2)
+        convert_to_spec(read_configuration(path, read_plans(path), "2d"), 1, 2)
     assert str(error.value) == f"{path}: {sentence}"
 
 
@@ -318,7 +318,7 @@ def told(path: Path, written: dict[str, Any]) -> str:
     """What is said of plans that are no spec."""
     path.write_text(json.dumps(written))
     with pytest.raises(PlansError) as error:
-        spec_of(configuration(path, read(path), "2d"), 1, 2)
+        convert_to_spec(read_configuration(path, read_plans(path), "2d"), 1, 2)
     return str(error.value)
 
 
@@ -395,7 +395,7 @@ def test_older_plans_are_told(tmp_path: Path) -> None:
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps({"configurations": {"2d": {"UNet_class_name": "PlainConvUNet"}}}))
     with pytest.raises(unetgen.UnetgenError) as error:
-        configuration(path, read(path), "2d")
+        read_configuration(path, read_plans(path), "2d")
     assert str(error.value) == (
         f"{path}: configuration '2d' has no 'architecture' with a class and its arguments, as nnU-Net writes since 2.5; "
         "plan it again with a newer nnU-Net"

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import unetgen
-from unetgen.config.library import shipped
-from unetgen.graph.size import smallest_fitting
-from unetgen.optimization.optimized import Optimized, optimize
+from unetgen.config.library import list_shipped_specs
+from unetgen.graph.size import smallest_fitting_size
+from unetgen.optimization.optimized import OptimizedUNet, optimize
 from unetgen.optimization.regrouping import CentredGroupNorm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,11 +48,11 @@ def flat(name: str) -> bool:
     return unetgen.load_spec(name).dims < 3
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if flat(name)])
+@pytest.mark.parametrize("name", [name for name in list_shipped_specs() if flat(name)])
 def test_every_flat_network_gives_the_same(name: str) -> None:
     """In double precision, where nothing but the folding can make a difference."""
     model = lived(unetgen.build(name, seed=0)).double()
-    size = smallest_fitting(model.graph, 32) or model.graph.input_size
+    size = smallest_fitting_size(model.graph, 32) or model.graph.input_size
     x = torch.randn(1, model.graph.in_channels, *size, dtype=torch.float64)
     found = optimize(model)
     assert apart(model, found, x) < 1e-9
@@ -106,7 +106,7 @@ HALVED = {
 @pytest.mark.parametrize("name", HALVED)
 def test_every_kind_of_layer_is_as_by_autocast(name: str) -> None:
     model = lived(unetgen.build(name, seed=0, **HALVED[name]))
-    size = smallest_fitting(model.graph, 32)
+    size = smallest_fitting_size(model.graph, 32)
     assert size is not None
     halves_are_as_by_autocast(model, torch.randn(1, model.graph.in_channels, *size))
 
@@ -226,7 +226,7 @@ def refused(call: Any) -> str:
 def test_what_cannot_be_optimized_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     model = unetgen.build("unet_milesial", seed=0, **NARROW)
     found = optimize(model)
-    assert isinstance(found, Optimized)
+    assert isinstance(found, OptimizedUNet)
     assert refused(lambda: optimize(found)) == "this network is optimized already; give the one it was made of"
     assert refused(found.train) == "an optimized network cannot be trained; train the one it was made of"
     assert refused(lambda: optimize(unetgen.build("unet_milesial", device="meta"))) == (

@@ -66,7 +66,7 @@ def network(name: str) -> UNet:
 
 def image(model: UNet, more: int = 0) -> Tensor:
     """A small image of a size that fits, its axes unequal."""
-    size = [fit.above(17 + 5 * axis + more) or 0 for axis, fit in enumerate(model.graph.fits)]
+    size = [fit.smallest_above(17 + 5 * axis + more) or 0 for axis, fit in enumerate(model.graph.fits)]
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, model.graph.in_channels, *size, generator=generator)
 
@@ -114,9 +114,9 @@ def test_forward_is_the_graph_run_node_by_node(name: str) -> None:
     x = image(model)
     values = [x]
     for node in model.graph.nodes[1:]:
-        values.append(model.get_submodule(node.layer)(*(values[i].clone() for i in node.inputs)).clone())
+        values.append(model.get_submodule(node.layer_path)(*(values[i].clone() for i in node.inputs)).clone())
     outputs, _ = tree_flatten(model(x))
-    for output, index in zip(outputs, model.graph.results, strict=True):
+    for output, index in zip(outputs, model.graph.output_nodes, strict=True):
         assert torch.equal(output, values[index]), model.graph.nodes[index].path
 
 

@@ -16,8 +16,8 @@ from conftest import ROOT
 from torch import Tensor, nn
 
 import unetgen
-from unetgen.graph.cost import params
-from unetgen.network.weights.importing import shipped_map
+from unetgen.graph.cost import count_parameters
+from unetgen.network.weights.importing import find_shipped_key_map
 
 monai = pytest.importorskip("monai.networks.nets", reason="the extra 'parity' is not installed")
 dna = pytest.importorskip(
@@ -152,7 +152,7 @@ def test_the_same_outputs(name: str) -> None:
     assert [tuple(t.shape) for t in found] == [tuple(t.shape) for t in expected]
     for there, here in zip(expected, found, strict=True):
         assert (there - here).abs().max() <= 1e-9 * max(float(there.abs().max()), 1.0)
-    assert params(ours.graph) == sum(p.numel() for p in ours.parameters())
+    assert count_parameters(ours.graph) == sum(p.numel() for p in ours.parameters())
 
 
 def test_anisotropic_kernels() -> None:
@@ -229,7 +229,7 @@ def test_torchvisions_resnets_fit_by_the_shipped_key_map(layers: int) -> None:
         "smp_unet_resnet34", encoder={"type": "resnet", "layers": layers}, input_size=None, seed=0
     ).eval()
     done = unetgen.import_weights(ours, theirs.state_dict(), key_map="torchvision_resnet", partial=True)
-    assert not done.left_over
+    assert not done.unmatched_source
     assert not [key for key in done.missing if key.startswith("encoder.")]
     image = torch.randn(1, 3, 65, 48)
     with torch.no_grad():
@@ -281,10 +281,10 @@ def test_calls_of_segmentation_models_are_the_specs_of_the_page(call: str, spec:
     ours = unetgen.build(spec, seed=0)
     theirs(torch.randn(2, ours.graph.in_channels, 64, 64)).sum().backward()
     unread = {name for name, p in theirs.named_parameters() if p.grad is None}  # scSE has some
-    assert params(ours.graph) == sum(p.numel() for name, p in theirs.named_parameters() if name not in unread)
+    assert count_parameters(ours.graph) == sum(p.numel() for name, p in theirs.named_parameters() if name not in unread)
     state = {key: value for key, value in theirs.state_dict().items() if key not in unread}
     base = spec.removeprefix("{extends: ").split(",")[0].rstrip("}")
-    known = base if shipped_map(base) else None  # a spec that extends another is not called as it is
+    known = base if find_shipped_key_map(base) else None  # a spec that extends another is not called as it is
     assert not unetgen.import_weights(ours, state, key_map=known).missing
     image = torch.randn(1, ours.graph.in_channels, 64, 96, dtype=torch.float64)
     with torch.no_grad():

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
 from unetgen.config.slots import SLOTS
-from unetgen.graph.cost import params, total_cost
+from unetgen.graph.cost import count_parameters, total_cost
 from unetgen.network.from_graph import UNet
-from unetgen.testing.passes import flat
+from unetgen.testing.passes import flatten_outputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -320,7 +320,7 @@ def fields(slot: str, name: str) -> set[str]:
 
 def test_every_registered_part_has_a_row() -> None:
     registry = unetgen.load_registry()
-    assert sorted((slot, name) for slot in SLOTS for name in registry.names(slot)) == PARTS
+    assert sorted((slot, name) for slot in SLOTS for name in registry.list_names(slot)) == PARTS
 
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)
@@ -374,18 +374,18 @@ def test_every_option_runs_as_predicted(slot: str, name: str) -> None:
 def check_run(model: UNet) -> None:
     """Shapes, parameters and multiply-adds are as predicted, and every parameter gets its gradient."""
     graph = model.graph
-    size = (graph.fits[0].above(7),) * graph.dims
+    size = (graph.fits[0].smallest_above(7),) * graph.dims
     sizes = graph.sizes(size)
     with FlopCounterMode(display=False) as counter:
-        outputs = list(flat(model(torch.randn(2, 2, *size))))
-    for output, index in zip(outputs, graph.results, strict=True):
+        outputs = list(flatten_outputs(model(torch.randn(2, 2, *size))))
+    for output, index in zip(outputs, graph.output_nodes, strict=True):
         node = graph.nodes[index]
-        assert output.shape == (2, node.channels, *(() if node.op.flat else sizes[index]))
+        assert output.shape == (2, node.channels, *(() if node.op.has_no_spatial_axes else sizes[index]))
     assert counter.get_total_flops() == 2 * total_cost(graph, sizes).flops
     assert {key: tuple(p.shape) for key, p in model.named_parameters()} == {
         key: p.shape for key, p in graph.parameters.items()
     }
-    assert sum(p.numel() for p in model.parameters()) == params(graph)
+    assert sum(p.numel() for p in model.parameters()) == count_parameters(graph)
     sum(output.sum() for output in outputs).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
@@ -458,8 +458,8 @@ def test_preactivated_residual_ends_in_its_sum() -> None:
 
 def test_a_layer_applied_twice_is_counted_once_and_shared() -> None:
     from unetgen.graph.builder import Builder
-    from unetgen.graph.cost import params, total_cost
-    from unetgen.network.from_graph import network
+    from unetgen.graph.cost import count_parameters, total_cost
+    from unetgen.network.from_graph import build_network
 
     g = Builder(2, 4)
     with g.scope("block", label="Recurrent"):
@@ -467,9 +467,9 @@ def test_a_layer_applied_twice_is_counted_once_and_shared() -> None:
         x = g.conv(x, 4, 3, name="again", padding="zeros", layer="conv")
     with g.scope("tail", label="Tail"):
         x = g.conv(x, 2, 1, name="conv")
-    graph = g.graph(x)
-    model = network(unetgen.load_spec("unet_1d"), graph)
-    assert params(graph) == sum(p.numel() for p in model.parameters()) == (4 * 4 * 9 + 4) + (4 * 2 + 2)
+    graph = g.to_graph(x)
+    model = build_network(unetgen.load_spec("unet_1d"), graph)
+    assert count_parameters(graph) == sum(p.numel() for p in model.parameters()) == (4 * 4 * 9 + 4) + (4 * 2 + 2)
     assert list(model.state_dict()) == ["block.conv.weight", "block.conv.bias", "tail.conv.weight", "tail.conv.bias"]
     assert total_cost(graph, graph.sizes((5, 5))).macs == 25 * (2 * 4 * 4 * 9 + 4 * 2)
     image = torch.randn(1, 4, 5, 5)

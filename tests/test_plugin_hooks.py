@@ -95,7 +95,7 @@ def test_the_nearest_pyproject_names_plugins(
     monkeypatch.chdir(tmp_path / "deep/down")
     model = unetgen.build(SPEC, seed=1, block="twice")
     assert model.spec.plugins == (f"mine {provider_version(tmp_path / 'blocks/mine.py')}",)
-    monkeypatch.setenv(plugins.DISABLE, "*")
+    monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "*")
     with pytest.raises(SpecError):
         unetgen.load_spec(SPEC, block="twice")
 
@@ -199,13 +199,13 @@ def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(site: Site, wante
     registry = unetgen.load_registry()
     registry.load()
     (failure,) = registry.failures
-    api = ".".join(map(str, hookspecs.API))
+    api = ".".join(map(str, hookspecs.API_VERSION))
     assert str(failure) == sentence.format(version=unetgen.__version__, api=api)
 
 
 def test_a_plugin_of_this_api_loads(site: Site) -> None:
     site.install(
-        "acme-unet", f"unetgen_api = {hookspecs.API}\n{TWICE.replace('from __future__ import annotations', '')}"
+        "acme-unet", f"unetgen_api = {hookspecs.API_VERSION}\n{TWICE.replace('from __future__ import annotations', '')}"
     )
     assert unetgen.load_spec(SPEC, block="twice").plugins == ("acme-unet 1.2",)
 
@@ -322,12 +322,12 @@ def test_a_format_that_nobody_writes_is_refused(run: Run, arguments: list[str], 
 
 
 def test_two_formats_of_one_name_go_by_their_full_names(site: Site, tmp_path: Path) -> None:
-    from unetgen.outputs.formats import export, formats
+    from unetgen.outputs.formats import collect_formats, export
 
     for name in ("acme-unet", "bob-unet"):
         site.install(name, hook("formats", WRITE))
     registry = unetgen.load_registry()
-    assert sorted(formats(registry)) == [
+    assert sorted(collect_formats(registry)) == [
         "acme-unet/keys",
         "aoti",
         "bob-unet/keys",

@@ -30,12 +30,12 @@ SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 1, "out_channels": 2
 def listed(slot: str, *more: str) -> str:
     """The names of our parts of a slot, and of a plugin's, as messages list them."""
     entries = unetgen.load_registry().entries[slot]
-    ours = [name for name, found in entries.items() if any(entry.provider.builtin for entry in found)]
+    ours = [name for name, found in entries.items() if any(entry.provider.is_builtin for entry in found)]
     return ", ".join(sorted([*ours, *more]))
 
 
 def registry() -> Registry:
-    plugins.forget()
+    plugins.clear_cache()
     return unetgen.load_registry()
 
 
@@ -337,7 +337,7 @@ def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(site: Site) -> Non
 @pytest.mark.parametrize("source", ["import nowhere", "import sys; sys.exit(0)", "def"])
 def test_strict_raises(site: Site, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     site.install("acme-unet", source)
-    monkeypatch.setenv(plugins.STRICT, "1")
+    monkeypatch.setenv(plugins.STRICT_ENV_VAR, "1")
     with pytest.raises(PluginError) as refused:
         registry()
     assert str(refused.value).startswith("plugin acme-unet 1.2 failed to load: ")
@@ -349,14 +349,14 @@ def test_strict_raises(site: Site, run: Run, monkeypatch: pytest.MonkeyPatch, so
 @pytest.mark.parametrize("off", ["", "0"])
 def test_strict_can_be_off(site: Site, monkeypatch: pytest.MonkeyPatch, off: str) -> None:
     site.install("acme-unet", "import nowhere")
-    monkeypatch.setenv(plugins.STRICT, off)
+    monkeypatch.setenv(plugins.STRICT_ENV_VAR, off)
     assert len(all_loaded().failures) == 1
 
 
 @pytest.mark.parametrize("names", ["acme-unet", "other, acme-unet ,", "*", "acme_unet", "Acme-UNet"])
 def test_a_disabled_plugin_is_not_even_imported(site: Site, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
     site.install("acme-unet", "raise SystemExit(9)")
-    monkeypatch.setenv(plugins.DISABLE, names)
+    monkeypatch.setenv(plugins.DISABLE_ENV_VAR, names)
     assert all_loaded().failures == ()
     assert "acme_unet" not in sys.modules
 
@@ -364,7 +364,7 @@ def test_a_disabled_plugin_is_not_even_imported(site: Site, monkeypatch: pytest.
 def test_one_of_two_can_be_disabled(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("acme-unet")
     site.install("bob-unet")
-    monkeypatch.setenv(plugins.DISABLE, "bob-unet")
+    monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "bob-unet")
     entry = registry().find("block", "twice")
     assert entry is not None
     assert str(entry.provider) == "acme-unet 1.2"
@@ -455,7 +455,7 @@ def test_a_missing_plugin_is_named_with_what_to_install(site: Site, run: Run, tm
     path.write_text(json.dumps(resolved))
     for item in site.folder.glob("acme*"):
         item.rename(tmp_path / item.name)
-    plugins.forget()
+    plugins.clear_cache()
     outcome = run("validate", str(path))
     assert (outcome.code, outcome.err) == (1, "")
     (line,) = outcome.out.splitlines()
@@ -477,7 +477,7 @@ def test_a_missing_file_is_not_to_be_installed(plugin_file: Path) -> None:
 def test_a_disabled_plugin_is_not_to_be_installed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("acme-unet")
     resolved = unetgen.load_spec(SPEC, registry=registry(), block="twice").resolved()
-    monkeypatch.setenv(plugins.DISABLE, "acme-unet")
+    monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "acme-unet")
     sentence = refusal(resolved)
     assert "pip install" not in sentence
     assert "UNETGEN_DISABLE_PLUGINS" in sentence

@@ -18,8 +18,8 @@ from PIL import Image
 
 import unetgen
 from unetgen.tiling import predict
-from unetgen.tiling.files.formats import FORMATS, created, read
-from unetgen.tiling.files.intensity import normalized
+from unetgen.tiling.files.formats import FORMATS, open_output, read_image
+from unetgen.tiling.files.intensity import normalize_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -192,10 +192,10 @@ def test_no_array_of_the_images_size_is_made(tmp_path: Path) -> None:
     model = unetgen.build("unet_paper", seed=0, input_size=None, depth=1, widths=[2, 2])
     shape = (1, 1500, 1500)
     np.lib.format.open_memmap(tmp_path / "large.npy", mode="w+", dtype="float32", shape=shape).flush()
-    picture = read(tmp_path / "large.npy", 2)
+    picture = read_image(tmp_path / "large.npy", 2)
     tracemalloc.start()
-    with created(tmp_path / "out.npy", shape, np.uint8, picture) as out:
-        predict(model, normalized(picture.array, "unit"), tile=204, keep="labels", out=out)
+    with open_output(tmp_path / "out.npy", shape, np.uint8, picture) as out:
+        predict(model, normalize_image(picture.array, "unit"), tile=204, keep="labels", out=out)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1500 * 1500  # not even a byte for each pixel

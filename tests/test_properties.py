@@ -19,23 +19,24 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
-from unetgen.config.choice import Context, validate_part
+from unetgen.config.choice import ValidationContext, validate_part
 from unetgen.config.node import from_data
-from unetgen.config.overlay import difference, merge
+from unetgen.config.overlay import compute_minimal_overlay, merge
 from unetgen.config.part import Part
 from unetgen.config.spec import Skip, Spec
-from unetgen.config.yaml_writer import write
+from unetgen.config.yaml_writer import dump_yaml
 from unetgen.errors import SizeError, SpecError
-from unetgen.graph.cost import params, total_cost
-from unetgen.graph.fit import AxisFit
-from unetgen.graph.from_spec import draw
-from unetgen.graph.graph import Graph, SizeMisfit
-from unetgen.graph.memory import memory
+from unetgen.graph.cost import count_parameters, total_cost
+from unetgen.graph.fit import FittingSizes
+from unetgen.graph.from_spec import build_graph
+from unetgen.graph.graph import Graph, NodeSizeError
+from unetgen.graph.memory import estimate_memory
 from unetgen.graph.node import Node
 from unetgen.graph.ops import (
+    AdaptiveAvgPooling,
     Add,
     AvgPooling,
-    BinPooling,
+    BroadcastMultiply,
     Convolution,
     CropTo,
     Maximum,
@@ -44,11 +45,10 @@ from unetgen.graph.ops import (
     Normalization,
     Op,
     PadTo,
-    Scaling,
 )
 from unetgen.graph.ops.base import Size
 from unetgen.graph.receptive_field import input_window
-from unetgen.graph.size import fits, smallest_fitting
+from unetgen.graph.size import accepts_size, smallest_fitting_size
 from unetgen.network.from_graph import UNet
 from unetgen.network.scope import Scope
 
@@ -72,7 +72,7 @@ def drawn(data: strategies.Data) -> tuple[Spec, Graph]:
     """A random spec with its graph; one whose parts do not go together is left out."""
     try:
         spec = unetgen.load_spec(data)
-        return spec, draw(spec)
+        return spec, build_graph(spec)
     except SpecError:
         reject()
 
@@ -87,11 +87,11 @@ def some_size(data: st.DataObject, graph: Graph) -> Size:
     return tuple(data.draw(st.integers(1, 40 if graph.dims < 3 else 20), label="pixels") for _ in range(graph.dims))
 
 
-def _counted(fit: AxisFit, steps: int) -> int:
+def _counted(fit: FittingSizes, steps: int) -> int:
     """The fitting size so many steps above the smallest, or the last before that; 0 where none fits."""
     size = fit.smallest or 0
     for _ in range(steps):
-        size = fit.above(size) or size
+        size = fit.smallest_above(size) or size
     return size
 
 
@@ -106,7 +106,7 @@ def layers_of(model: nn.Module, graph: Graph) -> Iterator[tuple[list[Node], nn.M
     """Every layer with the nodes that it runs, in their order."""
     nodes: dict[str, list[Node]] = {}
     for node in graph.nodes[1:]:
-        nodes.setdefault(node.layer, []).append(node)
+        nodes.setdefault(node.layer_path, []).append(node)
     return ((found, model.get_submodule(path)) for path, found in nodes.items())
 
 
@@ -145,7 +145,7 @@ def test_torch_does_what_the_graph_says(described: strategies.Data, data: st.Dat
     """Shapes, parameters and multiply-adds are torch's own where a size fits; where it does not, torch objects too."""
     spec, graph = drawn(described)
     size = some_size(data, graph)
-    if fits(graph, size):
+    if accepts_size(graph, size):
         _check_fitting(spec, graph, size)
     else:
         _check_misfit(spec, graph, size)
@@ -168,9 +168,9 @@ def _check_fitting(spec: Spec, graph: Graph, size: Size) -> None:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), hooked(model, graph, seen), counter:
         output = model(picture(graph, size).to(device))
-    expected = [(1, n.channels, *(() if n.op.flat else sizes[n.index])) for n in graph.nodes]
+    expected = [(1, n.channels, *(() if n.op.has_no_spatial_axes else sizes[n.index])) for n in graph.nodes]
     assert shapes == {node.path: expected[node.index] for node in graph.nodes[1:]}
-    assert [tuple(made.shape) for made in flat(output)] == [expected[index] for index in graph.results]
+    assert [tuple(made.shape) for made in flat(output)] == [expected[index] for index in graph.output_nodes]
     assert losses == []
     assert counter.get_total_flops() == cost.flops
     _check_parameters(model, graph, cost.params)
@@ -180,7 +180,7 @@ def _check_parameters(model: nn.Module, graph: Graph, counted: int) -> None:
     given = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
     assert given == {name: parameter.shape for name, parameter in graph.parameters.items()}
     assert given.keys() <= model.state_dict().keys()
-    assert sum(tensor.numel() for tensor in model.parameters()) == params(graph) == counted
+    assert sum(tensor.numel() for tensor in model.parameters()) == count_parameters(graph) == counted
 
 
 def _check_misfit(spec: Spec, graph: Graph, size: Size) -> None:
@@ -210,14 +210,14 @@ def loses(op: Op, given: Sequence[Size]) -> bool:
     """
     if isinstance(op, (Convolution, MaxPooling, AvgPooling)):
         return op.rounding == "exact" and any(_left_over(op, axis, n) for axis, n in enumerate(given[0]))
-    if isinstance(op, (Add, Multiply, Maximum)) or (isinstance(op, Scaling) and op.by == "pixels"):
+    if isinstance(op, (Add, Multiply, Maximum)) or (isinstance(op, BroadcastMultiply) and op.by == "pixels"):
         return len(set(given)) > 1
-    if isinstance(op, BinPooling):
+    if isinstance(op, AdaptiveAvgPooling):
         return any(n < bins for n, bins in zip(given[0], op.bins, strict=True))
     if isinstance(op, (CropTo, PadTo)):
         small, large = given if isinstance(op, PadTo) else given[::-1]
         return any(n > m for n, m in zip(small, large, strict=True))
-    return isinstance(op, Normalization) and op.elements > 1 and prod(given[0]) == 1
+    return isinstance(op, Normalization) and op.min_elements > 1 and prod(given[0]) == 1
 
 
 def _left_over(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) -> bool:
@@ -238,18 +238,18 @@ def test_the_fitting_sizes_are_those_that_run(described: strategies.Data) -> Non
     _, graph = drawn(described)
     for axis, fit in enumerate(graph.fits):
         outputs = {n: made for n in range(1, 101) if (made := _output(graph, axis, n)) is not None}
-        assert {n: fit.output(n) for n in range(1, 101) if n in fit} == outputs
+        assert {n: fit.output_size(n) for n in range(1, 101) if n in fit} == outputs
         assert fit.smallest == min(outputs, default=fit.smallest if (fit.smallest or 101) > 100 else None)
         for n in range(1, 101):
-            assert fit.below(n) == max((m for m in outputs if m < n), default=None)
-            above = fit.above(n)
+            assert fit.largest_below(n) == max((m for m in outputs if m < n), default=None)
+            above = fit.smallest_above(n)
             assert above == min((m for m in outputs if m > n), default=above if (above or 101) > 100 else 0)
 
 
 def _output(graph: Graph, axis: int, size: int) -> int | None:
     try:
-        return graph.along(axis, size)[graph.output]
-    except SizeMisfit:
+        return graph.sizes_along(axis, size)[graph.output]
+    except NodeSizeError:
         return None
 
 
@@ -262,13 +262,13 @@ def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: 
     """Resolving is idempotent through YAML and JSON; the hash and the graph stay the same."""
     spec, graph = drawn({**described, "name": name, "description": description})
     resolved = spec.resolved()
-    from_yaml = unetgen.load_spec(write(resolved))
+    from_yaml = unetgen.load_spec(dump_yaml(resolved))
     from_json = unetgen.load_spec(json.loads(json.dumps(resolved)))
     for again in (from_yaml, from_json):
         assert again.resolved() == resolved
         assert again.hash == spec.hash
-        assert draw(again).digest == graph.digest
-    assert write(from_yaml.resolved()) == write(resolved)
+        assert build_graph(again).digest == graph.digest
+    assert dump_yaml(from_yaml.resolved()) == dump_yaml(resolved)
 
 
 @settings(REPEATABLE, max_examples=50 * EFFORT)
@@ -280,12 +280,12 @@ def test_a_difference_laid_over_its_base_gives_the_value(described: strategies.D
     for slot in ("block", "downsample", "upsample", "skip"):
         parts = [part.describe() for one in (spec, other) for place, part in one.places() if place[2] == slot]
         for base, value in zip(parts, parts[1:] + parts[:1], strict=True):
-            laid = merge(from_data(base, ""), from_data(difference(base, value), ""), slot).plain()
+            laid = merge(from_data(base, ""), from_data(compute_minimal_overlay(base, value), ""), slot).to_data()
             assert _meaning(laid, slot, spec.dims) == _meaning(value, slot, spec.dims)
 
 
 def _meaning(value: Any, slot: str, dims: int) -> Any:
-    context = Context(unetgen.load_registry(), dims)
+    context = ValidationContext(unetgen.load_registry(), dims)
     if slot != "skip":
         return validate_part(slot, value, context)
     told = value if isinstance(value, dict) else {"fusion": value}
@@ -305,7 +305,7 @@ def _meaning(value: Any, slot: str, dims: int) -> Any:
 def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, data: st.DataObject) -> None:
     """The gradient of one output pixel is zero outside its input window."""
     spec, graph = drawn(described)
-    assert not any(node.op.everywhere for node in graph.nodes)
+    assert not any(node.op.is_global for node in graph.nodes)
     size = _small(graph)
     sizes = graph.sizes(size)
     pixel = tuple(data.draw(st.integers(0, n - 1), label="pixel") for n in sizes[graph.output])
@@ -328,7 +328,7 @@ def test_an_input_window_is_no_larger_than_it_must_be(described: strategies.Data
 
 
 def _small(graph: Graph) -> Size:
-    size = smallest_fitting(graph, at_least=8)
+    size = smallest_fitting_size(graph, at_least=8)
     assume(size is not None and prod(size) <= 10_000)
     assert size is not None
     return size
@@ -352,7 +352,7 @@ def _seen(spec: Spec, graph: Graph, size: Size, pixel: Size) -> list[list[int]]:
 def test_running_in_place_changes_no_gradient(described: strategies.Data) -> None:
     """Training gives the same output and gradients whether activations write over their input or not."""
     spec, graph = drawn(described)
-    size = smallest_fitting(graph)
+    size = smallest_fitting_size(graph)
     assume(size is not None and total_cost(graph, graph.sizes(size)).macs <= AFFORDABLE_MACS)
     assert size is not None
     model = unetgen.build(spec, seed=0).double().train()
@@ -382,12 +382,12 @@ def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
 def test_the_training_estimate_is_near_what_autograd_keeps(described: strategies.Data) -> None:
     """The estimate is no guess: it stays within a third of the bytes that torch's autograd holds on to."""
     spec, graph = drawn(described)
-    size = smallest_fitting(graph, at_least=8)
+    size = smallest_fitting_size(graph, at_least=8)
     assume(size is not None and total_cost(graph, graph.sizes(size)).macs <= AFFORDABLE_MACS)
     assert size is not None
     model = unetgen.build(spec, seed=0).train()
     kept = _kept_bytes(model, picture(graph, size, batch=2))
-    estimate = memory(graph, graph.sizes(size), batch=2).training
+    estimate = estimate_memory(graph, graph.sizes(size), batch_size=2).training
     assert kept / 1.33 <= estimate <= kept * 1.33
 
 

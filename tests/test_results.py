@@ -21,28 +21,28 @@ from scipy.stats import ttest_rel
 from test_running import Command
 
 import unetgen
-from unetgen.ablation.page.plots import points
-from unetgen.ablation.results.ledger import Entry, Ledger
-from unetgen.ablation.results.significance import LEVEL, differences, holm
-from unetgen.ablation.results.standings import Standings
-from unetgen.config.yaml_writer import write
+from unetgen.ablation.page.plots import build_scatter_data
+from unetgen.ablation.results.ledger import ResultsDatabase, VariantRow
+from unetgen.ablation.results.significance import SIGNIFICANCE_LEVEL, apply_holm_correction, compare_variants_to_base
+from unetgen.ablation.results.standings import ResultsTable
+from unetgen.config.yaml_writer import dump_yaml
 from unetgen.errors import RunError
 from unetgen.plugins import load_registry
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def entry(number: int, choice: str) -> Entry:
+def entry(number: int, choice: str) -> VariantRow:
     spec = unetgen.load_spec("unet_milesial", widths=[4, 8 + number], input_size=[16, 16], name=f"v{number}")
     costs = {"params": 1000 + number, "macs": 10**6 * (number + 1), "input": [3, 16, 16], "output": [2, 16, 16]}
-    return Entry(f"v{number}", spec.hash, write(spec.resolved()), {"skip.fusion": choice}, costs)
+    return VariantRow(f"v{number}", spec.hash, dump_yaml(spec.resolved()), {"skip.fusion": choice}, costs)
 
 
 def filled(folder: Path, variants: int = 4, seeds: int = 5, steps: int = 3) -> Path:
     """Results in a folder: v1 is better than the base by more than seeds differ, v2 by less, v3 failed once."""
     folder.mkdir(parents=True)
     choices = ["concat", "add", "none", "<script>alert('fusion')</script>"]
-    entries = [*(entry(n, choices[n % 4]) for n in range(variants)), Entry("majority")]
+    entries = [*(entry(n, choices[n % 4]) for n in range(variants)), VariantRow("majority")]
     settings = {
         "sweep": "fusion & <others>", "file": {"base": "unet_milesial"}, "base": entries[0].hash, "trial": "t.py:fit",
         "options": {"epochs": 3}, "plugins": [], "better": {"loss": "lower"}, "unetgen": "1", "torch": "2", "python": "3",
@@ -50,16 +50,16 @@ def filled(folder: Path, variants: int = 4, seeds: int = 5, steps: int = 3) -> P
     }  # fmt: skip
     random = np.random.default_rng(0)
     luck = random.normal(0, 0.05, seeds)
-    with Ledger.create(folder, settings, entries) as ledger:
-        ledger.plan(range(seeds))
+    with ResultsDatabase.create(folder, settings, entries) as ledger:
+        ledger.add_trials(range(seeds))
         for number in range(variants):
             for seed in range(seeds):
-                ledger.begin(f"v{number}", seed)
+                ledger.start_trial(f"v{number}", seed)
                 gain = (0, 0.02, 0, 0.01)[number % 4] + random.normal(0, 0.004)
                 metrics = {"dice": 0.8 + luck[seed] + gain, "loss": 0.5 - gain}
                 curves = [(step, {"loss": 1 / (step + 1 + number), "dice": float("nan")}) for step in range(steps)]
                 failed = number == 3 and seed == 1
-                ledger.end(
+                ledger.finish_trial(
                     f"v{number}",
                     seed,
                     {} if failed else metrics,
@@ -68,8 +68,8 @@ def filled(folder: Path, variants: int = 4, seeds: int = 5, steps: int = 3) -> P
                     "cpu",
                     "Error: </script> x" if failed else "",
                 )
-        ledger.begin("majority", 0)
-        ledger.end("majority", 0, {"dice": 0.4}, (), 0.1, "cpu", "")
+        ledger.start_trial("majority", 0)
+        ledger.finish_trial("majority", 0, {"dice": 0.4}, (), 0.1, "cpu", "")
     return folder
 
 
@@ -80,20 +80,20 @@ def filled(folder: Path, variants: int = 4, seeds: int = 5, steps: int = 3) -> P
 def test_differences_are_tested_as_scipy_tests_them(pairs: list[tuple[float, float]]) -> None:
     apart = [b - a for a, b in pairs]
     values = {"base": {n: a for n, (a, _) in enumerate(pairs)}, "other": {n: b for n, (_, b) in enumerate(pairs)}}
-    found = differences(values, "base")["other"]
+    found = compare_variants_to_base(values, "base")["other"]
     assert found.mean == pytest.approx(np.mean(apart))
-    assert found.seeds == len(pairs)
+    assert found.num_seeds == len(pairs)
     if np.std(apart) > 1e-6:
         assert found.p == pytest.approx(ttest_rel(*zip(*pairs, strict=True)).pvalue, abs=1e-9)
 
 
 def test_p_values_are_corrected_for_their_number() -> None:
     """The example of Holm's method in textbooks: 0.01, 0.04, 0.03, 0.005 of four."""
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+    assert apply_holm_correction({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
         {"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06}
     )
-    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
-    assert holm({}) == {}
+    assert apply_holm_correction({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert apply_holm_correction({}) == {}
 
 
 def test_only_seeds_that_both_have_are_compared() -> None:
@@ -104,7 +104,7 @@ def test_only_seeds_that_both_have_are_compared() -> None:
         "c": {0: 0.5, 1: 0.6},
         "d": {0: 0.6, 1: 0.7},
     }
-    found = differences(values, "base")
+    found = compare_variants_to_base(values, "base")
     assert set(found) == {"a", "c", "d"}
     assert (str(found["a"]), str(found["c"]), str(found["d"])) == (
         "+0.1, one seed",
@@ -115,12 +115,12 @@ def test_only_seeds_that_both_have_are_compared() -> None:
 
 def test_rounding_is_no_difference_and_no_spread() -> None:
     exact, rounded = {0: 0.3, 1: 0.3, 2: 0.3}, {0: 0.1 * 3, 1: 0.1 * 3, 2: 0.3}
-    found = differences({"base": exact, "a": rounded, "b": {0: 0.4, 1: 0.1 * 4, 2: 0.4}}, "base")
+    found = compare_variants_to_base({"base": exact, "a": rounded, "b": {0: 0.4, 1: 0.1 * 4, 2: 0.4}}, "base")
     assert str(found["a"]).startswith("within spread, p 1")
-    assert (str(found["b"]), found["b"].told_apart) == ("+0.1, no spread", False)
-    tiny = differences({"base": {0: 5e-324, 1: 5e-324}, "a": {0: 1e-323, 1: 1e-323}}, "base")
+    assert (str(found["b"]), found["b"].is_significant) == ("+0.1, no spread", False)
+    tiny = compare_variants_to_base({"base": {0: 5e-324, 1: 5e-324}, "a": {0: 1e-323, 1: 1e-323}}, "base")
     assert str(tiny["a"]) == "within spread, p 1"
-    two = differences({"base": {0: 0.9, 1: 0.8}, "a": {0: 0.91, 1: 0.81}}, "base")
+    two = compare_variants_to_base({"base": {0: 0.9, 1: 0.8}, "a": {0: 0.91, 1: 0.81}}, "base")
     assert str(two["a"]) == "+0.01, no spread"
 
 
@@ -130,8 +130,8 @@ def test_false_differences_are_as_rare_as_is_said() -> None:
     false = 0
     for _ in range(400):
         values = {str(n): dict(enumerate(random.normal(0.8, 0.02, 5))) for n in range(11)}
-        false += any(found.told_apart for found in differences(values, "0").values())
-    assert false / 400 < LEVEL + 0.03
+        false += any(found.is_significant for found in compare_variants_to_base(values, "0").values())
+    assert false / 400 < SIGNIFICANCE_LEVEL + 0.03
 
 
 # The table
@@ -165,17 +165,17 @@ def test_the_table_tells_what_is_more_than_spread(
 
 def test_metrics_keep_to_themselves_whatever_they_are_called(tmp_path: Path) -> None:
     settings = {"base": "", "better": {}}
-    with Ledger.create(tmp_path, settings, [entry(0, "add"), entry(1, "none")]) as ledger:
-        ledger.plan([0])
+    with ResultsDatabase.create(tmp_path, settings, [entry(0, "add"), entry(1, "none")]) as ledger:
+        ledger.add_trials([0])
         for name, value in (("v0", 1.0), ("v1", 0.5)):
-            ledger.end(name, 0, {"params": value, "variant": -value, "low": 2 * value}, (), 1.0, "cpu", "")
-        standings = Standings.of(ledger)
+            ledger.finish_trial(name, 0, {"params": value, "variant": -value, "low": 2 * value}, (), 1.0, "cpu", "")
+        standings = ResultsTable.of(ledger)
     rows = json.loads(standings.sheet().json())
     assert [(row["params"], row["params.mean"], row["variant.mean"]) for row in rows] == [
         (1000, 1.0, -1.0), (1001, 0.5, -0.5),
     ]  # fmt: skip
-    assert [entry.name for entry in standings.ordered("params")] == ["v1", "v0"]
-    assert points(standings)["rows"][0] == {
+    assert [entry.name for entry in standings.sort_rows("params")] == ["v1", "v0"]
+    assert build_scatter_data(standings)["rows"][0] == {
         "variant": "v0",
         "costs": {"params": 1000, "macs": 1000000},
         "metrics": {"low": (2.0, 0.0), "params": (1.0, 0.0), "variant": (-1.0, 0.0)},
@@ -193,11 +193,11 @@ def test_metrics_keep_to_themselves_whatever_they_are_called(tmp_path: Path) -> 
     ],
 )
 def test_numbers_of_every_size_can_be_read(values: list[float], told: str, tmp_path: Path) -> None:
-    with Ledger.create(tmp_path, {"base": "", "better": {}}, [entry(0, "add")]) as ledger:
-        ledger.plan(range(len(values)))
+    with ResultsDatabase.create(tmp_path, {"base": "", "better": {}}, [entry(0, "add")]) as ledger:
+        ledger.add_trials(range(len(values)))
         for seed, value in enumerate(values):
-            ledger.end("v0", seed, {"m": value}, (), 1.0, "cpu", "")
-        sheet = Standings.of(ledger).sheet()
+            ledger.finish_trial("v0", seed, {"m": value}, (), 1.0, "cpu", "")
+        sheet = ResultsTable.of(ledger).sheet()
     assert dict(zip([column.name for column in sheet.columns], sheet.rows[0], strict=True))["m.told"] == told
 
 
@@ -207,10 +207,10 @@ def test_rows_are_sorted_by_every_column(tmp_path: Path, run: Command) -> None:
         "variant": "v0 v1 v2 v3 majority", "-skip.fusion": "v2 v0 v1 v3 majority", "-macs": "v3 v2 v1 v0 majority",
         "failed": "v0 v1 v2 v3 majority", "-failed": "v3 v0 v1 v2 majority", "finished": "v3 v0 v1 v2 majority",
     }  # fmt: skip
-    with Ledger.open(folder, writing=False) as ledger:
-        standings = Standings.of(ledger)
+    with ResultsDatabase.open(folder, writing=False) as ledger:
+        standings = ResultsTable.of(ledger)
     for key, names in said.items():
-        assert " ".join(entry.name for entry in standings.ordered(key)) == names
+        assert " ".join(entry.name for entry in standings.sort_rows(key)) == names
     made = tmp_path / "page.html"
     assert run("report", str(folder), "-o", str(made), "--sort", "-failed").code == 0
     assert re.findall(r'<a href="#(v\d)">', made.read_text())[:2] == ["v3", "v0"]
@@ -218,9 +218,9 @@ def test_rows_are_sorted_by_every_column(tmp_path: Path, run: Command) -> None:
 
 def test_what_is_not_finished_is_told_beside_the_table(tmp_path: Path, run: Command) -> None:
     folder = filled(tmp_path / "out")
-    with Ledger.open(folder) as ledger:
-        ledger.plan([7])
-        ledger.begin("v0", 7)
+    with ResultsDatabase.open(folder) as ledger:
+        ledger.add_trials([7])
+        ledger.start_trial("v0", 7)
     outcome = run("report", str(folder))
     assert (outcome.code, outcome.err) == (
         0,
@@ -262,12 +262,12 @@ def test_files_of_other_layouts_are_told(tmp_path: Path, run: Command) -> None:
 
 def test_a_run_that_has_just_begun_has_a_table(tmp_path: Path) -> None:
     settings = {"base": "", "better": {}}
-    with Ledger.create(tmp_path, settings, [entry(0, "add")]) as ledger:
-        ledger.plan([0])
-        standings = Standings.of(ledger)
+    with ResultsDatabase.create(tmp_path, settings, [entry(0, "add")]) as ledger:
+        ledger.add_trials([0])
+        standings = ResultsTable.of(ledger)
     assert standings.sheet().text().splitlines()[1].split() == ["v0", "add", "1.00", "k", "1.00", "M", "0"]
     assert standings.counts() == {"finished": 0, "failed": 0, "running": 0, "waiting": 1}
-    with pytest.raises(RunError, match=re.escape("holds no results")), Ledger.open(tmp_path / "no"):
+    with pytest.raises(RunError, match=re.escape("holds no results")), ResultsDatabase.open(tmp_path / "no"):
         pass
 
 
@@ -291,11 +291,11 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run of 100 variants."""
-    from unetgen.ablation.page.page import page as made
+    from unetgen.ablation.page.page import render_html
 
     folder = filled(tmp_path_factory.mktemp("page") / "out", variants=100, steps=300)
     file = folder / "report.html"
-    file.write_text(made(folder), encoding="utf-8")
+    file.write_text(render_html(folder), encoding="utf-8")
     return file
 
 
@@ -323,14 +323,14 @@ def test_the_plugins_of_the_run_draw_its_figures(tmp_path: Path, run: Command, o
     plugin = tmp_path / "acme_twice.py"
     plugin.write_text(TWICE)
     spec = unetgen.load_spec("unet_milesial", block="twice", registry=load_registry([str(plugin)]))
-    made = Entry("twice", spec.hash, write(spec.resolved()), {}, {"params": 1, "macs": 1})
+    made = VariantRow("twice", spec.hash, dump_yaml(spec.resolved()), {}, {"params": 1, "macs": 1})
     settings = {
         "sweep": "s", "file": {}, "base": spec.hash, "trial": "t.py:fit", "options": {}, "plugins": [str(plugin)],
         "better": {}, "unetgen": "1", "torch": "2", "python": "3", "machine": "here",
     }  # fmt: skip
     (tmp_path / "out").mkdir()
-    with Ledger.create(tmp_path / "out", settings, [made]) as ledger:
-        ledger.plan([0])
+    with ResultsDatabase.create(tmp_path / "out", settings, [made]) as ledger:
+        ledger.add_trials([0])
     outcome = run("report", str(tmp_path / "out"), "-o", str(tmp_path / "page.html"))
     assert outcome.code == 0
     assert Page((tmp_path / "page.html").read_text()).tags.count("img") == 1

@@ -23,13 +23,13 @@ from test_sweep import CRASH
 
 import unetgen
 from unetgen.ablation.results import ledger as ledgers
-from unetgen.ablation.running.conduct import HUNG
-from unetgen.ablation.running.death import cause
-from unetgen.ablation.running.engine import Ended, Event, Started
-from unetgen.ablation.running.local import Local
-from unetgen.ablation.running.result import Result
-from unetgen.ablation.running.run import Listener
-from unetgen.ablation.running.trial import Conditions, Trial
+from unetgen.ablation.running.conduct import TIMEOUT_TRACEBACK_FILE
+from unetgen.ablation.running.death import describe_exit
+from unetgen.ablation.running.engine import Event, TrialFinished, TrialStarted
+from unetgen.ablation.running.local import LocalEngine
+from unetgen.ablation.running.result import TrialResult
+from unetgen.ablation.running.run import RunListener
+from unetgen.ablation.running.trial import Trial, TrialLimits
 from unetgen.errors import RunError
 
 TARGETS = Path(__file__).parent / "trials_of_tests.py"
@@ -65,11 +65,11 @@ def notes(place: Path) -> Counter[str]:
     return Counter(file.read_text().splitlines()) if file.exists() else Counter()
 
 
-class Planned(Listener):
+class Planned(RunListener):
     """Hears what is to be carried out."""
 
-    def planned(self, trials: Sequence[Trial], done: int) -> None:
-        self.trials, self.done = trials, done
+    def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
+        self.trials, self.done = trials, num_finished
 
 
 class Idle:
@@ -82,7 +82,7 @@ class Idle:
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is carried out on the command line either."""
-    monkeypatch.setattr(Local, "events", Idle.events)
+    monkeypatch.setattr(LocalEngine, "events", Idle.events)
 
 
 def test_every_variant_is_carried_out_for_every_seed(place: Path, run: Command) -> None:
@@ -191,7 +191,7 @@ def test_a_run_goes_on_from_anywhere(place: Path, run: Command, idle: None, monk
     monkeypatch.chdir(place)
     listener = Planned()
     unetgen.run("out", resume=True, engine=Idle(), listener=listener)
-    assert [(trial.cwd, trial.target) for trial in listener.trials] == [(begun, "near.py:fit")]
+    assert [(trial.cwd, trial.function_name) for trial in listener.trials] == [(begun, "near.py:fit")]
     begun.rename(place / "gone")
     outcome = run("run", "out", "--resume")
     assert (outcome.code, outcome.err) == (
@@ -215,22 +215,22 @@ def test_an_attempt_finds_what_the_last_one_kept(place: Path, run: Command) -> N
 
 
 def test_a_curve_goes_on_where_the_next_attempt_does(tmp_path: Path) -> None:
-    def told(ledger: ledgers.Ledger) -> list[tuple[int, float | None]]:
-        return [(step, value) for *_, step, value in ledger.curves()]
+    def told(ledger: ledgers.ResultsDatabase) -> list[tuple[int, float | None]]:
+        return [(step, value) for *_, step, value in ledger.read_curves()]
 
-    with ledgers.Ledger.create(tmp_path, {}, [ledgers.Entry("a", spec="x")], [0]) as ledger:
-        ledger.begin("a", 0)
+    with ledgers.ResultsDatabase.create(tmp_path, {}, [ledgers.VariantRow("a", spec="x")], [0]) as ledger:
+        ledger.start_trial("a", 0)
         for step in (1, 2, 3):
-            ledger.report("a", 0, step, {"loss": 1.0})
-        ledger.begin("a", 0)
+            ledger.record_metrics("a", 0, step, {"loss": 1.0})
+        ledger.start_trial("a", 0)
         assert told(ledger) == [(1, 1.0), (2, 1.0), (3, 1.0)]
-        ledger.report("a", 0, 2, {"loss": 2.0})  # it has a checkpoint of step 1
+        ledger.record_metrics("a", 0, 2, {"loss": 2.0})  # it has a checkpoint of step 1
         assert told(ledger) == [(1, 1.0), (2, 2.0)]
-        ledger.report("a", 0, 3, {"loss": 2.0})
-        ledger.end("a", 0, {}, (), 1.0, "cpu", "killed")
+        ledger.record_metrics("a", 0, 3, {"loss": 2.0})
+        ledger.finish_trial("a", 0, {}, (), 1.0, "cpu", "killed")
         assert told(ledger) == [(1, 1.0), (2, 2.0), (3, 2.0)]
-        ledger.begin("a", 0)
-        ledger.end("a", 0, {"loss": 3.0}, [(1, {"loss": 3.0})], 1.0, "cpu", "")  # it has none
+        ledger.start_trial("a", 0)
+        ledger.finish_trial("a", 0, {"loss": 3.0}, [(1, {"loss": 3.0})], 1.0, "cpu", "")  # it has none
         assert told(ledger) == [(1, 3.0)]
 
 
@@ -437,29 +437,29 @@ def test_a_run_that_is_interrupted_while_it_starts_says_one_line(place: Path) ->
 
 
 def test_a_receipt_that_was_cut_short_is_none(tmp_path: Path) -> None:
-    from unetgen.ablation.running.result import RECEIPT, receipt
+    from unetgen.ablation.running.result import RESULT_FILE, read_result
 
-    Result({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu").leave(tmp_path)
-    whole = receipt(tmp_path)
-    assert whole == Result({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu")
-    for other in ((tmp_path / RECEIPT).read_text()[:20], '"text"', "[]", '{"curves": {}}', '{"metrics": {"a": 1}}'):
-        (tmp_path / RECEIPT).write_text(other)
-        assert receipt(tmp_path) is None
+    TrialResult({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu").write(tmp_path)
+    whole = read_result(tmp_path)
+    assert whole == TrialResult({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu")
+    for other in ((tmp_path / RESULT_FILE).read_text()[:20], '"text"', "[]", '{"curves": {}}', '{"metrics": {"a": 1}}'):
+        (tmp_path / RESULT_FILE).write_text(other)
+        assert read_result(tmp_path) is None
 
 
 def test_a_worker_that_is_killed_takes_one_trial_with_it(place: Path) -> None:
-    class Killing(Listener):
+    class Killing(RunListener):
         killed = 0
 
-        def hear(self, event: Event) -> None:
-            if isinstance(event, Started) and not self.killed:
+        def on_event(self, event: Event) -> None:
+            if isinstance(event, TrialStarted) and not self.killed:
                 self.killed = 1
                 for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
                     if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
                         os.kill(int(child), signal.SIGKILL)
 
     standings = unetgen.run(
-        place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", engine=Local(1), listener=Killing()
+        place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", engine=LocalEngine(1), listener=Killing()
     )
     assert standings.counts() == {"finished": 3, "failed": 1, "running": 0, "waiting": 0}
     assert unetgen.run(place / "out", resume=True).counts()["finished"] == 4
@@ -469,10 +469,10 @@ def test_two_runs_at_once_in_one_directory(place: Path, run: Command, monkeypatc
     """By whatever path they reach it."""
     out = place / "out"
 
-    class Second(Listener):
+    class Second(RunListener):
         said: list[str] = []
 
-        def planned(self, trials: Sequence[Trial], done: int) -> None:
+        def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
             (place / "link").symlink_to(out)
             self.said.append(run(*started(place, "--resume", sweep="lone.yaml")).err)
             self.said.append(run("run", str(place / "link"), "--resume").err)
@@ -518,7 +518,7 @@ def test_a_full_disk_keeps_what_is_finished(place: Path, run: Command, monkeypat
     assert outcome.err == (f"{file}: database or disk is full; free space there, then --resume goes on\n")
     kept = rows(place, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 1 < kept < 36
-    assert unetgen.run(place / "out", resume=True, engine=Local(2)).counts()["finished"] == 36
+    assert unetgen.run(place / "out", resume=True, engine=LocalEngine(2)).counts()["finished"] == 36
     # Only the one that was at work then was begun again.
     assert len({note.partition(" ")[2] for note, times in notes(place).items() if times > 1}) <= 1
     assert done(place) == 36
@@ -560,10 +560,10 @@ def test_a_run_that_was_killed_before_it_had_results_begins_anew(place: Path, ru
 
 
 def test_where_a_trial_hung_may_not_be_known(tmp_path: Path) -> None:
-    trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path, conditions=Conditions(timeout=2))
+    trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path, limits=TrialLimits(timeout=2))
     trial.directory.mkdir(parents=True)
-    (trial.directory / HUNG).write_text("Timeout (0:00:02)!\n")
-    assert cause(trial, 1) == "it took longer than 2 s and was ended"
+    (trial.directory / TIMEOUT_TRACEBACK_FILE).write_text("Timeout (0:00:02)!\n")
+    assert describe_exit(trial, 1) == "it took longer than 2 s and was ended"
 
 
 UNGUARDED = """\
@@ -714,13 +714,13 @@ def test_python_runs_it_too_and_hears_of_it(place: Path, run: Command) -> None:
     run("sweep", str(place / "lone.yaml"), "--out", str(out), "--as", "overlay")
     heard: list[Event] = []
 
-    class Hearing(Listener):
-        def hear(self, event: Event) -> None:
+    class Hearing(RunListener):
+        def on_event(self, event: Event) -> None:
             heard.append(event)
 
     standings = unetgen.run(out, f"{TARGETS}:drawn", options={"epochs": 2}, listener=Hearing())
     assert [type(event).__name__ for event in heard] == ["Started", "Reported", "Reported", "Ended"]
-    assert isinstance(heard[-1], Ended)
+    assert isinstance(heard[-1], TrialFinished)
     assert heard[-1].result.metrics == {name: by[standings.base][0] for name, by in standings.metrics.items()}
     with pytest.raises(RunError):
         unetgen.run(out, f"{TARGETS}:drawn")

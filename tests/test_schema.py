@@ -12,7 +12,7 @@ import pytest
 from conftest import Outcome, Site
 
 import unetgen
-from unetgen.config.library import shipped
+from unetgen.config.library import list_shipped_specs
 
 Run = Callable[..., Outcome]
 
@@ -240,8 +240,8 @@ def test_schema_and_validate_say_the_same(acme: None, schema: Path, run: Run, mo
 
 
 def test_every_shipped_spec_and_its_resolved_form_are_taken(schema: Path) -> None:
-    resolved = {f"{name} resolved": json.dumps(unetgen.load_spec(name).resolved()) for name in shipped()}
-    expected = [*written(schema.parent, resolved, "json"), *map(str, shipped().values())]
+    resolved = {f"{name} resolved": json.dumps(unetgen.load_spec(name).resolved()) for name in list_shipped_specs()}
+    expected = [*written(schema.parent, resolved, "json"), *map(str, list_shipped_specs().values())]
     assert by_schema(schema, expected) == dict.fromkeys(expected, True)
 
 

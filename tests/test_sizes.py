@@ -9,7 +9,7 @@ import unetgen
 from unetgen.errors import SizeError, SpecError
 from unetgen.graph.graph import Graph
 from unetgen.graph.receptive_field import input_window, receptive_field
-from unetgen.graph.size import checked_sizes, fits, smallest_fitting
+from unetgen.graph.size import accepts_size, check_sizes, smallest_fitting_size
 
 PADDED = {
     "schema_version": 1,
@@ -29,7 +29,7 @@ def padded(**more: object) -> Graph:
 
 def refusal(graph: Graph, size: tuple[int, ...]) -> list[str]:
     with pytest.raises(SizeError) as refused:
-        checked_sizes(graph, size)
+        check_sizes(graph, size)
     return str(refused.value).splitlines()
 
 
@@ -76,7 +76,7 @@ def test_a_declared_policy_takes_odd_sizes(align: str, output: tuple[int, int]) 
 
 def test_a_policy_alone_loses_nothing_in_silence() -> None:
     """Without ``rounding`` an odd row would be lost in the pooling, whatever happens to the skip later."""
-    assert not fits(padded(skip={"align": "crop"}), (350, 512))
+    assert not accepts_size(padded(skip={"align": "crop"}), (350, 512))
 
 
 @pytest.mark.parametrize("size", [(77, 93), (93, 77)])
@@ -118,8 +118,8 @@ def test_instance_norm_never_sees_one_pixel() -> None:
         "input_size: 32 x 32 gives 1 x 1 at the bottleneck, where bottleneck.norm1 needs more than one pixel; "
         "the smallest that fits is 64 x 64"
     ]
-    assert fits(graph, (32, 64))
-    assert smallest_fitting(graph) == (64, 64)
+    assert accepts_size(graph, (32, 64))
+    assert smallest_fitting_size(graph) == (64, 64)
 
 
 def test_closed_forms() -> None:
@@ -144,7 +144,7 @@ def test_bounded_classes_are_listed() -> None:
         downsample={"rounding": "floor"},
     )
     assert str(graph.fits[0]) == "n = 3"
-    assert (graph.fits[0].below(9), graph.fits[0].above(3)) == (3, None)
+    assert (graph.fits[0].largest_below(9), graph.fits[0].smallest_above(3)) == (3, None)
 
 
 def test_receptive_field_depends_on_the_phase() -> None:

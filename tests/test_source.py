@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, reject, settings
 from strategies import specs as random_specs
 
 import unetgen
-from unetgen.config.library import shipped
-from unetgen.graph.fit import AxisFit, Class
-from unetgen.graph.size import smallest_fitting
-from unetgen.outputs.source.file import source
-from unetgen.outputs.source.fits import rows
+from unetgen.config.library import list_shipped_specs
+from unetgen.graph.fit import FittingSizes, ResidueClass
+from unetgen.graph.size import smallest_fitting_size
+from unetgen.outputs.source.file import generate_source
+from unetgen.outputs.source.fits import merge_into_ranges
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,7 +30,7 @@ WIDTH = "120"
 
 def written(spec: Any, **overrides: Any) -> str:
     checked = unetgen.load_spec(spec, **overrides)
-    return source(checked, unetgen.graph_of(checked))
+    return generate_source(checked, unetgen.graph_of(checked))
 
 
 def module_of(text: str) -> Any:
@@ -68,11 +68,11 @@ def maps(result: Any) -> list[torch.Tensor]:
 
 def sizes(model: Any, count: int) -> list[tuple[int, ...]]:
     """The smallest that fit, all axes alike."""
-    found, size = [], smallest_fitting(model.graph, 1) or model.graph.input_size
+    found, size = [], smallest_fitting_size(model.graph, 1) or model.graph.input_size
     while size and len(found) < count:
         found.append(size)
-        size = tuple(f.above(n) or 0 for f, n in zip(model.graph.fits, size, strict=True))
-        size = size if all(size) and not model.graph.bound else None
+        size = tuple(f.smallest_above(n) or 0 for f, n in zip(model.graph.fits, size, strict=True))
+        size = size if all(size) and not model.graph.has_fixed_size else None
     return found
 
 
@@ -98,11 +98,11 @@ def test_every_shipped_network_is_equal_to_the_bit(shipped_name: str) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "shipped_name" in metafunc.fixturenames:
-        metafunc.parametrize("shipped_name", shipped())
+        metafunc.parametrize("shipped_name", list_shipped_specs())
 
 
 def test_every_file_is_clean_and_imports_torch_alone(tmp_path: Path) -> None:
-    for name in shipped():
+    for name in list_shipped_specs():
         text = written(name)
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
         names = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.Import, ast.ImportFrom))]
@@ -143,7 +143,7 @@ def test_names_say_what_maps_numbers_and_modules_are() -> None:
 def smallest_of_each_init() -> list[str]:
     """For every init that is shipped the network with the fewest weights."""
     found: dict[str, tuple[int, str]] = {}
-    for name in shipped():
+    for name in list_shipped_specs():
         spec = unetgen.load_spec(name)
         weights = sum(prod(parameter.shape) for parameter in unetgen.graph_of(spec).parameters.values())
         found[str(spec.init)] = min(found.get(str(spec.init), (weights, name)), (weights, name))
@@ -193,7 +193,7 @@ def test_an_init_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "wide.py").write_text(WIDE)
     registry = load_registry([str(tmp_path / "wide.py")])
     checked = unetgen.load_spec("unet_milesial", widths=[4, 8], input_size=None, init="wide", registry=registry)
-    told = source(checked, unetgen.graph_of(checked))
+    told = generate_source(checked, unetgen.graph_of(checked))
     assert "Its weights are not here: UNet() draws first ones as torch does, not as the spec's init says." in told
     assert "initialise" not in told
     told = written("unet_paper")
@@ -201,10 +201,21 @@ def test_an_init_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_rows_of_sizes_say_what_the_classes_say() -> None:
-    uneven = AxisFit((Class(1, 4, None, 0, 0), Class(2, 4, None, 0, 0), Class(11, 4, None, 0, 0), Class(8, 1, 9, 0, 0)))
-    early = AxisFit((Class(1, 2, None, 0, 0), Class(4, 2, None, 0, 0)))
-    for fit in [early, uneven, *dict.fromkeys(fit for name in shipped() for fit in unetgen.graph_of(name).fits)]:
-        told = rows(fit)
+    uneven = FittingSizes(
+        (
+            ResidueClass(1, 4, None, 0, 0),
+            ResidueClass(2, 4, None, 0, 0),
+            ResidueClass(11, 4, None, 0, 0),
+            ResidueClass(8, 1, 9, 0, 0),
+        )
+    )
+    early = FittingSizes((ResidueClass(1, 2, None, 0, 0), ResidueClass(4, 2, None, 0, 0)))
+    for fit in [
+        early,
+        uneven,
+        *dict.fromkeys(fit for name in list_shipped_specs() for fit in unetgen.graph_of(name).fits),
+    ]:
+        told = merge_into_ranges(fit)
         assert len(told) <= len(fit.classes)
         for size in range(1, fit.period + max(found.first for found in fit.classes)):
             found = any(a <= size <= (last or size) and (size - a) % step == 0 for a, step, last in told)
@@ -212,7 +223,9 @@ def test_rows_of_sizes_say_what_the_classes_say() -> None:
 
 
 def test_sizes_without_gaps_are_one_row() -> None:
-    assert {len(rows(fit)) for name in ("u2net", "unet_tutorial") for fit in unetgen.graph_of(name).fits} == {1}
+    assert {
+        len(merge_into_ranges(fit)) for name in ("u2net", "unet_tutorial") for fit in unetgen.graph_of(name).fits
+    } == {1}
 
 
 def test_a_concatenation_of_one_is_written_as_such() -> None:
@@ -231,7 +244,7 @@ def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:
         graph = unetgen.graph_of(data)
     except unetgen.SpecError:
         reject()
-    size = smallest_fitting(graph, 1)
+    size = smallest_fitting_size(graph, 1)
     if size is None:
         reject()
     ours, theirs = pair(data)
@@ -289,7 +302,7 @@ def test_a_plugins_module_is_imported_and_the_docstring_says_so() -> None:
         {"schema_version": 1, "in_channels": 1, "out_channels": 1, "widths": [4, 4], "block": "far"},
         registry=load_registry(["torchless"]),
     )
-    text = source(checked, unetgen.graph_of(checked))
+    text = generate_source(checked, unetgen.graph_of(checked))
     assert "It needs torch and wrapped_parts." in text
     assert "from wrapped_parts import Shifting\n" in text
     module_of(text)["UNet"]()
@@ -354,7 +367,7 @@ def test_classes_that_apply_other_layers_again_are_others(tmp_path: Path) -> Non
         {**said, "block": "again", "levels": {1: {"encoder": {"block": {"like": "b"}}}}}, registry=registry
     )
     ours = unetgen.build(spec, seed=0, registry=registry).eval()
-    theirs = module_of(source(spec, unetgen.graph_of(spec)))["UNet"]().eval()
+    theirs = module_of(generate_source(spec, unetgen.graph_of(spec)))["UNet"]().eval()
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(1, 2, 8, 8)
     assert torch.equal(ours(x), theirs(x))

@@ -13,13 +13,13 @@ from conftest import ROOT
 
 import unetgen
 from unetgen.config.from_yaml import resolve
-from unetgen.config.known_parts import KnownParts
-from unetgen.config.library import assigned, tree_of
+from unetgen.config.known_parts import PartCache
+from unetgen.config.library import apply_assignments, load_tree
 from unetgen.config.part import Count
-from unetgen.config.provenance import provenance
-from unetgen.config.registry import Entry, Registry
-from unetgen.config.yaml_source import plain_scalar
-from unetgen.config.yaml_writer import write
+from unetgen.config.provenance import trace_provenance
+from unetgen.config.registry import RegisteredPart, Registry
+from unetgen.config.yaml_source import parse_scalar
+from unetgen.config.yaml_writer import dump_yaml
 from unetgen.errors import SpecError
 from unetgen.parts.blocks.convolutional import Conv
 from unetgen.plugins import load_registry
@@ -82,7 +82,7 @@ def test_an_inherited_option_without_effect_goes_back_to_its_default() -> None:
 
 def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> None:
     """The other way round it is a mistake: who writes the option last means it."""
-    (tmp_path / "base.yaml").write_text(f"{write(SMALL)}upsample: {{type: interpolate, mode: nearest}}\n")
+    (tmp_path / "base.yaml").write_text(f"{dump_yaml(SMALL)}upsample: {{type: interpolate, mode: nearest}}\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nupsample: {align_corners: true}\n")
     with pytest.raises(
         SpecError, match=r"mine\.yaml:2:12: upsample\.align_corners: it has no effect: nearest takes whole"
@@ -95,7 +95,7 @@ def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> No
 def test_an_option_without_effect_is_refused_beside_one_that_is_inherited(tmp_path: Path) -> None:
     """Level 0 inherits what level 1 writes out: the same words, and only the one who wrote them made a mistake."""
     corners = "upsample: {type: interpolate, mode: linear, align_corners: true}"
-    (tmp_path / "base.yaml").write_text(f"{write(SMALL)}{corners}\n")
+    (tmp_path / "base.yaml").write_text(f"{dump_yaml(SMALL)}{corners}\n")
     mine = "extends: base.yaml\nupsample: {mode: nearest}\nlevels: {1: {upsample: {align_corners: true}}}\n"
     (tmp_path / "mine.yaml").write_text(mine)
     with pytest.raises(SpecError, match=r"mine\.yaml:3:25: levels\.1\.upsample\.align_corners: it has no effect"):
@@ -104,10 +104,10 @@ def test_an_option_without_effect_is_refused_beside_one_that_is_inherited(tmp_pa
 
 def test_known_parts_are_those_of_the_same_words() -> None:
     """What one spec had checked another takes over, and nothing that only looks equal in Python."""
-    registry, known = load_registry(), KnownParts()
+    registry, known = load_registry(), PartCache()
 
     def resolved(block: object) -> unetgen.Spec:
-        return resolve(tree_of({**SMALL, "block": block}, registry), registry, known)
+        return resolve(load_tree({**SMALL, "block": block}, registry), registry, known)
 
     first = resolved({"repeats": 1})
     assert resolved({"repeats": 1}).bottleneck is first.bottleneck
@@ -120,24 +120,24 @@ def test_known_parts_are_those_of_the_same_words() -> None:
 
 
 def test_known_parts_know_the_dimensions() -> None:
-    registry, known = load_registry(), KnownParts()
+    registry, known = load_registry(), PartCache()
     block = {"kernel_size": [3, 5]}
-    resolve(tree_of({**SMALL, "block": block}, registry), registry, known)
+    resolve(load_tree({**SMALL, "block": block}, registry), registry, known)
     with pytest.raises(SpecError, match="one number for each of the 3 axes"):
-        resolve(tree_of({**SMALL, "dims": 3, "block": block}, registry), registry, known)
+        resolve(load_tree({**SMALL, "dims": 3, "block": block}, registry), registry, known)
 
 
 def test_known_parts_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unetgen.config.known_parts.MOST", 16)
-    registry, known = load_registry(), KnownParts()
+    registry, known = load_registry(), PartCache()
     for width in range(1, 40):
-        resolve(tree_of({**SMALL, "block": {"mid_channels": width}}, registry), registry, known)
+        resolve(load_tree({**SMALL, "block": {"mid_channels": width}}, registry), registry, known)
     assert len(known) <= 16
 
 
 def test_skips_drop_by_level_and_come_back() -> None:
     dropped = small(levels={0: {"skip": "none"}})
-    assert [level.skip.dropped for level in dropped.decoder_levels] == [True, False]
+    assert [level.skip.is_dropped for level in dropped.decoder_levels] == [True, False]
     back = small(skip="none", levels={1: {"skip": {"fusion": "add"}}})
     assert back.decoder_levels[0].skip.describe() == "none"
     assert back.decoder_levels[1].skip.describe() == {
@@ -162,9 +162,9 @@ def test_dropping_skips_shrinks_the_decoder() -> None:
 
 
 def count(graph: object) -> int:
-    from unetgen.graph.cost import params
+    from unetgen.graph.cost import count_parameters
 
-    return params(graph)  # type: ignore[arg-type]
+    return count_parameters(graph)  # type: ignore[arg-type]
 
 
 # Widths
@@ -269,11 +269,11 @@ def test_problems_point_into_the_file_that_holds_them(tmp_path: Path) -> None:
 
 
 def test_set_reads_yaml_values_at_dotted_paths() -> None:
-    tree = assigned(
-        tree_of("unet_paper", unetgen.load_registry()),
+    tree = apply_assignments(
+        load_tree("unet_paper", unetgen.load_registry()),
         ("upsample.type=interpolate", "widths=[8,16,32]", "levels=null", "block.norm=batch"),
     )
-    data = tree.plain()
+    data = tree.to_data()
     assert data["widths"] == [8, 16, 32]
     assert data["upsample"] == {"type": "interpolate"}
     assert data["block"]["norm"] == {"type": "batch"}
@@ -293,7 +293,7 @@ def test_set_refuses_what_it_cannot_place(assignment: str, sentence: str) -> Non
 
     registry = unetgen.load_registry()
     with pytest.raises(SpecError) as refused:
-        resolve(assigned(tree_of("unet_1d", registry), (assignment,)), registry)
+        resolve(apply_assignments(load_tree("unet_1d", registry), (assignment,)), registry)
     assert sentence in str(refused.value).splitlines()
 
 
@@ -323,13 +323,13 @@ def test_a_value_that_is_no_yaml_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_scalars_are_read_as_yaml_1_2_means_them(text: str, value: object) -> None:
-    read = plain_scalar(text)
+    read = parse_scalar(text)
     assert read == value
     assert type(read) is type(value)
 
 
 def test_a_rate_in_scientific_notation_is_a_number() -> None:
-    spec = unetgen.load_spec(f"{write(SMALL)}block: {{dropout: 1e-5}}\n")
+    spec = unetgen.load_spec(f"{dump_yaml(SMALL)}block: {{dropout: 1e-5}}\n")
     assert spec.bottleneck.dropout.rate == 1e-05
 
 
@@ -349,7 +349,7 @@ def test_a_number_is_the_part_that_it_stands_for_in_overlays_too() -> None:
 @pytest.mark.parametrize("marked", [False, True])
 def test_utf8_is_read_with_and_without_a_mark_in_any_locale(tmp_path: Path, marked: bool) -> None:
     path = tmp_path / "spec.yaml"
-    text = "# é is no ASCII\n" + write(SMALL) + "description: naïve\n"
+    text = "# é is no ASCII\n" + dump_yaml(SMALL) + "description: naïve\n"
     path.write_bytes((b"\xef\xbb\xbf" if marked else b"") + text.encode())
     code = f"import unetgen; print(ascii(unetgen.load_spec({str(path)!r}).description))"
     locale = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
@@ -374,7 +374,7 @@ def test_files_that_are_no_specs(tmp_path: Path, raw: bytes, sentence: str) -> N
 
 
 def test_anchors_and_merge_keys_work() -> None:
-    text = write(SMALL) + (
+    text = dump_yaml(SMALL) + (
         "encoder: {block: &b {repeats: 3, norm: batch}}\nbottleneck: {block: *b}\n"
         "decoder: {block: {<<: *b, repeats: 1}}\n"
     )
@@ -407,16 +407,16 @@ def test_a_spec_without_version_is_read_with_a_notice() -> None:
 @pytest.mark.parametrize("name", sorted(unetgen.specs()))
 def test_resolving_is_idempotent_and_canonical(name: str) -> None:
     spec = unetgen.load_spec(name)
-    text = write(spec.resolved())
+    text = dump_yaml(spec.resolved())
     again = unetgen.load_spec(text)
-    assert write(again.resolved()) == text
+    assert dump_yaml(again.resolved()) == text
     assert again.hash == spec.hash
     assert unetgen.load_spec(json.loads(json.dumps(spec.resolved()))).hash == spec.hash
     assert yaml.safe_load(text) == spec.resolved(), "a YAML 1.1 reader sees the same"
 
 
 def test_the_resolved_paper_is_a_golden_file(golden: object) -> None:
-    golden("unet_paper.resolved.yaml", write(unetgen.load_spec("unet_paper").resolved()))  # type: ignore[operator]
+    golden("unet_paper.resolved.yaml", dump_yaml(unetgen.load_spec("unet_paper").resolved()))  # type: ignore[operator]
 
 
 def test_equal_networks_have_one_hash_however_they_are_written() -> None:
@@ -447,7 +447,7 @@ def test_a_resolved_spec_does_not_depend_on_defaults() -> None:
 
     now = unetgen.load_registry()
     entries = {e for names in now.entries.values() for found in names.values() for e in found}
-    later = Registry(Entry(Later, e.provider) if e.part is Conv else e for e in entries)
+    later = Registry(RegisteredPart(Later, e.provider) if e.part is Conv else e for e in entries)
     resolved = unetgen.load_spec("unet_paper").resolved()
     assert unetgen.graph_of(resolved, registry=later).digest == unetgen.graph_of(resolved).digest
     assert repeats(unetgen.load_spec(SMALL, registry=later))["bottleneck"] == [5]
@@ -456,7 +456,7 @@ def test_a_resolved_spec_does_not_depend_on_defaults() -> None:
 def test_provenance_names_the_file_and_line_of_each_value(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("schema_version: 1\nextends: unet_paper\nlevels: {3: {encoder: {block: {dropout: 0.1}}}}\n")
-    origins = {p: Path(origin).name for p, _, origin in provenance(unetgen.load_spec(path))}
+    origins = {p: Path(origin).name for p, _, origin in trace_provenance(unetgen.load_spec(path))}
     assert origins["block.padding"] == "unet_paper.yaml:13:58"
     assert origins["block.dilation"] == "default"
     assert origins["widths"] == "unet_paper.yaml:12:9"
@@ -468,4 +468,4 @@ def test_provenance_names_the_file_and_line_of_each_value(tmp_path: Path) -> Non
 
 def test_every_value_of_the_resolved_spec_has_an_origin() -> None:
     for spec in unetgen.specs().values():
-        assert all(origin for _, _, origin in provenance(spec))
+        assert all(origin for _, _, origin in trace_provenance(spec))

@@ -14,11 +14,11 @@ from conftest import Outcome, Site
 import unetgen
 from unetgen.ablation.sweep import sweep
 from unetgen.ablation.variant import Variant
-from unetgen.ablation.where.told import Told
-from unetgen.config.library import shipped
+from unetgen.ablation.where.told import SpecValues
+from unetgen.config.library import list_shipped_specs
 from unetgen.config.node import from_data
 from unetgen.config.spec import Skip
-from unetgen.errors import MissingExtra, PluginError, SpecError
+from unetgen.errors import MissingDependencyError, PluginError, SpecError
 
 Run = Callable[..., Outcome]
 
@@ -44,7 +44,7 @@ def unetgen_parts():
 
 
 def words(source: str | dict[str, Any]) -> list[str]:
-    return [variant.words for variant in sweep(source)]
+    return [variant.label for variant in sweep(source)]
 
 
 def refused(source: str | dict[str, Any]) -> list[str]:
@@ -132,7 +132,7 @@ def test_several_zips_are_several_axes() -> None:
 def test_labels_set_several_paths_at_once_and_name_the_variants() -> None:
     sizes = {"small": {"widths": [8, 16], "block.repeats": 1}, "own": {}, "large": {"widths": [32, 64]}}
     made = list(sweep({"base": "unet_milesial", "axes": {"size": sizes}}))
-    assert [variant.words for variant in made] == ["size=small", "base", "size=large"]
+    assert [variant.label for variant in made] == ["size=small", "base", "size=large"]
     assert made[0].spec.widths == (8, 16)
     assert made[0].spec.encoder_levels[0].block.repeats == 1
 
@@ -230,10 +230,10 @@ def test_a_dropped_skip_is_known_by_every_name(path: str) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_shipped_specs())
 def test_conditions_know_the_part_at_every_place(name: str) -> None:
     spec = unetgen.load_spec(name)
-    told = Told(from_data(spec.resolved(), ""), {})
+    told = SpecValues(from_data(spec.resolved(), ""), {})
     for (side, level, slot), part in spec.places():
         place = f"levels.{level}.{slot}" if side == "bottleneck" else f"levels.{level}.{side}.{slot}"
         assert told[place] == (part.fusion.type if isinstance(part, Skip) else spec.names.get(type(part), part.type))
@@ -363,7 +363,7 @@ def test_a_level_that_is_not_there_says_nothing() -> None:
 
 def test_conditions_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "simpleeval", None)
-    with pytest.raises(MissingExtra) as error:
+    with pytest.raises(MissingDependencyError) as error:
         sweep({"base": "unet_paper", "where": "depth == 3"})
     assert str(error.value) == (
         "'where' in a sweep needs simpleeval, which is not installed; run: pip install 'unetgen[ablation]'"
@@ -650,13 +650,13 @@ def test_iterating_raises_what_is_wrong_last_first_or_never() -> None:
     source = {"base": "unet_milesial", "axes": {"depth": [6, 4]}}
     made = []
     with pytest.raises(SpecError) as error:
-        made += [variant.words for variant in sweep(source)]
+        made += [variant.label for variant in sweep(source)]
     assert str(error.value) == (
         "widths: in depth=6: depth 6 needs 7 widths, this has 5 (unet_milesial.yaml:12:9); "
         "give one of the two, or make them agree"
     )
     found = iter(sweep(source))
-    assert next(found).words == "base"
+    assert next(found).label == "base"
     with pytest.raises(SpecError):
         next(iter(sweep({**source, "on_invalid": "error"})))
     assert words({**source, "on_invalid": "skip"}) == ["base"]
@@ -736,7 +736,7 @@ def test_variants_of_a_base_without_a_size_are_measured_at_one_size() -> None:
     }
     made = list(sweep({"base": base, "axes": {"depth": [1, 3]}}))
     assert {v.report.input_size for v in made} == {(64, 64)}
-    assert all(v.report.assumed for v in made)
+    assert all(v.report.is_size_assumed for v in made)
 
 
 # Machine-readable

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 import unetgen
 from unetgen.ablation.storage import exchange
 from unetgen.ablation.storage.directory import write_sweep
-from unetgen.ablation.storage.index import JsonIndex, read_index
-from unetgen.ablation.storage.interruption import ended_in_order
+from unetgen.ablation.storage.index import JsonIndexWriter, read_index
+from unetgen.ablation.storage.interruption import exit_cleanly_on_signals
 from unetgen.ablation.sweep import sweep
-from unetgen.config.difference import differing
+from unetgen.config.difference import find_differing_fields
 from unetgen.errors import SpecError
 
 Run = Callable[..., Outcome]
@@ -141,7 +141,7 @@ def test_every_written_variant_is_what_its_name_and_the_index_say(
     opened = sweep(source)
     write_sweep(opened, place, form)
     index = json.loads((place / "index.json").read_text())
-    base = opened.base.spec.resolved()
+    base = opened.base_report.spec.resolved()
     assert len(index["variants"]) == len(list(place.glob("*.yaml"))) - (form == "overlay")
     for entry in index["variants"]:
         spec = unetgen.load_spec(str(place / entry["file"]))
@@ -149,7 +149,7 @@ def test_every_written_variant_is_what_its_name_and_the_index_say(
         assert spec.name == entry["name"] == Path(entry["file"]).stem
         assert entry["name"].endswith(f"-{spec.hash[:8]}")
         assert unetgen.load_spec(spec.resolved()).hash == spec.hash
-        differences = [text.partition(":")[0] for text in differing(base, spec.resolved())]
+        differences = [text.partition(":")[0] for text in find_differing_fields(base, spec.resolved())]
         differences += ["init"] * (base["init"] != spec.resolved()["init"])
         for path in differences:
             assert any(speaks(setting, path) for setting in entry["settings"]), (path, entry)
@@ -172,7 +172,7 @@ def test_index_and_table_say_the_same(tmp_path: Path) -> None:
         assert int(row["params"]) == entry["params"]
         assert float(row["deviation"]) == pytest.approx(entry["match"]["deviation"], abs=1e-6)
         assert row["input"] == "3x32x32"
-    assert index["base"]["hash"] == sweep(text).base.spec.hash
+    assert index["base"]["hash"] == sweep(text).base_report.spec.hash
     assert index["file"]["axes"] == {"skip.fusion": ["concat", "add"], "depth": [1, 2]}
 
 
@@ -354,7 +354,7 @@ def test_a_full_disk_is_told(when: str, tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(JsonIndex, when, full)
+    monkeypatch.setattr(JsonIndexWriter, when, full)
     place = tmp_path / "out"
     assert refused(place) == f"cannot write {place}: no space left on device; choose another directory"
     assert os.listdir(tmp_path) == []
@@ -410,7 +410,7 @@ def test_names_are_cut_by_the_bytes_that_file_systems_count(tmp_path: Path) -> N
         (variant,) = sweep(text)
         assert variant.name == f"{letter * kept}-{variant.spec.hash[:8]}"
         write_sweep(sweep(text), tmp_path / "out")
-        assert (tmp_path / "out" / variant.file).is_file()
+        assert (tmp_path / "out" / variant.filename).is_file()
 
 
 def heeding_interrupts() -> None:
@@ -452,14 +452,14 @@ def test_signals_that_somebody_heeds_stay_theirs() -> None:
 
     before = signal.signal(signal.SIGTERM, theirs)
     try:
-        with ended_in_order():
+        with exit_cleanly_on_signals():
             assert signal.getsignal(signal.SIGTERM) is theirs
     finally:
         signal.signal(signal.SIGTERM, before)
     seen = []
 
     def elsewhere() -> None:
-        with ended_in_order():
+        with exit_cleanly_on_signals():
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=elsewhere)

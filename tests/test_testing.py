@@ -18,7 +18,7 @@ from test_parts import FRAMES, TABLE
 import unetgen
 from unetgen.errors import PluginError
 from unetgen.testing import CHECKS, PartError, Trial, check_part, faults
-from unetgen.testing.collection import subjects_of
+from unetgen.testing.collection import collect_subjects
 from unetgen.testing.subject import Subject
 
 Run = Callable[..., Outcome]
@@ -144,7 +144,7 @@ def test_options_are_tried_with_what_they_need() -> None:
         "(it has no effect: relu has no slope); name one in its trial: Trial(others={'negative_slope': ...})"
     )
     assert said(HeNormal, registry=unetgen.load_registry(), only=["options"]) == [sentence]
-    together = Trial(others={"negative_slope": {"nonlinearity": "leaky_relu", "negative_slope": 0.3}})
+    together = Trial(ignored={"negative_slope": {"nonlinearity": "leaky_relu", "negative_slope": 0.3}})
     check_part(HeNormal, registry=unetgen.load_registry(), trial=together, only=["options"])
     check_part(HeNormal, registry=unetgen.load_registry(), trial=Trial(untried=("negative_slope",)), only=["options"])
 
@@ -166,13 +166,13 @@ def test_a_part_that_is_drawn_nowhere_says_why() -> None:
 @pytest.mark.parametrize("name", ["acme-unet", "acme_unet", "Acme.UNet"])
 def test_a_distributions_parts_are_found(site: Site, name: str) -> None:
     site.install("acme-unet")
-    provider, subjects = subjects_of(name)
+    provider, subjects = collect_subjects(name)
     assert (str(provider), [subject.called for subject in subjects]) == ("acme-unet 1.2", ["block 'twice'"])
 
 
 def test_a_files_parts_are_found(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(TWICE)
-    _, subjects = subjects_of(str(tmp_path / "mine.py"))
+    _, subjects = collect_subjects(str(tmp_path / "mine.py"))
     assert [subject.called for subject in subjects] == ["block 'twice'"]
 
 
@@ -188,7 +188,7 @@ def test_a_files_parts_are_found(tmp_path: Path) -> None:
 def test_what_does_not_load_is_said(site: Site, name: str, sentence: str) -> None:
     site.install("acme-unet", "import nowhere")
     with pytest.raises(PluginError) as refused:
-        subjects_of(name)
+        collect_subjects(name)
     assert str(refused.value) == sentence.format(cwd=Path.cwd())
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from one_piece import in_one_piece
 
 import unetgen
-from unetgen.graph.size import smallest_fitting
+from unetgen.graph.size import smallest_fitting_size
 from unetgen.tiling import InexactTiling, predict
-from unetgen.tiling.mirror import reflected
-from unetgen.tiling.plan import planned
+from unetgen.tiling.mirror import mirror_indices
+from unetgen.tiling.plan import plan_axes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,7 +57,7 @@ def test_tiles_give_what_the_whole_image_gives(
     image = noise(model.graph.in_channels, *size)
     found = predict(model, image, tile=tile, batch=2)
     assert found.shape == (model.graph.out_channels, *size)
-    assert sum(len(plan.stretches) > 1 for plan in planned(model.graph, size, tile)) == len(size)
+    assert sum(len(plan.spans) > 1 for plan in plan_axes(model.graph, size, tile)) == len(size)
     assert np.abs(found - in_one_piece(model, image, border)).max() <= 1e-14
 
 
@@ -68,26 +68,26 @@ def test_tiles_cover_an_axis_once_and_see_no_inner_border(data: st.DataObject) -
     overrides = {"depth": data.draw(st.integers(1, 3)), "block.repeats": data.draw(st.integers(1, 2))}
     overrides |= {"upsample": data.draw(st.sampled_from(["transposed_conv", "interpolate", "pixel_shuffle"]))}
     graph = unetgen.graph_of("unet_paper" if valid else "unet_milesial", input_size=None, **overrides)
-    tile = smallest_fitting(graph, data.draw(st.integers(1, 220)))
+    tile = smallest_fitting_size(graph, data.draw(st.integers(1, 220)))
     length = data.draw(st.integers(1, 900))
     if tile is None:
         reject()
     try:
-        plan = planned(graph, (length, length), tile)[0]
+        plan = plan_axes(graph, (length, length), tile)[0]
     except unetgen.SizeError:
         reject()
     period = graph.fits[0].period
-    assert plan.whole in graph.fits[0]
-    assert plan.stretches[0].first == 0
-    assert plan.stretches[-1].last == length
-    for before, after in zip(plan.stretches, plan.stretches[1:], strict=False):
-        assert before.last == after.first
+    assert plan.full in graph.fits[0]
+    assert plan.spans[0].first == 0
+    assert plan.spans[-1].stop == length
+    for before, after in zip(plan.spans, plan.spans[1:], strict=False):
+        assert before.stop == after.first
         assert after.start % period == 0
         assert after.start > before.start
-        assert after.first >= after.seen
-    for stretch in plan.stretches:
-        assert stretch.start + plan.tile <= plan.whole
-        assert stretch.first < stretch.last <= stretch.start + graph.along(0, plan.tile)[graph.output]
+        assert after.first >= after.first_valid
+    for stretch in plan.spans:
+        assert stretch.start + plan.tile <= plan.full
+        assert stretch.first < stretch.stop <= stretch.start + graph.sizes_along(0, plan.tile)[graph.output]
 
 
 def test_an_image_smaller_than_a_tile_is_one_tile() -> None:
@@ -236,7 +236,7 @@ def test_the_least_that_is_told_can_be_joined() -> None:
 
 @given(length=st.integers(1, 9), low=st.integers(-40, 40))
 def test_mirrors_are_torchs_reflections(length: int, low: int) -> None:
-    found = reflected(np.arange(low, low + 30), length)
+    found = mirror_indices(np.arange(low, low + 30), length)
     assert found.min() >= 0
     assert found.max() < length
     pixels = list(range(length)) + list(range(length - 2, 0, -1))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from one_piece import in_one_piece
 
 import unetgen
-from unetgen.graph.size import fits, smallest_fitting
+from unetgen.graph.size import accepts_size, smallest_fitting_size
 from unetgen.tiling import InexactTiling, predict
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -62,7 +62,7 @@ def test_tiles_of_any_size_give_what_the_network_gives(name: str, data: st.DataO
     dims = model.graph.dims
     size = tuple(data.draw(st.integers(1, LONGEST[dims])) for _ in range(dims))
     # Twice as large, so that many are larger than the image.
-    tile = smallest_fitting(model.graph, data.draw(st.integers(1, 2 * LONGEST[dims])))
+    tile = smallest_fitting_size(model.graph, data.draw(st.integers(1, 2 * LONGEST[dims])))
     image = noise(model, size)
     try:
         found = predict(model, image, tile=tile)
@@ -96,7 +96,7 @@ def test_what_sees_whole_maps_is_exact_in_one_tile_and_warned_of_in_more(said: d
 
 def test_where_a_norm_would_see_one_pixel_an_image_is_mirrored_further() -> None:
     model = network("any size", **{"block.norm": "instance"})
-    assert not fits(model.graph, (5, 4))
+    assert not accepts_size(model.graph, (5, 4))
     image = noise(model, (5, 4))
     found = predict(model, image)
     with torch.inference_mode():
@@ -106,9 +106,11 @@ def test_where_a_norm_would_see_one_pixel_an_image_is_mirrored_further() -> None
 
 def test_a_size_that_is_not_listed_is_found() -> None:
     model = unetgen.build("utime", seed=0, input_size=None).double().eval()
-    assert not model.graph.fits[0].complete
+    assert not model.graph.fits[0].is_complete
     image = noise(model, (2011,))
-    size = next(n for n in range(2011, 6000) if fits(model.graph, (n,)) and model.graph.output_size((n,))[0] >= 2011)
+    size = next(
+        n for n in range(2011, 6000) if accepts_size(model.graph, (n,)) and model.graph.output_size((n,))[0] >= 2011
+    )
     before = (size - model.graph.output_size((size,))[0]) // 2
     with torch.inference_mode():
         mirrored = np.pad(image, [(0, 0), (before, size - 2011 - before)], mode="reflect")

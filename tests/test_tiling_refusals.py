@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import unetgen
-from unetgen.graph.fit import AxisFit
+from unetgen.graph.fit import FittingSizes
 from unetgen.tiling import predict
-from unetgen.tiling.plan import planned
+from unetgen.tiling.plan import plan_axes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -121,13 +121,13 @@ def test_outputs_may_be_kept_in_half_their_digits() -> None:
     ],
 )
 def test_tiles_too_small_to_be_joined(name: str, tile: int, exact: bool, hint: str) -> None:
-    assert refusal(lambda: planned(graph(name), (300, 300), (tile, tile), exact=exact)) == (
+    assert refusal(lambda: plan_axes(graph(name), (300, 300), (tile, tile), exact=exact)) == (
         f"tile: tiles of {tile} on axis H cannot be joined: too few of their pixels see no border; {hint}"
     )
 
 
 def test_a_network_that_sees_far_says_how_large_its_tiles_are() -> None:
-    assert refusal(lambda: planned(graph("d_linknet"), (3000, 3000), (64, 64))) == (
+    assert refusal(lambda: plan_axes(graph("d_linknet"), (3000, 3000), (64, 64))) == (
         "tile: tiles of 64 on axis H cannot be joined: too few of their pixels see no border; "
         "take at least 1981, or accept seams"
     )
@@ -136,8 +136,8 @@ def test_a_network_that_sees_far_says_how_large_its_tiles_are() -> None:
 @pytest.mark.parametrize(("exact", "seams"), [(True, ", or accept seams"), (False, "")])
 def test_a_network_of_one_size_has_no_larger_tiles(exact: bool, seams: str) -> None:
     bound = replace(graph(), bound=True, input_size=(16, 16))
-    assert [plan.whole for plan in planned(bound, (10, 16), (16, 16))] == [16, 16]
-    assert refusal(lambda: planned(bound, (16, 300), (16, 16), exact=exact)) == (
+    assert [plan.full for plan in plan_axes(bound, (10, 16), (16, 16))] == [16, 16]
+    assert refusal(lambda: plan_axes(bound, (16, 300), (16, 16), exact=exact)) == (
         "tile: tiles of 16 on axis W cannot be joined: too few of their pixels see no border; "
         f"cut or shrink the image to 16, the only size that fits{seams}"
     )
@@ -145,15 +145,15 @@ def test_a_network_of_one_size_has_no_larger_tiles(exact: bool, seams: str) -> N
 
 def test_an_image_larger_than_any_size_that_fits() -> None:
     small = graph()
-    small.__dict__["fits"] = (AxisFit.only(64, 64),) * 2  # as of a network whose maps have one size in common
-    assert refusal(lambda: planned(small, (64, 100), (64, 64))) == (
+    small.__dict__["fits"] = (FittingSizes.only(64, 64),) * 2  # as of a network whose maps have one size in common
+    assert refusal(lambda: plan_axes(small, (64, 100), (64, 64))) == (
         "tile: images of 100 on axis W are larger than any size that fits; cut or shrink them to 64"
     )
 
 
 def test_outputs_that_are_no_pixels_of_the_image() -> None:
     half = graph(depth=1, widths=[2, 4], upsample={"type": "interpolate", "factor": 1}, skip="none")
-    assert refusal(lambda: planned(half, (30, 30), (64, 64))) == (
+    assert refusal(lambda: plan_axes(half, (30, 30), (64, 64))) == (
         "tile: outputs on axis H are not as large as inputs but for a border; call the model on whole images"
     )
 
@@ -161,7 +161,7 @@ def test_outputs_that_are_no_pixels_of_the_image() -> None:
 def test_a_network_whose_period_nobody_knows() -> None:
     deep = graph("unet_1d", depth=7, widths=[1] * 8, downsample={"type": "max_pool", "kernel_size": 4, "stride": 4},
                  upsample={"type": "transposed_conv", "kernel_size": 4, "stride": 4})  # fmt: skip
-    assert refusal(lambda: planned(deep, (30,), (4**7,))) == (
+    assert refusal(lambda: plan_axes(deep, (30,), (4**7,))) == (
         "tile: the sizes that fit on axis L are too many to list, so nobody knows where tiles may start; "
         "call the model on whole images"
     )

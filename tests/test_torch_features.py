@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
 import unetgen
-from unetgen.config.library import shipped
-from unetgen.graph.fit import AxisFit
+from unetgen.config.library import list_shipped_specs
+from unetgen.graph.fit import FittingSizes
 from unetgen.graph.graph import Graph
 from unetgen.network.from_graph import UNet
-from unetgen.outputs.layer_table import layer_table
-from unetgen.outputs.report import Report
+from unetgen.outputs.layer_table import format_layer_table
+from unetgen.outputs.report import NetworkReport
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 # The first steps; tests/test_outputs.py has one network for each other way of being strung together.
-SPECS = sorted(name for name, path in shipped().items() if path.parent.name != "zoo")
+SPECS = sorted(name for name, path in list_shipped_specs().items() if path.parent.name != "zoo")
 
 # All that a traced network may call. A size check would show as an assertion or as another function.
 TRACED = {
@@ -58,16 +58,16 @@ def fitting(graph: Graph, skip: int = 0) -> tuple[int, ...]:
     for axis, fit in enumerate(graph.fits):
         n = _two_below(graph, axis, fit)
         for _ in range(1 + skip + (axis == graph.dims - 1)):
-            n = fit.above(n) or n
+            n = fit.smallest_above(n) or n
         size.append(n)
     return tuple(size)
 
 
-def _two_below(graph: Graph, axis: int, fit: AxisFit) -> int:
+def _two_below(graph: Graph, axis: int, fit: FittingSizes) -> int:
     """The smallest size with two pixels on the coarsest map: torch traces one pixel as a one, not as a size."""
     n = fit.smallest or 0
-    while min(graph.along(axis, n)) < 2:
-        n = fit.above(n) or 0
+    while min(graph.sizes_along(axis, n)) < 2:
+        n = fit.smallest_above(n) or 0
     return n
 
 
@@ -80,7 +80,7 @@ def by_nodes(model: UNet, x: Tensor) -> dict[str, Tensor]:
     """What each layer makes when the graph is run one node after the other, nothing overwritten and nothing freed."""
     values = [x]
     for node in model.graph.nodes[1:]:
-        module = model.get_submodule(node.layer)
+        module = model.get_submodule(node.layer_path)
         values.append(module(*(values[i].clone() for i in node.inputs)).clone())
     return {node.path: value for node, value in zip(model.graph.nodes, values, strict=True)}
 
@@ -491,8 +491,8 @@ def test_statistics_and_modes_are_left_alone_by_what_only_looks() -> None:
     modes = [module.training for module in (*model.modules(), *real.modules())]
     for _ in range(2):
         unetgen.graph_of(real.spec)
-        Report.of(real.spec, real.graph, (64, 64))
-        layer_table(model, (64, 64))
+        NetworkReport.of(real.spec, real.graph, (64, 64))
+        format_layer_table(model, (64, 64))
     assert [module.training for module in (*model.modules(), *real.modules())] == modes
     assert all(torch.equal(value, state[key]) for key, value in real.state_dict().items())
     assert not any("forward" in vars(module) for module in model.modules())

@@ -23,17 +23,17 @@ from scipy import ndimage
 from textures import texture, write_textures
 
 import unetgen
-from unetgen.ablation.running.context import Context
-from unetgen.ablation.running.target import baselines_of
-from unetgen.errors import ImageError, MissingExtra, RunError
+from unetgen.ablation.running.context import TrialContext
+from unetgen.ablation.running.target import get_baselines
+from unetgen.errors import ImageError, MissingDependencyError, RunError
 from unetgen.tiling import predict
 from unetgen.trials import cost, segmentation
-from unetgen.trials.augmentation import augmentation
-from unetgen.trials.baselines import majority, otsu
-from unetgen.trials.losses import Losses, loss_of
-from unetgen.trials.samples import Sample, Samples
-from unetgen.trials.scores import Scores
-from unetgen.trials.windows import Window, scored_at_once
+from unetgen.trials.augmentation import build_augmentation
+from unetgen.trials.baselines import fit_majority, fit_otsu
+from unetgen.trials.losses import LossName, build_loss
+from unetgen.trials.samples import Dataset, Sample
+from unetgen.trials.scores import SegmentationMetrics
+from unetgen.trials.windows import PatchWindow, choose_scoring_patch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -50,28 +50,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def context(folder: Path, seed: int = 0) -> Context:
+def context(folder: Path, seed: int = 0) -> TrialContext:
     folder.mkdir(parents=True, exist_ok=True)
     told: list[Any] = []
-    return Context("net", seed, "cpu", folder, heard=lambda step, metrics: told.append((step, metrics)))
+    return TrialContext("net", seed, "cpu", folder, on_report=lambda step, metrics: told.append((step, metrics)))
 
 
 # Data
 
 
 def test_files_are_paired_by_name_and_split_by_number(data: Path) -> None:
-    samples = Samples.read(data / "image", data / "mask", 2, validation=0.25)
-    assert [sample.name for sample in samples.learnt] == [f"{n}.png" for n in range(9)]
-    assert [sample.name for sample in samples.scored] == ["9.png", "10.png", "11.png"]
-    assert samples.values == (0, 255)
+    samples = Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.25)
+    assert [sample.name for sample in samples.train] == [f"{n}.png" for n in range(9)]
+    assert [sample.name for sample in samples.validation] == ["9.png", "10.png", "11.png"]
+    assert samples.class_values == (0, 255)
     pixels, mask = texture(10)
-    assert np.array_equal(samples.scored[1].mask, mask // 255)
-    assert np.allclose(samples.scored[1].image[0], (pixels - pixels.mean()) / pixels.std(), atol=1e-5)
+    assert np.array_equal(samples.validation[1].mask, mask // 255)
+    assert np.allclose(samples.validation[1].image[0], (pixels - pixels.mean()) / pixels.std(), atol=1e-5)
 
 
 def test_images_are_reduced_by_means_and_masks_by_the_most_frequent_class(data: Path) -> None:
-    whole = Samples.read(data / "image", data / "mask", 2).learnt[0]
-    half = Samples.read(data / "image", data / "mask", 2, reduce=4).learnt[0]
+    whole = Dataset.read(data / "image", data / "mask", 2).train[0]
+    half = Dataset.read(data / "image", data / "mask", 2, reduce=4).train[0]
     assert half.image.shape == (1, 16, 16)
     blocks = whole.mask.reshape(16, 4, 16, 4).mean((1, 3))
     assert np.array_equal(half.mask[blocks != 0.5], (blocks > 0.5)[blocks != 0.5])
@@ -90,11 +90,11 @@ def test_volumes(tmp_path: Path) -> None:
             nibabel.save(
                 nibabel.Nifti1Image(volume.astype(np.float32), np.eye(4)), tmp_path / name / f"{number}.nii.gz"
             )
-    samples = Samples.read(tmp_path / "image", tmp_path / "mask", 3, reduce=2)
-    assert (len(samples.learnt), len(samples.scored)) == (2, 1)
-    assert samples.learnt[0].image[0].shape == samples.learnt[0].mask.shape
-    assert samples.learnt[0].mask.size == 4 * 5 * 6
-    assert samples.values == (0, 1)
+    samples = Dataset.read(tmp_path / "image", tmp_path / "mask", 3, reduce=2)
+    assert (len(samples.train), len(samples.validation)) == (2, 1)
+    assert samples.train[0].image[0].shape == samples.train[0].mask.shape
+    assert samples.train[0].mask.size == 4 * 5 * 6
+    assert samples.class_values == (0, 1)
 
 
 def holed(path: Path) -> None:
@@ -111,26 +111,26 @@ def test_masks_with_a_palette_have_its_places_as_classes(data: Path, tmp_path: P
         coloured = Image.fromarray(mask, "P")
         coloured.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 128, 0, 0])
         coloured.save(tmp_path / "mask" / f"{number}.png")
-    samples = Samples.read(tmp_path / "image", tmp_path / "mask", 2)
-    assert samples.values == (0, 1, 2, 3, 4)
-    assert all(np.array_equal(s.mask, m) for s, m in zip((*samples.learnt, *samples.scored), masks, strict=True))
+    samples = Dataset.read(tmp_path / "image", tmp_path / "mask", 2)
+    assert samples.class_values == (0, 1, 2, 3, 4)
+    assert all(np.array_equal(s.mask, m) for s, m in zip((*samples.train, *samples.validation), masks, strict=True))
 
 
 def test_two_stacks_are_images_slice_by_slice(data: Path, tmp_path: Path) -> None:
     """As the ISBI challenge has them: one TIFF of many pages with the images, one with the masks."""
     for name, stack in zip(("image", "mask"), zip(*map(texture, range(12)), strict=True), strict=True):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.stack(stack), photometric="minisblack")
-    stacked = Samples.read(tmp_path / "image.tif", tmp_path / "mask.tif", 2)
-    apart = Samples.read(data / "image", data / "mask", 2)
-    assert [sample.name for sample in stacked.scored] == ["image.tif[10]", "image.tif[11]"]
-    for one, other in zip((*stacked.learnt, *stacked.scored), (*apart.learnt, *apart.scored), strict=True):
+    stacked = Dataset.read(tmp_path / "image.tif", tmp_path / "mask.tif", 2)
+    apart = Dataset.read(data / "image", data / "mask", 2)
+    assert [sample.name for sample in stacked.validation] == ["image.tif[10]", "image.tif[11]"]
+    for one, other in zip((*stacked.train, *stacked.validation), (*apart.train, *apart.validation), strict=True):
         assert np.array_equal(one.image, other.image)
         assert np.array_equal(one.mask, other.mask)
 
 
 def test_however_much_is_held_out_something_is_learnt(data: Path) -> None:
-    assert len(Samples.read(data / "image", data / "mask", 2, validation=0.99).learnt) == 1
-    assert len(Samples.read(data / "image", data / "mask", 2, validation=0.01).scored) == 1
+    assert len(Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.99).train) == 1
+    assert len(Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.01).validation) == 1
 
 
 def refusals(folder: Path) -> dict[str, tuple[Callable[[], Any], str]]:
@@ -195,7 +195,7 @@ def test_data_that_cannot_be_used_says_why(what: str, tmp_path: Path) -> None:
     write_textures(tmp_path)
     make, sentence = refusals(tmp_path)[what]
     with pytest.raises(ImageError) as error:
-        Samples.read(*make(), 2)
+        Dataset.read(*make(), 2)
     assert str(error.value) == sentence
 
 
@@ -282,32 +282,32 @@ def test_wrong_options_begin_no_run(tmp_path: Path) -> None:
 
 
 def test_baselines_refuse_what_is_theirs(tmp_path: Path) -> None:
-    for rule in baselines_of(segmentation).values():
+    for rule in get_baselines(segmentation).values():
         with pytest.raises(RunError) as error:
             rule(unetgen.load_spec("unet_paper"), context(tmp_path), **UNREAD, reduce=0, steps=0)
         assert str(error.value) == "reduce: 0 must be greater than 0"
 
 
 def test_what_is_not_installed_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = Scores(objects=1)
-    scores.add(np.eye(2, dtype=int), np.eye(2, dtype=int))
-    samples = Samples.read(data / "image", data / "mask", 2)
+    scores = SegmentationMetrics(object_class=1)
+    scores.update(np.eye(2, dtype=int), np.eye(2, dtype=int))
+    samples = Dataset.read(data / "image", data / "mask", 2)
     for module in ("monai", "monai.losses", "skimage.filters", "skimage.measure"):
         monkeypatch.setitem(sys.modules, module, None)
     uses: dict[str, Callable[[], Any]] = {
-        "augmentation needs monai": lambda: augmentation("flips", 2),
-        "the loss dice needs monai": lambda: loss_of("dice"),
-        "reduce needs scikit-image": lambda: Samples.read(data / "image", data / "mask", 2, reduce=2),
-        "rand_error needs scikit-image": scores.found,
-        "Otsu's threshold needs scikit-image": lambda: otsu(samples),
+        "augmentation needs monai": lambda: build_augmentation("flips", 2),
+        "the loss dice needs monai": lambda: build_loss("dice"),
+        "reduce needs scikit-image": lambda: Dataset.read(data / "image", data / "mask", 2, reduce=2),
+        "rand_error needs scikit-image": scores.compute,
+        "Otsu's threshold needs scikit-image": lambda: fit_otsu(samples),
     }
     for what, use in uses.items():
-        with pytest.raises(MissingExtra) as error:
+        with pytest.raises(MissingDependencyError) as error:
             use()
         assert str(error.value) == f"{what}, which is not installed; run: pip install 'unetgen[trials]'"
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
-    with pytest.raises(MissingExtra) as error:
-        scores.found()
+    with pytest.raises(MissingDependencyError) as error:
+        scores.compute()
     assert str(error.value) == ("scores needs scikit-learn, which is not installed; run: pip install 'unetgen[trials]'")
 
 
@@ -319,28 +319,28 @@ def test_windows_answer_for_the_patch_that_they_were_cut_for(overrides: dict[str
     """In double precision a window's answer is the whole image's answer there, at the image's borders too."""
     model = unetgen.build("unet_milesial", seed=0, **overrides).double().eval()
     image = np.random.default_rng(0).normal(size=(1, 60, 52))
-    window, frame = Window.of(model.graph, (20, 16)), Window.of(model.graph, (60, 52))
-    whole = predict(model, image, tile=frame.size)
+    window, frame = PatchWindow.of(model.graph, (20, 16)), PatchWindow.of(model.graph, (60, 52))
+    whole = predict(model, image, tile=frame.input_size)
     period = model.graph.fits[0].period
-    first = [(near - far) % period for near, far in zip(window.lead, frame.lead, strict=True)]
+    first = [(near - far) % period for near, far in zip(window.margin, frame.margin, strict=True)]
     for place in [(first[0] + 4 * n, first[1] + 4 * m) for n in (0, 3, 9) for m in (0, 5, 8)]:
         with torch.no_grad():
-            answer = window.answer(model(torch.from_numpy(window.cut(image, place))[None]))[0].numpy()
+            answer = window.crop_output(model(torch.from_numpy(window.crop_input(image, place))[None]))[0].numpy()
         there = whole[:, place[0] : place[0] + 20, place[1] : place[1] + 16]
         assert np.abs(answer[:, : there.shape[1], : there.shape[2]] - there).max() < 1e-12
 
 
 def test_windows_are_the_smallest_that_do() -> None:
-    padded, valid = (Window.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
-    assert (padded.size, padded.output, padded.lead) == ((20, 15), (20, 15), (0, 0))
-    assert (valid.size, valid.output, valid.lead) == ((36, 32), (20, 16), (8, 8))
+    padded, valid = (PatchWindow.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
+    assert (padded.input_size, padded.output_size, padded.margin) == ((20, 15), (20, 15), (0, 0))
+    assert (valid.input_size, valid.output_size, valid.margin) == ((36, 32), (20, 16), (8, 8))
 
 
 def test_windows_of_flat_patches_are_flat() -> None:
     graph = unetgen.graph_of(
         "unet_milesial", **{**SMALL, "dims": 3, "widths": [4, 8, 16], "downsample.rounding": "exact"}
     )
-    assert Window.of(graph, (7, 128, 126)).size == (8, 128, 128)
+    assert PatchWindow.of(graph, (7, 128, 126)).input_size == (8, 128, 128)
 
 
 @pytest.mark.parametrize(("image", "block"), [
@@ -354,7 +354,7 @@ def test_windows_of_flat_patches_are_flat() -> None:
 def test_as_many_pixels_are_scored_at_once_whatever_they_are_part_of(
     image: tuple[int, ...], block: tuple[int, ...]
 ) -> None:
-    assert scored_at_once(image) == block
+    assert choose_scoring_patch(image) == block
     assert np.prod(block) <= 1024 * 1024
 
 
@@ -366,26 +366,26 @@ def test_patches_that_no_window_answers_for(monkeypatch: pytest.MonkeyPatch) -> 
     ):
         monkeypatch.setattr("unetgen.trials.windows.smallest_fitting", lambda graph, least, found=fitting: found)
         with pytest.raises(ImageError) as error:
-            Window.of(graph, (20, 15))
+            PatchWindow.of(graph, (20, 15))
         assert str(error.value) == sentence
 
 
 def test_truth_is_the_patch(data: Path) -> None:
-    sample = Samples.read(data / "image", data / "mask", 2).learnt[0]
-    window = Window.of(unetgen.graph_of("unet_milesial", **VALID), (20, 16))
-    assert np.array_equal(window.truth(sample.mask, (3, 5)), sample.mask[3:23, 5:21])
-    cut = window.cut(sample.image, (20, 24))
-    before = window.lead
+    sample = Dataset.read(data / "image", data / "mask", 2).train[0]
+    window = PatchWindow.of(unetgen.graph_of("unet_milesial", **VALID), (20, 16))
+    assert np.array_equal(window.crop_mask(sample.mask, (3, 5)), sample.mask[3:23, 5:21])
+    cut = window.crop_input(sample.image, (20, 24))
+    before = window.margin
     assert np.array_equal(cut[:, before[0] : before[0] + 20, before[1] : before[1] + 16], sample.image[:, 20:40, 24:40])
 
 
 def test_a_mask_that_is_one_pixel_off_scores_less(data: Path) -> None:
-    mask = Samples.read(data / "image", data / "mask", 2).learnt[0].mask
+    mask = Dataset.read(data / "image", data / "mask", 2).train[0].mask
     found = []
     for shift in range(4):
-        scores = Scores(objects=1)
-        scores.add(np.roll(mask, shift, axis=1), mask)
-        found.append(scores.found())
+        scores = SegmentationMetrics(object_class=1)
+        scores.update(np.roll(mask, shift, axis=1), mask)
+        found.append(scores.compute())
     assert found[0] == {"dice": 1.0, "iou": 1.0, "rand_error": 0.0}
     for name, falls in (("dice", True), ("iou", True), ("rand_error", False)):
         values = [scores[name] for scores in found]
@@ -396,21 +396,21 @@ def test_a_mask_that_is_one_pixel_off_scores_less(data: Path) -> None:
 def test_scores_are_their_definitions() -> None:
     random = np.random.default_rng(0)
     said, truth = random.integers(0, 3, (2, 40, 40))
-    scores = Scores()
+    scores = SegmentationMetrics()
     for half in (slice(0, 20), slice(20, 40)):
-        scores.add(said[half], truth[half])
+        scores.update(said[half], truth[half])
     overlap = [((said == c) & (truth == c)).sum() for c in range(3)]
     sums = [(said == c).sum() + (truth == c).sum() for c in range(3)]
-    assert scores.found()["dice"] == pytest.approx(np.mean([2 * a / b for a, b in zip(overlap, sums, strict=True)]))
-    assert scores.found()["iou"] == pytest.approx(np.mean([a / (b - a) for a, b in zip(overlap, sums, strict=True)]))
+    assert scores.compute()["dice"] == pytest.approx(np.mean([2 * a / b for a, b in zip(overlap, sums, strict=True)]))
+    assert scores.compute()["iou"] == pytest.approx(np.mean([a / (b - a) for a, b in zip(overlap, sums, strict=True)]))
     with pytest.raises(ValueError, match="was said of"):
-        scores.add(said[:20], truth)
+        scores.update(said[:20], truth)
 
 
 def scored(said: np.ndarray, truth: np.ndarray, objects: int | None = None) -> dict[str, float]:
-    scores = Scores(objects)
-    scores.add(said, truth)
-    return scores.found()
+    scores = SegmentationMetrics(objects)
+    scores.update(said, truth)
+    return scores.compute()
 
 
 def test_classes_that_are_nowhere_do_not_count() -> None:
@@ -456,10 +456,10 @@ def test_the_rand_error_is_that_of_all_pairs(seed: int) -> None:
 
 
 def test_images_without_objects_have_no_rand_error() -> None:
-    scores, truth = Scores(objects=1), squares((3, 3))
-    scores.add(squares((9, 9)), np.zeros_like(truth))
-    scores.add(truth, truth)
-    assert scores.found()["rand_error"] == 0
+    scores, truth = SegmentationMetrics(object_class=1), squares((3, 3))
+    scores.update(squares((9, 9)), np.zeros_like(truth))
+    scores.update(truth, truth)
+    assert scores.compute()["rand_error"] == 0
     # A single pixel has no other that it could be in one piece with.
     alone = np.eye(24, dtype=int) * (np.arange(24) == 5)
     assert scored(alone, alone, 1)["rand_error"] == 0
@@ -469,32 +469,32 @@ def test_images_without_objects_have_no_rand_error() -> None:
 # Baselines
 
 
-def leveled(classes: int, noise: float = 0.05) -> Samples:
+def leveled(classes: int, noise: float = 0.05) -> Dataset:
     """Images whose classes are their intensities."""
     masks = [np.random.default_rng(seed).integers(0, classes, (64, 64)) for seed in range(3)]
     noises = [np.random.default_rng(seed + 9).normal(0, noise, (64, 64)) for seed in range(3)]
     made = [Sample("a", (m + n)[None].astype(np.float32), m) for m, n in zip(masks, noises, strict=True)]
-    return Samples(tuple(made[:2]), (made[2],), tuple(range(classes)))
+    return Dataset(tuple(made[:2]), (made[2],), tuple(range(classes)))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 5])
 def test_otsu_tells_classes_that_are_intensities(classes: int) -> None:
     samples = leveled(classes)
-    assert (otsu(samples)(samples.scored[0]) == samples.scored[0].mask).mean() > 0.99
+    assert (fit_otsu(samples)(samples.validation[0]) == samples.validation[0].mask).mean() > 0.99
 
 
 def test_otsu_tells_at_most_five_of_many_classes() -> None:
     samples = leveled(21)
-    said = otsu(samples)(samples.scored[0])
+    said = fit_otsu(samples)(samples.validation[0])
     assert len(np.unique(said)) == 5
-    assert (said == samples.scored[0].mask).mean() == pytest.approx(5 / 21, abs=0.02)
+    assert (said == samples.validation[0].mask).mean() == pytest.approx(5 / 21, abs=0.02)
 
 
 def test_otsu_says_the_majority_of_images_that_are_all_one_intensity() -> None:
     samples = leveled(3)
-    blank = [Sample("a", np.zeros((1, 64, 64), np.float32), sample.mask) for sample in samples.learnt]
-    flat = Samples(tuple(blank), (blank[0],), samples.values)
-    assert np.array_equal(otsu(flat)(blank[0]), majority(flat)(blank[0]))
+    blank = [Sample("a", np.zeros((1, 64, 64), np.float32), sample.mask) for sample in samples.train]
+    flat = Dataset(tuple(blank), (blank[0],), samples.class_values)
+    assert np.array_equal(fit_otsu(flat)(blank[0]), fit_majority(flat)(blank[0]))
 
 
 # Augmentation and losses
@@ -507,7 +507,7 @@ def test_images_and_masks_are_changed_together(name: str, dims: int) -> None:
     mask = np.zeros((16,) * dims, np.int64)
     mask[tuple(slice(2, 9) for _ in range(dims))] = 1
     sample = Sample("a", mask[None].astype(np.float32), mask)
-    change = augmentation(name, dims)
+    change = build_augmentation(name, dims)
     results = [change(sample, seed) for seed in range(6)]
     for found in results:
         assert found.image.shape == (1, *mask.shape)
@@ -518,11 +518,11 @@ def test_images_and_masks_are_changed_together(name: str, dims: int) -> None:
     )
     if name != "none":
         assert len({found.image.tobytes() for found in results}) > 1
-    again = [augmentation(name, dims)(sample, seed) for seed in range(6)]
+    again = [build_augmentation(name, dims)(sample, seed) for seed in range(6)]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(results, again, strict=True))
 
 
-@pytest.mark.parametrize("name", get_args(Losses))
+@pytest.mark.parametrize("name", get_args(LossName))
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_losses_are_least_where_everything_is_right(name: str, channels: int) -> None:
     truth = torch.randint(0, max(channels, 2), (2, 6, 6), generator=torch.Generator().manual_seed(0))
@@ -531,7 +531,7 @@ def test_losses_are_least_where_everything_is_right(name: str, channels: int) ->
         if channels == 1
         else 9 * torch.nn.functional.one_hot(truth, channels).movedim(-1, 1).float()
     )
-    loss = loss_of(name)
+    loss = build_loss(name)
     assert float(loss(right, truth)) < 0.05 < float(loss(torch.zeros_like(right), truth)) < float(loss(-right, truth))
 
 
@@ -584,7 +584,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(data: Path, tmp_path: 
     dropout = {**SMALL, "block.dropout": 0.2}
     whole = trained(data, tmp_path / "whole", dropout, steps=6, evaluate=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Scores, "add", interrupting(Scores.add, after=5))
+        patch.setattr(SegmentationMetrics, "add", interrupting(SegmentationMetrics.update, after=5))
         with pytest.raises(KeyboardInterrupt):
             trained(data, tmp_path / "cut", dropout, steps=6, evaluate=2)
     kept = torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"]
@@ -608,8 +608,8 @@ def test_variants_learn_from_and_are_scored_on_the_same_pixels(data: Path, tmp_p
     for overrides in (SMALL, VALID):
         cuts: list[bytes] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Window, "truth", noting(Window.truth, cuts))
-            patch.setattr(Scores, "add", noting_truth(Scores.add, cuts))
+            patch.setattr(PatchWindow, "truth", noting(PatchWindow.crop_mask, cuts))
+            patch.setattr(SegmentationMetrics, "add", noting_truth(SegmentationMetrics.update, cuts))
             trained(data, tmp_path / str(len(seen)), overrides, steps=2, augment="paper")
         seen.append(cuts)
     # Two steps of four patches, each followed by both held-out images, whole.
@@ -618,7 +618,7 @@ def test_variants_learn_from_and_are_scored_on_the_same_pixels(data: Path, tmp_p
 
 
 def noting_truth(add: Callable[..., None], cuts: list[bytes]) -> Callable[..., None]:
-    def called(self: Scores, said: Any, truth: Any) -> None:
+    def called(self: SegmentationMetrics, said: Any, truth: Any) -> None:
         cuts.append(truth.tobytes())
         add(self, said, truth)
 

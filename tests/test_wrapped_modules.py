@@ -18,11 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import unetgen
 from unetgen.config.registry import Registry
 from unetgen.errors import PluginError, SizeError, SpecError
-from unetgen.graph.cost import params, total_cost
-from unetgen.graph.memory import memory
+from unetgen.graph.cost import count_parameters, total_cost
+from unetgen.graph.memory import estimate_memory
 from unetgen.graph.receptive_field import receptive_field
-from unetgen.graph.size import checked_sizes
-from unetgen.outputs.report import Report
+from unetgen.graph.size import check_sizes
+from unetgen.outputs.report import NetworkReport
 
 pytestmark = [pytest.mark.usefixtures("own_plugins"), pytest.mark.usefixtures("one_thread")]
 
@@ -52,7 +52,7 @@ def test_shapes_parameters_and_macs_are_torchs(registry: Registry, block: str, d
         y = model(torch.randn(2, 2, *size))
     assert tuple(y.shape[1:]) == (3, *size)
     assert counter.get_total_flops() == 2 * total_cost(graph, graph.sizes(size)).flops
-    assert params(graph) == sum(p.numel() for p in model.parameters())
+    assert count_parameters(graph) == sum(p.numel() for p in model.parameters())
     assert {k: p.shape for k, p in graph.parameters.items()} == {k: tuple(p.shape) for k, p in model.named_parameters()}
 
 
@@ -68,8 +68,8 @@ def test_a_declared_module_is_not_even_imported_until_it_is_measured() -> None:
         "registry = unetgen.load_registry(['torchless'])\n"
         f"graph = unetgen.graph_of({SPEC!r}, registry=registry, block='far')\n"
         "assert graph.output_size((8, 8)) == (8, 8) and 'torch' not in sys.modules\n"
-        "from unetgen.graph.cost import params\n"
-        "assert params(graph) > 0 and 'torch' in sys.modules\n"
+        "from unetgen.graph.cost import count_parameters\n"
+        "assert count_parameters(graph) > 0 and 'torch' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=TESTS)
 
@@ -148,10 +148,10 @@ def test_a_measured_size_is_that_of_the_input_size(registry: Registry) -> None:
 def test_receptive_fields_count_the_pixels_that_are_said(registry: Registry) -> None:
     spec = unetgen.load_spec(SPEC, registry=registry, block="declared")
     same = unetgen.load_spec(SPEC, block={"padding": "zeros", "repeats": 1})
-    said, known = (Report.of(s, unetgen.graph_of(s, registry=registry), (16, 16)) for s in (spec, same))
-    assert said.fields == known.fields
+    said, known = (NetworkReport.of(s, unetgen.graph_of(s, registry=registry), (16, 16)) for s in (spec, same))
+    assert said.receptive_fields == known.receptive_fields
     silent = unetgen.load_spec(SPEC, registry=registry, block="shift")
-    lines = dict(Report.of(silent, unetgen.graph_of(silent, registry=registry), (16, 16)).lines())
+    lines = dict(NetworkReport.of(silent, unetgen.graph_of(silent, registry=registry), (16, 16)).format_lines())
     assert lines["receptive field"] == "16 pixels, and an unknown part of it at encoder.0.shift and 2 more"
     assert lines["MACs"].endswith("convolutions and matrix products")
 
@@ -166,7 +166,7 @@ def test_windows_and_norms_are_told_for_a_module_that_strides(registry: Registry
     assert fields[0] == fields[1]
     for graph in (wrapped, drawn):
         with pytest.raises(SizeError) as refused:
-            checked_sizes(graph, (2, 2))
+            check_sizes(graph, (2, 2))
         assert str(refused.value).endswith("needs more than one pixel; the smallest that fits is 4 x 4")
 
 
@@ -175,7 +175,7 @@ def test_memory_counts_what_autograd_keeps_inside(registry: Registry) -> None:
     sizes = {}
     for block in ("declared", {"padding": "zeros", "repeats": 1, "activation": "none"}):
         graph = unetgen.graph_of(SPEC, registry=registry, block=block)
-        sizes[str(block)[:8]] = memory(graph, graph.sizes((16, 16))).training
+        sizes[str(block)[:8]] = estimate_memory(graph, graph.sizes((16, 16))).training
     wrapped, drawn = sizes.values()
     assert wrapped - drawn == 4 * (2 * 4 * 16 * 16 + 6 * 8 * 8)
 
@@ -183,7 +183,7 @@ def test_memory_counts_what_autograd_keeps_inside(registry: Registry) -> None:
 def test_memory_counts_what_is_alive_inside(registry: Registry) -> None:
     """The convolution's map beside the product, and then the product beside the sum: one map beside what it returns."""
     op = next(n.op for n in unetgen.graph_of(SPEC, registry=registry, block="declared").nodes if n.op.kind == "module")
-    assert op.working_values((2, 2, 16, 16), (2, 4, 16, 16)) == 2 * 4 * 16 * 16
+    assert op.workspace_elements((2, 2, 16, 16), (2, 4, 16, 16)) == 2 * 4 * 16 * 16
 
 
 def test_the_layer_table_has_a_row_for_it(registry: Registry, run: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_backbone_hands_over_several_maps(registry: Registry) -> None:
         sizes = model.graph.sizes(size)
         assert [tuple(m.shape[1:]) for m in maps] == [(n.channels, *sizes[n.index]) for n in taken]
     assert [node.level for node in taken] == [1, 2, 3]
-    assert params(model.graph) == sum(p.numel() for p in model.parameters())
+    assert count_parameters(model.graph) == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as counter:
         model(x)
     assert counter.get_total_flops() == total_cost(model.graph, sizes).flops
@@ -287,8 +287,8 @@ def test_a_module_that_two_scopes_share_stays_shared() -> None:
     import wrapped_parts
 
     from unetgen.graph.builder import Builder
-    from unetgen.network.from_graph import network
-    from unetgen.network.init import start
+    from unetgen.network.from_graph import build_network
+    from unetgen.network.init import materialize
 
     g = Builder(2, 4)
     part = wrapped_parts.Shift()
@@ -297,8 +297,8 @@ def test_a_module_that_two_scopes_share_stays_shared() -> None:
     with g.scope("second", label="Step", like="first"):
         x = part.emit(g, x, 4)
     with torch.device("meta"):
-        model = network(unetgen.load_spec("unet_1d"), g.graph(x))
-    start(model, 1)
+        model = build_network(unetgen.load_spec("unet_1d"), g.to_graph(x))
+    materialize(model, 1)
     image = torch.randn(1, 4, 5, 5)
     step = model.get_submodule("first.shift")
     assert torch.equal(model(image), step(step(image)))

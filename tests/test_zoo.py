@@ -15,9 +15,9 @@ from conftest import ROOT, Outcome
 from torch import Tensor
 
 import unetgen
-from unetgen.graph.cost import params
+from unetgen.graph.cost import count_parameters
 from unetgen.graph.graph import Graph
-from unetgen.graph.size import smallest_fitting
+from unetgen.graph.size import smallest_fitting_size
 
 ZOO = sorted(path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml"))
 
@@ -68,15 +68,15 @@ def test_every_network_has_a_row_and_its_sources() -> None:
 def test_numbers(row: Row) -> None:
     """Parameters and shapes are those that the reference itself was measured to have."""
     graph = unetgen.graph_of(row.name, input_size=None)
-    assert params(graph) == row.params
+    assert count_parameters(graph) == row.params
     sizes = graph.sizes(row.input[1:])
-    made = [(graph.nodes[i].channels, *sizes[i]) for i in graph.results]
+    made = [(graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
     assert graph.in_channels == row.input[0]
     assert made == row.outputs
 
 
 def small_size(graph: Graph) -> tuple[int, ...]:
-    size = smallest_fitting(graph, 1) or graph.input_size
+    size = smallest_fitting_size(graph, 1) or graph.input_size
     assert size is not None
     return size
 
@@ -95,7 +95,7 @@ def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
     assert size is not None
     sizes = graph.sizes(size)
     outputs = maps(model(torch.empty((2, graph.in_channels, *size), device="meta")))
-    assert [tuple(t.shape) for t in outputs] == [(2, graph.nodes[i].channels, *sizes[i]) for i in graph.results]
+    assert [tuple(t.shape) for t in outputs] == [(2, graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
     assert {k: tuple(p.shape) for k, p in model.named_parameters()} == {k: p.shape for k, p in graph.parameters.items()}
 
 

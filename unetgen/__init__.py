@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unetgen.plugins import load_registry
 
 # Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
-_HOMES = {
+_MODULE_OF_NAME = {
     "build": "unetgen.api",
     "draw": "unetgen.api",
     "from_pretrained": "unetgen.hub.loading",
@@ -76,8 +76,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("unetgen")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULE_OF_NAME:
+        return getattr(import_module(_MODULE_OF_NAME[name]), name)
     raise AttributeError(f"module 'unetgen' has no attribute {name!r}")
 
 

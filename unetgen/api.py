@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetgen.config.from_yaml import resolve
-from unetgen.config.library import overridden, shipped, tree_of
+from unetgen.config.library import apply_overrides, list_shipped_specs, load_tree
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.figure.cell import Style
 from unetgen.figure.figure import Figure
 from unetgen.figure.palette import Theme
-from unetgen.graph.from_spec import draw as drawn
+from unetgen.graph.from_spec import build_graph
 from unetgen.graph.graph import Graph
-from unetgen.graph.size import checked_sizes
+from unetgen.graph.size import check_sizes
 from unetgen.plugins import load_registry
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def load_spec(spec: AnySpec, *, registry: Registry | None = None, **overrides: A
     if isinstance(spec, Spec) and not overrides:
         return spec
     registry = registry or load_registry()
-    tree = tree_of(spec.resolved() if isinstance(spec, Spec) else spec, registry)
+    tree = load_tree(spec.resolved() if isinstance(spec, Spec) else spec, registry)
     if overrides:
-        tree = overridden(tree, overrides, "override")
+        tree = apply_overrides(tree, overrides, "override")
     return resolve(tree, registry)
 
 
@@ -47,9 +47,9 @@ def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: An
     Raises SpecError where the parts do not go together, and SizeError where ``input_size`` does not fit.
     """
     checked = load_spec(spec, registry=registry, **overrides)
-    graph = drawn(checked)
+    graph = build_graph(checked)
     if checked.input_size:
-        checked_sizes(graph, checked.input_size, checked.root.mapping.get("input_size"))
+        check_sizes(graph, checked.input_size, checked.root.mapping.get("input_size"))
     return graph
 
 
@@ -86,18 +86,18 @@ def build(
     """
     import torch
 
-    from unetgen.network.from_graph import network
-    from unetgen.network.init import seed_from_torch, start
-    from unetgen.network.transformation import transformed
+    from unetgen.network.from_graph import build_network
+    from unetgen.network.init import materialize, sample_seed
+    from unetgen.network.transformation import apply_plugin_transforms
 
     registry = registry or load_registry()
     checked = load_spec(spec, registry=registry, **overrides)
     with torch.device("meta"):
-        model = network(checked, graph_of(checked))
+        model = build_network(checked, graph_of(checked))
     if str(device) == "meta":
         return model
-    start(model, seed_from_torch() if seed is None else seed)
-    model = transformed(model, registry)
+    materialize(model, sample_seed() if seed is None else seed)
+    model = apply_plugin_transforms(model, registry)
     return model if device is None else model.to(device)
 
 
@@ -113,4 +113,4 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Regi
 
 def specs() -> dict[str, Spec]:
     """The shipped specs by name."""
-    return {name: load_spec(name) for name in shipped()}
+    return {name: load_spec(name) for name in list_shipped_specs()}

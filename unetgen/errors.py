@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class SourceLocation:
     """A place in a text; line and column count from 1, and 0 where there is no text to point into."""
 
     source: str
@@ -50,16 +50,16 @@ class Problem:
     path: str
     message: str
     hint: str = ""
-    mark: Mark | None = None
+    mark: SourceLocation | None = None
 
     def __str__(self) -> str:
         where = [text for text in (str(self.mark or ""), self.path) if text]
         what = f"{self.message}; {self.hint}" if self.hint else self.message
         return ": ".join([*where, what])
 
-    def record(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """The problem as plain data, for ``--format json``."""
-        mark = self.mark or Mark("")
+        mark = self.mark or SourceLocation("")
         place = {"file": mark.source, "line": mark.line, "column": mark.column}
         fields = asdict(self)
         del fields["mark"]
@@ -78,7 +78,7 @@ class SpecError(UnetgenError):
     exit_code = ExitCode.INVALID
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(dict.fromkeys(problems), key=_reading_order))
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=_source_order_key))
         super().__init__(self.problems)
 
     def __str__(self) -> str:
@@ -125,7 +125,7 @@ class FormatError(UnetgenError):
     exit_code = ExitCode.USAGE
 
 
-class MissingExtra(UnetgenError, ImportError):
+class MissingDependencyError(UnetgenError, ImportError):
     """A feature whose optional dependency is not installed."""
 
     exit_code = ExitCode.USAGE
@@ -134,7 +134,7 @@ class MissingExtra(UnetgenError, ImportError):
         super().__init__(f"{feature} needs {package}, which is not installed; run: pip install 'unetgen[{extra}]'")
 
 
-def one_line(error: BaseException) -> str:
+def format_exception_line(error: BaseException) -> str:
     """An exception in one line: ``ValueError: first second``."""
     return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
 
@@ -145,6 +145,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def _reading_order(problem: Problem) -> tuple[str, int, int, str]:
-    mark = problem.mark or Mark("")
+def _source_order_key(problem: Problem) -> tuple[str, int, int, str]:
+    mark = problem.mark or SourceLocation("")
     return (mark.source, mark.line, mark.column, problem.path)

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from unetgen.graph.graph import Graph
     from unetgen.network.from_graph import UNet
 
-GROUP = "unetgen"
+ENTRY_POINT_GROUP = "unetgen"
 
-API = (1, 0)
+API_VERSION = (1, 0)
 """The version of these hooks and of the kinds of part. The second number grows with what is added; a plugin that asks
 for a newer one than there is, or for another first number, is refused."""
 
-hookspec = pluggy.HookspecMarker(GROUP)
-hookimpl = pluggy.HookimplMarker(GROUP)
+hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
+hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
 
 
 @hookspec

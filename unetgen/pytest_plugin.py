@@ -22,35 +22,37 @@ import pytest
 if TYPE_CHECKING:
     from unetgen.testing import Subject
 
-_INI = "unetgen_plugin"
+_INI_OPTION = "unetgen_plugin"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the ini option that says whose parts are tried."""
-    parser.addini(_INI, "The distribution, file or module whose parts unetgen_check tries.", default="")
+    parser.addini(_INI_OPTION, "The distribution, file or module whose parts unetgen_check tries.", default="")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Gives a test with the ``unetgen_check`` argument every check of every part."""
     if "unetgen_check" not in metafunc.fixturenames:
         return
-    name = metafunc.config.getini(_INI)
+    name = metafunc.config.getini(_INI_OPTION)
     if not name:
-        way = f'write {_INI} = "acme-unet" under [tool.pytest.ini_options]'
+        way = f'write {_INI_OPTION} = "acme-unet" under [tool.pytest.ini_options]'
         raise pytest.UsageError(f"unetgen_check: nothing says whose parts are to be tried; {way}")
-    checks = _checks(str(name))
+    checks = _collect_checks(str(name))
     metafunc.parametrize("unetgen_check", list(checks.values()), ids=list(checks))
 
 
-def _checks(name: str) -> dict[str, Callable[[], None]]:
+def _collect_checks(name: str) -> dict[str, Callable[[], None]]:
     from unetgen.testing import CHECKS
-    from unetgen.testing.collection import subjects_of
+    from unetgen.testing.collection import collect_subjects
 
-    _, subjects = subjects_of(name)
-    return {f"{s.part.slot}-{s.part.type}-{check}": partial(_demand, s, check) for s in subjects for check in CHECKS}
+    _, subjects = collect_subjects(name)
+    return {
+        f"{s.part.slot}-{s.part.type}-{check}": partial(_fail_on_faults, s, check) for s in subjects for check in CHECKS
+    }
 
 
-def _demand(subject: Subject, check: str) -> None:
+def _fail_on_faults(subject: Subject, check: str) -> None:
     from unetgen.testing import faults
 
     __tracebackhide__ = True  # the sentence says it all

@@ -5,78 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from unetgen.ablation.axis import Axis, Choice, Combination, Setting, overlay_of, worded
-from unetgen.config.node import Node
+from unetgen.ablation.axis import Axis, Choice, Combination, Setting, build_overlay, slugify
+from unetgen.config.node import YamlNode
 from unetgen.errors import PluginError, Problem, SpecError
-from unetgen.outputs.report import Report
+from unetgen.outputs.report import NetworkReport
 
 # What a variant is called that says nothing differently.
-BASE = "base"
+BASE_LABEL = "base"
 
 # The axis of a choice that is tried by itself.
-_ALONE = Axis("", ())
+_UNNAMED_AXIS = Axis("", ())
 
 
-class Choices:
+class ChoiceEffects:
     """Tries each choice once, laid over the base alone. ``measured`` is the base with something laid over it."""
 
-    def __init__(self, measured: Callable[[Node], Report], base_hash: str) -> None:
-        self._measured, self._base_hash = measured, base_hash
-        self._tried: dict[int, bool | frozenset[Problem]] = {}
+    def __init__(self, build_report: Callable[[YamlNode], NetworkReport], base_hash: str) -> None:
+        self._build_report, self._base_hash = build_report, base_hash
+        self._effects: dict[int, bool | frozenset[Problem]] = {}
 
-    def says_nothing(self, choice: Choice) -> bool:
+    def equals_base(self, choice: Choice) -> bool:
         """Whether it says what the base says anyway."""
-        return self._alone(choice) is True
+        return self._get_effect(choice) is True
 
-    def words(self, combination: Combination) -> str:
+    def format_variant_label(self, combination: Combination) -> str:
         """What a combination says differently from the base, in an order of its own; labels where there are some."""
         words: list[str] = []
         for axis, choice in combination:
-            if axis.named and axis.alone:
-                return worded(choice.label)
-            if not self.says_nothing(choice):
-                label = f"{worded(axis.name)}={worded(choice.label)}"
-                words += [label] if axis.named else [setting.words for setting in choice.settings]
-        return ",".join(sorted(words)) or BASE
+            if axis.has_labels and axis.is_variant_list:
+                return slugify(choice.label)
+            if not self.equals_base(choice):
+                label = f"{slugify(axis.name)}={slugify(choice.label)}"
+                words += [label] if axis.has_labels else [setting.assignment for setting in choice.settings]
+        return ",".join(sorted(words)) or BASE_LABEL
 
-    def blamed(self, combination: Combination, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    def attribute_problems(self, combination: Combination, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """What is wrong with a combination, told in the sweep's file where a choice is wrong alone, or speaks of it.
 
         What the base says anyway is not to blame as long as anything else is said.
         """
         choices = [choice for _, choice in combination if choice.settings]
-        changing = [choice for choice in choices if not self.says_nothing(choice)] or choices
+        changing = [choice for choice in choices if not self.equals_base(choice)] or choices
         told = []
         for problem in problems:
-            guilty = [choice for choice in choices if any(_alike(problem, fault) for fault in self._faults(choice))]
-            told.append(_pointed(problem, [setting for choice in guilty or changing for setting in choice.settings]))
+            guilty = [
+                choice
+                for choice in choices
+                if any(_is_same_problem(problem, fault) for fault in self._find_problems(choice))
+            ]
+            told.append(
+                _relocate_problem(problem, [setting for choice in guilty or changing for setting in choice.settings])
+            )
         return tuple(told)
 
-    def _faults(self, choice: Choice) -> frozenset[Problem]:
-        alone = self._alone(choice)
+    def _find_problems(self, choice: Choice) -> frozenset[Problem]:
+        alone = self._get_effect(choice)
         return frozenset() if isinstance(alone, bool) else alone
 
-    def _alone(self, choice: Choice) -> bool | frozenset[Problem]:
+    def _get_effect(self, choice: Choice) -> bool | frozenset[Problem]:
         """What is wrong with the base under one choice, or else whether it is then still the base."""
-        if id(choice) not in self._tried:
-            self._tried[id(choice)] = self._tries(choice)
-        return self._tried[id(choice)]
+        if id(choice) not in self._effects:
+            self._effects[id(choice)] = self._evaluate_effect(choice)
+        return self._effects[id(choice)]
 
-    def _tries(self, choice: Choice) -> bool | frozenset[Problem]:
+    def _evaluate_effect(self, choice: Choice) -> bool | frozenset[Problem]:
         try:
-            return self._measured(overlay_of(((_ALONE, choice),))).spec.hash == self._base_hash
+            return self._build_report(build_overlay(((_UNNAMED_AXIS, choice),))).spec.hash == self._base_hash
         except SpecError as error:
             return frozenset(error.problems)
         except PluginError:
             return False
 
 
-def _alike(problem: Problem, other: Problem) -> bool:
+def _is_same_problem(problem: Problem, other: Problem) -> bool:
     """Whether two problems are one: a size that does not fit is told in other numbers at another depth."""
     return (problem.code, problem.path, problem.mark) == (other.code, other.path, other.mark)
 
 
-def _pointed(problem: Problem, settings: Sequence[Setting]) -> Problem:
+def _relocate_problem(problem: Problem, settings: Sequence[Setting]) -> Problem:
     """A problem at the setting that speaks of its place, or at the first one, with its own mark in the message."""
     sources = {setting.value.mark.source for setting in settings}
     if not settings or (problem.mark and problem.mark.source in sources):

@@ -6,106 +6,109 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from unetgen.ablation.outcome import Duplicate, Failed, Invalid, LeftOut, Unmatched
+from unetgen.ablation.outcome import BudgetNotReached, Duplicate, Excluded, Invalid, PluginFailed
 from unetgen.ablation.sweep import Outcome, Sweep
 from unetgen.ablation.variant import Variant
 from unetgen.errors import Problem
 
 # So many variants are named for each reason; of the others only the number is told.
-NAMED = 3
+MAX_EXAMPLES = 3
 
 
 @dataclass
-class Mention:
+class Occurrences:
     """The variants that one thing is said of: the first by name, and how many there are."""
 
-    first: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
     count: int = 0
 
-    def add(self, words: str) -> None:
+    def add(self, label: str) -> None:
         """Counts one more."""
         self.count += 1
-        if self.count <= NAMED:
-            self.first.append(words)
+        if self.count <= MAX_EXAMPLES:
+            self.examples.append(label)
 
     def __str__(self) -> str:
-        more = f" and {self.count - NAMED} more" if self.count > NAMED else ""
-        return f"in {'; '.join(self.first)}{more}"
+        more = f" and {self.count - MAX_EXAMPLES} more" if self.count > MAX_EXAMPLES else ""
+        return f"in {'; '.join(self.examples)}{more}"
 
 
 class Summary:
     """Counts outcomes, and groups what is wrong by its reason."""
 
     def __init__(self) -> None:
-        self.variants = self.left_out = self.refused = 0
-        self.problems: dict[Problem, Mention] = {}
-        self.notices: dict[str, Mention] = {}
+        self.num_variants = self.num_excluded = self.num_rejected = 0
+        self.problems: dict[Problem, Occurrences] = {}
+        self.notices: dict[str, Occurrences] = {}
         self.duplicates: list[Duplicate] = []
-        self.failures: dict[str, Mention] = {}
-        self.stopped = False
+        self.failures: dict[str, Occurrences] = {}
+        self.stopped_early = False
 
     def add(self, outcome: Outcome) -> None:
         """Takes note of one outcome."""
         match outcome:
             case Variant():
-                self.variants += 1
-                self._mention(self.notices, outcome.report.spec.notices, outcome.words)
-            case Invalid() | Unmatched():
-                self.refused += 1
-                self._mention(self.problems, outcome.problems, outcome.words)
+                self.num_variants += 1
+                self._count_reasons(self.notices, outcome.report.spec.notices, outcome.label)
+            case Invalid() | BudgetNotReached():
+                self.num_rejected += 1
+                self._count_reasons(self.problems, outcome.problems, outcome.label)
             case Duplicate():
                 self.duplicates.append(outcome)
-            case Failed():
-                self._mention(self.failures, [str(outcome.error)], outcome.words)
-            case LeftOut():
-                self.left_out += 1
+            case PluginFailed():
+                self._count_reasons(self.failures, [str(outcome.error)], outcome.label)
+            case Excluded():
+                self.num_excluded += 1
 
     @property
-    def combinations(self) -> int:
+    def num_combinations(self) -> int:
         """How many there were."""
         failed = sum(mention.count for mention in self.failures.values())
-        return self.variants + self.left_out + self.refused + len(self.duplicates) + failed
+        return self.num_variants + self.num_excluded + self.num_rejected + len(self.duplicates) + failed
 
-    def complaints(self) -> list[str]:
+    def format_errors(self) -> list[str]:
         """A line for each reason why combinations became no variants, in the order of the file."""
         ordered = sorted(self.problems.items(), key=lambda item: (item[0].mark is None, item[0].mark, item[0].path))
         return [f"{problem} ({mention})" if mention.count else str(problem) for problem, mention in ordered]
 
-    def failed(self) -> list[str]:
+    def format_failures(self) -> list[str]:
         """A line for each failure of a plugin."""
         return [f"failed: {message} ({mention})" for message, mention in self.failures.items()]
 
-    def notes(self) -> list[str]:
+    def format_notes(self) -> list[str]:
         """A line for each thing that is not wrong but should be known."""
-        same = [f"{twin.settings} is the same network as {twin.of}, and is left out" for twin in self.duplicates]
+        same = [
+            f"{twin.settings} is the same network as {twin.original_settings}, and is left out"
+            for twin in self.duplicates
+        ]
         return [*(f"{notice} ({mention})" for notice, mention in self.notices.items()), *same]
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
         return {
-            "left_out": self.left_out,
-            "refused": self.refused,
+            "left_out": self.num_excluded,
+            "refused": self.num_rejected,
             "problems": [
-                {**problem.record(), "count": mention.count, "variants": mention.first}
+                {**problem.to_dict(), "count": mention.count, "variants": mention.examples}
                 for problem, mention in self.problems.items()
             ],
-            "duplicates": [{"settings": twin.settings, "of": twin.of} for twin in self.duplicates],
+            "duplicates": [{"settings": twin.settings, "of": twin.original_settings} for twin in self.duplicates],
             "failures": [
-                {"message": message, "count": mention.count, "variants": mention.first}
+                {"message": message, "count": mention.count, "variants": mention.examples}
                 for message, mention in self.failures.items()
             ],
             "notices": [
-                {"message": notice, "count": mention.count, "variants": mention.first}
+                {"message": notice, "count": mention.count, "variants": mention.examples}
                 for notice, mention in self.notices.items()
             ],
         }
 
-    def _mention(self, where: dict[Any, Mention], reasons: Iterable[Any], words: str) -> None:
+    def _count_reasons(self, occurrences: dict[Any, Occurrences], reasons: Iterable[Any], label: str) -> None:
         for reason in reasons:
-            where.setdefault(reason, Mention()).add(words)
+            occurrences.setdefault(reason, Occurrences()).add(label)
 
 
-def walk(sweep: Sweep, *hear: Callable[[Outcome], None], fail_fast: bool = False) -> Summary:
+def process_outcomes(sweep: Sweep, *observers: Callable[[Outcome], None], fail_fast: bool = False) -> Summary:
     """Goes through a sweep, telling each outcome to all that want to hear of it as soon as it is known.
 
     With ``fail_fast`` the first that is wrong is the last.
@@ -113,13 +116,13 @@ def walk(sweep: Sweep, *hear: Callable[[Outcome], None], fail_fast: bool = False
     summary = Summary()
     for outcome in sweep.outcomes():
         summary.add(outcome)
-        for listener in hear:
+        for listener in observers:
             listener(outcome)
-        if fail_fast and isinstance(outcome, (Invalid, Unmatched, Failed)):
-            summary.stopped = True
+        if fail_fast and isinstance(outcome, (Invalid, BudgetNotReached, PluginFailed)):
+            summary.stopped_early = True
             break
-    if summary.left_out and summary.left_out == summary.combinations:
-        where = sweep.file.root.mapping["where"]
-        message = f"no variant is left: all {summary.left_out:,} combinations are left out"
-        summary.problems[where.problem("where", message, "loosen a condition")] = Mention()
+    if summary.num_excluded and summary.num_excluded == summary.num_combinations:
+        where = sweep.definition.root.mapping["where"]
+        message = f"no variant is left: all {summary.num_excluded:,} combinations are left out"
+        summary.problems[where.problem("where", message, "loosen a condition")] = Occurrences()
     return summary

@@ -10,20 +10,20 @@ from unetgen.ablation.axis import Combination
 from unetgen.ablation.matching.search import Match
 from unetgen.config.spec import Spec
 from unetgen.graph.graph import Graph
-from unetgen.outputs.report import Report
+from unetgen.outputs.report import NetworkReport
 
 # Longer names are cut; the hash behind them keeps them apart. File systems count bytes, and take 255 of them.
-LONGEST = 100
+MAX_LABEL_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Variant:
     """A valid variant. ``report`` has its sizes and costs."""
 
-    words: str
+    label: str
     """What it says differently from the base: ``depth=3,skip.fusion=add``; ``base`` where nothing."""
     combination: Combination
-    report: Report
+    report: NetworkReport
     match: Match | None = None
     """How it was matched to the sweep's budget, if there is one."""
 
@@ -31,12 +31,12 @@ class Variant:
     def name(self) -> str:
         """Its words and the beginning of its hash: the same on every machine, in whatever order axes are written."""
         # No hidden files, and none that a shell takes for an option.
-        words = self.words.lstrip(".-") or "variant"
-        cut = words.encode()[:LONGEST].decode(errors="ignore")  # what is left of a letter at the end is none
+        words = self.label.lstrip(".-") or "variant"
+        cut = words.encode()[:MAX_LABEL_BYTES].decode(errors="ignore")  # what is left of a letter at the end is none
         return f"{cut}-{self.report.spec.hash[:8]}"
 
     @property
-    def file(self) -> str:
+    def filename(self) -> str:
         """The file of its spec in a sweep's directory."""
         return f"{self.name}.yaml"
 
@@ -58,5 +58,5 @@ class Variant:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything it lays over the base, values by path; what matching sets goes last."""
-        said = {s.path: s.value.plain() for _, choice in self.combination for s in choice.settings}
+        said = {s.path: s.value.to_data() for _, choice in self.combination for s in choice.settings}
         return said | (self.match.settings if self.match else {})

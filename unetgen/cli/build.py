@@ -8,11 +8,11 @@ import click
 
 from unetgen.cli.options import (
     InputSize,
-    loaded,
+    expand_input_size,
+    load_command_registry,
+    load_spec,
     plugin_option,
-    registry_with,
     set_option,
-    size_for,
     spec_argument,
 )
 
@@ -39,22 +39,22 @@ def command(
     plugins: tuple[str, ...],
 ) -> None:
     """Check a spec, measure its network, and build it. SPEC is a file or a shipped spec's name (unet_paper)."""
-    from unetgen.graph.from_spec import draw
-    from unetgen.outputs.advice import advice
-    from unetgen.outputs.report import Report
+    from unetgen.graph.from_spec import build_graph
+    from unetgen.outputs.advice import collect_advice
+    from unetgen.outputs.report import NetworkReport
 
-    registry = registry_with(plugins)
-    checked = loaded(spec, assignments, registry)
-    report = Report.of(checked, draw(checked), size_for(input_size, checked.dims))
+    registry = load_command_registry(plugins)
+    checked = load_spec(spec, assignments, registry)
+    report = NetworkReport.of(checked, build_graph(checked), expand_input_size(input_size, checked.dims))
 
     # From here on the spec is right, so torch is worth its second.
     from unetgen.api import build
-    from unetgen.outputs.layer_table import layer_table
+    from unetgen.outputs.layer_table import format_layer_table
 
-    click.echo(layer_table(build(checked, device="meta", registry=registry), report.input_size))
+    click.echo(format_layer_table(build(checked, device="meta", registry=registry), report.input_size))
     click.echo()
-    said = [("advice", str(a)) for a in advice(registry, checked, report.graph)]
-    for name, sentence in [("network", checked.name or spec), *report.lines(), *said]:
+    said = [("advice", str(a)) for a in collect_advice(registry, checked, report.graph)]
+    for name, sentence in [("network", checked.name or spec), *report.format_lines(), *said]:
         click.echo(f"{name:<16} {sentence}")
     if out is not None:
         from unetgen.network.weights.checkpoint import save

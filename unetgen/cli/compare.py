@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unetgen.cli.options import InputSize, OutFile, plugin_option, registry_with
-from unetgen.outputs.measures import MEASURES
+from unetgen.cli.options import InputSize, OutFile, load_command_registry, plugin_option
+from unetgen.outputs.measures import COST_METRICS
 
 if TYPE_CHECKING:
     from unetgen.ablation.comparison.comparison import Comparison
     from unetgen.config.registry import Registry
-    from unetgen.outputs.sheet import Sheet
+    from unetgen.outputs.sheet import DataTable
 
 _EPILOG = """\b
 Examples:
@@ -33,12 +33,14 @@ _FORMATS = ("text", "csv", "markdown", "latex", "json")
 @click.option(
     "--pareto",
     nargs=2,
-    type=click.Choice(list(MEASURES)),
+    type=click.Choice(list(COST_METRICS)),
     metavar="MEASURE MEASURE",
-    help="Keep the networks that no other beats in both: " + ", ".join(MEASURES) + ".",
+    help="Keep the networks that no other beats in both: " + ", ".join(COST_METRICS) + ".",
 )
 @click.option("--weights", is_flag=True, help="Tell which modules start from the same weights under equal seeds.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="How the table is written.")
+@click.option(
+    "--format", "output_format", type=click.Choice(_FORMATS), default="text", help="How the table is written."
+)
 @click.option("-o", "--out", type=OutFile(), help="Write to a file, not to stdout.")
 @plugin_option
 def command(  # noqa: PLR0913  # as many as there are options
@@ -47,7 +49,7 @@ def command(  # noqa: PLR0913  # as many as there are options
     input_size: tuple[int, ...] | None,
     sort: str | None,
     pareto: tuple[str, str] | None,
-    form: str,
+    output_format: str,
     out: Path | None,
     plugins: tuple[str, ...],
     *,
@@ -56,27 +58,27 @@ def command(  # noqa: PLR0913  # as many as there are options
     """Tabulate what differs between SPECS, and what it costs: files, shipped specs' names, or a sweep's directory."""
     from unetgen.ablation.comparison.comparison import Comparison
 
-    registry = registry_with(plugins)
+    registry = load_command_registry(plugins)
     if weights:
-        _refuse({"--sort": sort, "--pareto": pareto, "--input-size": input_size})
-        _put(_weights(specs, base, registry), form, out)
+        _reject_options({"--sort": sort, "--pareto": pareto, "--input-size": input_size})
+        _write_table(_build_weights_table(specs, base, registry), output_format, out)
         return
     comparison = Comparison.of(specs, registry, input_size, base)
-    names = comparison.ordered(sort) if sort is not None else list(comparison.rows)
+    names = comparison.sort_names(sort) if sort is not None else list(comparison.rows)
     if pareto:
-        names = comparison.front(pareto, names)
-    _put(comparison.sheet(names), form, out)
-    for note in [*_left_out(comparison, len(names), pareto), *comparison.notes()]:
+        names = comparison.find_pareto_front(pareto, names)
+    _write_table(comparison.to_table(names), output_format, out)
+    for note in [*_describe_pareto(comparison, len(names), pareto), *comparison.format_notes()]:
         click.echo(f"note: {note}", err=True)
 
 
-def _put(sheet: Sheet, form: str, out: Path | None) -> None:
+def _write_table(table: DataTable, output_format: str, out: Path | None) -> None:
     """Prints or writes a sheet."""
-    if form == "text":
+    if output_format == "text":
         # Two or three networks are read side by side, down their differences.
-        text = sheet.text(turned=len(sheet.rows) <= 3 < len(sheet.columns))
+        text = table.text(transposed=len(table.rows) <= 3 < len(table.columns))
     else:
-        text = str(getattr(sheet, form)())
+        text = str(getattr(table, output_format)())
     if out is None:
         click.echo(text, nl=False)
         return
@@ -87,23 +89,23 @@ def _put(sheet: Sheet, form: str, out: Path | None) -> None:
         raise click.UsageError(f"cannot write {out}: {what}; choose another file") from None
 
 
-def _refuse(given: dict[str, object]) -> None:
+def _reject_options(options: dict[str, object]) -> None:
     """Refuses options that say nothing of first weights."""
-    for option, value in given.items():
+    for option, value in options.items():
         if value is not None:
             raise click.UsageError(f"{option} has no effect with --weights; leave one of the two out")
 
 
-def _left_out(comparison: Comparison, kept: int, pareto: tuple[str, str] | None) -> list[str]:
+def _describe_pareto(comparison: Comparison, num_kept: int, pareto: tuple[str, str] | None) -> list[str]:
     if not pareto:
         return []
-    titles = " and ".join(MEASURES[measure].title for measure in pareto)
-    return [f"{kept} of {len(comparison.rows)} networks are beaten by no other in both {titles}"]
+    titles = " and ".join(COST_METRICS[measure].title for measure in pareto)
+    return [f"{num_kept} of {len(comparison.rows)} networks are beaten by no other in both {titles}"]
 
 
-def _weights(specs: tuple[str, ...], base: str | None, registry: Registry) -> Sheet:
-    from unetgen.ablation.comparison.first_weights import compared
+def _build_weights_table(specs: tuple[str, ...], base: str | None, registry: Registry) -> DataTable:
+    from unetgen.ablation.comparison.first_weights import build_weights_table
 
     if len(specs) < 2 and not Path(specs[0]).is_dir():
         raise click.UsageError("--weights compares networks; give two")
-    return compared(specs, registry, base)
+    return build_weights_table(specs, registry, base)

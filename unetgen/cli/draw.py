@@ -11,11 +11,11 @@ from unetgen.cli.options import (
     DEFAULT_SPEC,
     InputSize,
     OutFile,
-    loaded,
+    expand_input_size,
+    load_command_registry,
+    load_spec,
     plugin_option,
-    registry_with,
     set_option,
-    size_for,
 )
 
 _EPILOG = """\b
@@ -41,27 +41,27 @@ def command(
     input_size: tuple[int, ...] | None,
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
-    **look: Any,
+    **figure_options: Any,
 ) -> None:
     """Draw networks as boxes and arrows, as Fig. 1 of the U-Net paper does.
 
     SPEC is a file or a shipped spec's name; several come on one sheet.
     """
     from unetgen.figure.figure import Figure
-    from unetgen.figure.sheet import sheet
-    from unetgen.figure.svg import svg
-    from unetgen.figure.writing import write
-    from unetgen.graph.from_spec import draw
+    from unetgen.figure.sheet import build_contact_sheet
+    from unetgen.figure.svg import render_svg
+    from unetgen.figure.writing import write_scene
+    from unetgen.graph.from_spec import build_graph
 
-    registry = registry_with(plugins)
+    registry = load_command_registry(plugins)
     scenes = []
     for spec in specs or (DEFAULT_SPEC,):
-        checked = loaded(spec, assignments, registry)
-        size = size_for(input_size, checked.dims) or checked.input_size
-        scenes.append(Figure.of(checked.name, draw(checked), size, **look).scene)
-    scene = scenes[0] if len(scenes) == 1 else sheet(scenes, "networks")
+        checked = load_spec(spec, assignments, registry)
+        size = expand_input_size(input_size, checked.dims) or checked.input_size
+        scenes.append(Figure.of(checked.name, build_graph(checked), size, **figure_options).scene)
+    scene = scenes[0] if len(scenes) == 1 else build_contact_sheet(scenes, "networks")
     if out is None:
-        click.echo(svg(scene), nl=False)
+        click.echo(render_svg(scene), nl=False)
     else:
-        write(scene, out)
+        write_scene(scene, out)
         click.echo(f"{out}: written, {scene.width:.0f} x {scene.height:.0f} points")

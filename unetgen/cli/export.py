@@ -9,11 +9,11 @@ import click
 from unetgen.cli.options import (
     InputSize,
     OutFile,
-    model_of,
+    expand_input_size,
+    load_command_registry,
+    load_model,
     plugin_option,
-    registry_with,
     set_option,
-    size_for,
     spec_argument,
 )
 
@@ -29,7 +29,7 @@ Examples:
 @click.command(epilog=_EPILOG)
 @spec_argument
 @click.option("-o", "--out", type=OutFile(), required=True, help="The file to write.")
-@click.option("--format", "form", metavar="NAME", help="The format; without it the file's suffix tells it.")
+@click.option("--format", "output_format", metavar="NAME", help="The format; without it the file's suffix tells it.")
 @click.option("--input-size", type=InputSize(), help="Write a program for this size only: onnx, pt2, aoti.")
 @click.option("--opset", type=click.IntRange(18), help="The version of ONNX's operators.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of a spec's first weights.")
@@ -38,7 +38,7 @@ Examples:
 def command(
     spec: str,
     out: Path,
-    form: str | None,
+    output_format: str | None,
     seed: int,
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
@@ -46,11 +46,11 @@ def command(
     opset: int | None,
 ) -> None:
     """Write a network to a file. SPEC is a spec, or a weights file of unetgen, which brings its own."""
-    from unetgen.outputs.formats import export, format_of
+    from unetgen.outputs.formats import export, infer_format
 
-    registry = registry_with(plugins)
-    model = model_of(spec, assignments, seed, registry)
-    wanted = {"input_size": size_for(input_size, model.graph.dims), "opset": opset}
+    registry = load_command_registry(plugins)
+    model = load_model(spec, assignments, seed, registry)
+    wanted = {"input_size": expand_input_size(input_size, model.graph.dims), "opset": opset}
     options = {name: value for name, value in wanted.items() if value is not None}
-    said = export(model, out, form or format_of(out), registry, **options)
+    said = export(model, out, output_format or infer_format(out), registry, **options)
     click.echo(f"{out}: written{f', {said}' if said else ''}")

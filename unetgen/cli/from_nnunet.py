@@ -30,20 +30,20 @@ def command(
     out: Path | None,
 ) -> None:
     """Turn a plans file of nnU-Net into a spec of the identical network."""
-    from unetgen.config.yaml_writer import write as yaml
-    from unetgen.nnunet.plans import classes_of, read, write
-    from unetgen.nnunet.plans import configuration as configuration_of
-    from unetgen.nnunet.to_spec import spec_of
+    from unetgen.config.yaml_writer import dump_yaml
+    from unetgen.nnunet.plans import read_configuration
+    from unetgen.nnunet.plans import read_dataset_counts, read_plans, write_file
+    from unetgen.nnunet.to_spec import convert_to_spec
 
     if dataset is not None:
-        channels, classes = classes_of(dataset)
+        channels, classes = read_dataset_counts(dataset)
         in_channels, out_channels = in_channels or channels, out_channels or classes
     missing = [n for n, v in (("--in-channels", in_channels), ("--out-channels", out_channels)) if v is None]
     if in_channels is None or out_channels is None:
         raise click.UsageError(f"plans do not say {' and '.join(missing)}; give them, or --dataset dataset.json")
-    data = spec_of(configuration_of(plans, read(plans), configuration), in_channels, out_channels)
+    data = convert_to_spec(read_configuration(plans, read_plans(plans), configuration), in_channels, out_channels)
     if out is None:
-        click.echo(yaml(data), nl=False)
+        click.echo(dump_yaml(data), nl=False)
     else:
-        write(out, yaml(data))
+        write_file(out, dump_yaml(data))
         click.echo(f"{out}: written")

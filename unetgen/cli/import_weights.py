@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unetgen.cli.options import format_option, loaded, plugin_option, registry_with, set_option
+from unetgen.cli.options import format_option, load_command_registry, load_spec, plugin_option, set_option
 
 if TYPE_CHECKING:
     from unetgen.config.registry import Registry
     from unetgen.config.spec import Spec
-    from unetgen.network.weights.report import Import
+    from unetgen.network.weights.report import ImportReport
 
 _EPILOG = """\b
 Examples:
@@ -23,11 +23,11 @@ Examples:
   unetgen import-weights my.yaml theirs.pth --key-map names.yaml --format json
   unetgen import-weights my.yaml ours.safetensors --invert --like theirs.pth --out back.pth"""
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE_TYPE = click.Path(dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _ImportRequest:
     """What the command line says of one import."""
 
     file: Path
@@ -42,67 +42,71 @@ class _Wanted:
 
 @click.command(epilog=_EPILOG)
 @click.argument("spec")
-@click.argument("file", type=_FILE)
-@click.option("--out", type=_FILE, help="Write the weights here; without it they are only compared.")
+@click.argument("file", type=_FILE_TYPE)
+@click.option("--out", type=_FILE_TYPE, help="Write the weights here; without it they are only compared.")
 @click.option("--key-map", metavar="NAME|FILE", help="What their layers are called here: a shipped map or a YAML file.")
-@click.option("--write-key-map", type=_FILE, help="Write what was matched as a key map, to be read and used again.")
+@click.option(
+    "--write-key-map", type=_FILE_TYPE, help="Write what was matched as a key map, to be read and used again."
+)
 @click.option("--partial", is_flag=True, help="Take what matches; the rest of ours keeps its first weights.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of the first weights that are kept.")
 @click.option("--invert", is_flag=True, help="FILE is ours; write it under their names. A .pt or .pth is torch's.")
-@click.option("--like", type=_FILE, help="With --invert: a file of theirs that has the names.")
+@click.option("--like", type=_FILE_TYPE, help="With --invert: a file of theirs that has the names.")
 @format_option
 @set_option
 @plugin_option
-def command(spec: str, form: str, assignments: tuple[str, ...], plugins: tuple[str, ...], **options: Any) -> None:
+def command(
+    spec: str, output_format: str, assignments: tuple[str, ...], plugins: tuple[str, ...], **options: Any
+) -> None:
     """Match FILE, the weights of another implementation, with the network of SPEC, by a key map or by structure."""
-    wanted = _Wanted(**options)
+    wanted = _ImportRequest(**options)
     if wanted.like is not None and not wanted.invert:
         raise click.UsageError("--like gives the names to write with --invert; add --invert, or leave --like out")
-    registry = registry_with(plugins)
-    checked = loaded(spec, assignments, registry)
-    report = _inverted(checked, wanted) if wanted.invert else _imported(checked, wanted, registry)
+    registry = load_command_registry(plugins)
+    checked = load_spec(spec, assignments, registry)
+    report = _export_weights(checked, wanted) if wanted.invert else _import_weights(checked, wanted, registry)
     if wanted.write_key_map is not None:
         _write_key_map(report, wanted.write_key_map)
-    if form == "json":
-        click.echo(json.dumps(report.record(), indent=2))
+    if output_format == "json":
+        click.echo(json.dumps(report.to_dict(), indent=2))
         return
     written = [("key map", str(wanted.write_key_map))] if wanted.write_key_map else []
     written += [("written", str(wanted.out))] if wanted.out else []
-    for name, sentence in [*report.lines(), *written]:
+    for name, sentence in [*report.format_lines(), *written]:
         click.echo(f"{name:<16} {sentence}")
 
 
-def _imported(spec: Spec, wanted: _Wanted, registry: Registry) -> Import:
+def _import_weights(spec: Spec, request: _ImportRequest, registry: Registry) -> ImportReport:
     from unetgen.api import build
     from unetgen.network.weights.checkpoint import save
     from unetgen.network.weights.importing import import_weights
 
     # First weights are drawn only where some of them may stay.
-    needed = wanted.partial or spec.model_built
-    model = build(spec, seed=wanted.seed, registry=registry) if needed else build(spec, device="meta")
-    report = import_weights(model, wanted.file, key_map=wanted.key_map, partial=wanted.partial)
-    if wanted.out is not None:
-        save(model, wanted.out)
+    needed = request.partial or spec.model_built
+    model = build(spec, seed=request.seed, registry=registry) if needed else build(spec, device="meta")
+    report = import_weights(model, request.file, key_map=request.key_map, partial=request.partial)
+    if request.out is not None:
+        save(model, request.out)
     return report
 
 
-def _inverted(spec: Spec, wanted: _Wanted) -> Import:
+def _export_weights(spec: Spec, request: _ImportRequest) -> ImportReport:
     from unetgen.api import build
     from unetgen.network.weights.checkpoint import load_weights
     from unetgen.network.weights.file import write_state_dict
-    from unetgen.network.weights.inversion import inverted
+    from unetgen.network.weights.inversion import export_with_key_map
 
     model = build(spec, device="meta")
-    load_weights(model, wanted.file)
-    tensors, report = inverted(model, key_map=wanted.key_map, like=wanted.like, partial=wanted.partial)
-    if wanted.out is not None:
-        write_state_dict(tensors, wanted.out)
+    load_weights(model, request.file)
+    tensors, report = export_with_key_map(model, key_map=request.key_map, like=request.like, partial=request.partial)
+    if request.out is not None:
+        write_state_dict(tensors, request.out)
     return report
 
 
-def _write_key_map(report: Import, path: Path) -> None:
+def _write_key_map(report: ImportReport, path: Path) -> None:
     from unetgen.network.weights.key_map import write_key_map
 
     by = "structure" if report.key_map is None else f"the key map {report.key_map}"
     heading = f"Layers of {report.source} on the left, ours on the right, matched by {by}."
-    write_key_map({**report.layers, **dict.fromkeys(report.left_out)}, heading, path)
+    write_key_map({**report.layer_pairs, **dict.fromkeys(report.ignored)}, heading, path)

@@ -8,12 +8,12 @@ import click
 
 from unetgen.cli.options import (
     InputSize,
+    expand_input_size,
     format_option,
-    loaded,
+    load_command_registry,
+    load_spec,
     plugin_option,
-    registry_with,
     set_option,
-    size_for,
     spec_argument,
 )
 
@@ -34,27 +34,27 @@ Examples:
 def command(
     spec: str,
     input_size: tuple[int, ...] | None,
-    form: str,
+    output_format: str,
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
     *,
     nodes: bool,
 ) -> None:
     """Tabulate a network's sizes, parameters and MACs, level by level or node by node."""
-    from unetgen.graph.from_spec import draw
-    from unetgen.outputs.advice import advice
-    from unetgen.outputs.report import Report
+    from unetgen.graph.from_spec import build_graph
+    from unetgen.outputs.advice import collect_advice
+    from unetgen.outputs.report import NetworkReport
 
-    registry = registry_with(plugins)
-    checked = loaded(spec, assignments, registry)
-    report = Report.of(checked, draw(checked), size_for(input_size, checked.dims))
-    said = advice(registry, checked, report.graph)
-    if form == "json":
-        click.echo(json.dumps({**report.record(), "advice": [a._asdict() for a in said]}, indent=2))
+    registry = load_command_registry(plugins)
+    checked = load_spec(spec, assignments, registry)
+    report = NetworkReport.of(checked, build_graph(checked), expand_input_size(input_size, checked.dims))
+    said = collect_advice(registry, checked, report.graph)
+    if output_format == "json":
+        click.echo(json.dumps({**report.to_dict(), "advice": [a._asdict() for a in said]}, indent=2))
         return
-    from unetgen.cli.console import show
-    from unetgen.outputs.table import level_table, node_table
+    from unetgen.cli.console import print_renderables
+    from unetgen.outputs.table import build_level_table, build_node_table
 
-    show(node_table(report) if nodes else level_table(report), "")
-    for name, sentence in [*report.lines(), *(("advice", str(a)) for a in said)]:
+    print_renderables(build_node_table(report) if nodes else build_level_table(report), "")
+    for name, sentence in [*report.format_lines(), *(("advice", str(a)) for a in said)]:
         click.echo(f"{name:<16} {sentence}")

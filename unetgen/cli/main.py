@@ -45,7 +45,7 @@ Completion: eval "$(_UNETGEN_COMPLETE=bash_source unetgen)", or zsh_source, fish
 Exit codes: 0 fine, 1 the spec is invalid, 2 wrong usage, 3 a plugin or a trial failed, 4 a bug of unetgen."""
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
     """Imports a command when it runs: --help and completion need none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,15 +62,15 @@ class _Lazy(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted:
+def _print_version(ctx: click.Context, _: click.Parameter, is_requested: bool) -> None:
+    if is_requested:
         from importlib.metadata import version
 
         click.echo(f"unetgen {version('unetgen')}")
         ctx.exit()
 
 
-@click.group(cls=_Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--traceback", "show_traceback", is_flag=True, help="Show where in the code an error came from.")
 @click.option(
     "--version",
@@ -98,11 +98,11 @@ def main() -> NoReturn:
         sys.stdout = None
         sys.exit(ExitCode.OK)
     except Exception as error:
-        sys.exit(_report(error))
+        sys.exit(_print_error(error))
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
 
-def _report(error: Exception) -> ExitCode:
+def _print_error(error: Exception) -> ExitCode:
     if "--traceback" in sys.argv:
         traceback.print_exception(error)
     if isinstance(error, UnetgenError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from unetgen.cli.options import OutFile, loaded, plugin_option, registry_with, set_option
+from unetgen.cli.options import OutFile, load_command_registry, load_spec, plugin_option, set_option
 
 _EPILOG = """\b
 Examples:
@@ -28,17 +28,19 @@ def command(
     plans: Path, spec: str, configuration: str, out: Path, assignments: tuple[str, ...], plugins: tuple[str, ...]
 ) -> None:
     """Put the network of SPEC in the place of the one that nnU-Net planned."""
-    from unetgen.graph.from_spec import draw
-    from unetgen.nnunet.plans import configuration as configuration_of
-    from unetgen.nnunet.plans import read, write
-    from unetgen.nnunet.writing import with_network
+    from unetgen.graph.from_spec import build_graph
+    from unetgen.nnunet.plans import read_configuration
+    from unetgen.nnunet.plans import read_plans, write_file
+    from unetgen.nnunet.writing import insert_network
 
     if out.suffix != ".json":
         raise click.UsageError(
             f"nnU-Net finds plans by their name with .json, not {out.name}; write -o {out.stem}.json"
         )
-    checked = loaded(spec, assignments, registry_with(plugins))
-    there = read(plans)
-    written = with_network(there, configuration_of(plans, there, configuration), checked, draw(checked), out.stem)
-    write(out, json.dumps(written, indent=4))
+    checked = load_spec(spec, assignments, load_command_registry(plugins))
+    there = read_plans(plans)
+    written = insert_network(
+        there, read_configuration(plans, there, configuration), checked, build_graph(checked), out.stem
+    )
+    write_file(out, json.dumps(written, indent=4))
     click.echo(f"{out}: written; train it with: nnUNetv2_train DATASET {configuration} FOLD -p {out.stem}")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from unetgen.config.from_yaml import resolve
-from unetgen.config.library import assigned, tree_of
+from unetgen.config.library import apply_assignments, load_tree
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
-from unetgen.plugins import load_registry, warn_of
+from unetgen.plugins import format_failure_warnings, load_registry
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
@@ -63,7 +63,9 @@ def set_option(command: F) -> F:
 def format_option(command: F) -> F:
     """``--format``: for people or for programs."""
     choice = click.Choice(["text", "json"])
-    return click.option("--format", "form", type=choice, default="text", help="For people, or for programs.")(command)
+    return click.option("--format", "output_format", type=choice, default="text", help="For people, or for programs.")(
+        command
+    )
 
 
 def spec_argument(command: F) -> F:
@@ -71,38 +73,38 @@ def spec_argument(command: F) -> F:
     return click.argument("spec", default=DEFAULT_SPEC, metavar="[SPEC]")(command)
 
 
-def registry_with(plugins: Sequence[str]) -> Registry:
+def load_command_registry(plugins: Sequence[str]) -> Registry:
     """The registry; when the command ends, one line on stderr for each plugin that it needed and that is broken."""
     registry = load_registry(plugins)
-    click.get_current_context().call_on_close(lambda: _warn(registry))
+    click.get_current_context().call_on_close(lambda: _print_plugin_warnings(registry))
     return registry
 
 
-def _warn(registry: Registry) -> None:
-    for line in warn_of(registry.failures):
+def _print_plugin_warnings(registry: Registry) -> None:
+    for line in format_failure_warnings(registry.failures):
         click.echo(f"warning: {line}", err=True)
 
 
-def loaded(spec: str, assignments: Sequence[str], registry: Registry) -> Spec:
+def load_spec(spec: str, assignments: Sequence[str], registry: Registry) -> Spec:
     """A spec with ``--set`` laid over it; what it should be told about goes to stderr."""
-    checked = resolve(assigned(tree_of(spec, registry), tuple(assignments)), registry)
+    checked = resolve(apply_assignments(load_tree(spec, registry), tuple(assignments)), registry)
     for notice in checked.notices:
         click.echo(f"note: {spec}: {notice}", err=True)
     return checked
 
 
-def model_of(spec: str, assignments: Sequence[str], seed: int, registry: Registry) -> UNet:
+def load_model(spec: str, assignments: Sequence[str], seed: int, registry: Registry) -> UNet:
     """The network of a weights file of unetgen, or of a spec with its first weights."""
     from unetgen.api import build, load
 
     if not spec.endswith(".safetensors"):
-        return build(loaded(spec, assignments, registry), seed=seed, registry=registry)
+        return build(load_spec(spec, assignments, registry), seed=seed, registry=registry)
     if assignments:
         raise click.UsageError("--set is for specs; a weights file brings its own, which cannot be changed")
     return load(spec, registry=registry)
 
 
-def size_for(size: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:
+def expand_input_size(size: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:
     """A size from the command line for all axes; one number stands for each."""
     if size is None or len(size) == dims:
         return size

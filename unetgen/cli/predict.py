@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unetgen.cli.options import InputSize, model_of, plugin_option, registry_with, set_option
-from unetgen.errors import ImageError, Mark, SizeError
+from unetgen.cli.options import InputSize, load_command_registry, load_model, plugin_option, set_option
+from unetgen.errors import ImageError, SizeError, SourceLocation
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
-    from unetgen.tiling.files.picture import Picture
+    from unetgen.tiling.files.picture import ImageFile
 
 _EPILOG = """\b
 Examples:
@@ -26,8 +26,8 @@ Examples:
   unetgen predict trained.safetensors brain.nii.gz -o out --keep probabilities --normalize zscore"""
 
 # The words of unetgen.tiling, which is imported when the command runs: it needs torch.
-_KEEPS = ["labels", "probabilities", "outputs"]
-_NORMALIZES = ["unit", "zscore", "none"]
+_RESULT_KINDS = ["labels", "probabilities", "outputs"]
+_NORMALIZATIONS = ["unit", "zscore", "none"]
 
 
 @click.command(epilog=_EPILOG)
@@ -35,8 +35,8 @@ _NORMALIZES = ["unit", "zscore", "none"]
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option("-o", "--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where results go, under the images' names.")  # fmt: skip
-@click.option("--keep", type=click.Choice(_KEEPS), default="labels", show_default=True, help="What is written.")
-@click.option("--normalize", type=click.Choice(_NORMALIZES), default="unit", show_default=True,
+@click.option("--keep", type=click.Choice(_RESULT_KINDS), default="labels", show_default=True, help="What is written.")
+@click.option("--normalize", type=click.Choice(_NORMALIZATIONS), default="unit", show_default=True,
               help="unit: integers from 0 to 1; zscore: mean 0, deviation 1.")  # fmt: skip
 @click.option(
     "--tile", type=InputSize(), help="What goes into the network at a time; the spec's input size unless said."
@@ -55,25 +55,25 @@ def command(
     plugins: tuple[str, ...],
     device: str,
     seed: int,
-    **how: Any,
+    **prediction_options: Any,
 ) -> None:
     """Run a network over images of any size, tile by tile, joined as if each were one piece.
 
     SPEC is a weights file of unetgen, or a spec, whose weights are then not trained. Images are PNG, JPEG, TIFF, NIfTI,
     .npy and .zarr; a result is written in its image's format, or where that holds bytes only, in TIFF.
     """
-    registry = registry_with(plugins)
-    model = model_of(spec, assignments, seed, registry).to(_device(device))
+    registry = load_command_registry(plugins)
+    model = load_model(spec, assignments, seed, registry).to(_resolve_device(device))
     if not spec.endswith(".safetensors"):
         click.echo(f"note: {spec}: a spec has no trained weights; these are the first ones, of seed {seed}", err=True)
-    jobs = _jobs(model, images, folder, how["keep"] == "labels")
-    _made(folder)
+    jobs = _plan_jobs(model, images, folder, prediction_options["keep"] == "labels")
+    _create_directory(folder)
     for picture, target in jobs:
-        with _about(picture.path):
-            click.echo(f"{target}: {_predicted(model, picture, target, **how)}")
+        with _prefix_errors(picture.path):
+            click.echo(f"{target}: {_predict_image(model, picture, target, **prediction_options)}")
 
 
-def _device(name: str) -> Any:
+def _resolve_device(name: str) -> Any:
     import torch
 
     try:
@@ -83,45 +83,45 @@ def _device(name: str) -> Any:
         raise click.UsageError(f"--device {name}: {why}; take another, or cpu") from None
 
 
-def _jobs(model: UNet, images: Sequence[Path], folder: Path, labels: bool) -> list[tuple[Picture, Path]]:
+def _plan_jobs(model: UNet, images: Sequence[Path], folder: Path, as_labels: bool) -> list[tuple[ImageFile, Path]]:
     """Every image with the place of its result, all looked at before the first is run."""
     from unetgen.tiling.arguments import check_image
-    from unetgen.tiling.files.formats import check_place, read, target
+    from unetgen.tiling.files.formats import check_output_path, output_path, read_image
 
-    jobs: dict[Path, Picture] = {}
-    homes = {home for image in images for home in _homes(image)}
+    jobs: dict[Path, ImageFile] = {}
+    homes = {home for image in images for home in _find_containing_directories(image)}
     for image in images:
-        picture = read(image, model.graph.dims)
-        with _about(image):
+        picture = read_image(image, model.graph.dims)
+        with _prefix_errors(image):
             check_image(model.graph, picture.array)
-        place = target(folder, picture, labels)
+        place = output_path(folder, picture, as_labels)
         if place in jobs:
             raise ImageError(f"{image}: its result would be {place}, as that of {jobs[place].path}; run them apart")
         # It may be an image itself, of this run or of another.
-        if place.exists() and homes & _homes(place):
+        if place.exists() and homes & _find_containing_directories(place):
             raise ImageError(
                 f"{image}: its result would be written over {place}, beside an image; choose another folder"
             )
-        check_place(place)
+        check_output_path(place)
         jobs[place] = picture
     return [(picture, place) for place, picture in jobs.items()]
 
 
-def _homes(path: Path) -> set[Path]:
+def _find_containing_directories(path: Path) -> set[Path]:
     """The folder a file is in, and that of what it is a link to."""
     return {path.parent.resolve(), path.resolve().parent}
 
 
-def _made(folder: Path) -> None:
+def _create_directory(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{folder}: cannot be made: {error.strerror or error}; choose another folder") from None
 
 
-def _predicted(
+def _predict_image(
     model: UNet,
-    picture: Picture,
+    image: ImageFile,
     target: Path,
     *,
     keep: Any,
@@ -131,13 +131,13 @@ def _predicted(
     seams: bool,
 ) -> str:
     """Runs one image, and says what was written."""
-    from unetgen.tiling.files.formats import created
-    from unetgen.tiling.files.intensity import normalized
-    from unetgen.tiling.keeping import kept_as
+    from unetgen.tiling.files.formats import open_output
+    from unetgen.tiling.files.intensity import normalize_image
+    from unetgen.tiling.keeping import get_result_format
     from unetgen.tiling.predict import predict
 
-    size = tuple(picture.array.shape[1:])
-    channels, dtype = kept_as(model, keep)
+    size = tuple(image.array.shape[1:])
+    channels, dtype = get_result_format(model, keep)
     tiles = 0
 
     def heard(done: int, of: int) -> None:
@@ -145,10 +145,10 @@ def _predicted(
         tiles = of
         shown(done, of)
 
-    with created(target, (channels, *size), dtype, picture) as out, _progress(picture.path.name) as shown:
+    with open_output(target, (channels, *size), dtype, image) as out, _show_progress(image.path.name) as shown:
         predict(
             model,
-            normalized(picture.array, normalize),
+            normalize_image(image.array, normalize),
             tile=tile[0] if tile and len(tile) == 1 else tile,
             batch=batch,
             keep=keep,
@@ -161,21 +161,21 @@ def _predicted(
 
 
 @contextmanager
-def _about(path: Path) -> Iterator[None]:
+def _prefix_errors(path: Path) -> Iterator[None]:
     """What is said of sizes and seams while an image is run names its file."""
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             yield
     except SizeError as error:
-        raise SizeError([replace(problem, mark=Mark(str(path))) for problem in error.problems]) from None
+        raise SizeError([replace(problem, mark=SourceLocation(str(path))) for problem in error.problems]) from None
     finally:
         for warning in told:
             click.echo(f"warning: {path}: {warning.message}", err=True)
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Any]:
+def _show_progress(name: str) -> Iterator[Any]:
     """A bar on stderr, on a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

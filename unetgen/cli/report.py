@@ -10,7 +10,7 @@ import click
 from unetgen.cli.options import OutFile, plugin_option
 
 if TYPE_CHECKING:
-    from unetgen.ablation.results.standings import Standings
+    from unetgen.ablation.results.standings import ResultsTable
 
 _EPILOG = """\b
 Examples:
@@ -19,54 +19,68 @@ Examples:
   unetgen report fusion -o table.tex --sort -dice
   unetgen report fusion --format csv"""
 
-_SUFFIXES = {".html": "html", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".json": "json", ".txt": "text"}
+_FORMAT_BY_SUFFIX = {
+    ".html": "html",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".json": "json",
+    ".txt": "text",
+}
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("sweep", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=OutFile(), help="Write to a file: " + ", ".join(_SUFFIXES) + ".")
-@click.option("--format", "form", type=click.Choice(list(_SUFFIXES.values())), help="Else by the file's suffix.")
+@click.option("-o", "--out", type=OutFile(), help="Write to a file: " + ", ".join(_FORMAT_BY_SUFFIX) + ".")
+@click.option(
+    "--format", "output_format", type=click.Choice(list(_FORMAT_BY_SUFFIX.values())), help="Else by the file's suffix."
+)
 @click.option("--sort", metavar="COLUMN", help="Order the rows by a column; with - before its name the other way.")
 @click.option("--base", metavar="NAME", help="The variant that the others are measured by; else the sweep's base.")
 @plugin_option
 def command(
-    sweep: Path, out: Path | None, form: str | None, sort: str | None, base: str | None, plugins: tuple[str, ...]
+    sweep: Path,
+    out: Path | None,
+    output_format: str | None,
+    sort: str | None,
+    base: str | None,
+    plugins: tuple[str, ...],
 ) -> None:
     """Tabulate what the trials of SWEEP found, its directory or its file.
 
     Means and deviations over the seeds, and for each variant whether it differs from the base by more than they do.
     """
-    from unetgen.ablation.running.folder import place_of
+    from unetgen.ablation.running.folder import resolve_run_directory
 
-    folder = place_of(sweep, None)
-    form = form or (_SUFFIXES.get(out.suffix.lower(), "") if out else "text")
-    if not form:
-        raise click.UsageError(f"{out} has no suffix of a table or page; use one of {', '.join(_SUFFIXES)}")
-    standings = _standings(folder, base)
-    if form == "html":
-        from unetgen.ablation.page.page import page
+    folder = resolve_run_directory(sweep, None)
+    output_format = output_format or (_FORMAT_BY_SUFFIX.get(out.suffix.lower(), "") if out else "text")
+    if not output_format:
+        raise click.UsageError(f"{out} has no suffix of a table or page; use one of {', '.join(_FORMAT_BY_SUFFIX)}")
+    standings = _load_results_table(folder, base)
+    if output_format == "html":
+        from unetgen.ablation.page.page import render_html
 
-        text = page(folder, plugins, base, sort)
+        text = render_html(folder, plugins, base, sort)
     else:
-        text = getattr(standings.sheet(sort), form)()
+        text = getattr(standings.sheet(sort), output_format)()
     if out is None:
         click.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
-    if note := _unfinished(standings):
+    if note := _describe_unfinished(standings):
         click.echo(f"note: {note}; unetgen run {sweep} --resume carries them out", err=True)
 
 
-def _standings(folder: Path, base: str | None) -> Standings:
-    from unetgen.ablation.results.ledger import Ledger
-    from unetgen.ablation.results.standings import Standings
+def _load_results_table(folder: Path, base: str | None) -> ResultsTable:
+    from unetgen.ablation.results.ledger import ResultsDatabase
+    from unetgen.ablation.results.standings import ResultsTable
 
-    with Ledger.open(folder, writing=False) as ledger:
-        return Standings.of(ledger, base)
+    with ResultsDatabase.open(folder, writing=False) as ledger:
+        return ResultsTable.of(ledger, base)
 
 
-def _unfinished(standings: Standings) -> str:
+def _describe_unfinished(table: ResultsTable) -> str:
     """How many trials there are no results of; nothing where there are none."""
-    counts = {state: count for state, count in standings.counts().items() if state != "finished" and count}
+    counts = {state: count for state, count in table.counts().items() if state != "finished" and count}
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return f"of {len(standings.records)} trials {told}" if told else ""
+    return f"of {len(table.trial_rows)} trials {told}" if told else ""

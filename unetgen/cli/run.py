@@ -13,9 +13,9 @@ from unetgen.cli.options import plugin_option
 from unetgen.errors import ExitCode
 
 if TYPE_CHECKING:
-    from unetgen.ablation.results.standings import Standings
+    from unetgen.ablation.results.standings import ResultsTable
     from unetgen.ablation.running.engine import Engine
-    from unetgen.ablation.running.folder import Absent
+    from unetgen.ablation.running.folder import SkippedCombinations
 
 _EPILOG = """\b
 Examples:
@@ -35,7 +35,7 @@ Results are in results.sqlite in the sweep's directory. A trial that is finished
 
 
 # What shells take for a process that Ctrl-C has ended.
-INTERRUPTED = 130
+INTERRUPTED_EXIT_CODE = 130
 
 
 @click.command(epilog=_EPILOG)
@@ -71,74 +71,74 @@ INTERRUPTED = 130
 @plugin_option
 def command(
     sweep: str, *, out: Path | None, options: tuple[str, ...], engine: str, timeout: float | None, device: str,
-    **asked: Any,
+    **run_options: Any,
 ) -> int:  # fmt: skip
     """Carry out a trial for every variant of SWEEP, a file or a directory, and tabulate what they found.
 
     Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 130 if it was
     interrupted.
     """
-    from unetgen.ablation.running.folder import place_of
+    from unetgen.ablation.running.folder import resolve_run_directory
     from unetgen.ablation.running.run import run
-    from unetgen.ablation.running.trial import Conditions
-    from unetgen.cli.running import terminal
+    from unetgen.ablation.running.trial import TrialLimits
+    from unetgen.cli.running import open_progress_listener
 
-    machines = {name: asked.pop(name) for name in ("workers", "cpus", "gpus", "address")}
-    machines["cpus"] = machines["cpus"] or _share(engine, machines["workers"])
-    conditions = Conditions(device, machines["cpus"], timeout)
-    folder, chosen = place_of(sweep, out), _engine(engine, **machines)
+    machines = {name: run_options.pop(name) for name in ("workers", "cpus", "gpus", "address")}
+    machines["cpus"] = machines["cpus"] or _choose_threads(engine, machines["workers"])
+    conditions = TrialLimits(device, machines["cpus"], timeout)
+    folder, chosen = resolve_run_directory(sweep, out), _build_engine(engine, **machines)
     try:
-        with terminal(folder) as listener:
+        with open_progress_listener(folder) as listener:
             standings = run(
-                sweep, out=out, options=_options(options), engine=chosen, conditions=conditions, listener=listener,
-                **asked,
+                sweep, out=out, options=_parse_options(options), engine=chosen, conditions=conditions, listener=listener,
+                **run_options,
             )  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"interrupted; what is finished is in {folder}, --resume goes on", err=True)
-        return INTERRUPTED
-    return _tell(standings, listener.missing, folder)
+        return INTERRUPTED_EXIT_CODE
+    return _print_summary(standings, listener.skipped, folder)
 
 
-def _share(engine: str, workers: int) -> int:
+def _choose_threads(engine: str, workers: int) -> int:
     """The threads of one trial where nobody says."""
     return 1 if engine == "ray" else max(1, (os.cpu_count() or 1) // workers)
 
 
-def _options(given: Sequence[str]) -> dict[str, Any]:
+def _parse_options(assignments: Sequence[str]) -> dict[str, Any]:
     """The trial's options; values are read as those of ``--set`` are."""
-    from unetgen.config.yaml_source import read_value
+    from unetgen.config.yaml_source import parse_yaml_value
 
     found: dict[str, Any] = {}
-    for option in given:
+    for option in assignments:
         name, equals, value = option.partition("=")
         if not equals or not name.isidentifier():
             raise click.UsageError(f"--with {option!r} says nothing; write --with NAME=VALUE")
         if name in found:
             raise click.UsageError(f"--with {name} is given more than once; give it once")
-        found[name] = read_value(value, f"--with {option}", name).plain()
+        found[name] = parse_yaml_value(value, f"--with {option}", name).to_data()
     return found
 
 
-def _engine(name: str, *, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
+def _build_engine(name: str, *, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
     if name == "ray":
-        from unetgen.ablation.running.cluster import Cluster
+        from unetgen.ablation.running.cluster import RayEngine
 
-        return Cluster(cpus, gpus, address)
+        return RayEngine(cpus, gpus, address)
     if gpus or address:
         raise click.UsageError("--gpus and --address are for --engine ray; here --device chooses")
-    from unetgen.ablation.running.local import Local
+    from unetgen.ablation.running.local import LocalEngine
 
-    return Local(workers)
+    return LocalEngine(workers)
 
 
-def _tell(standings: Standings, absent: Absent, folder: Path) -> int:
+def _print_summary(table: ResultsTable, skipped: SkippedCombinations, folder: Path) -> int:
     """The table, then what is wrong, then how it ended."""
-    click.echo(standings.sheet().text())
-    for line in [*absent.refused, *absent.failed]:
+    click.echo(table.sheet().text())
+    for line in [*skipped.refused, *skipped.failed]:
         click.echo(line, err=True)
-    counts = standings.counts()
+    counts = table.counts()
     rest = "".join(f", {counts[state]:,} {state}" for state in ("failed", "waiting") if counts[state])
     click.echo(f"{counts['finished']:,} trial{'s' * (counts['finished'] != 1)} finished{rest}; results are in {folder}")
-    if counts["failed"] or absent.failed:
+    if counts["failed"] or skipped.failed:
         return ExitCode.PLUGIN
-    return ExitCode.INVALID if absent.invalid else ExitCode.OK
+    return ExitCode.INVALID if skipped.invalid else ExitCode.OK

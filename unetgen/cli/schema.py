@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from unetgen.cli.options import OutFile, plugin_option, registry_with
+from unetgen.cli.options import OutFile, load_command_registry, plugin_option
 
 _EPILOG = """\b
 Examples:
@@ -23,11 +23,11 @@ and in a spec's first line:
 @plugin_option
 def command(out: Path | None, plugins: tuple[str, ...], *, of_sweeps: bool) -> None:
     """Print the JSON Schema of the spec language, or of sweep files, with all installed parts."""
-    from unetgen.ablation.from_yaml.schema import sweep_schema
-    from unetgen.outputs.schema import json_schema
+    from unetgen.ablation.from_yaml.schema import build_sweep_schema
+    from unetgen.outputs.schema import build_json_schema
 
-    write = sweep_schema if of_sweeps else json_schema
-    text = json.dumps(write(registry_with(plugins)), indent=2) + "\n"
+    write = build_sweep_schema if of_sweeps else build_json_schema
+    text = json.dumps(write(load_command_registry(plugins)), indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -6,7 +6,14 @@ import json
 
 import click
 
-from unetgen.cli.options import format_option, loaded, plugin_option, registry_with, set_option, spec_argument
+from unetgen.cli.options import (
+    format_option,
+    load_command_registry,
+    load_spec,
+    plugin_option,
+    set_option,
+    spec_argument,
+)
 
 _EPILOG = """\b
 Examples:
@@ -21,22 +28,24 @@ Examples:
 @format_option
 @set_option
 @plugin_option
-def command(spec: str, form: str, assignments: tuple[str, ...], plugins: tuple[str, ...], *, with_origin: bool) -> None:
+def command(
+    spec: str, output_format: str, assignments: tuple[str, ...], plugins: tuple[str, ...], *, with_origin: bool
+) -> None:
     """Print a spec with every default written out. The output is a spec itself, and resolves to itself."""
-    from unetgen.config.provenance import provenance
-    from unetgen.config.yaml_writer import write
+    from unetgen.config.provenance import trace_provenance
+    from unetgen.config.yaml_writer import dump_yaml
 
-    checked = loaded(spec, assignments, registry_with(plugins))
+    checked = load_spec(spec, assignments, load_command_registry(plugins))
     if with_origin:
-        rows = [(path, value, origin) for path, value, origin in provenance(checked)]
-        if form == "json":
+        rows = [(path, value, origin) for path, value, origin in trace_provenance(checked)]
+        if output_format == "json":
             click.echo(json.dumps([{"path": p, "value": v, "origin": o} for p, v, o in rows], indent=2))
             return
         said = [(f"{path}: {json.dumps(value, ensure_ascii=False)}", origin) for path, value, origin in rows]
         width = min(max(len(text) for text, _ in said), 60)
         for text, origin in said:
             click.echo(f"{text:<{width}}  # {origin}")
-    elif form == "json":
+    elif output_format == "json":
         click.echo(json.dumps(checked.resolved(), indent=2))
     else:
-        click.echo(write(checked.resolved()), nl=False)
+        click.echo(dump_yaml(checked.resolved()), nl=False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from unetgen.cli.options import format_option, plugin_option, registry_with
-from unetgen.config.plugin import Failure
+from unetgen.cli.options import format_option, load_command_registry, plugin_option
+from unetgen.config.plugin import PluginFailure
 from unetgen.config.registry import Registry
 from unetgen.errors import UnetgenError
 
@@ -20,18 +20,18 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.argument("search_terms", nargs=-1, metavar="[WORD]...")
 @click.option("--dims", type=click.IntRange(1, 3), help="Only networks of so many axes.")
 @click.option("--max-params", type=float, metavar="N", help="Only networks of at most so many parameters.")
 @click.option("--sort", "order", type=click.Choice(["shipped", "name", "params", "macs"]), default="shipped")
 @format_option
 @plugin_option
 def command(
-    words: tuple[str, ...],
+    search_terms: tuple[str, ...],
     dims: int | None,
     max_params: float | None,
     order: str,
-    form: str,
+    output_format: str,
     plugins: tuple[str, ...],
 ) -> None:
     """List the shipped specs, ours and plugins', with their costs and what they add.
@@ -39,7 +39,7 @@ def command(
     Only those with every WORD in their name, their description, their paper or the parts they use. Each can be
     built, shown and extended by its name.
     """
-    found = _reports(words, dims, registry_with(plugins))
+    found = _load_matching_reports(search_terms, dims, load_command_registry(plugins))
     rows = [(name, report) for name, report in found if report.cost.params <= (max_params or float("inf"))]
     keys: dict[str, Any] = {
         "name": lambda row: row[0],
@@ -47,53 +47,59 @@ def command(
         "macs": lambda row: row[1].cost.macs,
     }
     rows = sorted(rows, key=keys[order]) if order in keys else rows
-    if form == "json":
-        click.echo(json.dumps([_record(name, report) for name, report in rows], indent=2))
+    if output_format == "json":
+        click.echo(json.dumps([_report_to_dict(name, report) for name, report in rows], indent=2))
         return
-    from unetgen.cli.console import show
-    from unetgen.outputs.table import text_table
+    from unetgen.cli.console import print_renderables
+    from unetgen.outputs.table import build_text_table
 
     head = ("name", "input", "parameters", "MACs", "what it adds")
-    show(text_table(head, [_row(name, report) for name, report in rows], right=("parameters", "MACs")))
+    print_renderables(
+        build_text_table(
+            head, [_format_row(name, report) for name, report in rows], numeric_columns=("parameters", "MACs")
+        )
+    )
 
 
-def _reports(words: tuple[str, ...], dims: int | None, registry: Registry) -> list[tuple[str, Any]]:
+def _load_matching_reports(
+    search_terms: tuple[str, ...], dims: int | None, registry: Registry
+) -> list[tuple[str, Any]]:
     """The reports of the shipped specs that have all words, ours and plugins', without drawing the others."""
-    from unetgen.config.library import shipped, shipped_by
+    from unetgen.config.library import list_plugin_specs, list_shipped_specs
 
-    ours = [(name, _report(name, words, dims, registry)) for name in shipped()]
+    ours = [(name, _load_report(name, search_terms, dims, registry)) for name in list_shipped_specs()]
     theirs = []
-    for name in shipped_by(registry):
+    for name in list_plugin_specs(registry):
         try:
-            theirs.append((name, _report(name, words, dims, registry)))
+            theirs.append((name, _load_report(name, search_terms, dims, registry)))
         except UnetgenError as error:
-            (provider, _), *_ = registry.gifts(name.partition("/")[0])
-            registry.note(Failure(provider, error, doing=f"to describe its spec {name!r}"))
+            (provider, _), *_ = registry.iter_contributions(name.partition("/")[0])
+            registry.record_failure(PluginFailure(provider, error, activity=f"to describe its spec {name!r}"))
     return [(name, report) for name, report in (*ours, *theirs) if report is not None]
 
 
-def _report(name: str, words: tuple[str, ...], dims: int | None, registry: Registry) -> Any:
+def _load_report(name: str, search_terms: tuple[str, ...], dims: int | None, registry: Registry) -> Any:
     from unetgen.api import graph_of, load_spec
-    from unetgen.outputs.report import Report
+    from unetgen.outputs.report import NetworkReport
 
     spec = load_spec(name, registry=registry)
     text = json.dumps([name, spec.resolved()]).lower()
-    if dims not in (None, spec.dims) or not all(word.lower() in text for word in words):
+    if dims not in (None, spec.dims) or not all(word.lower() in text for word in search_terms):
         return None
-    return Report.of(spec, graph_of(spec))
+    return NetworkReport.of(spec, graph_of(spec))
 
 
-def _record(name: str, report: Any) -> dict[str, Any]:
-    return {"description": report.spec.description, **dict(report.spec.about), **report.record(), "name": name}
+def _report_to_dict(name: str, report: Any) -> dict[str, Any]:
+    return {"description": report.spec.description, **dict(report.spec.about), **report.to_dict(), "name": name}
 
 
-def _row(name: str, report: Any) -> tuple[str, ...]:
-    from unetgen.outputs.report import times
+def _format_row(name: str, report: Any) -> tuple[str, ...]:
+    from unetgen.outputs.report import format_shape
 
     cost = report.cost
     return (
         name,
-        times(report.in_shape),
+        format_shape(report.in_shape),
         f"{cost.params / 1e6:.2f} M",
         f"{cost.macs / 1e9:.1f} G",
         report.spec.about.get("adds", ""),

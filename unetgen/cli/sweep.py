@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unetgen.cli.options import InputSize, format_option, plugin_option, registry_with
+from unetgen.cli.options import InputSize, format_option, load_command_registry, plugin_option
 from unetgen.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ A sweep's file:
   match: {params: base, tolerance: 1%}"""
 
 # More than a person reads; a directory has all of them.
-ROWS, LINES = 40, 20
+MAX_ROWS, MAX_LINES = 40, 20
 
 
 @click.command(epilog=_EPILOG)
@@ -57,7 +57,7 @@ def command(
     written_as: Any,
     on_invalid: Any,
     input_size: tuple[int, ...] | None,
-    form: str,
+    output_format: str,
     plugins: tuple[str, ...],
     *,
     fail_fast: bool,
@@ -66,43 +66,43 @@ def command(
 
     Exits with 1 if a combination is invalid or cannot be matched, unless on_invalid is skip; with 3 if a plugin fails.
     """
-    from unetgen.ablation.storage.directory import keeps, write_sweep
-    from unetgen.ablation.summary import walk
+    from unetgen.ablation.storage.directory import is_written, write_sweep
+    from unetgen.ablation.summary import process_outcomes
     from unetgen.ablation.sweep import sweep
 
-    opened = sweep(file, registry=registry_with(plugins), input_size=input_size)
+    opened = sweep(file, registry=load_command_registry(plugins), input_size=input_size)
     if on_invalid:
-        opened.file = replace(opened.file, on_invalid=on_invalid)
-    listing = _Json(opened) if form == "json" else _Table(opened)
-    with _progress(opened) as step:
+        opened.definition = replace(opened.definition, on_invalid=on_invalid)
+    listing = _JsonListing(opened) if output_format == "json" else _TableListing(opened)
+    with _show_progress(opened) as step:
         hear = (step, listing.add)
         if out is None:
-            summary = walk(opened, *hear, fail_fast=fail_fast)
+            summary = process_outcomes(opened, *hear, fail_fast=fail_fast)
         else:
             summary = write_sweep(opened, out, written_as, *hear, fail_fast=fail_fast)
     listing.close(summary)
-    _tell(summary)
-    if form == "text":
-        where = f"written to {out}" if keeps(opened, summary) else "nothing is written"
-        click.echo(_result(opened, summary) + (f"; {where}" if out else ""))
-    return _code(opened, summary)
+    _print_messages(summary)
+    if output_format == "text":
+        where = f"written to {out}" if is_written(opened, summary) else "nothing is written"
+        click.echo(_format_summary(opened, summary) + (f"; {where}" if out else ""))
+    return _choose_exit_code(opened, summary)
 
 
-class _Table:
+class _TableListing:
     """The first variants for people."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self.matched = sweep.file.budget is not None
+        self.is_matched = sweep.definition.budget is not None
         self.rows: list[tuple[Any, ...]] = []
-        self.count = 0
+        self.num_variants = 0
 
     def add(self, outcome: Outcome) -> None:
         from unetgen.ablation.variant import Variant
 
         if not isinstance(outcome, Variant):
             return
-        self.count += 1
-        if self.count <= ROWS:
+        self.num_variants += 1
+        if self.num_variants <= MAX_ROWS:
             cost, match = outcome.report.cost, outcome.match
             scaled = ", ".join(f"{path} {value}" for path, value in match.settings.items()) if match else ""
             self.rows.append((outcome.name, cost.params, cost.macs, match.deviation if match else None, scaled))
@@ -110,85 +110,85 @@ class _Table:
     def close(self, summary: Summary) -> None:
         if not self.rows:
             return
-        from unetgen.outputs.sheet import Column, Sheet
+        from unetgen.outputs.sheet import Column, DataTable
 
         columns = [
             Column("name", "variant"),
-            Column("params", "parameters", "{:,}".format, number=True),
-            Column("macs", "MACs", "{:,}".format, number=True),
-            Column("deviation", "off budget", "{:+.2%}".format, number=True),
+            Column("params", "parameters", "{:,}".format, is_numeric=True),
+            Column("macs", "MACs", "{:,}".format, is_numeric=True),
+            Column("deviation", "off budget", "{:+.2%}".format, is_numeric=True),
             Column("scaled", "matched by"),
         ]
-        shown = columns if self.matched else columns[:3]
-        click.echo(Sheet(tuple(shown), tuple(row[: len(shown)] for row in self.rows)).text())
-        if self.count > ROWS:
-            click.echo(f"and {self.count - ROWS:,} more\n")
+        shown = columns if self.is_matched else columns[:3]
+        click.echo(DataTable(tuple(shown), tuple(row[: len(shown)] for row in self.rows)).text())
+        if self.num_variants > MAX_ROWS:
+            click.echo(f"and {self.num_variants - MAX_ROWS:,} more\n")
 
 
-class _Json:
+class _JsonListing:
     """All variants for programs."""
 
     def __init__(self, sweep: Sweep) -> None:
-        from unetgen.ablation.storage.index import JsonIndex
+        from unetgen.ablation.storage.index import JsonIndexWriter
 
-        self.index = JsonIndex(sys.stdout, sweep)
+        self.index = JsonIndexWriter(sys.stdout, sweep)
 
     def add(self, outcome: Outcome) -> None:
-        from unetgen.ablation.storage.index import record_of
+        from unetgen.ablation.storage.index import variant_to_dict
         from unetgen.ablation.variant import Variant
 
         if isinstance(outcome, Variant):
-            self.index.add(record_of(outcome))
+            self.index.add(variant_to_dict(outcome))
 
     def close(self, summary: Summary) -> None:
-        self.index.close(summary)
+        self.index.finish(summary)
 
 
 @contextmanager
-def _progress(sweep: Sweep) -> Iterator[Any]:
+def _show_progress(sweep: Sweep) -> Iterator[Any]:
     """A bar on a terminal that is told every outcome; a plugin's failure is told at once."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from unetgen.ablation.outcome import Failed
+    from unetgen.ablation.outcome import PluginFailed
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(sweep.file.name, total=sweep.count)
+        task = bar.add_task(sweep.definition.name, total=sweep.count)
 
         def step(outcome: Outcome) -> None:
             bar.advance(task)
-            if isinstance(outcome, Failed):
-                click.echo(f"{outcome.error} (in {outcome.words})", err=True)
+            if isinstance(outcome, PluginFailed):
+                click.echo(f"{outcome.error} (in {outcome.label})", err=True)
 
         yield step
 
 
-def _tell(summary: Summary) -> None:
+def _print_messages(summary: Summary) -> None:
     """What is wrong, then what should be known, on stderr."""
-    notes = [f"note: {note}" for note in summary.notes()]
-    for lines in (summary.complaints(), summary.failed(), notes):
-        for line in lines[:LINES]:
+    notes = [f"note: {note}" for note in summary.format_notes()]
+    for lines in (summary.format_errors(), summary.format_failures(), notes):
+        for line in lines[:MAX_LINES]:
             click.echo(line, err=True)
-        if len(lines) > LINES:
-            click.echo(f"and {len(lines) - LINES:,} more of this kind; --format json has all of them", err=True)
+        if len(lines) > MAX_LINES:
+            click.echo(f"and {len(lines) - MAX_LINES:,} more of this kind; --format json has all of them", err=True)
 
 
-def _result(sweep: Sweep, summary: Summary) -> str:
+def _format_summary(sweep: Sweep, summary: Summary) -> str:
     """What became of the combinations, in one line."""
     parts = {
-        "left out by 'where'": summary.left_out,
-        "refused": summary.refused,
+        "left out by 'where'": summary.num_excluded,
+        "refused": summary.num_rejected,
         "the same as others": len(summary.duplicates),
         "failed": sum(mention.count for mention in summary.failures.values()),
     }
     rest = "".join(f", {count:,} {what}" for what, count in parts.items() if count)
-    base = f" of {sweep.file.base_name}" if sweep.file.base_name else ""
-    return f"{sweep.file.name}: {summary.variants:,} variant{'s' * (summary.variants != 1)}{base}{rest}"
+    base = f" of {sweep.definition.base_name}" if sweep.definition.base_name else ""
+    return f"{sweep.definition.name}: {summary.num_variants:,} variant{'s' * (summary.num_variants != 1)}{base}{rest}"
 
 
-def _code(sweep: Sweep, summary: Summary) -> ExitCode:
+def _choose_exit_code(sweep: Sweep, summary: Summary) -> ExitCode:
     if summary.failures:
         return ExitCode.PLUGIN
-    refused = summary.refused and sweep.file.on_invalid != "skip"
-    return ExitCode.INVALID if refused or not summary.variants else ExitCode.OK
+    refused = summary.num_rejected and sweep.definition.on_invalid != "skip"
+    return ExitCode.INVALID if refused or not summary.num_variants else ExitCode.OK

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from unetgen.cli.options import format_option, loaded, plugin_option, registry_with, set_option
+from unetgen.cli.options import format_option, load_command_registry, load_spec, plugin_option, set_option
 from unetgen.config.registry import Registry
 from unetgen.errors import ExitCode, PluginError, SpecError
 
@@ -18,11 +18,11 @@ Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
+class _ValidationResult:
     spec: str
-    records: list[dict[str, object]]
+    problems: list[dict[str, object]]
     text: str
-    code: ExitCode
+    exit_code: ExitCode
 
 
 @click.command(epilog=_EPILOG)
@@ -30,26 +30,26 @@ class _Verdict:
 @format_option
 @set_option
 @plugin_option
-def command(specs: tuple[str, ...], form: str, assignments: tuple[str, ...], plugins: tuple[str, ...]) -> int:
+def command(specs: tuple[str, ...], output_format: str, assignments: tuple[str, ...], plugins: tuple[str, ...]) -> int:
     """Check SPECS: files or shipped specs' names. Exits with 1 if one of them is invalid."""
-    registry = registry_with(plugins)
-    verdicts = [_judged(spec, assignments, registry) for spec in specs]
-    if form == "json":
-        rows = [{"spec": v.spec, "valid": v.code == ExitCode.OK, "problems": v.records} for v in verdicts]
+    registry = load_command_registry(plugins)
+    verdicts = [_validate(spec, assignments, registry) for spec in specs]
+    if output_format == "json":
+        rows = [{"spec": v.spec, "valid": v.exit_code == ExitCode.OK, "problems": v.problems} for v in verdicts]
         click.echo(json.dumps(rows, indent=2))
     else:
         for verdict in verdicts:
             click.echo(verdict.text)
-    return max(verdict.code for verdict in verdicts)
+    return max(verdict.exit_code for verdict in verdicts)
 
 
-def _judged(spec: str, assignments: tuple[str, ...], registry: Registry) -> _Verdict:
+def _validate(spec: str, assignments: tuple[str, ...], registry: Registry) -> _ValidationResult:
     from unetgen.api import graph_of
 
     try:
-        graph_of(loaded(spec, assignments, registry))
+        graph_of(load_spec(spec, assignments, registry))
     except SpecError as error:
-        return _Verdict(spec, [problem.record() for problem in error.problems], str(error), ExitCode.INVALID)
+        return _ValidationResult(spec, [problem.to_dict() for problem in error.problems], str(error), ExitCode.INVALID)
     except PluginError as error:
-        return _Verdict(spec, [{"code": "plugin", "message": str(error)}], str(error), ExitCode.PLUGIN)
-    return _Verdict(spec, [], f"{spec}: valid", ExitCode.OK)
+        return _ValidationResult(spec, [{"code": "plugin", "message": str(error)}], str(error), ExitCode.PLUGIN)
+    return _ValidationResult(spec, [], f"{spec}: valid", ExitCode.OK)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from unetgen.config.part import Part
-from unetgen.errors import PluginError, UnetgenError, one_line
+from unetgen.errors import PluginError, UnetgenError, format_exception_line
 
 # Who provides a part, in words; nothing for one that is built in.
-Providing = Callable[[type[Part]], str]
+ProviderOf = Callable[[type[Part]], str]
 
 
 @contextmanager
-def blaming(provided_by: Providing, told: Callable[[str], str]) -> Iterator[None]:
+def attribute_plugin_errors(provided_by: ProviderOf, format_message: Callable[[str], str]) -> Iterator[None]:
     """Tells what a plugin's part raises as that plugin's failure; what our own raise stays as it is.
 
     ``told`` makes the sentence of ``block 'mixer' of acme-unet 1.2``; the exception is added to it.
@@ -24,14 +24,14 @@ def blaming(provided_by: Providing, told: Callable[[str], str]) -> Iterator[None
     except UnetgenError:
         raise
     except Exception as error:
-        part = _culprit(error.__traceback__, provided_by)
+        part = _find_failing_part(error.__traceback__, provided_by)
         if part is None:
             raise
         who = f"{part.slot} {part.type!r} of {provided_by(part)}"
-        raise PluginError(f"{told(who)}: {one_line(error)}") from error
+        raise PluginError(f"{format_message(who)}: {format_exception_line(error)}") from error
 
 
-def _culprit(traceback: TracebackType | None, provided_by: Providing) -> type[Part] | None:
+def _find_failing_part(traceback: TracebackType | None, provided_by: ProviderOf) -> type[Part] | None:
     """The innermost part of a plugin that was at work."""
     found = None
     while traceback is not None:

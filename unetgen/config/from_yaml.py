@@ -5,82 +5,92 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
-from unetgen.config.blame import blaming
-from unetgen.config.choice import Context
+from unetgen.config.blame import attribute_plugin_errors
+from unetgen.config.choice import ValidationContext
 from unetgen.config.header import (
-    Header,
-    checkpointing_of,
-    header_of,
-    input_size_of,
-    model_built_of,
-    plugins_of,
-    unknown_keys,
+    TopLevelFields,
+    find_unknown_keys,
+    read_checkpointing,
+    read_input_size,
+    read_model_built,
+    read_plugins,
+    read_top_level,
 )
-from unetgen.config.known_parts import KnownParts
-from unetgen.config.levels import check_keys, outgrown, places, told, unused
-from unetgen.config.needs import blamed, other_versions, transformers_of
-from unetgen.config.node import Node
+from unetgen.config.known_parts import PartCache
+from unetgen.config.levels import (
+    check_keys,
+    check_unused_slots,
+    collect_slot_settings,
+    describe_dropped_levels,
+    iter_slot_locations,
+)
+from unetgen.config.needs import add_install_hints, describe_version_mismatches, find_transform_plugins
+from unetgen.config.node import YamlNode
 from unetgen.config.part import Part
-from unetgen.config.reader import Reader
+from unetgen.config.reader import PartReader
 from unetgen.config.registry import Registry
 from unetgen.config.slots import LEVEL_KEYS, SIDES
-from unetgen.config.spec import DecoderLevel, EncoderLevel, Place, Spec
-from unetgen.config.widths import Widths, widths_of
+from unetgen.config.spec import DecoderLevel, EncoderLevel, SlotLocation, Spec
+from unetgen.config.widths import Widths, read_widths
 from unetgen.errors import Problem, SpecError
 
 T = TypeVar("T")
 
 
-def resolve(root: Node, registry: Registry, known: KnownParts | None = None) -> Spec:
+def resolve(root: YamlNode, registry: Registry, part_cache: PartCache | None = None) -> Spec:
     """The spec that a tree describes. Raises SpecError with all that is wrong, PluginError where a plugin fails.
 
     Who resolves many specs that are much alike gives the same ``known`` each time.
     """
-    with blaming(registry.vendor, lambda who: f"{who} failed while its options were read"):
-        return _Resolver(root, registry, KnownParts() if known is None else known).spec()
+    with attribute_plugin_errors(registry.format_provider, lambda who: f"{who} failed while its options were read"):
+        return _Resolver(root, registry, PartCache() if part_cache is None else part_cache).build_spec()
 
 
 class _Resolver:
-    def __init__(self, root: Node, registry: Registry, known: KnownParts) -> None:
+    def __init__(self, root: YamlNode, registry: Registry, part_cache: PartCache) -> None:
         self.root = root
         self.registry = registry
-        self.header, self.notices, self.problems = header_of(root)
-        self.dims = self.header.dims if self.header else 2
-        self.reader = Reader(Context(registry, self.dims), known)
+        self.top_level, self.notices, self.problems = read_top_level(root)
+        self.dims = self.top_level.dims if self.top_level else 2
+        self.reader = PartReader(ValidationContext(registry, self.dims), part_cache)
 
-    def spec(self) -> Spec:
-        self.problems += unknown_keys(self.root)
-        needed = self._noted(plugins_of(self.root))
-        transforms = self._noted(model_built_of(self.root))
-        encoder, decoder = self._side("encoder"), self._side("decoder")
-        widths, found = widths_of(self.root, getattr(encoder, "own_depth", None))
+    def build_spec(self) -> Spec:
+        self.problems += find_unknown_keys(self.root)
+        needed = self._collect(read_plugins(self.root))
+        transforms = self._collect(read_model_built(self.root))
+        encoder, decoder = self._read_side("encoder"), self._read_side("decoder")
+        widths, found = read_widths(self.root, getattr(encoder, "own_depth", None))
         # An encoder that cannot be read may be one with widths of its own.
         self.problems += [p for p in found if encoder is not None or p.code != "missing"]
-        size = self._noted(input_size_of(self.root, self.dims))
-        checkpointing = self._noted(checkpointing_of(self.root))
+        size = self._collect(read_input_size(self.root, self.dims))
+        checkpointing = self._collect(read_checkpointing(self.root))
         # With unknown widths the levels are still checked, as far as the spec names any.
         depth = widths.depth if widths else 4
         if widths:
             self.problems += check_keys(self.root, depth)
-            self.notices += outgrown(self.root, depth)
-        used = {**SIDES, "encoder": _used(encoder, "encoder"), "decoder": _used(decoder, "decoder")}
-        self.problems += unused(self.root, used)
-        origins = told(self.root, places(depth, used))
-        parts = self.reader.at(origins)
+            self.notices += describe_dropped_levels(self.root, depth)
+        used = {
+            **SIDES,
+            "encoder": _list_used_slots(encoder, "encoder"),
+            "decoder": _list_used_slots(decoder, "decoder"),
+        }
+        self.problems += check_unused_slots(self.root, used)
+        origins = collect_slot_settings(self.root, iter_slot_locations(depth, used))
+        parts = self.reader.read_all(origins)
         whole = {
             "encoder": encoder,
             "decoder": decoder,
-            "heads": self.reader.heads(self.root),
-            **{slot: self.reader.part(slot, self.root.mapping.get(slot)) for slot in ("init", "input")},
+            "heads": self.reader.read_heads(self.root),
+            **{slot: self.reader.read_part(slot, self.root.mapping.get(slot)) for slot in ("init", "input")},
         }
         self.problems += self.reader.problems
-        transformers = self._noted(transformers_of(self.root, transforms, self.registry))
-        if self.problems or widths is None or self.header is None:
-            raise SpecError(blamed(self.problems, needed, self.registry))
+        transformers = self._collect(find_transform_plugins(self.root, transforms, self.registry))
+        if self.problems or widths is None or self.top_level is None:
+            raise SpecError(add_install_hints(self.problems, needed, self.registry))
         providers = dict(self.reader.providers)
-        self.notices += other_versions(needed, {*providers.values(), *transformers})
-        return self._assembled(
-            self.header,
+        self.notices += describe_version_mismatches(needed, {*providers.values(), *transformers})
+        return self._assemble(
+            self.top_level,
             widths,
             parts,
             whole,
@@ -92,13 +102,13 @@ class _Resolver:
             providers={part: str(provider) for part, provider in providers.items()},
         )
 
-    def _assembled(
+    def _assemble(
         self,
-        header: Header,
+        top_level: TopLevelFields,
         widths: Widths,
-        parts: Mapping[Place, Any],
+        parts: Mapping[SlotLocation, Any],
         whole: Mapping[str, Any],
-        origins: dict[Place, Node],
+        origins: dict[SlotLocation, YamlNode],
         **more: Any,
     ) -> Spec:
         levels = range(widths.depth)
@@ -111,7 +121,7 @@ class _Resolver:
             for i in levels
         ]
         return Spec(
-            **header.model_dump(),
+            **top_level.model_dump(),
             **whole,
             **more,
             encoder_levels=tuple(encoder),
@@ -120,16 +130,16 @@ class _Resolver:
             decoder_levels=tuple(decoder),
             root=self.root,
             origins=origins,
-            names=self.reader.names,
+            names=self.reader.qualified_names,
             notices=tuple(self.notices),
         )
 
-    def _noted(self, found: tuple[T, list[Problem]]) -> T:
-        value, problems = found
+    def _collect(self, result: tuple[T, list[Problem]]) -> T:
+        value, problems = result
         self.problems += problems
         return value
 
-    def _side(self, side: str) -> Part | None:
+    def _read_side(self, side: str) -> Part | None:
         """An encoder or decoder, without what it says about its levels."""
         node = self.root.mapping.get(side)
         if node is not None and node.value is None:
@@ -137,10 +147,10 @@ class _Resolver:
             return None
         if node is not None and isinstance(node.value, dict):
             node = node.without(*LEVEL_KEYS, *(["widths"] if side == "decoder" else []))
-        return self.reader.part(side, node)
+        return self.reader.read_part(side, node)
 
 
-def _used(side: Part | None, name: str) -> tuple[str, ...]:
+def _list_used_slots(part: Part | None, side_name: str) -> tuple[str, ...]:
     """The slots of a side that its part draws with; all of them where that part is not known."""
-    uses: Collection[str] = getattr(side, "uses", SIDES[name])
-    return tuple(slot for slot in SIDES[name] if slot in uses)
+    uses: Collection[str] = getattr(part, "uses", SIDES[side_name])
+    return tuple(slot for slot in SIDES[side_name] if slot in uses)

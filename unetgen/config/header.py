@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unetgen.config.node import Node
+from unetgen.config.node import YamlNode
 from unetgen.config.part import Channels
 from unetgen.config.slots import LEVEL_KEYS, SIDES, SKIP_KEYS, SLOTS
 from unetgen.config.spec import SCHEMA_VERSION
-from unetgen.config.validation import model_at
+from unetgen.config.validation import parse_model
 from unetgen.errors import Problem, did_you_mean
 
 TOP_KEYS = (
@@ -20,7 +20,7 @@ TOP_KEYS = (
 )  # fmt: skip
 
 
-class About(BaseModel):
+class Citation(BaseModel):
     """Where a network comes from, for people and for the list of shipped specs."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -30,14 +30,14 @@ class About(BaseModel):
     adds: str = ""
 
 
-class Header(BaseModel):
+class TopLevelFields(BaseModel):
     """The values themselves."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     name: str = ""
     description: str = ""
-    about: About = About()
+    about: Citation = Citation()
     dims: Literal[1, 2, 3] = 2
     in_channels: Channels
     out_channels: Channels
@@ -46,7 +46,7 @@ class Header(BaseModel):
 _Size = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class InputSize(BaseModel):
+class InputSizeField(BaseModel):
     """The key of that name."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
@@ -55,7 +55,7 @@ class InputSize(BaseModel):
     input_size: Annotated[list[_Size], Field(json_schema_extra={"minItems": 1, "maxItems": 3})] | None = None
 
 
-class Checkpointing(BaseModel):
+class CheckpointingField(BaseModel):
     """The key of that name."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
@@ -63,9 +63,9 @@ class Checkpointing(BaseModel):
     checkpointing: list[str] = []
 
 
-def header_of(root: Node) -> tuple[Header | None, list[str], list[Problem]]:
+def read_top_level(root: YamlNode) -> tuple[TopLevelFields | None, list[str], list[Problem]]:
     """The header, what its reader should be told, and what is wrong."""
-    header, problems = model_at(Header, root)
+    header, problems = parse_model(TopLevelFields, root)
     notices = []
     version = root.mapping.get("schema_version")
     if version is None:
@@ -77,7 +77,7 @@ def header_of(root: Node) -> tuple[Header | None, list[str], list[Problem]]:
     return header, notices, problems
 
 
-def unknown_keys(root: Node) -> list[Problem]:
+def find_unknown_keys(root: YamlNode) -> list[Problem]:
     """Top-level keys that the language does not have."""
     problems = []
     for key, node in root.mapping.items():
@@ -91,12 +91,12 @@ def unknown_keys(root: Node) -> list[Problem]:
     return problems
 
 
-def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[Problem]]:
+def read_input_size(root: YamlNode, dims: int) -> tuple[tuple[int, ...] | None, list[Problem]]:
     """The size that shapes and costs are reported for, if any is named."""
     node = root.mapping.get("input_size")
     if node is None:
         return None, []
-    model, problems = model_at(InputSize, root)
+    model, problems = parse_model(InputSizeField, root)
     if model is None or model.input_size is None:
         return None, problems
     if len(model.input_size) != dims:
@@ -106,29 +106,29 @@ def input_size_of(root: Node, dims: int) -> tuple[tuple[int, ...] | None, list[P
     return tuple(model.input_size), problems
 
 
-def checkpointing_of(root: Node) -> tuple[tuple[str, ...], list[Problem]]:
+def read_checkpointing(root: YamlNode) -> tuple[tuple[str, ...], list[Problem]]:
     """The paths whose maps are computed again in the backward pass."""
     if "checkpointing" not in root.mapping:
         return (), []
-    model, problems = model_at(Checkpointing, root)
+    model, problems = parse_model(CheckpointingField, root)
     return tuple(dict.fromkeys(model.checkpointing)) if model else (), problems
 
 
-def plugins_of(root: Node) -> tuple[list[str], list[Problem]]:
+def read_plugins(root: YamlNode) -> tuple[list[str], list[Problem]]:
     """The distributions that a resolved spec says it needs: ``acme-unet 1.2``."""
-    return _distributions(root, "plugins", "write [acme-unet 1.2]")
+    return _read_distributions(root, "plugins", "write [acme-unet 1.2]")
 
 
-def model_built_of(root: Node) -> tuple[list[str], list[Problem]]:
+def read_model_built(root: YamlNode) -> tuple[list[str], list[Problem]]:
     """The distributions that transform the finished network, in their order."""
-    return _distributions(root, "model_built", "write [acme-lora]")
+    return _read_distributions(root, "model_built", "write [acme-lora]")
 
 
-def _distributions(root: Node, key: str, hint: str) -> tuple[list[str], list[Problem]]:
+def _read_distributions(root: YamlNode, key: str, hint: str) -> tuple[list[str], list[Problem]]:
     node = root.mapping.get(key)
     if node is None:
         return [], []
-    names = node.plain()
+    names = node.to_data()
     if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
         return [], [node.problem(key, "this is no list of distributions", hint)]
     return names, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # By slot and name. Whoever publishes parts for others is welcome to a line.
-KNOWN: dict[str, dict[str, str]] = {
+KNOWN_DISTRIBUTIONS: dict[str, dict[str, str]] = {
     "encoder": {"timm": "unetgen-timm"},
     "block": {
         **dict.fromkeys(("swin", "vit", "state_space"), "unetgen-swin"),
@@ -20,8 +20,8 @@ KNOWN: dict[str, dict[str, str]] = {
 }
 
 
-def distribution_of(slot: str, name: str) -> str | None:
+def find_distribution(slot: str, name: str) -> str | None:
     """The distribution that is known to have a part, by its bare name or with its vendor's before it."""
     vendor, slash, bare = name.rpartition("/")
-    found = KNOWN.get(slot, {}).get(bare)
+    found = KNOWN_DISTRIBUTIONS.get(slot, {}).get(bare)
     return found if not slash or vendor == found else None

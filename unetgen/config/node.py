@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from unetgen.errors import Mark, Problem, SpecError
+from unetgen.errors import Problem, SourceLocation, SpecError
 
 Scalar = None | bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class YamlNode:
     """A scalar, a list of nodes, or a mapping of names to nodes.
 
     ``mark`` is where the value starts, ``key`` where its key starts, ``path`` how a person names
@@ -20,49 +20,49 @@ class Node:
     mapping the one with the higher layer was written over the other.
     """
 
-    value: Scalar | list[Node] | dict[str, Node]
+    value: Scalar | list[YamlNode] | dict[str, YamlNode]
     path: str
-    mark: Mark
-    key: Mark
-    layer: int = 0
+    mark: SourceLocation
+    key_mark: SourceLocation
+    precedence: int = 0
 
     @property
-    def mapping(self) -> dict[str, Node]:
+    def mapping(self) -> dict[str, YamlNode]:
         """The entries; no entries where the value is not a mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
-    def plain(self) -> Any:
+    def to_data(self) -> Any:
         """The bare Python data."""
         if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
+            return {key: child.to_data() for key, child in self.value.items()}
         if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
+            return [child.to_data() for child in self.value]
         return self.value
 
-    def find(self, location: tuple[int | str, ...]) -> Node:
+    def find(self, key_path: tuple[int | str, ...]) -> YamlNode:
         """The node at a location, or the closest one above it."""
         node = self
-        for step in location:
+        for step in key_path:
             children: Any = node.value
             try:
                 child = children[str(step) if isinstance(children, dict) else step]
             except (KeyError, IndexError, TypeError):
                 return node
-            if not isinstance(child, Node):
+            if not isinstance(child, YamlNode):
                 return node
             node = child
         return node
 
-    def under(self, path: str) -> Node:
+    def rebase(self, path: str) -> YamlNode:
         """The same tree at another path; its marks stay where the text was written."""
         value: Any = self.value
         if isinstance(value, dict):
-            value = {key: child.under(child_path(path, key)) for key, child in value.items()}
+            value = {key: child.rebase(join_path(path, key)) for key, child in value.items()}
         elif isinstance(value, list):
-            value = [child.under(child_path(path, i)) for i, child in enumerate(value)]
+            value = [child.rebase(join_path(path, i)) for i, child in enumerate(value)]
         return replace(self, value=value, path=path)
 
-    def without(self, *names: str) -> Node:
+    def without(self, *names: str) -> YamlNode:
         """The same mapping with some entries left out."""
         return replace(self, value={k: v for k, v in self.mapping.items() if k not in names})
 
@@ -72,10 +72,10 @@ class Node:
 
     def key_problem(self, code: str, message: str, hint: str = "") -> Problem:
         """A problem with this value's key, at the place of the key."""
-        return Problem(code, self.path, message, hint, self.key)
+        return Problem(code, self.path, message, hint, self.key_mark)
 
 
-def child_path(parent: str, step: int | str) -> str:
+def join_path(parent: str, step: int | str) -> str:
     """The path of an entry: ``a.b`` in a mapping, ``a[0]`` in a list."""
     if isinstance(step, int):
         return f"{parent}[{step}]"
@@ -83,26 +83,26 @@ def child_path(parent: str, step: int | str) -> str:
 
 
 # Deeper than any spec, and far from where Python gives up; the reader of YAML has the same limit.
-MAX_DEPTH = 24
+MAX_NESTING = 24
 MAX_DIGITS = 15
 
 
-def from_data(data: Any, source: str, path: str = "", depth: int = 0) -> Node:
+def from_data(data: Any, source: str, path: str = "", depth: int = 0) -> YamlNode:
     """The tree of a Python value: a spec given as a dict, or one value of ``--set``."""
-    mark = Mark(source)
-    if depth > MAX_DEPTH:
-        raise SpecError([Problem("size", path, f"more than {MAX_DEPTH} levels deep", "is this a spec?", mark)])
+    mark = SourceLocation(source)
+    if depth > MAX_NESTING:
+        raise SpecError([Problem("size", path, f"more than {MAX_NESTING} levels deep", "is this a spec?", mark)])
     if isinstance(data, Mapping):
         named = [(str(key), value) for key, value in data.items()]
-        entries = {key: from_data(value, source, child_path(path, key), depth + 1) for key, value in named}
-        return Node(entries, path, mark, mark)
+        entries = {key: from_data(value, source, join_path(path, key), depth + 1) for key, value in named}
+        return YamlNode(entries, path, mark, mark)
     if isinstance(data, (list, tuple)):
-        items = [from_data(item, source, child_path(path, i), depth + 1) for i, item in enumerate(data)]
-        return Node(items, path, mark, mark)
+        items = [from_data(item, source, join_path(path, i), depth + 1) for i, item in enumerate(data)]
+        return YamlNode(items, path, mark, mark)
     if type(data) is int and abs(data) >= 10**MAX_DIGITS:
         hint = f"write at most {MAX_DIGITS} digits"
         raise SpecError([Problem("number", path, "the number is too large", hint, mark)])
     if data is None or type(data) in (bool, int, float, str):
-        return Node(data, path, mark, mark)
+        return YamlNode(data, path, mark, mark)
     message = f"a {type(data).__name__} is not something YAML can say"
     raise SpecError([Problem("type", path, message, "use numbers, text, lists and mappings", mark)])

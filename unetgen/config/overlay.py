@@ -9,90 +9,98 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from unetgen.config.node import Node, child_path
-from unetgen.config.slots import SLOT_OF, SLOTS
-from unetgen.errors import Mark
+from unetgen.config.node import YamlNode, join_path
+from unetgen.config.slots import SLOT_BY_KEY, SLOTS
+from unetgen.errors import SourceLocation
 
 # One spec's name is not another's, however much of it is inherited.
 NOT_INHERITED = ("name", "description", "about", "extends", "$schema")
 
 
-def merge(base: Node, over: Node, key: str = "") -> Node:
+def merge(base: YamlNode, overlay: YamlNode, key: str = "") -> YamlNode:
     """``over`` laid on ``base``; ``key`` is the name both stand under."""
-    return _laid(base, over, key, base.layer + 1)
+    return _merge_with_offset(base, overlay, key, base.precedence + 1)
 
 
-def _laid(base: Node, over: Node, key: str, lift: int) -> Node:
-    base, over = _spelt_out(base, key), _spelt_out(over, key)
-    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
-        return lifted(over, lift)
-    if "type" in over.value and _type(over, key) != _type(base, key):
-        return lifted(over, lift)
+def _merge_with_offset(base: YamlNode, overlay: YamlNode, key: str, offset: int) -> YamlNode:
+    base, overlay = _expand_shorthand(base, key), _expand_shorthand(overlay, key)
+    if not (isinstance(base.value, dict) and isinstance(overlay.value, dict)):
+        return raise_precedence(overlay, offset)
+    if "type" in overlay.value and _read_type(overlay, key) != _read_type(base, key):
+        return raise_precedence(overlay, offset)
     entries = dict(base.value)
-    for name, node in over.value.items():
+    for name, node in overlay.value.items():
         inner = "head" if key == "heads" else name
         below = entries.get(name)
-        entries[name] = lifted(_spelt_out(node, inner), lift) if below is None else _laid(below, node, inner, lift)
-    return _like(over, entries, lift)
+        entries[name] = (
+            raise_precedence(_expand_shorthand(node, inner), offset)
+            if below is None
+            else _merge_with_offset(below, node, inner, offset)
+        )
+    return _copy_with_value(overlay, entries, offset)
 
 
-def lifted(node: Node, lift: int) -> Node:
+def raise_precedence(node: YamlNode, offset: int) -> YamlNode:
     """A node and everything in it so many layers higher, or lower."""
-    if not lift:
+    if not offset:
         return node
     value = node.value
     if isinstance(value, dict):
-        return _like(node, {key: lifted(child, lift) for key, child in value.items()}, lift)
-    return _like(node, value, lift)
+        return _copy_with_value(node, {key: raise_precedence(child, offset) for key, child in value.items()}, offset)
+    return _copy_with_value(node, value, offset)
 
 
-def _like(node: Node, value: Any, lift: int = 0) -> Node:
+def _copy_with_value(node: YamlNode, value: Any, offset: int = 0) -> YamlNode:
     # Made by hand, since dataclasses.replace takes thrice as long and sweeps lay millions of nodes over others.
-    return Node(value, node.path, node.mark, node.key, node.layer + lift)
+    return YamlNode(value, node.path, node.mark, node.key_mark, node.precedence + offset)
 
 
-def together(overlays: Iterable[Node]) -> Node:
+def combine_overlays(overlays: Iterable[YamlNode]) -> YamlNode:
     """Overlays as one (``--set``, sweeps): they are said at once, and none goes back to a default for another."""
-    overlay = Node({}, "", Mark(""), Mark(""))
+    overlay = YamlNode({}, "", SourceLocation(""), SourceLocation(""))
     for over in overlays:
-        overlay = _laid(overlay, over, "", 0)
+        overlay = _merge_with_offset(overlay, over, "", 0)
     return overlay
 
 
-def placed(location: tuple[str, ...], value: Node) -> Node:
+def nest_at(key_path: tuple[str, ...], value: YamlNode) -> YamlNode:
     """The overlay that has a value at a location and nothing else."""
     node = value
-    for depth in range(len(location) - 1, -1, -1):
+    for depth in range(len(key_path) - 1, -1, -1):
         path = ""
-        for step in location[:depth]:
-            path = child_path(path, step)
-        node = Node({location[depth]: node}, path, value.mark, value.mark)
+        for step in key_path[:depth]:
+            path = join_path(path, step)
+        node = YamlNode({key_path[depth]: node}, path, value.mark, value.mark)
     return node
 
 
-def difference(base: Any, value: Any) -> Any:
+def compute_minimal_overlay(base: Any, value: Any) -> Any:
     """The smallest overlay that turns one resolved part into another."""
     if not (isinstance(base, dict) and isinstance(value, dict)) or base.keys() != value.keys():
         return value
     if base.get("type") != value.get("type"):
         return value
-    return {k: difference(base[k], v) for k, v in value.items() if v != base[k]}
+    return {k: compute_minimal_overlay(base[k], v) for k, v in value.items() if v != base[k]}
 
 
-def _spelt_out(node: Node, key: str) -> Node:
+def _expand_shorthand(node: YamlNode, key: str) -> YamlNode:
     """A part given by its name or by a number, or a skip by its fusion, as the mapping that it stands for."""
     if isinstance(node.value, str) and key == "skip":
-        return _like(node, {"fusion": node})
-    if isinstance(node.value, str) and key in SLOT_OF:
-        return _like(node, {"type": node})
-    if key in SLOT_OF and type(node.value) in (int, float) and (number := SLOTS[SLOT_OF[key]].number):
+        return _copy_with_value(node, {"fusion": node})
+    if isinstance(node.value, str) and key in SLOT_BY_KEY:
+        return _copy_with_value(node, {"type": node})
+    if (
+        key in SLOT_BY_KEY
+        and type(node.value) in (int, float)
+        and (number := SLOTS[SLOT_BY_KEY[key]].numeric_shorthand)
+    ):
         named, option = number
-        return _like(node, {"type": _like(node, named), option: node})
+        return _copy_with_value(node, {"type": _copy_with_value(node, named), option: node})
     return node
 
 
-def _type(node: Node, key: str) -> object:
+def _read_type(node: YamlNode, key: str) -> object:
     named = node.mapping.get("type")
     if named is not None:
         return named.value
-    return SLOTS[SLOT_OF[key]].default if key in SLOT_OF else None
+    return SLOTS[SLOT_BY_KEY[key]].default if key in SLOT_BY_KEY else None

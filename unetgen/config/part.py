@@ -44,18 +44,18 @@ class Part(BaseModel):
     type: ClassVar[str]
     trial: ClassVar[Trial] = Trial()
 
-    def describe(self, names: Names = MappingProxyType({})) -> str | dict[str, Any]:
+    def describe(self, names: QualifiedNames = MappingProxyType({})) -> str | dict[str, Any]:
         """The part as a spec writes it, with every option; just its name where it has no options.
 
         ``names`` has the full names of plugins' parts, so that they mean the same wherever they are read.
         """
         named = names.get(type(self), self.type)
-        options = {name: _plain(getattr(self, name), names) for name in defaults_of(type(self))}
+        options = {name: _describe_value(getattr(self, name), names) for name in get_option_defaults(type(self))}
         return {"type": named, **options} if options else named
 
     def inside(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """The parts that stand in this one's own fields, with where: ``norm``, or the second of ``blocks``."""
-        for name in defaults_of(type(self)):
+        for name in get_option_defaults(type(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
                 yield (name,), value
@@ -68,19 +68,19 @@ class Part(BaseModel):
 
 
 @lru_cache(maxsize=512)
-def defaults_of(part: type[Part]) -> Mapping[str, Any]:
+def get_option_defaults(part: type[Part]) -> Mapping[str, Any]:
     """The options of a part and what they are by default; pydantic takes its time to tell."""
     return MappingProxyType({name: field.default for name, field in part.model_fields.items()})
 
 
 # The names of parts that are not told by their type alone.
-Names = Mapping[type[Part], str]
+QualifiedNames = Mapping[type[Part], str]
 
 
-def _plain(value: Any, names: Names) -> Any:
+def _describe_value(value: Any, names: QualifiedNames) -> Any:
     if isinstance(value, Part):
         return value.describe(names)
-    return [_plain(item, names) for item in value] if isinstance(value, tuple) else value
+    return [_describe_value(item, names) for item in value] if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -99,27 +99,29 @@ class PerAxis:
 
     def _check(self, value: Any, info: ValidationInfo) -> int | tuple[int, ...]:
         if not isinstance(value, (list, tuple)):
-            return self._number(value)
+            return self._check_number(value)
         dims = info.context.dims if info.context else len(value)
         if len(value) != dims:
             what = f"a list has one number for each of the {dims} axes, this has {len(value)}"
             hint = "what varies by level goes into 'levels'"
             raise PydanticCustomError("axes", "{what}", {"what": what, "hint": hint})
-        numbers = tuple(self._number(item) for item in value)
+        numbers = tuple(self._check_number(item) for item in value)
         # One spelling for one meaning, so that equal networks have equal hashes.
         return numbers[0] if len(set(numbers)) == 1 else numbers
 
-    def _number(self, value: Any) -> int:
+    def _check_number(self, value: Any) -> int:
         if type(value) is not int:
             hint = "write a number, or a list such as [3, 3]"
-            raise PydanticCustomError("axes", "{what}", {"what": f"{shown(value)} is not a whole number", "hint": hint})
+            raise PydanticCustomError(
+                "axes", "{what}", {"what": f"{format_yaml_value(value)} is not a whole number", "hint": hint}
+            )
         if not self.minimum <= value <= self.maximum:
             what = f"{value} is not between {self.minimum} and {self.maximum}"
             raise PydanticCustomError("axes", "{what}", {"what": what})
         return value
 
 
-def shown(value: Any) -> str:
+def format_yaml_value(value: Any) -> str:
     """A value as YAML would write it."""
     return repr(value) if isinstance(value, str) else json.dumps(value)
 

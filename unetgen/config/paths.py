@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from unetgen.config.header import TOP_KEYS
 from unetgen.config.registry import Registry
-from unetgen.config.slots import LEVEL_KEYS, SIDES, SKIP_KEYS, SLOT_OF, SLOTS
+from unetgen.config.slots import LEVEL_KEYS, SIDES, SKIP_KEYS, SLOT_BY_KEY, SLOTS
 from unetgen.config.widths import Growth
-from unetgen.errors import Mark, Problem, SpecError, did_you_mean
+from unetgen.errors import Problem, SourceLocation, SpecError, did_you_mean
 
-Location = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 # What comes after nothing, after widths that grow, and after keys whose values are no mappings.
-_FIXED: dict[Location, tuple[str, ...]] = {
+_FIXED_CHILDREN: dict[KeyPath, tuple[str, ...]] = {
     (): TOP_KEYS,
     ("widths",): tuple(Growth.model_fields),
     **{(key,): () for key in ("dims", "in_channels", "out_channels", "input_size", "depth", "checkpointing")},
@@ -19,7 +19,7 @@ _FIXED: dict[Location, tuple[str, ...]] = {
 }
 
 
-def location_of(path: str, mark: Mark) -> Location:
+def parse_key_path(path: str, mark: SourceLocation) -> KeyPath:
     """The steps of a path. Raises SpecError where there is nothing between two dots."""
     steps = tuple(path.replace("[", ".").replace("]", "").split("."))
     if not all(steps):
@@ -27,55 +27,55 @@ def location_of(path: str, mark: Mark) -> Location:
     return steps
 
 
-def unknown(location: Location, registry: Registry) -> tuple[str, str] | None:
+def explain_unknown_path(key_path: KeyPath, registry: Registry) -> tuple[str, str] | None:
     """Why no spec has anything at a location, and what was meant; None where one may have.
 
     A plugin is imported only where no built-in part has an option of that name.
     """
-    for number, step in enumerate(location):
-        before = location[:number]
-        known = _known(before, registry)
+    for number, step in enumerate(key_path):
+        before = key_path[:number]
+        known = _list_child_names(before, registry)
         if known is None:
             continue
-        if step not in known and not (before and _option(before, step, registry)):
-            return f"{'.'.join(location)!r} is nowhere in a spec", _meant(location, number, known)
+        if step not in known and not (before and _has_plugin_option(before, step, registry)):
+            return f"{'.'.join(key_path)!r} is nowhere in a spec", _suggest_path(key_path, number, known)
     return None
 
 
-def _meant(location: Location, number: int, known: tuple[str, ...]) -> str:
+def _suggest_path(key_path: KeyPath, index: int, known: tuple[str, ...]) -> str:
     """What to write instead of an unknown step of a path."""
-    where, step, rest = ".".join(location[:number]), location[number], location[number + 1 :]
+    where, step, rest = ".".join(key_path[:index]), key_path[index], key_path[index + 1 :]
     if not where and step in SLOTS:
-        return f"write {'skip' if step in SKIP_KEYS else 'block'}.{'.'.join(location)}"
+        return f"write {'skip' if step in SKIP_KEYS else 'block'}.{'.'.join(key_path)}"
     if near := did_you_mean(step, known):
         meant = near.split("'")[1]
-        return f"did you mean {'.'.join((*location[:number], meant, *rest))!r}?"
+        return f"did you mean {'.'.join((*key_path[:index], meant, *rest))!r}?"
     if not known:
         return f"{where} is a single value"
     return f"{where} has {', '.join(sorted(known))}" if where else "see: unetgen new"
 
 
-def _known(before: Location, registry: Registry) -> tuple[str, ...] | None:
+def _list_child_names(prefix: KeyPath, registry: Registry) -> tuple[str, ...] | None:
     """The names that can come after a location; None where anything may."""
-    if before in _FIXED:
-        return _FIXED[before]
-    *above, last = before
+    if prefix in _FIXED_CHILDREN:
+        return _FIXED_CHILDREN[prefix]
+    *above, last = prefix
     if last in SIDES and (not above or above[0] == "levels"):
-        own = () if above else _options(last, registry)
+        own = () if above else _list_option_names(last, registry)
         return (*SIDES[last], *own, *(("widths",) if last == "decoder" and not above else ()))
-    if len(before) == 2 and above == ["levels"]:
+    if len(prefix) == 2 and above == ["levels"]:
         return (*LEVEL_KEYS, *SIDES)
     if last == "skip":
         return SKIP_KEYS
-    return _options(last, registry) if last in SLOT_OF and before[0] != "heads" else None
+    return _list_option_names(last, registry) if last in SLOT_BY_KEY and prefix[0] != "heads" else None
 
 
-def _options(slot: str, registry: Registry) -> tuple[str, ...]:
+def _list_option_names(slot: str, registry: Registry) -> tuple[str, ...]:
     """What the parts of a slot that are there have as options; a bottleneck has none of its own."""
-    return ("type", *registry.options(SLOT_OF[slot])) if slot in SLOT_OF else ()
+    return ("type", *registry.list_options(SLOT_BY_KEY[slot])) if slot in SLOT_BY_KEY else ()
 
 
-def _option(before: Location, step: str, registry: Registry) -> bool:
+def _has_plugin_option(prefix: KeyPath, step: str, registry: Registry) -> bool:
     """Whether a plugin's part has it."""
-    slot = SLOT_OF.get(before[-1])
-    return slot is not None and step in registry.options(slot, of_plugins=True)
+    slot = SLOT_BY_KEY.get(prefix[-1])
+    return slot is not None and step in registry.list_options(slot, include_plugins=True)

@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from unetgen.config.node import Node, child_path
+from unetgen.config.node import YamlNode, join_path
 from unetgen.config.slots import SIDES, SLOTS
-from unetgen.config.spec import Place, Spec
+from unetgen.config.spec import SlotLocation, Spec
 
-_FIRST = {"block": "encoder", "downsample": "encoder", "upsample": "decoder", "skip": "decoder"}
+_PRIMARY_SIDE = {"block": "encoder", "downsample": "encoder", "upsample": "decoder", "skip": "decoder"}
 
 
-def provenance(spec: Spec) -> Iterator[tuple[str, Any, str]]:
+def trace_provenance(spec: Spec) -> Iterator[tuple[str, Any, str]]:
     """Every value of the resolved spec: its path, the value, and the file and place that set it."""
-    for steps, value in _leaves(spec.resolved(), ()):
+    for steps, value in _iter_leaves(spec.resolved(), ()):
         path = ""
         for step in steps:
-            path = child_path(path, str(step))
-        yield path, value, _origin(spec, steps)
+            path = join_path(path, str(step))
+        yield path, value, _find_origin(spec, steps)
 
 
-def _leaves(data: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _iter_leaves(data: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     if isinstance(data, dict):
         for key, value in data.items():
-            yield from _leaves(value, (*steps, key))
+            yield from _iter_leaves(value, (*steps, key))
     else:
         yield steps, data
 
 
-def _origin(spec: Spec, steps: tuple[str | int, ...]) -> str:
-    place, rest = _place(steps, spec.depth)
+def _find_origin(spec: Spec, steps: tuple[str | int, ...]) -> str:
+    place, rest = _split_slot_location(steps, spec.depth)
     start = spec.origins.get(place, spec.root) if place else spec.root
-    node = _exactly(start, rest)
+    node = _find_exact_node(start, rest)
     if steps[0] == "depth" and node is None:
         return "from widths"
     if node is None and steps == ("decoder", "widths"):
@@ -40,11 +40,11 @@ def _origin(spec: Spec, steps: tuple[str | int, ...]) -> str:
     return str(node.mark) if node is not None and node.mark.source != "default" else "default"
 
 
-def _place(steps: tuple[str | int, ...], depth: int) -> tuple[Place | None, tuple[str | int, ...]]:
+def _split_slot_location(steps: tuple[str | int, ...], depth: int) -> tuple[SlotLocation | None, tuple[str | int, ...]]:
     """The place whose part a path is inside of, and the path inside it."""
     head, *rest = (str(step) for step in steps)
-    if head in _FIRST:
-        return (_FIRST[head], 0, head), tuple(rest)
+    if head in _PRIMARY_SIDE:
+        return (_PRIMARY_SIDE[head], 0, head), tuple(rest)
     if head in SIDES and rest and rest[0] in SIDES[head]:
         return (head, depth if head == "bottleneck" else 0, rest[0]), tuple(rest[1:])
     if head == "levels":
@@ -52,18 +52,23 @@ def _place(steps: tuple[str | int, ...], depth: int) -> tuple[Place | None, tupl
     return None, steps
 
 
-def _exactly(start: Node, steps: tuple[str | int, ...]) -> Node | None:
+def _find_exact_node(start: YamlNode, steps: tuple[str | int, ...]) -> YamlNode | None:
     node = start
     for step in steps:
         child = node.mapping.get(str(step))
         if child is None:
-            return node if _shorthand(node, step) else None
+            return node if _is_shorthand_option(node, step) else None
         node = child
     return node
 
 
-def _shorthand(node: Node, step: str | int) -> bool:
+def _is_shorthand_option(node: YamlNode, step: str | int) -> bool:
     """Whether a bare value says what an option would: ``norm: batch`` its type, ``dropout: 0.5`` its rate too."""
     number = type(node.value) in (int, float)
-    options = {option for slot in SLOTS.values() if number and slot.number for option in ("type", slot.number[1])}
+    options = {
+        option
+        for slot in SLOTS.values()
+        if number and slot.numeric_shorthand
+        for option in ("type", slot.numeric_shorthand[1])
+    }
     return step in options or (step == "type" and isinstance(node.value, str))

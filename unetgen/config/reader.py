@@ -7,19 +7,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from unetgen.config.choice import Context
-from unetgen.config.known_parts import KnownPart, KnownParts, known_part
-from unetgen.config.node import Node, from_data
+from unetgen.config.choice import ValidationContext
+from unetgen.config.known_parts import CachedPart, PartCache, make_cached_part
+from unetgen.config.node import YamlNode, from_data
 from unetgen.config.part import Part
 from unetgen.config.plugin import Provider
-from unetgen.config.reserved import RESERVED
+from unetgen.config.reserved import RESERVED_NAMES
 from unetgen.config.slots import SKIP_KEYS, SLOTS
-from unetgen.config.spec import JoinPlace, NamedHead, Place, Skip, Tap
-from unetgen.config.validation import model_at, part_at
+from unetgen.config.spec import JoinPlace, NamedHead, Skip, SlotLocation, Tap
+from unetgen.config.validation import parse_model, parse_part
 from unetgen.errors import Problem, did_you_mean
 
 
-class _Words(BaseModel):
+class _SkipFields(BaseModel):
     """What a skip is told in single words."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
@@ -28,47 +28,47 @@ class _Words(BaseModel):
     place: JoinPlace = "after_upsample"
 
 
-class Reader:
+class PartReader:
     """Reads one spec's parts; remembers who provides them and what is wrong."""
 
-    def __init__(self, context: Context, known: KnownParts) -> None:
+    def __init__(self, context: ValidationContext, cache: PartCache) -> None:
         self.context = context
-        self.known = known
+        self.cache = cache
         self.problems: list[Problem] = []
         self.providers: dict[type[Part], Provider] = {}
-        self.names: dict[type[Part], str] = {}
+        self.qualified_names: dict[type[Part], str] = {}
 
-    def at(self, origins: Mapping[Place, Node]) -> dict[Place, Part | Skip | None]:
+    def read_all(self, origins: Mapping[SlotLocation, YamlNode]) -> dict[SlotLocation, Part | Skip | None]:
         """What stands at each place of the network; what one node says of several places is read once."""
         read: dict[int, Part | Skip | None] = {}
         for (_, _, slot), node in origins.items():
             if id(node) not in read:
-                read[id(node)] = self.skip(node) if slot == "skip" else self.part(slot, node)
+                read[id(node)] = self.read_skip(node) if slot == "skip" else self.read_part(slot, node)
         return {place: read[id(node)] for place, node in origins.items()}
 
-    def part(self, slot: str, node: Node | None) -> Part | None:
+    def read_part(self, slot: str, node: YamlNode | None) -> Part | None:
         """The part that a node describes, or the slot's usual one."""
         node = node or from_data(SLOTS[slot].default, "default", slot)
-        said = node.plain()
-        known = self.known.find(slot, said, self.context)
+        said = node.to_data()
+        known = self.cache.find(slot, said, self.context)
         if known is None:
-            known = self._checked(slot, node, said)
+            known = self._validate(slot, node, said)
         if known is None:
             return None
-        self._note_providers(known.foreign)
+        self._record_providers(known.plugin_types)
         return known.part
 
-    def _checked(self, slot: str, node: Node, said: Any) -> KnownPart | None:
-        reading = part_at(slot, node, self.context)
+    def _validate(self, slot: str, node: YamlNode, value: Any) -> CachedPart | None:
+        reading = parse_part(slot, node, self.context)
         self.problems += reading.problems
         if reading.part is None:
             return None
-        part = known_part(reading.part, self.context)
-        if reading.as_written:
-            self.known.remember(slot, said, self.context, part)
+        part = make_cached_part(reading.part, self.context)
+        if reading.is_as_written:
+            self.cache.store(slot, value, self.context, part)
         return part
 
-    def skip(self, node: Node) -> Skip | None:
+    def read_skip(self, node: YamlNode) -> Skip | None:
         """The skip that a node describes."""
         if not isinstance(node.value, dict):
             hint = "write {align: crop, fusion: concat}"
@@ -78,59 +78,59 @@ class Reader:
             if key not in SKIP_KEYS:
                 hint = did_you_mean(key, SKIP_KEYS) or f"its options are {', '.join(sorted(SKIP_KEYS))}"
                 self.problems.append(child.key_problem("unknown_option", "unknown option of skip", hint))
-        words, problems = model_at(_Words, node)
+        words, problems = parse_model(_SkipFields, node)
         self.problems += problems
-        found = {slot: self.part(slot, node.mapping.get(slot)) for slot in SKIP_KEYS if slot in SLOTS}
+        found = {slot: self.read_part(slot, node.mapping.get(slot)) for slot in SKIP_KEYS if slot in SLOTS}
         parts = {slot: part for slot, part in found.items() if part is not None}
         if words is None or len(parts) < len(found):
             return None
         skip = Skip(tap=words.tap, place=words.place, **parts)
-        self._refuse_idle(node, skip)
+        self._reject_inert_options(node, skip)
         return skip
 
-    def heads(self, root: Node) -> tuple[NamedHead, ...]:
+    def read_heads(self, root: YamlNode) -> tuple[NamedHead, ...]:
         """The one head, or several by name; of two that are inherited and given, what was laid over the other."""
         single, several = root.mapping.get("head"), root.mapping.get("heads")
         if single is not None and several is not None:
-            if single.layer == several.layer:
+            if single.precedence == several.precedence:
                 message = "a spec has 'head' for one output or 'heads' for several, not both"
                 self.problems.append(several.key_problem("heads", message, "move the head into 'heads', with a name"))
-            several = several if several.layer >= single.layer else None
+            several = several if several.precedence >= single.precedence else None
         if several is None:
-            part = self.part("head", single)
+            part = self.read_part("head", single)
             return (NamedHead("", part),) if part is not None else ()
         if not several.mapping:
             hint = "write {mask: {type: conv}, class: {type: classification}}"
             self.problems.append(several.problem("heads", "heads are a mapping of names to heads", hint))
-        return tuple(self._named_heads(several))
+        return tuple(self._read_named_heads(several))
 
-    def _named_heads(self, several: Node) -> list[NamedHead]:
+    def _read_named_heads(self, heads: YamlNode) -> list[NamedHead]:
         found = []
-        for name, node in several.mapping.items():
+        for name, node in heads.mapping.items():
             if not name.isidentifier() or name.startswith("_"):
                 hint = "use letters, digits and underscores, and a letter first"
                 self.problems.append(node.key_problem("heads", f"{name!r} cannot be the name of an output", hint))
-            elif name in RESERVED:
+            elif name in RESERVED_NAMES:
                 message = f"{name!r} cannot be the name of an output: modules of torch have something of that name"
                 self.problems.append(node.key_problem("heads", message, f"call it '{name}_map'"))
-            if (part := self.part("head", node)) is not None:
+            if (part := self.read_part("head", node)) is not None:
                 found.append(NamedHead(name, part))
         return found
 
-    def _refuse_idle(self, node: Node, skip: Skip) -> None:
+    def _reject_inert_options(self, node: YamlNode, skip: Skip) -> None:
         fusion = node.mapping.get("fusion")
-        if not skip.dropped or fusion is None:
+        if not skip.is_dropped or fusion is None:
             return
         for key, child in node.mapping.items():
-            if key != "fusion" and fusion.layer <= child.layer:
-                message = f"it has no effect: a skip that is dropped has nothing to {_DONE[key]}"
+            if key != "fusion" and fusion.precedence <= child.precedence:
+                message = f"it has no effect: a skip that is dropped has nothing to {_SKIP_ACTIONS[key]}"
                 self.problems.append(child.key_problem("no_effect", message, f"delete {key!r}"))
 
-    def _note_providers(self, parts: Iterable[type[Part]]) -> None:
+    def _record_providers(self, parts: Iterable[type[Part]]) -> None:
         for part in parts:
-            provider = self.context.registry.provider(part)
+            provider = self.context.registry.get_provider(part)
             self.providers[part] = provider
-            self.names[part] = f"{provider.name}/{part.type.rpartition('/')[2]}"
+            self.qualified_names[part] = f"{provider.name}/{part.type.rpartition('/')[2]}"
 
 
-_DONE = {"tap": "tap", "gate": "gate with", "align": "align", "transform": "transform", "place": "join"}
+_SKIP_ACTIONS = {"tap": "tap", "gate": "gate with", "align": "align", "transform": "transform", "place": "join"}

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
-from unetgen.config.known_plugins import distribution_of
+from unetgen.config.known_plugins import find_distribution
 from unetgen.config.part import Part
-from unetgen.config.plugin import Failure, Gifts, Plugin, Provider, of_distribution
+from unetgen.config.plugin import Contributions, Plugin, PluginFailure, Provider, filter_by_distribution
 from unetgen.config.slots import SLOTS
 from unetgen.errors import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegisteredPart:
     """One part and who provides it."""
 
     part: type[Part]
     provider: Provider
 
 
-Table = dict[str, dict[str, tuple[Entry, ...]]]
+PartTable = dict[str, dict[str, tuple[RegisteredPart, ...]]]
 
 
 class Registry:
@@ -34,117 +34,117 @@ class Registry:
 
     def __init__(
         self,
-        builtin: Iterable[Entry],
-        plugins: Callable[[], Sequence[Plugin]] = tuple,
-        disabled: Iterable[str] = (),
+        builtin: Iterable[RegisteredPart],
+        discover_plugins: Callable[[], Sequence[Plugin]] = tuple,
+        disabled_names: Iterable[str] = (),
     ) -> None:
-        self.disabled = tuple(disabled)
-        self._find = plugins
-        self._table: Table = {slot: {} for slot in SLOTS}
+        self.disabled_names = tuple(disabled_names)
+        self._discover_plugins = discover_plugins
+        self._table: PartTable = {slot: {} for slot in SLOTS}
         self._providers: dict[type[Part], Provider] = {}
         self._loaded: list[Plugin] = []
-        self._failures: list[Failure] = []
-        self._enter(builtin)
+        self._failures: list[PluginFailure] = []
+        self._register(builtin)
 
     # What there is
 
     @property
-    def entries(self) -> Mapping[str, Mapping[str, tuple[Entry, ...]]]:
+    def entries(self) -> Mapping[str, Mapping[str, tuple[RegisteredPart, ...]]]:
         """Every part by slot and name."""
         self.load()
         return MappingProxyType(self._table)
 
     @property
-    def failures(self) -> tuple[Failure, ...]:
+    def failures(self) -> tuple[PluginFailure, ...]:
         """The plugins that were asked for something and failed."""
         return tuple(self._failures)
 
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
         """Every plugin that was found, imported or not, by the name of its provider."""
-        return tuple(sorted(self._find(), key=lambda plugin: (str(plugin.provider), plugin.place)))
+        return tuple(sorted(self._discover_plugins(), key=lambda plugin: (str(plugin.provider), plugin.source)))
 
-    def gifts(self, name: str | None = None) -> Iterator[tuple[Provider, Gifts]]:
+    def iter_contributions(self, distribution: str | None = None) -> Iterator[tuple[Provider, Contributions]]:
         """What every plugin gives, or those of one distribution; those that fail are noted."""
-        self.load(name)
-        chosen = self.plugins if name is None else of_distribution(self.plugins, name)
+        self.load(distribution)
+        chosen = self.plugins if distribution is None else filter_by_distribution(self.plugins, distribution)
         for plugin in chosen:
-            if isinstance(plugin.gifts, Gifts):
-                yield plugin.provider, plugin.gifts
+            if isinstance(plugin.contributions, Contributions):
+                yield plugin.provider, plugin.contributions
 
-    def load(self, name: str | None = None) -> None:
+    def load(self, distribution: str | None = None) -> None:
         """Imports all plugins, or those of one distribution, and enters their parts."""
-        for plugin in self.plugins if name is None else of_distribution(self.plugins, name):
+        for plugin in self.plugins if distribution is None else filter_by_distribution(self.plugins, distribution):
             if plugin in self._loaded:
                 continue
             self._loaded.append(plugin)
-            if isinstance(plugin.gifts, Failure):
-                self._failures.append(plugin.gifts)
+            if isinstance(plugin.contributions, PluginFailure):
+                self._failures.append(plugin.contributions)
             else:
-                self._enter(Entry(part, plugin.provider) for part in plugin.gifts.parts)
+                self._register(RegisteredPart(part, plugin.provider) for part in plugin.contributions.parts)
 
-    def note(self, failure: Failure) -> None:
+    def record_failure(self, failure: PluginFailure) -> None:
         """Notes that a plugin has failed after it was loaded."""
         self._failures.append(failure)
 
-    def _enter(self, entries: Iterable[Entry]) -> None:
+    def _register(self, entries: Iterable[RegisteredPart]) -> None:
         for entry in entries:
             self._providers.setdefault(entry.part, entry.provider)
             names = self._table[entry.part.slot]
-            for name in _names(entry):
+            for name in _list_entry_names(entry):
                 there = names.get(name, ())
                 if all(entry.part is not other.part for other in there):
                     # The order of what is said of clashing names must not be that of installation.
-                    both = sorted((*there, entry), key=lambda e: (not e.provider.builtin, str(e.provider)))
+                    both = sorted((*there, entry), key=lambda e: (not e.provider.is_builtin, str(e.provider)))
                     names[name] = tuple(both)
 
     # By name
 
-    def find(self, slot: str, name: str) -> Entry | None:
+    def find(self, slot: str, name: str) -> RegisteredPart | None:
         """The part of that name; None where there is none or more than one."""
         found = self._table[slot].get(name, ())
-        if not (found and found[0].provider.builtin):
+        if not (found and found[0].provider.is_builtin):
             vendor, slash, _ = name.partition("/")
             self.load(vendor if slash else None)
             found = self._table[slot].get(name, ())
-        if found and (len(found) == 1 or found[0].provider.builtin):
+        if found and (len(found) == 1 or found[0].provider.is_builtin):
             return found[0]
         return None
 
-    def provider(self, part: type[Part]) -> Provider:
+    def get_provider(self, part: type[Part]) -> Provider:
         """Who provides a part of this registry."""
         return self._providers[part]
 
-    def vendor(self, part: type[Part]) -> str:
+    def format_provider(self, part: type[Part]) -> str:
         """The plugin that provides a part, in words; nothing for one that is built in, or not registered."""
         provider = self._providers.get(part)
-        return str(provider) if provider is not None and not provider.builtin else ""
+        return str(provider) if provider is not None and not provider.is_builtin else ""
 
-    def names(self, slot: str) -> list[str]:
+    def list_names(self, slot: str) -> list[str]:
         """The names a spec can use in a slot: bare where that is enough."""
         return sorted(name for name in self.entries[slot] if "/" not in name)
 
-    def parts(self, slot: str) -> dict[str, Entry]:
+    def list_parts(self, slot: str) -> dict[str, RegisteredPart]:
         """One name for each part of a slot, built-in ones first."""
-        chosen: dict[str, Entry] = {}
+        chosen: dict[str, RegisteredPart] = {}
         for name, found in self.entries[slot].items():
-            if "/" not in name and (len(found) == 1 or found[0].provider.builtin):
+            if "/" not in name and (len(found) == 1 or found[0].provider.is_builtin):
                 chosen[name] = found[0]
         for name, found in sorted(self.entries[slot].items()):
             if found[0].part not in [entry.part for entry in chosen.values()]:
                 chosen.setdefault(name, found[0])
         return chosen
 
-    def options(self, slot: str, *, of_plugins: bool = False) -> list[str]:
+    def list_options(self, slot: str, *, include_plugins: bool = False) -> list[str]:
         """The options that the parts of a slot have: of those that are loaded, or with every plugin's."""
-        table = self.entries if of_plugins else self._table
+        table = self.entries if include_plugins else self._table
         return sorted({option for found in table[slot].values() for e in found for option in e.part.model_fields})
 
-    def spellings(self, slot: str) -> dict[type[Part], list[str]]:
+    def list_accepted_names(self, slot: str) -> dict[type[Part], list[str]]:
         """Every name that ``find`` knows in a slot, by the part that it finds; bare ones first."""
         found: dict[type[Part], list[str]] = {}
         for name, entries in sorted(self.entries[slot].items(), key=lambda item: ("/" in item[0], item[0])):
-            if len(entries) == 1 or entries[0].provider.builtin:
+            if len(entries) == 1 or entries[0].provider.is_builtin:
                 found.setdefault(entries[0].part, []).append(name)
         return found
 
@@ -156,29 +156,29 @@ class Registry:
             use = " or ".join(repr(f"{entry.provider.name}/{name}") for entry in clash)
             return f"{slot} {name!r} comes from {who}", f"write {use}"
         other = next((s for s in SLOTS if s != slot and name in self.entries[s]), None)
-        known = f"{SLOTS[slot].plural} are {', '.join(self.names(slot))}"
+        known = f"{SLOTS[slot].plural} are {', '.join(self.list_names(slot))}"
         if other:
-            return f"{name!r} is {_article(other)} {other}, not {_article(slot)} {slot}", known
-        if distribution := distribution_of(slot, name):
+            return f"{name!r} is {_choose_article(other)} {other}, not {_choose_article(slot)} {slot}", known
+        if distribution := find_distribution(slot, name):
             return f"unknown {slot} {name!r}", f"it comes with {distribution}; run: pip install {distribution}"
-        hint = self._close_to(slot, name)
+        hint = self._suggest_name(slot, name)
         way = f"{hint} {known[0].upper()}{known[1:]}" if hint else f"{known}; one of your own comes with --plugin"
         return f"unknown {slot} {name!r}", way
 
-    def _close_to(self, slot: str, name: str) -> str:
+    def _suggest_name(self, slot: str, name: str) -> str:
         hint = did_you_mean(name, self.entries[slot])
         found = self.find(slot, hint.split("'")[1]) if hint else None
-        if found is None or found.provider.builtin:
+        if found is None or found.provider.is_builtin:
             return hint
         return hint.replace("?", f" ({found.provider})?")
 
 
-def _names(entry: Entry) -> list[str]:
-    if entry.provider.builtin:
+def _list_entry_names(entry: RegisteredPart) -> list[str]:
+    if entry.provider.is_builtin:
         return [entry.part.type]
     bare = entry.part.type.rsplit("/", 1)[-1]
     return [bare, f"{entry.provider.name}/{bare}"]
 
 
-def _article(noun: str) -> str:
+def _choose_article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"

@@ -5,7 +5,7 @@ Written out, since a spec is read without torch.
 
 from __future__ import annotations
 
-RESERVED = frozenset(
+RESERVED_NAMES = frozenset(
     [
         "T_destination",
         "add_module",

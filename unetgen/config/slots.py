@@ -15,7 +15,7 @@ class Slot:
     name: str
     plural: str
     default: str
-    number: tuple[str, str] | None = None
+    numeric_shorthand: tuple[str, str] | None = None
 
 
 SLOTS = {
@@ -32,7 +32,7 @@ SLOTS = {
         Slot("fusion", "fusions", "concat"),
         Slot("norm", "norms", "none"),
         Slot("activation", "activations", "relu"),
-        Slot("dropout", "dropouts", "none", number=("element", "rate")),
+        Slot("dropout", "dropouts", "none", numeric_shorthand=("element", "rate")),
         Slot("shortcut", "shortcuts", "projection"),
         Slot("attention", "attentions", "none"),
         Slot("input", "inputs", "none"),
@@ -54,4 +54,10 @@ LEVEL_KEYS = ("block", "downsample", "upsample", "skip")
 SKIP_KEYS = ("tap", "gate", "align", "transform", "fusion", "place")
 
 # Options that hold parts and are not called by their slot; overlays need to know which words are parts' names.
-SLOT_OF = {**{name: name for name in SLOTS}, "heads": "head", "branch": "block", "branches": "block", "blocks": "block"}
+SLOT_BY_KEY = {
+    **{name: name for name in SLOTS},
+    "heads": "head",
+    "branch": "block",
+    "branches": "block",
+    "blocks": "block",
+}

@@ -11,15 +11,15 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-from unetgen.config.node import Node
-from unetgen.config.overlay import difference
-from unetgen.config.part import Names, Part
+from unetgen.config.node import YamlNode
+from unetgen.config.overlay import compute_minimal_overlay
+from unetgen.config.part import Part, QualifiedNames
 from unetgen.config.slots import SIDES, SKIP_KEYS
 
 SCHEMA_VERSION = 1
 
 # What a spec says beside the architecture: for people, for the installer, and for the memory of a machine.
-NO_ARCHITECTURE = ("name", "description", "about", "plugins", "checkpointing")
+NON_ARCHITECTURE_KEYS = ("name", "description", "about", "plugins", "checkpointing")
 
 # The letters of the axes by their number, in the order of a tensor's axes.
 AXIS_NAMES = {1: "L", 2: "HW", 3: "DHW"}
@@ -45,13 +45,13 @@ class Skip:
     fusion: Part
 
     @property
-    def dropped(self) -> bool:
+    def is_dropped(self) -> bool:
         """Whether this level has no skip."""
         return self.fusion.type == "none"
 
-    def describe(self, names: Names = MappingProxyType({})) -> str | dict[str, Any]:
+    def describe(self, names: QualifiedNames = MappingProxyType({})) -> str | dict[str, Any]:
         """The skip as a spec writes it."""
-        if self.dropped:
+        if self.is_dropped:
             return "none"
         values = ((key, getattr(self, key)) for key in SKIP_KEYS)
         return {key: value.describe(names) if isinstance(value, Part) else value for key, value in values}
@@ -85,7 +85,7 @@ class NamedHead:
 
 
 # A place in the network: the side, the level, the slot.
-Place = tuple[str, int, str]
+SlotLocation = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class Spec:
     checkpointing: tuple[str, ...]
     model_built: tuple[str, ...]
     """The plugins that transform the finished network, in their order."""
-    root: Node = field(repr=False, compare=False)
-    origins: dict[Place, Node] = field(repr=False, compare=False, default_factory=dict)
+    root: YamlNode = field(repr=False, compare=False)
+    origins: dict[SlotLocation, YamlNode] = field(repr=False, compare=False, default_factory=dict)
     plugins: tuple[str, ...] = ()
-    names: Names = field(repr=False, default_factory=dict)
+    names: QualifiedNames = field(repr=False, default_factory=dict)
     providers: Mapping[type[Part], str] = field(repr=False, compare=False, default_factory=dict)
     """Who provides the parts that are not built in: ``acme-unet 1.2``."""
     notices: tuple[str, ...] = field(default=(), compare=False)
@@ -136,7 +136,7 @@ class Spec:
     @cached_property
     def hash(self) -> str:
         """The architecture's identity: SHA-256 of the resolved spec without what is said for people and machines."""
-        identity = {k: v for k, v in self.resolved().items() if k not in NO_ARCHITECTURE}
+        identity = {k: v for k, v in self.resolved().items() if k not in NON_ARCHITECTURE_KEYS}
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -153,8 +153,8 @@ class Spec:
             "input_size": list(self.input_size) if self.input_size else None,
             "depth": self.depth,
             **({"widths": list(self.widths)} if self.widths else {}),
-            **self._slots(),
-            **self._heads(),
+            **self._describe_slots(),
+            **self._describe_heads(),
             "init": self.init.describe(self.names),
             "input": self.input.describe(self.names),
             "checkpointing": list(self.checkpointing),
@@ -165,7 +165,7 @@ class Spec:
     def __deepcopy__(self, memo: dict[int, Any]) -> Spec:
         return self  # nothing in it changes
 
-    def places(self) -> Iterator[tuple[Place, Part | Skip]]:
+    def places(self) -> Iterator[tuple[SlotLocation, Part | Skip]]:
         """Every part that belongs to one level, with its place."""
         sides: dict[str, Sequence[EncoderLevel | DecoderLevel]]
         sides = {"encoder": self.encoder_levels, "decoder": self.decoder_levels}
@@ -178,20 +178,20 @@ class Spec:
                     if (part := getattr(level, slot)) is not None:
                         yield (side, index, slot), part
 
-    def _heads(self) -> dict[str, Any]:
+    def _describe_heads(self) -> dict[str, Any]:
         written = {head.name: head.part.describe(self.names) for head in self.heads}
         return {"head": written[""]} if "" in written else {"heads": written}
 
-    def _slots(self) -> dict[str, Any]:
+    def _describe_slots(self) -> dict[str, Any]:
         """Each slot once, then only what differs: by side where a whole side agrees, else by level."""
-        columns = self._columns()
+        columns = self._describe_columns()
         top: dict[str, Any] = {}
         for (_, slot), here in columns.items():
             top.setdefault(slot, next(iter(here.values())))
         sides: dict[str, dict[str, Any]] = {
-            "encoder": _side(self.encoder, self.names),
+            "encoder": _describe_side(self.encoder, self.names),
             "bottleneck": {},
-            "decoder": _side(self.decoder, self.names),
+            "decoder": _describe_side(self.decoder, self.names),
         }
         sides["decoder"]["widths"] = [level.width for level in self.decoder_levels]
         levels: dict[int, dict[str, Any]] = {}
@@ -200,16 +200,16 @@ class Spec:
             base = first if all(value == first for value in here.values()) else top[slot]
             # Levels share what their parts are described by; what is handed out is said once or copied.
             if base != top[slot]:
-                sides[side][slot] = deepcopy(difference(top[slot], base))
+                sides[side][slot] = deepcopy(compute_minimal_overlay(top[slot], base))
             for level, value in here.items():
                 if value != base:
                     overlay = levels.setdefault(level, {})
                     target = overlay if side == "bottleneck" else overlay.setdefault(side, {})
-                    target[slot] = deepcopy(difference(base, value))
+                    target[slot] = deepcopy(compute_minimal_overlay(base, value))
         written = {"levels": dict(sorted(levels.items()))} if levels else {}
         return {**top, **{side: value for side, value in sides.items() if value}, **written}
 
-    def _columns(self) -> dict[tuple[str, str], dict[int, Any]]:
+    def _describe_columns(self) -> dict[tuple[str, str], dict[int, Any]]:
         """By side and slot what stands on each level; levels that share a part share its description."""
         described: dict[int, Any] = {}
         columns: dict[tuple[str, str], dict[int, Any]] = {}
@@ -220,6 +220,6 @@ class Spec:
         return columns
 
 
-def _side(part: Part, names: Names) -> dict[str, Any]:
+def _describe_side(part: Part, names: QualifiedNames) -> dict[str, Any]:
     described = part.describe(names)
     return {"type": described} if isinstance(described, str) else described

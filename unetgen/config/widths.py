@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from unetgen.config.node import Node
-from unetgen.config.part import Channels, shown
-from unetgen.config.validation import model_at
+from unetgen.config.node import YamlNode
+from unetgen.config.part import Channels, format_yaml_value
+from unetgen.config.validation import parse_model
 from unetgen.errors import Problem
 
 MAX_DEPTH = 12
 
-_CHANNELS = TypeAdapter(Channels)
+_CHANNELS_ADAPTER = TypeAdapter(Channels)
 
 
 class Growth(BaseModel):
@@ -26,7 +26,7 @@ class Growth(BaseModel):
     growth: Annotated[float, Field(gt=0, le=16)] = 2
     max: Channels | None = None
 
-    def at(self, level: int) -> float:
+    def channels_at(self, level: int) -> float:
         """The channels of a level, whole or not."""
         return min(self.base * self.growth**level, self.max or float("inf"))
 
@@ -47,79 +47,85 @@ class Widths:
         return len(self.encoder) - 1
 
 
-def widths_of(root: Node, own_depth: int | None = None) -> tuple[Widths | None, list[Problem]]:
+def read_widths(root: YamlNode, own_depth: int | None = None) -> tuple[Widths | None, list[Problem]]:
     """The widths that a spec asks for, or what is wrong with them.
 
     ``own_depth`` is how often an encoder with widths of its own can change the resolution.
     """
-    depth, problems = _depth(root, own_depth or MAX_DEPTH)
-    encoder, found = _fixed(root, depth, own_depth) if own_depth else _encoder(root, depth)
+    depth, problems = _read_depth(root, own_depth or MAX_DEPTH)
+    encoder, found = _omit_encoder_widths(root, depth, own_depth) if own_depth else _read_encoder_widths(root, depth)
     problems += found
     if not encoder or problems:
         return None, problems
-    decoder, problems = _decoder(root, encoder)
+    decoder, problems = _read_decoder_widths(root, encoder)
     return Widths(tuple(encoder), tuple(decoder)), problems
 
 
-def _fixed(root: Node, depth: int | None, own_depth: int) -> tuple[list[int | None], list[Problem]]:
+def _omit_encoder_widths(root: YamlNode, depth: int | None, own_depth: int) -> tuple[list[int | None], list[Problem]]:
     """No widths, since the encoder has its own; what was inherited before it was named does not count."""
     given, encoder = root.mapping.get("widths"), root.mapping.get("encoder")
-    if given is not None and encoder is not None and given.layer >= encoder.layer:
+    if given is not None and encoder is not None and given.precedence >= encoder.precedence:
         message = "it has no effect: the encoder has widths of its own"
         return [], [given.key_problem("no_effect", message, "delete 'widths', and give decoder.widths")]
     return [None] * ((depth or own_depth) + 1), []
 
 
-def _depth(root: Node, most: int) -> tuple[int | None, list[Problem]]:
+def _read_depth(root: YamlNode, maximum: int) -> tuple[int | None, list[Problem]]:
     node = root.mapping.get("depth")
     if node is None:
         return None, []
     if type(node.value) is not int:
         hint = "write the number without quotes" if isinstance(node.value, str) and node.value.isdigit() else ""
-        value = shown(node.value) if not isinstance(node.value, (list, dict)) else "this"
+        value = format_yaml_value(node.value) if not isinstance(node.value, (list, dict)) else "this"
         return None, [node.problem("int_type", f"{value} is not a whole number", hint)]
-    if not 1 <= node.value <= most:
-        return None, [node.problem("depth", f"{node.value} is not between 1 and {most}")]
+    if not 1 <= node.value <= maximum:
+        return None, [node.problem("depth", f"{node.value} is not between 1 and {maximum}")]
     return node.value, []
 
 
-def _encoder(root: Node, depth: int | None) -> tuple[list[int | None], list[Problem]]:
+def _read_encoder_widths(root: YamlNode, depth: int | None) -> tuple[list[int | None], list[Problem]]:
     node = root.mapping.get("widths")
     if node is None:
         hint = "add 'widths: [64, 128, 256, 512, 1024]', finest level first"
         return [], [root.problem("missing", "'widths' is missing", hint)]
-    return _grown(node, depth) if isinstance(node.value, dict) else _listed(node, root.mapping.get("depth"), depth)
+    return (
+        _compute_grown_widths(node, depth)
+        if isinstance(node.value, dict)
+        else _read_listed_widths(node, root.mapping.get("depth"), depth)
+    )
 
 
-def _listed(node: Node, said: Node | None, depth: int | None) -> tuple[list[int | None], list[Problem]]:
+def _read_listed_widths(
+    node: YamlNode, depth_node: YamlNode | None, depth: int | None
+) -> tuple[list[int | None], list[Problem]]:
     """Widths one by one. Of a list and a depth the one that was laid over the other decides, as far as it can."""
-    widths, problems = _channels(node)
+    widths, problems = _read_channels(node)
     if problems:
         return [], problems
     if not 2 <= len(widths) <= MAX_DEPTH + 1:
         hint = "one number for each level, the bottleneck last"
         return [], [node.problem("widths", f"{len(widths)} widths; a network has 2 to {MAX_DEPTH + 1}", hint)]
-    if said is None or depth is None or depth == len(widths) - 1 or said.layer < node.layer:
+    if depth_node is None or depth is None or depth == len(widths) - 1 or depth_node.precedence < node.precedence:
         return list(widths), []
-    if _shortens(said, node, depth, len(widths) - 1):
+    if _is_cut_by_depth(depth_node, node, depth, len(widths) - 1):
         return list(widths[: depth + 1]), []
-    line = f" (line {said.mark.line})" if said.mark.line else ""
+    line = f" (line {depth_node.mark.line})" if depth_node.mark.line else ""
     message = f"depth {depth}{line} needs {depth + 1} widths, this has {len(widths)}"
     return [], [node.problem("widths", message, "give one of the two, or make them agree")]
 
 
-def _shortens(said: Node, widths: Node, depth: int, levels: int) -> bool:
+def _is_cut_by_depth(depth_node: YamlNode, widths_node: YamlNode, depth: int, num_levels: int) -> bool:
     """Whether a depth was laid over widths that go deeper: the finest of them are then enough."""
-    return said.layer > widths.layer and depth < levels
+    return depth_node.precedence > widths_node.precedence and depth < num_levels
 
 
-def _grown(node: Node, depth: int | None) -> tuple[list[int | None], list[Problem]]:
-    growth, problems = model_at(Growth, node)
+def _compute_grown_widths(node: YamlNode, depth: int | None) -> tuple[list[int | None], list[Problem]]:
+    growth, problems = parse_model(Growth, node)
     if growth is None:
         return [], problems
     if depth is None:
         return [], [node.problem("depth", "widths that grow need a depth", "add 'depth: 4'")]
-    widths = [growth.at(level) for level in range(depth + 1)]
+    widths = [growth.channels_at(level) for level in range(depth + 1)]
     for level, width in enumerate(widths):
         if width != int(width) or not 1 <= width <= 65_536:
             message = f"level {level} would have {width:g} channels"
@@ -127,7 +133,7 @@ def _grown(node: Node, depth: int | None) -> tuple[list[int | None], list[Proble
     return [int(width) for width in widths], []
 
 
-def _decoder(root: Node, encoder: list[int | None]) -> tuple[list[int], list[Problem]]:
+def _read_decoder_widths(root: YamlNode, encoder: list[int | None]) -> tuple[list[int], list[Problem]]:
     side = root.mapping.get("decoder")
     node = side.mapping.get("widths") if side else None
     depth = len(encoder) - 1
@@ -139,9 +145,9 @@ def _decoder(root: Node, encoder: list[int | None]) -> tuple[list[int], list[Pro
         return [], [
             (side or root).problem("missing", "the encoder has widths of its own, the decoder needs some", hint)
         ]
-    widths, problems = _channels(node)
+    widths, problems = _read_channels(node)
     said = root.mapping.get("depth")
-    if said is not None and _shortens(said, node, depth, len(widths)):
+    if said is not None and _is_cut_by_depth(said, node, depth, len(widths)):
         widths = widths[:depth]
     if not problems and len(widths) != depth:
         message = f"depth {depth} needs {depth} decoder widths, this has {len(widths)}"
@@ -149,22 +155,24 @@ def _decoder(root: Node, encoder: list[int | None]) -> tuple[list[int], list[Pro
     return (widths if not problems else mirrored), problems
 
 
-def _channels(node: Node) -> tuple[list[int], list[Problem]]:
+def _read_channels(node: YamlNode) -> tuple[list[int], list[Problem]]:
     if not isinstance(node.value, list):
         hint = "write a list such as [64, 128, 256], or {base: 64, growth: 2} with a depth"
         return [], [node.problem("widths", "widths are a list or a mapping", hint)]
     problems = []
     for item in node.value:
         try:
-            _CHANNELS.validate_python(item.plain(), strict=True)
+            _CHANNELS_ADAPTER.validate_python(item.to_data(), strict=True)
         except ValidationError:
             problems.append(
                 item.problem(
-                    "widths", f"{_brief(item)} is not a number of channels", "write a whole number from 1 to 65536"
+                    "widths",
+                    f"{_format_value(item)} is not a number of channels",
+                    "write a whole number from 1 to 65536",
                 )
             )
-    return ([] if problems else [item.plain() for item in node.value]), problems
+    return ([] if problems else [item.to_data() for item in node.value]), problems
 
 
-def _brief(node: Node) -> str:
-    return "this" if isinstance(node.value, (list, dict)) else shown(node.value)
+def _format_value(node: YamlNode) -> str:
+    return "this" if isinstance(node.value, (list, dict)) else format_yaml_value(node.value)

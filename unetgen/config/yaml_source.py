@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from unetgen.config.node import MAX_DEPTH, MAX_DIGITS, Node, Scalar, child_path
-from unetgen.errors import Mark, Problem, SpecError
+from unetgen.config.node import MAX_DIGITS, MAX_NESTING, Scalar, YamlNode, join_path
+from unetgen.errors import Problem, SourceLocation, SpecError
 
 # The C parser is seven times as fast and comes with PyYAML's wheels; the Python one reads the same.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,11 +32,11 @@ FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z
 SPECIAL_FLOAT = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 
 
-def read_bytes(raw: bytes, source: str, kind: str = "spec") -> Node:
+def parse_yaml_bytes(raw: bytes, source: str, document_kind: str = "spec") -> YamlNode:
     """The tree of a YAML file's bytes: UTF-8, with or without a byte order mark. ``kind`` is what it should be."""
     if len(raw) > MAX_BYTES:
         message = f"the file has more than {MAX_BYTES:,} bytes"
-        raise SpecError([Problem("size", "", message, f"is this a {kind}?", Mark(source, 1, 1))])
+        raise SpecError([Problem("size", "", message, f"is this a {document_kind}?", SourceLocation(source, 1, 1))])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -44,181 +44,183 @@ def read_bytes(raw: bytes, source: str, kind: str = "spec") -> Node:
         column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
         hint = "save the file as UTF-8"
-        raise SpecError([Problem("encoding", "", message, hint, Mark(source, line, column))]) from None
-    return read(text, source, kind)
+        raise SpecError([Problem("encoding", "", message, hint, SourceLocation(source, line, column))]) from None
+    return parse_yaml(text, source, document_kind)
 
 
-def read(text: str, source: str, kind: str = "spec") -> Node:
+def parse_yaml(text: str, source: str, document_kind: str = "spec") -> YamlNode:
     """The tree of a YAML text whose root is a mapping."""
-    root = _parse(text, source)
+    root = _build_tree(text, source)
     if root is None or root.value is None:
-        hint = "start with: unetgen new" if kind == "spec" else f"is this a {kind}?"
-        raise SpecError([Problem("empty", "", f"the {kind} is empty", hint, Mark(source, 1, 1))])
+        hint = "start with: unetgen new" if document_kind == "spec" else f"is this a {document_kind}?"
+        raise SpecError([Problem("empty", "", f"the {document_kind} is empty", hint, SourceLocation(source, 1, 1))])
     if not isinstance(root.value, dict):
         given = "list" if isinstance(root.value, list) else "single value"
         hint = "write one 'key: value' to a line"
-        raise SpecError([root.problem("root", f"a {kind} is a mapping, this is a {given}", hint)])
+        raise SpecError([root.problem("root", f"a {document_kind} is a mapping, this is a {given}", hint)])
     return root
 
 
-def read_value(text: str, source: str, path: str) -> Node:
+def parse_yaml_value(text: str, source: str, path: str) -> YamlNode:
     """The tree of one value, as ``--set`` gives it."""
-    mark = Mark(source)
-    root = _parse(text, source, path)
-    return _unplaced(root, mark) if root is not None else Node(None, path, mark, mark)
+    mark = SourceLocation(source)
+    root = _build_tree(text, source, path)
+    return _strip_positions(root, mark) if root is not None else YamlNode(None, path, mark, mark)
 
 
-def _unplaced(node: Node, mark: Mark) -> Node:
+def _strip_positions(node: YamlNode, mark: SourceLocation) -> YamlNode:
     """A tree whose text is too short to have lines: it is quoted whole instead."""
     value: Any = node.value
     if isinstance(value, dict):
-        value = {key: _unplaced(child, mark) for key, child in value.items()}
+        value = {key: _strip_positions(child, mark) for key, child in value.items()}
     elif isinstance(value, list):
-        value = [_unplaced(child, mark) for child in value]
-    return replace(node, value=value, mark=mark, key=mark)
+        value = [_strip_positions(child, mark) for child in value]
+    return replace(node, value=value, mark=mark, key_mark=mark)
 
 
-def _parse(text: str, source: str, path: str = "") -> Node | None:
+def _build_tree(text: str, source: str, path: str = "") -> YamlNode | None:
     try:
-        tree = _Tree(text, source)
-        root = tree.document(path)
+        tree = _TreeBuilder(text, source)
+        root = tree.build_document(path)
     except yaml.YAMLError as error:
-        raise SpecError([_syntax_problem(error, text, source)]) from None
+        raise SpecError([_make_syntax_problem(error, text, source)]) from None
     if tree.problems:
         raise SpecError(tree.problems)
     return root
 
 
-class _Tree:
+class _TreeBuilder:
     """Builds nodes from the parser's events, and collects what is refused on the way."""
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
         self.problems: list[Problem] = []
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, YamlNode] = {}
         self._count = 0
 
-    def document(self, path: str) -> Node | None:
+    def build_document(self, path: str) -> YamlNode | None:
         """The one document of the text, or None where there is none."""
         root = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
                     hint = "one file holds one spec; delete the '---' or split the file"
-                    self._refuse("documents", self._mark(event), path, "a second document starts here", hint)
+                    self._add_problem("documents", self._get_mark(event), path, "a second document starts here", hint)
                     return root
-                root = self._node(next(self._events), path, None, 0)
+                root = self._build_node(next(self._events), path, None, 0)
         return root
 
-    def _node(self, event: Any, path: str, key: Mark | None, depth: int) -> Node:
-        mark = self._mark(event)
-        key = key or mark
-        self._grow(path, depth, mark)
+    def _build_node(self, event: Any, path: str, key_mark: SourceLocation | None, depth: int) -> YamlNode:
+        mark = self._get_mark(event)
+        key_mark = key_mark or mark
+        self._count_value(path, depth, mark)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, path, key, depth)
-        self._refuse_tag(event, path, mark)
+            return self._resolve_alias(event, path, key_mark, depth)
+        self._reject_tag(event, path, mark)
         if isinstance(event, yaml.ScalarEvent):
-            node = Node(self._scalar(event, path, mark), path, mark, key)
+            node = YamlNode(self._read_scalar(event, path, mark), path, mark, key_mark)
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = Node(self._list(path, depth), path, mark, key)
+            node = YamlNode(self._build_list(path, depth), path, mark, key_mark)
         else:
-            node = Node(self._mapping(path, depth), path, mark, key)
+            node = YamlNode(self._build_mapping(path, depth), path, mark, key_mark)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, event: Any, path: str, key: Mark, depth: int) -> Node:
+    def _resolve_alias(self, event: Any, path: str, key_mark: SourceLocation, depth: int) -> YamlNode:
         target = self._anchors.get(event.anchor)
         if target is None:
             hint = "an anchor is set with '&' before it is used, and cannot hold itself"
-            self._refuse("alias", self._mark(event), path, f"'*{event.anchor}' names no anchor", hint)
-            return Node(None, path, self._mark(event), key)
-        return replace(self._copy(target, path, depth), key=key)
+            self._add_problem("alias", self._get_mark(event), path, f"'*{event.anchor}' names no anchor", hint)
+            return YamlNode(None, path, self._get_mark(event), key_mark)
+        return replace(self._copy(target, path, depth), key_mark=key_mark)
 
-    def _copy(self, node: Node, path: str, depth: int) -> Node:
+    def _copy(self, node: YamlNode, path: str, depth: int) -> YamlNode:
         """A node under another path; its marks stay where the text was written."""
-        self._grow(path, depth, node.mark)
+        self._count_value(path, depth, node.mark)
         value: Any = node.value
         if isinstance(value, dict):
-            value = {k: self._copy(v, child_path(path, k), depth + 1) for k, v in value.items()}
+            value = {k: self._copy(v, join_path(path, k), depth + 1) for k, v in value.items()}
         elif isinstance(value, list):
-            value = [self._copy(v, child_path(path, i), depth + 1) for i, v in enumerate(value)]
+            value = [self._copy(v, join_path(path, i), depth + 1) for i, v in enumerate(value)]
         return replace(node, value=value, path=path)
 
-    def _grow(self, path: str, depth: int, mark: Mark) -> None:
+    def _count_value(self, path: str, depth: int, mark: SourceLocation) -> None:
         """Counts one value more, and refuses a tree that is no spec."""
         self._count += 1
-        if depth > MAX_DEPTH or self._count > MAX_NODES:
-            what = f"{MAX_DEPTH} levels deep" if depth > MAX_DEPTH else f"{MAX_NODES:,} values long"
+        if depth > MAX_NESTING or self._count > MAX_NODES:
+            what = f"{MAX_NESTING} levels deep" if depth > MAX_NESTING else f"{MAX_NODES:,} values long"
             message = f"the spec is more than {what}"
             raise SpecError([*self.problems, Problem("size", path, message, "is this a spec?", mark)])
 
-    def _list(self, path: str, depth: int) -> list[Node]:
-        items: list[Node] = []
+    def _build_list(self, path: str, depth: int) -> list[YamlNode]:
+        items: list[YamlNode] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._node(event, child_path(path, len(items)), None, depth + 1))
+            items.append(self._build_node(event, join_path(path, len(items)), None, depth + 1))
         return items
 
-    def _mapping(self, path: str, depth: int) -> dict[str, Node]:
-        entries: dict[str, Node] = {}
-        merged: list[Node] = []
+    def _build_mapping(self, path: str, depth: int) -> dict[str, YamlNode]:
+        entries: dict[str, YamlNode] = {}
+        merged: list[YamlNode] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            name, mark = self._key(event, path, depth)
-            value = self._node(next(self._events), child_path(path, name), mark, depth + 1)
+            name, mark = self._read_key(event, path, depth)
+            value = self._build_node(next(self._events), join_path(path, name), mark, depth + 1)
             if name == "<<":
                 merged.append(value)
             elif name in entries:
-                first = entries[name].key
+                first = entries[name].key_mark
                 message = f"duplicate key {name!r}, first given on line {first.line}"
-                self._refuse("duplicate", mark, child_path(path, name), message, "keep one of the two")
+                self._add_problem("duplicate", mark, join_path(path, name), message, "keep one of the two")
             else:
                 entries[name] = value
         for source in merged:
             self._merge(entries, source, path, depth)
         return entries
 
-    def _merge(self, entries: dict[str, Node], source: Node, path: str, depth: int) -> None:
+    def _merge(self, entries: dict[str, YamlNode], source: YamlNode, path: str, depth: int) -> None:
         """``<<: *anchor``, or a list of them: entries that the mapping does not have itself."""
         for mapping in source.value if isinstance(source.value, list) else [source]:
             if not isinstance(mapping.value, dict):
                 hint = "write <<: *name, where &name marks a mapping"
-                self._refuse("merge", mapping.mark, mapping.path, "'<<' merges mappings only", hint)
+                self._add_problem("merge", mapping.mark, mapping.path, "'<<' merges mappings only", hint)
                 continue
             for name, node in mapping.mapping.items():
-                entries.setdefault(name, self._copy(node, child_path(path, name), depth + 1))
+                entries.setdefault(name, self._copy(node, join_path(path, name), depth + 1))
 
-    def _key(self, event: Any, path: str, depth: int) -> tuple[str, Mark]:
-        mark = self._mark(event)
+    def _read_key(self, event: Any, path: str, depth: int) -> tuple[str, SourceLocation]:
+        mark = self._get_mark(event)
         if isinstance(event, yaml.ScalarEvent):
             return str(event.value), mark
-        self._node(event, path, None, depth + 1)
-        self._refuse("key", mark, path, "a key is a name, not a list, a mapping or an alias", "write 'name: value'")
+        self._build_node(event, path, None, depth + 1)
+        self._add_problem(
+            "key", mark, path, "a key is a name, not a list, a mapping or an alias", "write 'name: value'"
+        )
         return f"?{mark.line}:{mark.column}", mark
 
-    def _scalar(self, event: Any, path: str, mark: Mark) -> Scalar:
+    def _read_scalar(self, event: Any, path: str, mark: SourceLocation) -> Scalar:
         if not event.implicit[0]:
             return str(event.value)
         if len(event.value) > MAX_DIGITS and (INTEGER.match(event.value) or RADIX.match(event.value)):
             hint = f"write at most {MAX_DIGITS} digits"
-            self._refuse("number", mark, path, "the number is too large", hint)
+            self._add_problem("number", mark, path, "the number is too large", hint)
             return 0
-        return plain_scalar(event.value)
+        return parse_scalar(event.value)
 
-    def _refuse_tag(self, event: Any, path: str, mark: Mark) -> None:
+    def _reject_tag(self, event: Any, path: str, mark: SourceLocation) -> None:
         # PyYAML marks quoted scalars with the tag '!', which is no tag at all.
         if event.tag is not None and event.tag != "!":
             hint = "a spec is plain data; delete the tag"
-            self._refuse("tag", mark, path, f"the YAML tag {event.tag!r} is not allowed", hint)
+            self._add_problem("tag", mark, path, f"the YAML tag {event.tag!r} is not allowed", hint)
 
-    def _refuse(self, code: str, mark: Mark, path: str, message: str, hint: str) -> None:
+    def _add_problem(self, code: str, mark: SourceLocation, path: str, message: str, hint: str) -> None:
         self.problems.append(Problem(code, path, message, hint, mark))
 
-    def _mark(self, event: Any) -> Mark:
-        return Mark(self.source, event.start_mark.line + 1, event.start_mark.column + 1)
+    def _get_mark(self, event: Any) -> SourceLocation:
+        return SourceLocation(self.source, event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def plain_scalar(text: str) -> Scalar:
+def parse_scalar(text: str) -> Scalar:
     """What an unquoted YAML 1.2 scalar means (core schema, YAML 1.2.2 section 10.3.2)."""
     if NULL.match(text):
         return None
@@ -233,10 +235,10 @@ def plain_scalar(text: str) -> Scalar:
     return text
 
 
-def _syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
+def _make_syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
     place = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-    mark = Mark(source, place.line + 1, place.column + 1) if place else Mark(source, 1, 1)
+    mark = SourceLocation(source, place.line + 1, place.column + 1) if place else SourceLocation(source, 1, 1)
     lines = text.splitlines()
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:

@@ -10,7 +10,7 @@ import yaml
 from unetgen.config.yaml_source import FLOAT, RADIX
 
 
-class _Writer(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):
     """Quotes text that YAML 1.2 would read as a number; PyYAML itself sees to 1.1."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -18,35 +18,35 @@ class _Writer(yaml.SafeDumper):
 
 
 for pattern in (FLOAT, RADIX):
-    _Writer.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+.0123456789"))
+    _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+.0123456789"))
 
 
-def _float(writer: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     # repr is the shortest text that reads back as the same number; 1e-05 is a float in 1.2 only with 1.1's dot.
     text = repr(value)
     mantissa, exponent, power = text.partition("e")
-    return writer.represent_scalar(
+    return dumper.represent_scalar(
         "tag:yaml.org,2002:float", f"{mantissa}{'' if '.' in mantissa else '.0'}{exponent}{power}"
     )
 
 
-def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     # In single quotes PyYAML breaks lines at these; in double quotes it escapes them.
     breaks = any(character in value for character in "\x85\u2028\u2029")
-    return writer.represent_scalar("tag:yaml.org,2002:str", value, style='"' if breaks else None)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if breaks else None)
 
 
-_Writer.add_representer(float, _float)
-_Writer.add_representer(str, _text)
+_Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(str, _represent_text)
 
 
-def write_lines(entries: Mapping[str, str | None]) -> str:
+def dump_yaml_lines(entries: Mapping[str, str | None]) -> str:
     """YAML text of plain entries, one to a line."""
-    text = yaml.dump(dict(entries), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=10**6)
+    text = yaml.dump(dict(entries), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
     return str(text)
 
 
-def write(data: Any) -> str:
+def dump_yaml(data: Any) -> str:
     """YAML text, keys in the order given, innermost collections on one line."""
-    text = yaml.dump(data, Dumper=_Writer, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
     return str(text)

@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import get_args
 
 from unetgen.errors import FormatError, did_you_mean
-from unetgen.figure.arrow import Gate, Reading
-from unetgen.figure.cell import LETTERS, SMALL, Cell, Drawer, Style
-from unetgen.figure.layout import MARGIN, Edge, laid_out
-from unetgen.figure.legend import legend
+from unetgen.figure.arrow import ArrowReader, GateModule
+from unetgen.figure.cell import FONT_SIZE, SMALL_FONT_SIZE, Cell, CellRenderer, Style
+from unetgen.figure.layout import MARGIN, Edge, compute_layout
+from unetgen.figure.legend import draw_legend
 from unetgen.figure.palette import PALETTES, Theme
 from unetgen.figure.scene import Scene, Text
-from unetgen.figure.stage import Passage, Stage, stages
-from unetgen.figure.svg import svg
-from unetgen.figure.writing import write
+from unetgen.figure.stage import Connection, Stage, split_into_stages
+from unetgen.figure.svg import render_svg
+from unetgen.figure.writing import write_scene
 from unetgen.graph.cost import total_cost
 from unetgen.graph.graph import Graph, Output
 from unetgen.graph.node import Node
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import checked_sizes, smallest_fitting
+from unetgen.graph.size import check_sizes, smallest_fitting_size
 
-TITLE = 13.0
+TITLE_FONT_SIZE = 13.0
 
 # Where a network names no size, the smallest that fits and is no smaller than this stands in.
-USUAL_SIZE = 64
+DEFAULT_MIN_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class Figure:
 
         Raises SizeError, and FormatError for a style or theme that there is not.
         """
-        _known("style", style, get_args(Style))
-        _known("theme", theme, get_args(Theme))
-        size = input_size or graph.input_size or smallest_fitting(graph, USUAL_SIZE) or (1,) * graph.dims
-        return cls(name, graph, checked_sizes(graph, size), style, theme)
+        _check_choice("style", style, get_args(Style))
+        _check_choice("theme", theme, get_args(Theme))
+        size = input_size or graph.input_size or smallest_fitting_size(graph, DEFAULT_MIN_SIZE) or (1,) * graph.dims
+        return cls(name, graph, check_sizes(graph, size), style, theme)
 
     @cached_property
     def svg(self) -> str:
         """The figure as an SVG document."""
-        return svg(self.scene)
+        return render_svg(self.scene)
 
     def save(self, path: str | Path) -> None:
         """Writes .svg, .png or .pdf. Raises FormatError for another suffix or where it cannot, and MissingExtra."""
-        write(self.scene, path)
+        write_scene(self.scene, path)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -73,68 +73,80 @@ class Figure:
     def scene(self) -> Scene:
         """Everything with its place."""
         palette = PALETTES[self.theme]
-        drawer = Drawer(self.graph, self.sizes, palette)
-        found = stages(self.graph)
-        cells = {stage.name: drawer.cell(stage, self.style, _ports(stage, found)) for stage in found}
-        edges = list(self._edges(found, cells))
+        drawer = CellRenderer(self.graph, self.sizes, palette)
+        found = split_into_stages(self.graph)
+        cells = {stage.name: drawer.build_cell(stage, self.style, _count_ports(stage, found)) for stage in found}
+        edges = list(self._build_edges(found, cells))
         scene = Scene(self.name or "network", palette.background)
-        layout = laid_out(list(cells.values()), edges, self._titled(scene))
+        layout = compute_layout(list(cells.values()), edges, self._draw_title(scene))
         for cell in cells.values():
-            drawer.draw(cell, scene, layout.left[layout.rank(cell)], layout.middle[cell.stage.level])
+            drawer.draw(cell, scene, layout.column_left[layout.get_rank(cell)], layout.row_middle[cell.stage.level])
         layout.draw(scene, palette)
-        scene.width = max(layout.right, max(text.extent.right for text in scene.texts) + MARGIN)
+        scene.width = max(layout.right, max(text.bounds.right for text in scene.texts) + MARGIN)
         arrows = [arrow for cell in cells.values() for arrow in cell.arrows[1:]] + [edge.arrow for edge in edges]
-        made = [self._made(stage) for stage in found] if self.style == "compact" else []
-        scene.height = legend(scene, arrows, made, palette, layout.bottom + MARGIN) + MARGIN
+        made = [self._describe_merge(stage) for stage in found] if self.style == "compact" else []
+        scene.height = draw_legend(scene, arrows, made, palette, layout.bottom + MARGIN) + MARGIN
         return scene
 
-    def _titled(self, scene: Scene) -> float:
+    def _draw_title(self, scene: Scene) -> float:
         """Writes what the network is called and what it makes of what; gives where the first row can begin."""
         palette, cost = PALETTES[self.theme], total_cost(self.graph, self.sizes)
-        made = ", ".join(map(self._handed_out, self.graph.outputs))
-        facts = f"{self._shape(0)} -> {made}, {cost.params:,} parameters, {cost.macs:,} MACs"
-        scene.texts.append(Text(MARGIN, MARGIN + TITLE, scene.title, TITLE, palette.ink, bold=True))
-        scene.texts.append(Text(MARGIN, MARGIN + TITLE + LETTERS + 5, facts, SMALL, palette.faint))
-        return MARGIN + TITLE + 2 * LETTERS + 5
+        made = ", ".join(map(self._format_output, self.graph.outputs))
+        facts = f"{self._format_shape(0)} -> {made}, {cost.params:,} parameters, {cost.macs:,} MACs"
+        scene.texts.append(
+            Text(MARGIN, MARGIN + TITLE_FONT_SIZE, scene.title, TITLE_FONT_SIZE, palette.text, bold=True)
+        )
+        scene.texts.append(
+            Text(MARGIN, MARGIN + TITLE_FONT_SIZE + FONT_SIZE + 5, facts, SMALL_FONT_SIZE, palette.muted_text)
+        )
+        return MARGIN + TITLE_FONT_SIZE + 2 * FONT_SIZE + 5
 
-    def _handed_out(self, output: Output) -> str:
+    def _format_output(self, output: Output) -> str:
         """The name and shape of an output; of several maps the first one's."""
         more = f" and {len(output.nodes) - 1} more" if len(output.nodes) > 1 else ""
-        return " ".join(filter(None, (output.name, self._shape(output.nodes[0])))) + more
+        return " ".join(filter(None, (output.name, self._format_shape(output.nodes[0])))) + more
 
-    def _shape(self, index: int) -> str:
+    def _format_shape(self, index: int) -> str:
         node = self.graph.nodes[index]
-        return " × ".join(map(str, (node.channels, *(() if node.op.flat else self.sizes[index]))))
+        return " × ".join(map(str, (node.channels, *(() if node.op.has_no_spatial_axes else self.sizes[index]))))
 
-    def _edges(self, found: list[Stage], cells: dict[str, Cell]) -> Iterator[Edge]:
-        reading = Reading(self.graph, self.sizes)
-        for stage in found:
-            for passage in stage.passages:
-                source = cells[passage.source]
-                gate = Gate(stage.gate, stage.gates(passage))
-                arrow = reading.across(self._way(stage, passage), stage.kind(passage), gate)
-                yield Edge(source, source.side(passage.node), cells[stage.name], arrow)
+    def _build_edges(self, stages: list[Stage], cells: dict[str, Cell]) -> Iterator[Edge]:
+        reading = ArrowReader(self.graph, self.sizes)
+        for stage in stages:
+            for passage in stage.connections:
+                source = cells[passage.source_stage]
+                gate = GateModule(stage.gate_path, stage.is_gated(passage))
+                arrow = reading.read_across_stages(
+                    self._find_arrow_path(stage, passage), stage.choose_arrow_kind(passage), gate
+                )
+                yield Edge(source, source.find_box(passage.source_node), cells[stage.name], arrow)
 
-    def _way(self, stage: Stage, passage: Passage) -> tuple[Node, ...]:
+    def _find_arrow_path(self, stage: Stage, connection: Connection) -> tuple[Node, ...]:
         """What a map goes through until it is drawn again; if nothing else is read, all that leads to the next box."""
-        if len(stage.passages) > 1 or self.style == "detail":
-            return stage.way(passage)
+        if len(stage.connections) > 1 or self.style == "detail":
+            return stage.collect_path(connection)
         shown = stage.maps if self.style == "compact" else stage.maps[:1]
-        return (*passage.way, *(node for found in shown for node in found.way))
+        return (*connection.node_path, *(node for found in shown for node in found.node_path))
 
-    def _made(self, stage: Stage) -> str:
+    def _describe_merge(self, stage: Stage) -> str:
         """What a box that stands for a whole stage makes of the maps that meet there."""
-        return Reading(self.graph, self.sizes).told(stage.made) if len(stage.passages) > 1 else ""
+        return (
+            ArrowReader(self.graph, self.sizes).describe_path(stage.nodes_from_merge)
+            if len(stage.connections) > 1
+            else ""
+        )
 
 
-def _known(choice: str, given: object, known: tuple[str, ...]) -> None:
+def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
     """Raises FormatError for what figures do not have."""
-    if given not in known:
-        way_out = did_you_mean(str(given), known) or "choose one of them"
-        raise FormatError(f"{choice}: figures have {', '.join(known[:-1])} and {known[-1]}, not {given!r}; {way_out}")
+    if value not in choices:
+        way_out = did_you_mean(str(value), choices) or "choose one of them"
+        raise FormatError(
+            f"{option}: figures have {', '.join(choices[:-1])} and {choices[-1]}, not {value!r}; {way_out}"
+        )
 
 
-def _ports(stage: Stage, found: list[Stage]) -> int:
+def _count_ports(stage: Stage, stages: list[Stage]) -> int:
     """How many arrows come and go on the fuller side of a stage."""
-    leaving = sum(passage.source == stage.name for other in found for passage in other.passages)
-    return max(len(stage.passages), leaving)
+    leaving = sum(passage.source_stage == stage.name for other in stages for passage in other.connections)
+    return max(len(stage.connections), leaving)

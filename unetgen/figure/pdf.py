@@ -5,34 +5,34 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from unetgen.errors import MissingExtra
-from unetgen.figure.png import faces_of
+from unetgen.errors import MissingDependencyError
+from unetgen.figure.png import find_font_files
 from unetgen.figure.scene import Scene, Text
-from unetgen.figure.svg import head
+from unetgen.figure.svg import compute_arrowhead
 
-_FACES = {False: "Vera", True: "VeraBd"}
+_FONT_NAMES = {False: "Vera", True: "VeraBd"}
 
 
-def pdf(scene: Scene) -> bytes:
+def render_pdf(scene: Scene) -> bytes:
     """The scene as a document of one page. Raises MissingExtra."""
     try:
         from reportlab.pdfbase.pdfmetrics import registerFont
         from reportlab.pdfbase.ttfonts import TTFont
         from reportlab.pdfgen.canvas import Canvas
     except ImportError:
-        raise MissingExtra("a figure as PDF", "reportlab", "draw") from None
-    for name, file in zip(_FACES.values(), faces_of("Vera.ttf", "VeraBd.ttf"), strict=True):
+        raise MissingDependencyError("a figure as PDF", "reportlab", "draw") from None
+    for name, file in zip(_FONT_NAMES.values(), find_font_files("Vera.ttf", "VeraBd.ttf"), strict=True):
         registerFont(TTFont(name, file))
     written = BytesIO()
     # Nothing of the day goes into it: one figure is one file.
     page = Canvas(written, pagesize=(scene.width, scene.height), invariant=True)
     page.setTitle(scene.title)
-    _draw(scene, page)
+    _draw_scene(scene, page)
     page.save()
     return written.getvalue()
 
 
-def _draw(scene: Scene, page: Any) -> None:
+def _draw_scene(scene: Scene, page: Any) -> None:
     """Draws a scene; a page counts upwards."""
     page.setFillColor(scene.background)
     page.rect(0, 0, scene.width, scene.height, stroke=0, fill=1)
@@ -46,13 +46,13 @@ def _draw(scene: Scene, page: Any) -> None:
         page.setFillColor(line.stroke)
         page.setLineWidth(line.width)
         page.setDash([4, 2] if line.dashed else [])
-        _polygon(page, [(x, scene.height - y) for x, y in line.points], filled=False)
-        _polygon(page, [(x, scene.height - y) for x, y in head(line)], filled=True)
+        _draw_path(page, [(x, scene.height - y) for x, y in line.points], filled=False)
+        _draw_path(page, [(x, scene.height - y) for x, y in compute_arrowhead(line)], filled=True)
     for text in scene.texts:
-        _write(page, text, scene.height - text.y)
+        _draw_text(page, text, scene.height - text.y)
 
 
-def _polygon(page: Any, points: list[tuple[float, float]], *, filled: bool) -> None:
+def _draw_path(page: Any, points: list[tuple[float, float]], *, filled: bool) -> None:
     path = page.beginPath()
     path.moveTo(*points[0])
     for point in points[1:]:
@@ -62,8 +62,8 @@ def _polygon(page: Any, points: list[tuple[float, float]], *, filled: bool) -> N
     page.drawPath(path, stroke=not filled, fill=filled)
 
 
-def _write(page: Any, text: Text, y: float) -> None:
-    page.setFont(_FACES[text.bold], text.size)
+def _draw_text(page: Any, text: Text, y: float) -> None:
+    page.setFont(_FONT_NAMES[text.bold], text.size)
     page.setFillColor(text.fill)
     place = {"start": page.drawString, "middle": page.drawCentredString, "end": page.drawRightString}[text.anchor]
     place(text.x, y, text.string)

@@ -10,7 +10,7 @@ Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
 
 
-class Extent(NamedTuple):
+class Rect(NamedTuple):
     """The rectangle that something takes: left, top, right, bottom."""
 
     left: float
@@ -18,7 +18,7 @@ class Extent(NamedTuple):
     right: float
     bottom: float
 
-    def overlaps(self, other: Extent) -> bool:
+    def overlaps(self, other: Rect) -> bool:
         """Whether they have more than a border in common."""
         return (
             min(self.right, other.right) - max(self.left, other.left) > 0.01
@@ -37,12 +37,12 @@ class Box:
     fill: str
     stroke: str
     path: str = ""
-    tip: str = ""
+    tooltip: str = ""
 
     @property
-    def extent(self) -> Extent:
+    def bounds(self) -> Rect:
         """What it takes."""
-        return Extent(self.x, self.y, self.x + self.width, self.y + self.height)
+        return Rect(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Text:
     path: str = ""
 
     @property
-    def extent(self) -> Extent:
+    def bounds(self) -> Rect:
         """What it takes, at most."""
-        width = breadth(self.string, self.size, bold=self.bold)
+        width = measure_text_width(self.string, self.size, bold=self.bold)
         left = self.x - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
-        return Extent(left, self.y - 0.76 * self.size, left + width, self.y + 0.24 * self.size)
+        return Rect(left, self.y - 0.76 * self.size, left + width, self.y + 0.24 * self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +90,23 @@ class Scene:
 
 
 # The first letter that Bitstream Vera does not have.
-LATIN = "\u0100"
+FIRST_NON_LATIN = "\u0100"
 
 # How wide letters are in Verdana and Bitstream Vera, the widest of the faces that the figure asks for, in parts of the
 # size; all others stand in it with room to spare.
-_WIDTHS = {
+_LETTER_WIDTHS = {
     **dict.fromkeys("ijl'|", 0.29), **dict.fromkeys(" .,:;[]()/-ft", 0.40), **dict.fromkeys("rsJ²³", 0.53),
     **dict.fromkeys("mMW", 0.99), **dict.fromkeys("w×+→", 0.84), **dict.fromkeys("ABCDGHKNOQRTUV", 0.79),
 }  # fmt: skip
 
 
-def breadth(string: str, size: float, *, bold: bool = False) -> float:
+def measure_text_width(string: str, size: float, *, bold: bool = False) -> float:
     """How wide a line of letters is at most."""
-    return sum(map(_width, string)) * size * (1.15 if bold else 1.0)
+    return sum(map(_measure_letter_width, string)) * size * (1.15 if bold else 1.0)
 
 
-def _width(letter: str) -> float:
+def _measure_letter_width(letter: str) -> float:
     """Letters outside Latin come from other faces, where those of East Asia are as wide as they are high."""
-    if letter in _WIDTHS or letter < LATIN:
-        return _WIDTHS.get(letter, 0.64)
+    if letter in _LETTER_WIDTHS or letter < FIRST_NON_LATIN:
+        return _LETTER_WIDTHS.get(letter, 0.64)
     return 1.0 if east_asian_width(letter) in "WF" else 0.8

@@ -8,10 +8,10 @@ from math import ceil, sqrt
 
 from unetgen.figure.scene import Scene
 
-BETWEEN = 16.0
+SCENE_GAP = 16.0
 
 
-def sheet(scenes: Sequence[Scene], title: str) -> Scene:
+def build_contact_sheet(scenes: Sequence[Scene], title: str) -> Scene:
     """The scenes beside and below each other, about as wide as high, each row as high as its highest."""
     columns = ceil(sqrt(len(scenes) * 1.3))
     page = Scene(title, scenes[0].background)
@@ -19,15 +19,15 @@ def sheet(scenes: Sequence[Scene], title: str) -> Scene:
     for row in (scenes[start : start + columns] for start in range(0, len(scenes), columns)):
         x = 0.0
         for scene in row:
-            _put(scene, page, x, y)
-            x += scene.width + BETWEEN
-        y += max(scene.height for scene in row) + BETWEEN
-        page.width = max(page.width, x - BETWEEN)
-    page.height = y - BETWEEN
+            _paste_scene(scene, page, x, y)
+            x += scene.width + SCENE_GAP
+        y += max(scene.height for scene in row) + SCENE_GAP
+        page.width = max(page.width, x - SCENE_GAP)
+    page.height = y - SCENE_GAP
     return page
 
 
-def _put(scene: Scene, page: Scene, x: float, y: float) -> None:
-    page.boxes += [replace(box, x=box.x + x, y=box.y + y, tip="") for box in scene.boxes]
+def _paste_scene(scene: Scene, page: Scene, x: float, y: float) -> None:
+    page.boxes += [replace(box, x=box.x + x, y=box.y + y, tooltip="") for box in scene.boxes]
     page.texts += [replace(text, x=text.x + x, y=text.y + y) for text in scene.texts]
     page.lines += [replace(line, points=tuple((a + x, b + y) for a, b in line.points)) for line in scene.lines]

@@ -33,7 +33,7 @@ class Rule(NamedTuple):
     up: bool = False
 
 
-class Misfit(UnetgenError):
+class SizeConstraintError(UnetgenError):
     """A size that an op cannot take: ``size`` pixels, and why not."""
 
     def __init__(self, size: int, reason: str) -> None:
@@ -42,43 +42,43 @@ class Misfit(UnetgenError):
         super().__init__(f"{size} {reason}")
 
 
-class Algebra(Protocol[S]):
+class SizeArithmetic(Protocol[S]):
     """The words in which an op speaks of sizes."""
 
-    def apply(self, size: S, rule: Rule, kind: str) -> S:
+    def apply(self, size: S, rule: Rule, op_name: str) -> S:
         """The size after a rule; ``kind`` is what the op is called."""
 
-    def same(self, sizes: Sequence[S], kind: str) -> S:
+    def require_equal(self, sizes: Sequence[S], op_name: str) -> S:
         """The one size that all inputs must have."""
 
-    def at_least(self, size: S, other: S, kind: str) -> None:
+    def require_at_least(self, size: S, other: S, op_name: str) -> None:
         """Takes only sizes that are at least the other."""
 
 
-class Numbers:
+class IntegerSizes:
     """Sizes as plain numbers; what does not fit is raised as a Misfit."""
 
-    def apply(self, size: int, rule: Rule, kind: str) -> int:
+    def apply(self, size: int, rule: Rule, op_name: str) -> int:
         if size < rule.minimum:
-            raise Misfit(size, f"where {kind} needs at least {rule.minimum}")
+            raise SizeConstraintError(size, f"where {op_name} needs at least {rule.minimum}")
         if rule.residue is not None and (size - rule.residue) % rule.divisor:
-            raise Misfit(size, f"which {kind} cannot {_divide(rule)}")
+            raise SizeConstraintError(size, f"which {op_name} cannot {_describe_division(rule)}")
         total = rule.factor * size + rule.offset
         return (-(-total // rule.divisor) if rule.up else total // rule.divisor) + rule.plus
 
-    def same(self, sizes: Sequence[int], kind: str) -> int:
+    def require_equal(self, sizes: Sequence[int], op_name: str) -> int:
         first = sizes[0]
         for other in sizes:
             if other != first:
-                raise Misfit(first, f"beside {other}, which {kind} cannot join")
+                raise SizeConstraintError(first, f"beside {other}, which {op_name} cannot join")
         return first
 
-    def at_least(self, size: int, other: int, kind: str) -> None:
+    def require_at_least(self, size: int, other: int, op_name: str) -> None:
         if size < other:
-            raise Misfit(size, f"where {kind} needs at least {other}")
+            raise SizeConstraintError(size, f"where {op_name} needs at least {other}")
 
 
-def _divide(rule: Rule) -> str:
+def _describe_division(rule: Rule) -> str:
     if rule.residue:
         return f"divide by {rule.divisor} with {rule.residue} left"
     return "halve" if rule.divisor == 2 else f"divide by {rule.divisor}"

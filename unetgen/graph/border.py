@@ -8,25 +8,25 @@ from typing import NamedTuple
 from unetgen.graph.ops.base import Size
 
 
-class Border(NamedTuple):
+class ConvPadding(NamedTuple):
     """The padding of a convolution: equal at both ends, what it cannot do itself (before, after), and the mode."""
 
-    even: Size
-    uneven: tuple[Size, Size] | None
+    symmetric: Size
+    remainder: tuple[Size, Size] | None
     mode: str
 
 
 @lru_cache(maxsize=1024)
-def border_of(kernel: Size, stride: Size, dilation: Size, padding: str) -> Border:
+def compute_padding(kernel: Size, stride: Size, dilation: Size, padding: str) -> ConvPadding:
     """The border of a convolution; ``padding`` is ``valid``, or the mode of a same-size (exactly divided) output."""
     if padding == "valid":
-        return Border((0,) * len(kernel), None, "zeros")
+        return ConvPadding((0,) * len(kernel), None, "zeros")
     amounts = [_same_padding(*axis) for axis in zip(kernel, stride, dilation, strict=True)]
     even = tuple(before if before == after else 0 for before, after in amounts)
     rest = [pair if pair[0] != pair[1] else (0, 0) for pair in amounts]
     before, after = (tuple(side) for side in zip(*rest, strict=True))
     uneven = (before, after) if before != after else None
-    return Border(even, uneven, padding if any(even) or uneven else "zeros")
+    return ConvPadding(even, uneven, padding if any(even) or uneven else "zeros")
 
 
 def _same_padding(kernel: int, stride: int, dilation: int) -> tuple[int, int]:

@@ -7,21 +7,21 @@ from unetgen.errors import Problem, did_you_mean
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops import Add, Maximum, Multiply
 
-_FAULT = "this is a fault of the part that drew it"
+_PART_BUG_HINT = "this is a fault of the part that drew it"
 
 
 def structural_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Skips that reach nothing, parameters that change nothing, an output with other channels than asked for."""
     return [
-        *_lost_skips(graph, spec),
-        *_dead_layers(graph, spec),
-        *_wrong_output(graph, spec),
-        *_unequal_channels(graph, spec),
-        *_unknown_paths(graph, spec),
+        *_lost_skip_problems(graph, spec),
+        *_dead_layer_problems(graph, spec),
+        *_output_channel_problems(graph, spec),
+        *_channel_mismatch_problems(graph, spec),
+        *_unknown_checkpointing_problems(graph, spec),
     ]
 
 
-def _lost_skips(graph: Graph, spec: Spec) -> list[Problem]:
+def _lost_skip_problems(graph: Graph, spec: Spec) -> list[Problem]:
     problems = []
     read = {source for node in graph.nodes if node.side == "decoder" for source in node.inputs}
     for level, source in graph.skips.items():
@@ -32,34 +32,36 @@ def _lost_skips(graph: Graph, spec: Spec) -> list[Problem]:
     return problems
 
 
-def _dead_layers(graph: Graph, spec: Spec) -> list[Problem]:
+def _dead_layer_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Layers on no path to the output: their parameters would never get a gradient."""
-    alive = set(graph.results)
+    alive = set(graph.output_nodes)
     for node in reversed(graph.nodes):
         if node.index in alive:
             alive.update(node.inputs)
     return [
-        spec.root.problem("dead_layer", f"{node.path} is on no path to the output", _FAULT)
+        spec.root.problem("dead_layer", f"{node.path} is on no path to the output", _PART_BUG_HINT)
         for node in graph.nodes
         if node.index not in alive and node.op.parameters()
     ]
 
 
-def _wrong_output(graph: Graph, spec: Spec) -> list[Problem]:
+def _output_channel_problems(graph: Graph, spec: Spec) -> list[Problem]:
     problems = []
     for head, output in zip(spec.heads, graph.outputs, strict=True):
         wanted = getattr(head.part, "out_channels", None) or spec.out_channels
         made = next((n for i in output.nodes if (n := graph.nodes[i].channels) != wanted), wanted)
         if made != wanted:
             message = f"the head makes {made} channels of {wanted}"
-            hint = "make them in the last block, or use a head that does" if head.part.type == "none" else _FAULT
+            hint = (
+                "make them in the last block, or use a head that does" if head.part.type == "none" else _PART_BUG_HINT
+            )
             several = spec.root.mapping.get("heads")
             node = several.find((head.name,)) if several and head.name else spec.root.mapping.get("head", spec.root)
             problems.append(node.problem("output", message, hint))
     return problems
 
 
-def _unequal_channels(graph: Graph, spec: Spec) -> list[Problem]:
+def _channel_mismatch_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Sums and products of maps that torch would stretch to each other, or refuse."""
     problems = []
     for node in graph.nodes:
@@ -67,11 +69,11 @@ def _unequal_channels(graph: Graph, spec: Spec) -> list[Problem]:
             channels = list(dict.fromkeys(graph.nodes[source].channels for source in node.inputs))
             if len(channels) > 1:
                 message = f"{node.path} joins maps of {' and '.join(map(str, channels))} channels"
-                problems.append(spec.root.problem("channels", message, _FAULT))
+                problems.append(spec.root.problem("channels", message, _PART_BUG_HINT))
     return problems
 
 
-def _unknown_paths(graph: Graph, spec: Spec) -> list[Problem]:
+def _unknown_checkpointing_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Paths in ``checkpointing`` that are no modules with layers in them."""
     if not spec.checkpointing:
         return []

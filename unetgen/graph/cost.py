@@ -32,19 +32,21 @@ class Cost:
         return Cost(self.params + other.params, self.macs + other.macs)
 
 
-NOTHING = Cost(0, 0)
+ZERO_COST = Cost(0, 0)
 
 
 def node_cost(node: Node, sizes: Sequence[Size]) -> Cost:
     """The cost of one node; a layer applied again costs no parameters."""
-    own = node.op.parameters() if node.path == node.layer else ()
+    own = node.op.parameters() if node.path == node.layer_path else ()
     macs = node.op.macs(sizes[node.inputs[0]], sizes[node.index]) if node.inputs else 0
     return Cost(sum(prod(parameter.shape) for parameter in own), macs)
 
 
 def total_cost(graph: Graph, sizes: Sequence[Size]) -> Cost:
     """The cost of the whole network."""
-    return Cost(params(graph), sum(node.op.macs(sizes[node.inputs[0]], sizes[node.index]) for node in graph.nodes[1:]))
+    return Cost(
+        count_parameters(graph), sum(node.op.macs(sizes[node.inputs[0]], sizes[node.index]) for node in graph.nodes[1:])
+    )
 
 
 def level_costs(graph: Graph, sizes: Sequence[Size]) -> dict[tuple[str, int], Cost]:
@@ -52,11 +54,11 @@ def level_costs(graph: Graph, sizes: Sequence[Size]) -> dict[tuple[str, int], Co
     costs: dict[tuple[str, int], Cost] = {}
     for node in graph.nodes[1:]:
         key = (node.side, node.level)
-        costs[key] = costs.get(key, NOTHING) + node_cost(node, sizes)
+        costs[key] = costs.get(key, ZERO_COST) + node_cost(node, sizes)
     return costs
 
 
-def params(graph: Graph) -> int:
+def count_parameters(graph: Graph) -> int:
     """The number of parameters, which no input size changes."""
-    own = (node.op.parameters() for node in graph.nodes if node.layer == node.path)
+    own = (node.op.parameters() for node in graph.nodes if node.layer_path == node.path)
     return sum(prod(parameter.shape) for parameters in own for parameter in parameters)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from unetgen.config.part import Part
-from unetgen.config.reserved import RESERVED
-from unetgen.config.spec import Place
+from unetgen.config.reserved import RESERVED_NAMES
+from unetgen.config.spec import SlotLocation
 from unetgen.errors import UnetgenError
 from unetgen.graph.graph import Graph, Output
 from unetgen.graph.node import Node
@@ -19,67 +19,67 @@ Axes = int | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class BuildProblem:
     """Something a part refuses while it is drawn: which option of which part, where, and why."""
 
-    place: Place
+    slot_location: SlotLocation
     part: Part
     option: str
     message: str
     hint: str
 
 
-class Stop(NamedTuple):
+class FailureLocation(NamedTuple):
     """Where a drawing broke off: the path of the module, and its place in the network."""
 
     path: str
-    place: Place
+    slot_location: SlotLocation
 
 
-class SizeUnknown(UnetgenError):
+class UnknownSizeError(UnetgenError):
     """A part asked for a size, and the spec names none."""
 
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(f"{stop.path} needs 'input_size'")
-        self.stop = stop
+    def __init__(self, location: FailureLocation) -> None:
+        super().__init__(f"{location.path} needs 'input_size'")
+        self.location = location
 
 
 class Value:
     """A map in the drawing: ``channels`` and, when asked for, ``size``."""
 
-    __slots__ = ("_drawing", "channels", "index")
+    __slots__ = ("_builder", "channels", "index")
 
-    def __init__(self, drawing: Drawing, index: int, channels: int) -> None:
-        self._drawing = drawing
+    def __init__(self, builder: BaseBuilder, index: int, channels: int) -> None:
+        self._builder = builder
         self.index = index
         self.channels = channels
 
     @property
     def size(self) -> Size:
         """The spatial size for the spec's ``input_size``. Who asks is bound to that size."""
-        return self._drawing.size_of(self)
+        return self._builder.size_of(self)
 
 
-class Drawing:
+class BaseBuilder:
     """One network as far as it is drawn, for a spec's dimensions, channels and input size."""
 
     def __init__(self, dims: int, in_channels: int, input_size: Size | None = None) -> None:
         self.dims = dims
-        self.findings: list[Finding] = []
+        self.problems: list[BuildProblem] = []
         self.providers: Mapping[type[Part], str] = {}
         """Who provides the parts that are not built in, for errors."""
         self.skips: dict[int, int] = {}
         self._input_size = input_size
-        self._bound = False
-        self._alike = True
+        self._has_fixed_size = False
+        self._is_isotropic = True
         self._nodes: list[Node] = []
         self._paths: set[str] = set()
         self._labels: dict[str, str] = {}
         self._scope = ""
-        self._like = ("", "")
-        self._place: Place = ("", 0, "")
-        self._stopped: Stop | None = None
-        self.input = self._add("input", Input(in_channels), ())
+        self._shared_scope = ("", "")
+        self._slot_location: SlotLocation = ("", 0, "")
+        self._failure_location: FailureLocation | None = None
+        self.input = self._add_node("input", Input(in_channels), ())
 
     @property
     def input(self) -> Value:
@@ -93,98 +93,98 @@ class Drawing:
 
     # Where the pen is
 
-    def scope(self, name: str, label: str = "", like: str = "") -> _Pen:
+    def scope(self, name: str, label: str = "", like: str = "") -> _PositionGuard:
         """``with g.scope("conv"):`` draws into a module of that name; ``label`` is what printing calls it.
 
         ``like`` names a scope beside it that was drawn before in the same way: its weights are used again.
         """
-        pen = _Pen(self, self._scope, self._place, self._like)
+        pen = _PositionGuard(self, self._scope, self._slot_location, self._shared_scope)
         _refuse_reserved(name)
         if like:
-            self._like = (_join(self._scope, name), _join(self._scope, like))
-        self._scope = _join(self._scope, name)
+            self._shared_scope = (_join_path(self._scope, name), _join_path(self._scope, like))
+        self._scope = _join_path(self._scope, name)
         if label:
             self._labels[self._scope] = label
         return pen
 
-    def at(self, side: str, level: int, slot: str) -> _Pen:
+    def at(self, side: str, level: int, slot: str) -> _PositionGuard:
         """``with g.at("encoder", 0, "block"):`` draws that part, so that what it refuses is reported there."""
-        pen = _Pen(self, self._scope, self._place, self._like)
-        self._place = (side, level, slot)
+        pen = _PositionGuard(self, self._scope, self._slot_location, self._shared_scope)
+        self._slot_location = (side, level, slot)
         return pen
 
     def path(self, name: str = "") -> str:
         """The path of what is drawn here under a name, or of the module that is being drawn."""
-        return _join(self._scope, name)
+        return _join_path(self._scope, name)
 
-    def move(self, scope: str, place: Place, like: tuple[str, str]) -> None:
+    def restore_position(self, scope: str, slot_location: SlotLocation, shared_scope: tuple[str, str]) -> None:
         """Puts the pen where it was."""
-        self._scope, self._place, self._like = scope, place, like
+        self._scope, self._slot_location, self._shared_scope = scope, slot_location, shared_scope
 
     @property
-    def stopped(self) -> Stop:
+    def failure_location(self) -> FailureLocation:
         """Where the pen was when an exception first moved it."""
-        return self._stopped or Stop(self._scope, self._place)
+        return self._failure_location or FailureLocation(self._scope, self._slot_location)
 
-    def stop(self) -> None:
+    def record_failure(self) -> None:
         """Remembers where the pen is, the first time."""
-        self._stopped = self._stopped or Stop(self._scope, self._place)
+        self._failure_location = self._failure_location or FailureLocation(self._scope, self._slot_location)
 
     def refuse(self, part: Part, option: str, message: str, hint: str = "") -> None:
         """Reports an option that cannot be drawn here; the drawing goes on, to find the rest."""
-        self.findings.append(Finding(self._place, part, option, message, hint))
+        self.problems.append(BuildProblem(self._slot_location, part, option, message, hint))
 
     def per_axis(self, value: Axes) -> Size:
         """One number for each axis."""
         if not isinstance(value, tuple):
             return (value,) * self.dims
-        self._alike = self._alike and len(set(value)) == 1
+        self._is_isotropic = self._is_isotropic and len(set(value)) == 1
         return value
 
     # What is drawn
 
-    def graph(self, output: Value | Sequence[Output], name: str = "", *, whole: bool = True) -> Graph:
+    def to_graph(self, output: Value | Sequence[Output], name: str = "", *, keep_unused: bool = True) -> Graph:
         """The finished drawing; without what no output needs where it is not to be ``whole``."""
         outputs = (Output("", (output.index,)),) if isinstance(output, Value) else tuple(output)
         graph = Graph(
             name, self.dims, tuple(self._nodes), outputs, self._labels, self.skips, self._input_size,
-            bound=self._bound, alike=self._alike,
+            has_fixed_size=self._has_fixed_size, is_isotropic=self._is_isotropic,
         )  # fmt: skip
-        return graph if whole else graph.needed()
+        return graph if keep_unused else graph.prune()
 
-    def sketch(self) -> Graph:
+    def partial_graph(self) -> Graph:
         """What is drawn so far, for any size: what it last drew is its output."""
         last = self._nodes[-1]
-        return replace(self.graph(Value(self, last.index, last.channels)), bound=False)
+        return replace(self.to_graph(Value(self, last.index, last.channels)), has_fixed_size=False)
 
-    def is_flat(self, value: Value) -> bool:
+    def has_no_spatial_axes(self, value: Value) -> bool:
         """Whether a value has no spatial axes."""
-        return self._nodes[value.index].op.flat
+        return self._nodes[value.index].op.has_no_spatial_axes
 
     def size_of(self, value: Value) -> Size:
         """The size of a map for the spec's input size. Raises SizeMisfit, or SizeUnknown where it has none."""
         if self._input_size is None:
-            raise SizeUnknown(Stop(self._scope, self._place))
-        self._bound = True
-        return self.graph(value).output_size(self._input_size)
+            raise UnknownSizeError(FailureLocation(self._scope, self._slot_location))
+        self._has_fixed_size = True
+        return self.to_graph(value).output_size(self._input_size)
 
-    def _add(self, name: str, op: Op, inputs: Sequence[Value], layer: str = "") -> Value:
-        path = _join(self._scope, name)
+    def _add_node(self, name: str, op: Op, inputs: Sequence[Value], shared_layer: str = "") -> Value:
+        path = _join_path(self._scope, name)
         _refuse_reserved(name)
         if path in self._paths:
             raise ValueError(f"two ops are drawn at {path!r}; give one of them another name")
         self._paths.add(path)
         channels = op.out_channels([value.channels for value in inputs])
         index = len(self._nodes)
-        side, level, _ = self._place
-        used = _join(self._scope, layer) if layer else self._first_of(path, op)
+        side, level, _ = self._slot_location
+        used = _join_path(self._scope, shared_layer) if shared_layer else self._layer_path(path, op)
         node = Node(index, path, used, op, tuple([value.index for value in inputs]), channels, side, level)
         self._nodes.append(node)
         return Value(self, index, channels)
 
-    def _first_of(self, path: str, op: Op) -> str:
+    def _layer_path(self, path: str, op: Op) -> str:
         """The path of the layer that a node applies: its own, or the one at its place in the scope it is like."""
-        here, first = self._like
+        here, first = self._shared_scope
         if not here or not (op.parameters() or isinstance(op, Normalization)):
             return path
         used = first + path.removeprefix(here)
@@ -194,28 +194,28 @@ class Drawing:
 
 
 def _refuse_reserved(name: str) -> None:
-    taken = RESERVED.intersection(name.split("."))
+    taken = RESERVED_NAMES.intersection(name.split("."))
     if taken:
         raise ValueError(f"modules of torch have something called {min(taken)!r}; give it another name")
 
 
-def _join(scope: str, name: str) -> str:
+def _join_path(scope: str, name: str) -> str:
     return f"{scope}.{name}" if scope and name else scope or name
 
 
-class _Pen:
+class _PositionGuard:
     """Where the pen was before a ``with``, to go back there."""
 
-    __slots__ = ("_before", "_drawing")
+    __slots__ = ("_builder", "_position")
 
-    def __init__(self, drawing: Drawing, *before: Any) -> None:
-        self._drawing = drawing
-        self._before = before
+    def __init__(self, builder: BaseBuilder, *position: Any) -> None:
+        self._builder = builder
+        self._position = position
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            self._drawing.stop()
-        self._drawing.move(*self._before)
+            self._builder.record_failure()
+        self._builder.restore_position(*self._position)

@@ -21,20 +21,20 @@ MAX_PERIOD = 4096
 MAX_STEPS = 150_000
 
 
-class Line(NamedTuple):
+class LinearForm(NamedTuple):
     """base + step * t."""
 
     base: int
     step: int
 
 
-class Class(NamedTuple):
+class ResidueClass(NamedTuple):
     """The sizes first, first + period, ... up to last (or without end), and the outputs they give."""
 
     first: int
     period: int
     last: int | None
-    output: int
+    first_output: int
     output_step: int
 
     def __contains__(self, size: object) -> bool:
@@ -44,25 +44,25 @@ class Class(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class AxisFit:
+class FittingSizes:
     """All sizes that fit along one axis."""
 
-    classes: tuple[Class, ...]
-    complete: bool = True
+    classes: tuple[ResidueClass, ...]
+    is_complete: bool = True
     """Whether these are all; False where there are too many classes to list. Then only single sizes can be tried."""
 
     @classmethod
-    def only(cls, size: int, output: int) -> AxisFit:
+    def only(cls, size: int, output: int) -> FittingSizes:
         """The fit of a network that takes one size."""
-        return cls((Class(size, 1, size, output, 0),))
+        return cls((ResidueClass(size, 1, size, output, 0),))
 
     def __contains__(self, size: int) -> bool:
         return any(size in found for found in self.classes)
 
-    def output(self, size: int) -> int:
+    def output_size(self, size: int) -> int:
         """The output size of a size that fits."""
         found = next(c for c in self.classes if size in c)
-        return found.output + (size - found.first) // found.period * found.output_step
+        return found.first_output + (size - found.first) // found.period * found.output_step
 
     @property
     def smallest(self) -> int | None:
@@ -74,143 +74,143 @@ class AxisFit:
         """How far apart sizes are that are treated alike."""
         return lcm(*(c.period for c in self.classes))
 
-    def below(self, size: int) -> int | None:
+    def largest_below(self, size: int) -> int | None:
         """The largest size under ``size`` that fits."""
-        return max((n for c in self.classes if (n := _below(c, size)) is not None), default=None)
+        return max((n for c in self.classes if (n := _largest_below(c, size)) is not None), default=None)
 
-    def above(self, size: int) -> int | None:
+    def smallest_above(self, size: int) -> int | None:
         """The smallest size over ``size`` that fits."""
-        return min((n for c in self.classes if (n := _above(c, size)) is not None), default=None)
+        return min((n for c in self.classes if (n := _smallest_above(c, size)) is not None), default=None)
 
     def __str__(self) -> str:
-        if not self.complete:
+        if not self.is_complete:
             return "sizes in more classes than can be listed; each is checked when it is used"
         endless = [c for c in self.classes if c.last is None]
         single = sorted({n for c in self.classes if c.last is not None for n in range(c.first, c.last + 1, c.period)})
-        sentences = [_endless(endless)] if endless else []
+        sentences = [_describe_unbounded(endless)] if endless else []
         if single:
             sentences.append(f"n = {', '.join(map(str, single[:8]))}{', ...' if len(single) > 8 else ''}")
         return " or ".join(sentences) or "no size"
 
 
-def solve(nodes: Sequence[Node], output: int, axis: int) -> AxisFit:
+def find_fitting_sizes(nodes: Sequence[Node], output: int, axis: int) -> FittingSizes:
     """All sizes that run through the nodes along one axis."""
     open_classes, found, steps, complete = [(0, 1)], [], 0, True
     while open_classes and steps < MAX_STEPS:
         steps += len(nodes)
         residue, period = open_classes.pop()
-        lines = _Lines(residue, period)
+        lines = _ResidueSizes(residue, period)
         try:
-            sizes = [lines.start]
+            sizes = [lines.input_size]
             for node in nodes[1:]:
-                sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], lines))
-        except _Split as split:
+                sizes.append(node.op.output_size_along(axis, [sizes[i] for i in node.inputs], lines))
+        except _SplitNeededError as split:
             if period * split.ways > MAX_PERIOD:
                 complete = False
             else:
                 open_classes += [(residue + i * period, period * split.ways) for i in range(split.ways)]
-        except _Never:
+        except _NoSolutionError:
             continue
         else:
-            found.append(lines.result(sizes[output]))
-    return AxisFit(tuple(sorted(found)), complete and not open_classes)
+            found.append(lines.to_residue_class(sizes[output]))
+    return FittingSizes(tuple(sorted(found)), complete and not open_classes)
 
 
-class _Split(Exception):
+class _SplitNeededError(Exception):
     """The class must be split into so many before the op's outcome is one line."""
 
     def __init__(self, ways: int) -> None:
         self.ways = ways
 
 
-class _Never(Exception):
+class _NoSolutionError(Exception):
     """No size of the class fits."""
 
 
-class _Lines:
+class _ResidueSizes:
     """Sizes of one residue class as lines in t, with the bounds on t that the ops so far have set."""
 
     def __init__(self, residue: int, period: int) -> None:
-        self.start = Line(residue, period)
-        self.low = 0 if residue else 1
-        self.high: int | None = None
+        self.input_size = LinearForm(residue, period)
+        self.min_t = 0 if residue else 1
+        self.max_t: int | None = None
 
-    def result(self, output: Line) -> Class:
-        first = self.start.base + self.start.step * self.low
-        last = None if self.high is None else self.start.base + self.start.step * self.high
-        return Class(first, self.start.step, last, output.base + output.step * self.low, output.step)
+    def to_residue_class(self, output: LinearForm) -> ResidueClass:
+        first = self.input_size.base + self.input_size.step * self.min_t
+        last = None if self.max_t is None else self.input_size.base + self.input_size.step * self.max_t
+        return ResidueClass(first, self.input_size.step, last, output.base + output.step * self.min_t, output.step)
 
-    def apply(self, size: Line, rule: Rule, kind: str) -> Line:
-        self._not_negative(Line(size.base - rule.minimum, size.step))
+    def apply(self, size: LinearForm, rule: Rule, op_name: str) -> LinearForm:
+        self._require_non_negative(LinearForm(size.base - rule.minimum, size.step))
         if rule.residue is not None:
-            self._split_unless(size.step, rule.divisor)
+            self._require_divisible(size.step, rule.divisor)
             if (size.base - rule.residue) % rule.divisor:
-                raise _Never
-        self._split_unless(rule.factor * size.step, rule.divisor)
+                raise _NoSolutionError
+        self._require_divisible(rule.factor * size.step, rule.divisor)
         total = rule.factor * size.base + rule.offset
         base = -(-total // rule.divisor) if rule.up else total // rule.divisor
-        return Line(base + rule.plus, rule.factor * size.step // rule.divisor)
+        return LinearForm(base + rule.plus, rule.factor * size.step // rule.divisor)
 
-    def same(self, sizes: Sequence[Line], kind: str) -> Line:
+    def require_equal(self, sizes: Sequence[LinearForm], op_name: str) -> LinearForm:
         first = sizes[0]
         for other in sizes[1:]:
-            self._equal(first, other)
+            self._solve_equal(first, other)
         return first
 
-    def at_least(self, size: Line, other: Line, kind: str) -> None:
-        self._not_negative(Line(size.base - other.base, size.step - other.step))
+    def require_at_least(self, size: LinearForm, other: LinearForm, op_name: str) -> None:
+        self._require_non_negative(LinearForm(size.base - other.base, size.step - other.step))
 
-    def _equal(self, first: Line, other: Line) -> None:
+    def _solve_equal(self, first: LinearForm, other: LinearForm) -> None:
         steps, bases = first.step - other.step, other.base - first.base
         if steps == 0:
             if bases:
-                raise _Never
+                raise _NoSolutionError
             return
-        if bases % steps or bases // steps < self.low:
-            raise _Never
-        self._at_most(bases // steps)
-        self._from(bases // steps)
+        if bases % steps or bases // steps < self.min_t:
+            raise _NoSolutionError
+        self._lower_max_t(bases // steps)
+        self._raise_min_t(bases // steps)
 
-    def _not_negative(self, line: Line) -> None:
+    def _require_non_negative(self, line: LinearForm) -> None:
         if line.step > 0:
-            self._from(-(line.base // line.step))
+            self._raise_min_t(-(line.base // line.step))
         elif line.step < 0:
-            self._at_most(line.base // -line.step)
+            self._lower_max_t(line.base // -line.step)
         elif line.base < 0:
-            raise _Never
+            raise _NoSolutionError
 
-    def _from(self, low: int) -> None:
-        self.low = max(self.low, low)
-        self._check()
+    def _raise_min_t(self, low: int) -> None:
+        self.min_t = max(self.min_t, low)
+        self._check_bounds()
 
-    def _at_most(self, high: int) -> None:
-        self.high = high if self.high is None else min(self.high, high)
-        self._check()
+    def _lower_max_t(self, high: int) -> None:
+        self.max_t = high if self.max_t is None else min(self.max_t, high)
+        self._check_bounds()
 
-    def _check(self) -> None:
-        if self.high is not None and self.high < self.low:
-            raise _Never
+    def _check_bounds(self) -> None:
+        if self.max_t is not None and self.max_t < self.min_t:
+            raise _NoSolutionError
 
-    def _split_unless(self, step: int, divisor: int) -> None:
+    def _require_divisible(self, step: int, divisor: int) -> None:
         if step % divisor:
-            raise _Split(divisor // gcd(step, divisor))
+            raise _SplitNeededError(divisor // gcd(step, divisor))
 
 
-def _below(found: Class, size: int) -> int | None:
-    if size <= found.first:
+def _largest_below(residue_class: ResidueClass, size: int) -> int | None:
+    if size <= residue_class.first:
         return None
-    top = size - 1 if found.last is None else min(size - 1, found.last)
-    return top - (top - found.first) % found.period
+    top = size - 1 if residue_class.last is None else min(size - 1, residue_class.last)
+    return top - (top - residue_class.first) % residue_class.period
 
 
-def _above(found: Class, size: int) -> int | None:
-    if size < found.first:
-        return found.first
-    above = size + 1 + (found.first - size - 1) % found.period
-    return above if found.last is None or above <= found.last else None
+def _smallest_above(residue_class: ResidueClass, size: int) -> int | None:
+    if size < residue_class.first:
+        return residue_class.first
+    above = size + 1 + (residue_class.first - size - 1) % residue_class.period
+    return above if residue_class.last is None or above <= residue_class.last else None
 
 
-def _endless(classes: Sequence[Class]) -> str:
+def _describe_unbounded(classes: Sequence[ResidueClass]) -> str:
     """n = r (mod p), n >= m, with the smallest p, and what fits below m."""
     period = lcm(*(c.period for c in classes))
     first = {(c.first + i) % period: c.first + i for c in classes for i in range(0, period, c.period)}

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from unetgen.graph.algebra import Misfit, Numbers
-from unetgen.graph.fit import AxisFit, solve
+from unetgen.graph.algebra import IntegerSizes, SizeConstraintError
+from unetgen.graph.fit import FittingSizes, find_fitting_sizes
 from unetgen.graph.node import Node
-from unetgen.graph.ops import OpaqueBundle
+from unetgen.graph.ops import MultiOutputModule
 from unetgen.graph.ops.base import Parameter, Size
 
-_NUMBERS = Numbers()
+_INTEGER_SIZES = IntegerSizes()
 
 
-class SizeMisfit(Misfit):
+class NodeSizeError(SizeConstraintError):
     """A Misfit with its place: which axis, which node's map, and which node cannot take it."""
 
-    def __init__(self, misfit: Misfit, axis: int, node: Node, reader: Node) -> None:
-        super().__init__(misfit.size, misfit.reason)
+    def __init__(self, error: SizeConstraintError, axis: int, node: Node, consumer: Node) -> None:
+        super().__init__(error.size, error.reason)
         self.axis = axis
         self.node = node
-        self.reader = reader
+        self.consumer = consumer
 
 
 class Output(NamedTuple):
@@ -32,7 +32,7 @@ class Output(NamedTuple):
 
     name: str
     nodes: tuple[int, ...]
-    several: bool = False
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Graph:
     skips: Mapping[int, int]
     """For each level with a skip, the node whose output is handed over."""
     input_size: Size | None = None
-    bound: bool = False
+    has_fixed_size: bool = False
     """Whether some part asked for the size itself, so that only ``input_size`` fits."""
-    alike: bool = False
+    is_isotropic: bool = False
     """Whether no op tells one axis from another, so that one axis speaks for all."""
     checkpointing: tuple[str, ...] = ()
     """The paths of the modules whose maps are not kept for the backward pass but computed again."""
@@ -61,45 +61,45 @@ class Graph:
         return self.outputs[0].nodes[0]
 
     @cached_property
-    def results(self) -> tuple[int, ...]:
+    def output_nodes(self) -> tuple[int, ...]:
         """Every node whose map is handed out, in the order of the outputs."""
         return tuple(index for output in self.outputs for index in output.nodes)
 
     def sizes(self, input_size: Size) -> tuple[Size, ...]:
         """The spatial size of every node's output. Raises SizeMisfit at the first that cannot be."""
-        if self.alike and len(set(input_size)) == 1:
-            return tuple([(size,) * self.dims for size in self.along(0, input_size[0])])
-        per_axis = [self.along(axis, size) for axis, size in enumerate(input_size)]
+        if self.is_isotropic and len(set(input_size)) == 1:
+            return tuple([(size,) * self.dims for size in self.sizes_along(0, input_size[0])])
+        per_axis = [self.sizes_along(axis, size) for axis, size in enumerate(input_size)]
         return tuple(zip(*per_axis, strict=True))
 
-    def along(self, axis: int, size: int) -> list[int]:
+    def sizes_along(self, axis: int, size: int) -> list[int]:
         """The size of every node's output along one axis."""
         sizes = [size]
         for node in self.nodes[1:]:
             try:
-                sizes.append(node.op.along(axis, [sizes[i] for i in node.inputs], _NUMBERS))
-            except Misfit as misfit:
-                raise SizeMisfit(misfit, axis, self._given(node), node) from None
+                sizes.append(node.op.output_size_along(axis, [sizes[i] for i in node.inputs], _INTEGER_SIZES))
+            except SizeConstraintError as misfit:
+                raise NodeSizeError(misfit, axis, self._first_producer(node), node) from None
         return sizes
 
-    def _given(self, node: Node) -> Node:
+    def _first_producer(self, node: Node) -> Node:
         """Whose map a node reads first; a value of a bundle is reckoned from the bundle's input."""
         source = self.nodes[node.inputs[0]]
-        return self.nodes[source.inputs[0]] if isinstance(source.op, OpaqueBundle) else source
+        return self.nodes[source.inputs[0]] if isinstance(source.op, MultiOutputModule) else source
 
     def output_size(self, input_size: Size) -> Size:
         """The size of the network's output. Raises SizeMisfit."""
         return self.sizes(input_size)[self.output]
 
     @cached_property
-    def fits(self) -> tuple[AxisFit, ...]:
+    def fits(self) -> tuple[FittingSizes, ...]:
         """Which input sizes fit, for each axis."""
-        if self.bound and self.input_size:
+        if self.has_fixed_size and self.input_size:
             outputs = self.output_size(self.input_size)
-            return tuple(AxisFit.only(n, out) for n, out in zip(self.input_size, outputs, strict=True))
-        axes = 1 if self.alike else self.dims
-        solved = tuple(solve(self.nodes, self.output, axis) for axis in range(axes))
-        return solved * self.dims if self.alike else solved
+            return tuple(FittingSizes.only(n, out) for n, out in zip(self.input_size, outputs, strict=True))
+        axes = 1 if self.is_isotropic else self.dims
+        solved = tuple(find_fitting_sizes(self.nodes, self.output, axis) for axis in range(axes))
+        return solved * self.dims if self.is_isotropic else solved
 
     @property
     def in_channels(self) -> int:
@@ -116,7 +116,7 @@ class Graph:
         """Every learned tensor by its state-dict key, in the order of execution."""
         seen: dict[str, Parameter] = {}
         for node in self.nodes[1:]:
-            if node.layer == node.path:
+            if node.layer_path == node.path:
                 for parameter in node.op.parameters():
                     seen[f"{node.path}.{parameter.name}"] = parameter
         return seen
@@ -136,26 +136,29 @@ class Graph:
         last = [
             readers[-1] if readers else node.index for node, readers in zip(self.nodes, self.consumers, strict=True)
         ]
-        for index in self.results:
+        for index in self.output_nodes:
             last[index] = len(self.nodes)
         return tuple(last)
 
     @cached_property
     def digest(self) -> str:
         """A hash of everything that is drawn: equal for graphs that compute the same in the same way."""
-        lines = [f"{n.path} {n.layer} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
-        lines += [str([tuple(output) for output in self.outputs]), str(self.input_size if self.bound else None)]
+        lines = [f"{n.path} {n.layer_path} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
+        lines += [
+            str([tuple(output) for output in self.outputs]),
+            str(self.input_size if self.has_fixed_size else None),
+        ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @cached_property
-    def recomputed(self) -> tuple[str, ...]:
+    def checkpoint_scopes(self) -> tuple[str, ...]:
         """For each node the outermost checkpointed module that it is in; nothing where it is in none."""
         scopes = sorted(self.checkpointing)
         return tuple(next((s for s in scopes if n.path.startswith(f"{s}.")), "") for n in self.nodes)
 
-    def needed(self) -> Graph:
+    def prune(self) -> Graph:
         """The same without the nodes that are on no path to an output; all others keep their paths."""
-        alive = {0, *self.results}
+        alive = {0, *self.output_nodes}
         for node in reversed(self.nodes):
             if node.index in alive:
                 alive.update(node.inputs)
@@ -163,7 +166,14 @@ class Graph:
         kept = [self.nodes[index] for index in sorted(alive)]
         nodes = [
             Node(
-                number[n.index], n.path, n.layer, n.op, tuple(number[i] for i in n.inputs), n.channels, n.side, n.level
+                number[n.index],
+                n.path,
+                n.layer_path,
+                n.op,
+                tuple(number[i] for i in n.inputs),
+                n.channels,
+                n.side,
+                n.level,
             )
             for n in kept
         ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from unetgen.graph.graph import Graph
-from unetgen.graph.liveness import overwriting, storages
+from unetgen.graph.liveness import inplace_nodes, storage_roots
 from unetgen.graph.node import Node
 from unetgen.graph.ops.base import Shape, Size
 
@@ -24,58 +24,62 @@ class Memory:
     training: int
 
 
-def memory(graph: Graph, sizes: Sequence[Size], batch: int = 1, item: int = 4) -> Memory:
+def estimate_memory(graph: Graph, sizes: Sequence[Size], batch_size: int = 1, bytes_per_value: int = 4) -> Memory:
     """The estimate for a batch of ``batch`` samples of ``item`` bytes a value."""
-    shapes = [(batch, node.channels, *size) for node, size in zip(graph.nodes, sizes, strict=True)]
-    peak = _peak(graph, shapes, storages(graph, sizes))
-    kept = _kept(graph, shapes, storages(graph, sizes, training=True))
-    return Memory(peak * item, kept * item)
+    shapes = [(batch_size, node.channels, *size) for node, size in zip(graph.nodes, sizes, strict=True)]
+    peak = _peak_live_elements(graph, shapes, storage_roots(graph, sizes))
+    kept = _saved_elements(graph, shapes, storage_roots(graph, sizes, training=True))
+    return Memory(peak * bytes_per_value, kept * bytes_per_value)
 
 
-def _peak(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
+def _peak_live_elements(graph: Graph, shapes: Sequence[Shape], storage_roots: Sequence[int]) -> int:
     """The most values alive at one time."""
-    last = dict.fromkeys(homes, 0)
+    last = dict.fromkeys(storage_roots, 0)
     for node in graph.nodes:
-        last[homes[node.index]] = max(last[homes[node.index]], graph.last_use[node.index])
+        last[storage_roots[node.index]] = max(last[storage_roots[node.index]], graph.last_use[node.index])
     last[0] = len(graph.nodes)  # the caller holds the image
     ending: dict[int, list[int]] = {}
     for home, end in last.items():
         ending.setdefault(end, []).append(home)
     alive = peak = 0
     for node in graph.nodes:
-        alive += prod(shapes[node.index]) if homes[node.index] == node.index else 0
-        working = node.op.working_values(shapes[node.inputs[0]], shapes[node.index]) if node.inputs else 0
+        alive += prod(shapes[node.index]) if storage_roots[node.index] == node.index else 0
+        working = node.op.workspace_elements(shapes[node.inputs[0]], shapes[node.index]) if node.inputs else 0
         peak = max(peak, alive + working)
         alive -= sum(prod(shapes[home]) for home in ending.get(node.index, ()))
     return peak
 
 
-def _kept(graph: Graph, shapes: Sequence[Shape], homes: Sequence[int]) -> int:
+def _saved_elements(graph: Graph, shapes: Sequence[Shape], storage_roots: Sequence[int]) -> int:
     """The values that autograd keeps: whole maps once each, and what ops keep beside them.
 
     A checkpointed module keeps what goes into it; of all such the largest is added, as it is when it is computed
     again.
     """
-    in_place = overwriting(graph)
-    kept: dict[str, set[int]] = {"": {homes[index] for index in graph.results}}
+    in_place = inplace_nodes(graph)
+    kept: dict[str, set[int]] = {"": {storage_roots[index] for index in graph.output_nodes}}
     beside: dict[str, int] = {}
     for node in graph.nodes[1:]:
-        module = graph.recomputed[node.index]
-        beside[module] = beside.get(module, 0) + node.op.kept_values(shapes[node.inputs[0]], shapes[node.index])
+        module = graph.checkpoint_scopes[node.index]
+        beside[module] = beside.get(module, 0) + node.op.extra_saved_elements(
+            shapes[node.inputs[0]], shapes[node.index]
+        )
         if module:
-            kept[""].update(homes[i] for i in node.inputs if graph.recomputed[i] != module and homes[i] != 0)
-        for index in _kept_maps(node, in_place):
+            kept[""].update(
+                storage_roots[i] for i in node.inputs if graph.checkpoint_scopes[i] != module and storage_roots[i] != 0
+            )
+        for index in _saved_nodes(node, in_place):
             # No gradient flows to the image, so only what has parameters keeps it.
-            if homes[index] != 0 or node.op.parameters():
-                kept.setdefault(module, set()).add(homes[index])
+            if storage_roots[index] != 0 or node.op.parameters():
+                kept.setdefault(module, set()).add(storage_roots[index])
     totals = {module: beside.get(module, 0) for module in {*kept, *beside}}
     for module, indices in kept.items():
         totals[module] += sum(prod(shapes[index]) for index in indices - (kept[""] if module else set()))
     return totals.pop("") + max(totals.values(), default=0)
 
 
-def _kept_maps(node: Node, in_place: frozenset[int]) -> tuple[int, ...]:
-    kept = node.op.kept
+def _saved_nodes(node: Node, in_place: frozenset[int]) -> tuple[int, ...]:
+    kept = node.op.saved_for_backward
     if kept == "either":
         kept = "output" if node.index in in_place else "input"
     if kept in ("output", "all"):

@@ -17,7 +17,7 @@ class Node:
 
     index: int
     path: str
-    layer: str
+    layer_path: str
     op: Op
     inputs: tuple[int, ...]
     channels: int

@@ -7,22 +7,22 @@ from typing import Any, Literal
 
 from unetgen.config.part import Part
 from unetgen.graph.algebra import Rule
-from unetgen.graph.drawing import Axes, Drawing, Value
-from unetgen.graph.ops import Call, Opaque, OpaqueBundle, Sizing, Taking, Window
+from unetgen.graph.drawing import Axes, BaseBuilder, Value
+from unetgen.graph.ops import Call, ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
 from unetgen.graph.ops.base import Size
-from unetgen.graph.ops.instrument import instrument
+from unetgen.graph.ops.instrument import load_profiler
 
 # What becomes of a size: nothing, what a rule says for all axes or for each, or what torch finds for the spec's size.
-Sizes = Literal["same", "measured"] | Rule | tuple[Rule, ...]
+SizeOption = Literal["same", "measured"] | Rule | tuple[Rule, ...]
 
 # A class or function of modules, ``package.module:Name``, or the name of one beside the part.
 Target = str | type
 
 # Where a spec names no size and channels are asked for, maps of at least so many pixels on an axis stand in.
-_USUAL_SIZE = 32
+_DEFAULT_PROBE_SIZE = 32
 
 
-class Wrapping(Drawing):
+class ExternalModuleBuilder(BaseBuilder):
     """Draws modules of other people's making."""
 
     def module(  # noqa: PLR0913  # what is not said is measured, so there is much that can be said
@@ -31,7 +31,7 @@ class Wrapping(Drawing):
         target: Target,
         *inputs: Value,
         channels: int | None = None,
-        size: Sizes = "same",
+        size: SizeOption = "same",
         multiple: Axes = 1,
         pixels: int | tuple[Window, ...] | None = None,
         elements: int = 1,
@@ -51,16 +51,16 @@ class Wrapping(Drawing):
         own name where none is given. Raises PluginError where it fails.
         """
         name = name or part.type
-        call = Call(_target(part, target), dict(arguments or {}))
-        origin = self._origin(part, name)
+        call = Call(_format_target(part, target), dict(arguments or {}))
+        origin = self._describe_origin(part, name)
         if channels is None or size == "measured":
-            channels, size = self._asked(call, inputs, channels, size, multiple, origin)
-        sizing = self._sizing(size, multiple)
+            channels, size = self._infer_outputs(call, inputs, channels, size, multiple, origin)
+        sizing = self._to_size_spec(size, multiple)
         given = tuple(value.channels for value in inputs)
-        op = Opaque(
+        op = ExternalModule(
             call.target, call.arguments, given, channels, sizing, pixels, dict(first or {}), elements, part.type, origin
         )
-        return self._add(name, op, inputs)
+        return self._add_node(name, op, inputs)
 
     def modules(  # noqa: PLR0913  # as above
         self,
@@ -80,17 +80,17 @@ class Wrapping(Drawing):
         ``levels`` are those that the maps belong to, for tables and messages. The rest is as for ``module``.
         """
         name = name or part.type
-        origin = self._origin(part, name)
+        origin = self._describe_origin(part, name)
         pieces = tuple(
-            Taking(index, made, self._sizing(size, multiple), part.type)
+            SelectOutput(index, made, self._to_size_spec(size, multiple), part.type)
             for index, (made, size) in enumerate(zip(channels, sizes, strict=True))
         )
-        op = OpaqueBundle(
-            _target(part, target),
+        op = MultiOutputModule(
+            _format_target(part, target),
             dict(arguments or {}),
             tuple(value.channels for value in inputs),
             inputs[0].channels,
-            self._sizing("same", 1),
+            self._to_size_spec("same", 1),
             None,
             dict(first or {}),
             1,
@@ -98,51 +98,51 @@ class Wrapping(Drawing):
             origin,
             pieces,
         )
-        bundle = self._add(name, op, inputs)
-        side, level, slot = self._place
+        bundle = self._add_node(name, op, inputs)
+        side, level, slot = self._slot_location
         values = []
         for piece, place in zip(pieces, levels or [level] * len(pieces), strict=True):
             with self.at(side, place, slot):
-                values.append(self._add(f"{name}_{piece.index}", piece, (bundle,)))
+                values.append(self._add_node(f"{name}_{piece.index}", piece, (bundle,)))
         return values
 
-    def _asked(
+    def _infer_outputs(
         self,
         call: Call,
         inputs: Sequence[Value],
         channels: int | None,
-        size: Sizes,
+        size: SizeOption,
         multiple: Axes,
         origin: str,
-    ) -> tuple[int, Sizes]:
+    ) -> tuple[int, SizeOption]:
         """Channels and size as torch finds them."""
         bound = size == "measured"
-        given = self.size_of(inputs[0]) if bound else self._some_size(inputs[0], multiple)
+        given = self.size_of(inputs[0]) if bound else self._probe_size(inputs[0], multiple)
         shapes = tuple((value.channels, *given) for value in inputs)
-        found = instrument().measured(call, shapes, origin).shapes[0]
+        found = load_profiler().profile_module(call, shapes, origin).shapes[0]
         if bound:
             size = tuple(Rule(factor=0, plus=n) for n in found[1:])
         return found[0] if channels is None else channels, size
 
-    def _some_size(self, value: Value, multiple: Axes) -> Size:
+    def _probe_size(self, value: Value, multiple: Axes) -> Size:
         """A size that the module takes, without the network being bound to it."""
         if self._input_size is not None:
-            return self.graph(value).output_size(self._input_size)
-        return tuple(-(-_USUAL_SIZE // n) * n for n in self.per_axis(multiple))
+            return self.to_graph(value).output_size(self._input_size)
+        return tuple(-(-_DEFAULT_PROBE_SIZE // n) * n for n in self.per_axis(multiple))
 
-    def _sizing(self, size: Sizes, multiple: Axes) -> Sizing:
+    def _to_size_spec(self, size: SizeOption, multiple: Axes) -> SizeSpec:
         if isinstance(size, Rule) or size == "same":
             size = (size if isinstance(size, Rule) else Rule(),) * self.dims
         elif len(set(size)) > 1:
-            self._alike = False
-        return Sizing(tuple(size), self.per_axis(multiple))  # type: ignore[arg-type]  # no word is left
+            self._is_isotropic = False
+        return SizeSpec(tuple(size), self.per_axis(multiple))  # type: ignore[arg-type]  # no word is left
 
-    def _origin(self, part: Part, name: str) -> str:
+    def _describe_origin(self, part: Part, name: str) -> str:
         provider = self.providers.get(type(part))
         return f"{self.path(name)}: {part.slot} {part.type!r}{f' of {provider}' if provider else ''}"
 
 
-def _target(part: Part, target: Target) -> str:
+def _format_target(part: Part, target: Target) -> str:
     if not isinstance(target, str):
         return f"{target.__module__}:{target.__qualname__}"
     return target if ":" in target else f"{type(part).__module__}:{target}"

@@ -5,48 +5,48 @@ from __future__ import annotations
 import re
 
 from unetgen.config.spec import Spec
-from unetgen.config.yaml_writer import write
+from unetgen.config.yaml_writer import dump_yaml
 from unetgen.graph.cost import level_costs
 from unetgen.graph.graph import Graph
-from unetgen.outputs.report import Report
+from unetgen.outputs.report import NetworkReport
 
 FENCE = "```"
 
 
-def card(spec: Spec, graph: Graph, license: str | None = None, repo_id: str = "") -> str:  # noqa: A002  # the hub's word
+def render_model_card(spec: Spec, graph: Graph, license: str | None = None, repo_id: str = "") -> str:  # noqa: A002  # the hub's word
     """Markdown with the front matter of the hub: the figure, what is known, how to load it, its spec, what to cite."""
-    report = Report.of(spec, graph, spec.input_size)
+    report = NetworkReport.of(spec, graph, spec.input_size)
     title = spec.name or "A U-Net"
     parts = [
-        _front_matter(spec, license),
+        _render_front_matter(spec, license),
         f"# {title}",
         *([spec.description] if spec.description else []),
         "![The network: maps as boxes, operations as arrows](figure.svg)",
-        _facts(report),
-        _levels(report),
-        _loading(report, repo_id),
-        f"## Spec\n\n{FENCE}yaml\n{write(spec.resolved())}{FENCE}",
-        _citation(spec),
+        _render_facts(report),
+        _render_levels(report),
+        _render_usage(report, repo_id),
+        f"## Spec\n\n{FENCE}yaml\n{dump_yaml(spec.resolved())}{FENCE}",
+        _render_citation(spec),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(spec: Spec, license: str | None) -> str:  # noqa: A002  # as above
+def _render_front_matter(spec: Spec, license: str | None) -> str:  # noqa: A002  # as above
     facts = {
         **({"license": license} if license else {}),
         "library_name": "unetgen",
         "pipeline_tag": "image-segmentation",
         "tags": ["unetgen", "u-net", "segmentation", f"{spec.dims}d"],
     }
-    return f"---\n{write(facts)}---"
+    return f"---\n{dump_yaml(facts)}---"
 
 
-def _facts(report: Report) -> str:
-    rows = [f"| {name} | {sentence} |" for name, sentence in report.lines()]
+def _render_facts(report: NetworkReport) -> str:
+    rows = [f"| {name} | {sentence} |" for name, sentence in report.format_lines()]
     return "\n".join(["## What is known", "", "| | |", "|---|---|", *rows])
 
 
-def _levels(report: Report) -> str:
+def _render_levels(report: NetworkReport) -> str:
     rows = ["| side | level | parameters | MACs |", "|---|---:|---:|---:|"]
     rows += [
         f"| {side} | {level} | {cost.params:,} | {cost.macs:,} |"
@@ -55,7 +55,7 @@ def _levels(report: Report) -> str:
     return "\n".join([*rows, f"| total | | {report.cost.params:,} | {report.cost.macs:,} |"])
 
 
-def _loading(report: Report, repo_id: str) -> str:
+def _render_usage(report: NetworkReport, repo_id: str) -> str:
     image = f"torch.zeros(1, {', '.join(map(str, report.in_shape))})"
     needs = "".join(f"\npip install {plugin.partition(' ')[0]}" for plugin in report.spec.plugins)
     return "\n".join(
@@ -67,7 +67,7 @@ def _loading(report: Report, repo_id: str) -> str:
     )  # fmt: skip
 
 
-def _citation(spec: Spec) -> str:
+def _render_citation(spec: Spec) -> str:
     """The paper that the spec names, and the U-Net's own."""
     paper = str(spec.resolved().get("about", {}).get("paper", "")) if spec.resolved().get("about") else ""
     told = f"{paper}.\n\n" if paper and not re.match("Ronneberger", paper) else ""

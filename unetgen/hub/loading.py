@@ -7,8 +7,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unetgen.errors import MissingExtra, WeightsError, did_you_mean
-from unetgen.hub.publishing import WEIGHTS
+from unetgen.errors import MissingDependencyError, WeightsError, did_you_mean
+from unetgen.hub.publishing import WEIGHTS_FILE
 
 if TYPE_CHECKING:
     import torch
@@ -36,24 +36,24 @@ def from_pretrained(
     if folder.is_dir():
         if strange := [name for name, value in {"revision": revision, **options}.items() if value is not None]:
             raise WeightsError(f"{name}: {strange[0]!r} is for repositories, and this is a folder; leave it out")
-        if not (folder / WEIGHTS).is_file():
-            raise WeightsError(f"{name}: this folder has no {WEIGHTS}; give the one that save_pretrained wrote")
-        return load(folder / WEIGHTS, device=device, registry=registry)
+        if not (folder / WEIGHTS_FILE).is_file():
+            raise WeightsError(f"{name}: this folder has no {WEIGHTS_FILE}; give the one that save_pretrained wrote")
+        return load(folder / WEIGHTS_FILE, device=device, registry=registry)
     if folder.is_file():
         raise WeightsError(f"{name}: this is a file, not a folder; load it with unetgen.load, or give its folder")
     if folder.is_absolute() or str(name).startswith(".") or str(name).count("/") > 1:
         raise WeightsError(f"{name}: there is no such folder; check the path")
-    return load(_downloaded(str(name), revision, options), device=device, registry=registry)
+    return load(_download_weights(str(name), revision, options), device=device, registry=registry)
 
 
-def _downloaded(repo_id: str, revision: str | None, options: dict[str, Any]) -> str:
+def _download_weights(repo_id: str, revision: str | None, options: dict[str, Any]) -> str:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
-        raise MissingExtra("taking a network from the hub", "huggingface_hub", "hub") from None
+        raise MissingDependencyError("taking a network from the hub", "huggingface_hub", "hub") from None
     _check_options(repo_id, options, hf_hub_download)
     try:
-        return str(hf_hub_download(repo_id, WEIGHTS, revision=revision, **options))
+        return str(hf_hub_download(repo_id, WEIGHTS_FILE, revision=revision, **options))
     except Exception as error:  # as above
         first = str(error).strip().partition("\n")[0]
         message = f"{repo_id}: there is no such folder, and the hub does not give it: {type(error).__name__}: {first}"

@@ -6,13 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from unetgen.errors import MissingExtra, WeightsError, one_line
-from unetgen.hub.card import card
+from unetgen.errors import MissingDependencyError, WeightsError, format_exception_line
+from unetgen.hub.card import render_model_card
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
 
-WEIGHTS, SPEC, CARD, FIGURE = "model.safetensors", "spec.yaml", "README.md", "figure.svg"
+WEIGHTS_FILE, SPEC_FILE, CARD_FILE, FIGURE_FILE = "model.safetensors", "spec.yaml", "README.md", "figure.svg"
 
 
 def save_pretrained(
@@ -26,18 +26,18 @@ def save_pretrained(
 
     Raises WeightsError where it cannot be written.
     """
-    from unetgen.config.yaml_writer import write
+    from unetgen.config.yaml_writer import dump_yaml
     from unetgen.figure.figure import Figure
-    from unetgen.network.weights.checkpoint import bare, save
+    from unetgen.network.weights.checkpoint import save, unwrap_compiled
 
-    model, target = bare(model), Path(folder)
+    model, target = unwrap_compiled(model), Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        save(model, target / WEIGHTS)
-        (target / SPEC).write_text(write(model.spec.resolved()), encoding="utf-8")
+        save(model, target / WEIGHTS_FILE)
+        (target / SPEC_FILE).write_text(dump_yaml(model.spec.resolved()), encoding="utf-8")
         figure = Figure.of(model.spec.name, model.graph, model.spec.input_size, "compact")
-        (target / FIGURE).write_text(figure.svg, encoding="utf-8")
-        (target / CARD).write_text(card(model.spec, model.graph, license, repo_id), encoding="utf-8")
+        (target / FIGURE_FILE).write_text(figure.svg, encoding="utf-8")
+        (target / CARD_FILE).write_text(render_model_card(model.spec, model.graph, license, repo_id), encoding="utf-8")
     except OSError as error:
         raise WeightsError(f"{folder}: cannot be written: {error.strerror}; choose another place") from error
 
@@ -48,7 +48,7 @@ def push_to_hub(model: UNet, repo_id: str, *, license: str | None = None, **opti
     ``options`` are those of huggingface_hub's mixin: ``private``, ``token``, ``branch``, ``create_pr``,
     ``commit_message``. Raises WeightsError where the hub refuses, and MissingExtra.
     """
-    mixin = _mixin("putting a network on the hub")
+    mixin = _import_hub_mixin("putting a network on the hub")
 
     with TemporaryDirectory() as folder:
         # Once by itself: what fails here is no fault of the hub.
@@ -62,13 +62,13 @@ def push_to_hub(model: UNet, repo_id: str, *, license: str | None = None, **opti
         return str(Shelf().push_to_hub(repo_id, **options))
     except Exception as error:  # the hub has an error for each way to fail
         raise WeightsError(
-            f"{repo_id}: the hub does not take it: {one_line(error)}; check its name and your token"
+            f"{repo_id}: the hub does not take it: {format_exception_line(error)}; check its name and your token"
         ) from error
 
 
-def _mixin(feature: str) -> type[Any]:
+def _import_hub_mixin(feature: str) -> type[Any]:
     try:
         from huggingface_hub import ModelHubMixin
     except ImportError:
-        raise MissingExtra(feature, "huggingface_hub", "hub") from None
+        raise MissingDependencyError(feature, "huggingface_hub", "hub") from None
     return ModelHubMixin

@@ -12,24 +12,24 @@ from torch import nn
 from unetgen.graph.ops import Call
 from unetgen.network import attention, layers
 
-_ROOTS: dict[str, Any] = {"nn": nn, "layers": layers, "attention": attention}
+_NAMESPACES: dict[str, Any] = {"nn": nn, "layers": layers, "attention": attention}
 
 
-def function(target: str) -> Callable[..., Any]:
+def resolve_target(target: str) -> Callable[..., Any]:
     """What a target names. Targets come from parts' Python code, never from a spec."""
     module, colon, name = target.partition(":")
     if colon:
-        return _named(import_module(module), name)
+        return _get_nested_attribute(import_module(module), name)
     root, _, name = target.partition(".")
-    return _named(_ROOTS[root], name)
+    return _get_nested_attribute(_NAMESPACES[root], name)
 
 
-def _named(root: Any, name: str) -> Callable[..., Any]:
+def _get_nested_attribute(root: Any, name: str) -> Callable[..., Any]:
     found: Callable[..., Any] = reduce(getattr, name.split("."), root)
     return found
 
 
-def layer(call: Call, **more: Any) -> nn.Module:
+def build_layer(call: Call, **extra_arguments: Any) -> nn.Module:
     """The module that a call describes."""
-    module: nn.Module = function(call.target)(**call.arguments, **more)
+    module: nn.Module = resolve_target(call.target)(**call.arguments, **extra_arguments)
     return module

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from unetgen.errors import Problem, SizeError
-from unetgen.graph.branch import Branch, trunk
+from unetgen.graph.branch import ModuleNode, build_module_tree
 from unetgen.graph.graph import Graph
-from unetgen.graph.liveness import overwriting
+from unetgen.graph.liveness import inplace_nodes
 from unetgen.graph.node import Node
-from unetgen.graph.ops import Opaque
-from unetgen.graph.size import checked_sizes
-from unetgen.network.calls import layer
-from unetgen.network.measurement import made
+from unetgen.graph.ops import ExternalModule
+from unetgen.graph.size import check_sizes
+from unetgen.network.calls import build_layer
+from unetgen.network.measurement import instantiate
 from unetgen.network.scope import Scope, Step
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 # What a network returns: a map, a list of maps, or such under the names of its heads.
-Result = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
+NetworkOutput = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
 
 # The name of each output, and how many maps are in it where it is a list.
-Form = tuple[tuple[str, int | None], ...]
+OutputStructure = tuple[tuple[str, int | None], ...]
 
-_ONE_MAP: Form = (("", None),)
+_ONE_MAP: OutputStructure = (("", None),)
 
 
 class UNet(Scope):
@@ -45,14 +45,16 @@ class UNet(Scope):
         super().__init__("UNet")
         self.spec = spec
         self.graph = graph
-        self.form: Form = tuple((o.name, len(o.nodes) if o.several else None) for o in graph.outputs)
-        self._fitting: set[tuple[int, ...]] = set()
+        self.output_structure: OutputStructure = tuple(
+            (o.name, len(o.nodes) if o.is_list else None) for o in graph.outputs
+        )
+        self._accepted_shapes: set[tuple[int, ...]] = set()
 
-    def forward(self, x: Tensor) -> Result:  # type: ignore[override]  # a network has one input
+    def forward(self, x: Tensor) -> NetworkOutput:  # type: ignore[override]  # a network has one input
         if not torch.compiler.is_compiling():
-            self.check(x)
-        results = self.run([x])
-        return results[0] if self.form == _ONE_MAP else _shaped(results, self.form)
+            self.check_input(x)
+        results = self._run([x])
+        return results[0] if self.output_structure == _ONE_MAP else _pack_outputs(results, self.output_structure)
 
     def _repr_svg_(self) -> str:
         """The U figure, for notebooks."""
@@ -72,65 +74,65 @@ class UNet(Scope):
 
         return push_to_hub(self, repo_id, license=license, **options)
 
-    def check(self, x: Tensor) -> None:
+    def check_input(self, x: Tensor) -> None:
         """Raises SizeError where an image is none that the network takes."""
         shape = tuple(x.shape[1:])
-        if shape in self._fitting:
+        if shape in self._accepted_shapes:
             return
         if x.dim() != self.graph.dims + 2 or shape[0] != self.graph.in_channels:
             axes = ", ".join(["batch", str(self.graph.in_channels), *(["size"] * self.graph.dims)])
             message = f"the input has shape {tuple(x.shape)}, this network takes ({axes})"
             hint = "add or move the batch and channel axes" if x.dim() != self.graph.dims + 2 else "check in_channels"
             raise SizeError([Problem("shape", "input", message, hint)])
-        checked_sizes(self.graph, shape[1:])
-        self._fitting.add(shape)
+        check_sizes(self.graph, shape[1:])
+        self._accepted_shapes.add(shape)
 
 
-def _shaped(results: Sequence[Tensor], form: Form) -> Result:
+def _pack_outputs(results: Sequence[Tensor], structure: OutputStructure) -> NetworkOutput:
     """Maps in a row as the lists and names that they are handed out in."""
     outputs: dict[str, Tensor | list[Tensor]] = {}
     start = 0
-    for name, count in form:
+    for name, count in structure:
         outputs[name] = results[start] if count is None else list(results[start : start + count])
         start += count or 1
     return outputs.pop("") if "" in outputs else outputs
 
 
-def network(spec: Spec, graph: Graph) -> UNet:
+def build_network(spec: Spec, graph: Graph) -> UNet:
     """The network of a graph on torch's default device, its weights not yet filled in any particular way."""
     model = UNet(spec, graph)
-    _Assembly(graph).fill(model, trunk(graph))
+    _NetworkBuilder(graph).populate(model, build_module_tree(graph))
     return model
 
 
-class _Assembly:
+class _NetworkBuilder:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.overwriting = overwriting(graph)
+        self.inplace_nodes = inplace_nodes(graph)
         self.layers: dict[str, torch.nn.Module] = {}
 
-    def fill(self, scope: Scope, branch: Branch) -> None:
+    def populate(self, scope: Scope, module_node: ModuleNode) -> None:
         """Gives a scope its children and its steps: those of its branch."""
-        for name, child in branch.children.items():
-            if isinstance(child, Branch):
+        for name, child in module_node.children.items():
+            if isinstance(child, ModuleNode):
                 inner = Scope(child.label)
                 # Inside a module that is computed again nothing is kept anyway.
-                inner.checkpointed = child.path in self.graph.checkpointing
+                inner._is_checkpointed = child.path in self.graph.checkpointing
                 scope.add_module(name, inner)
-                self.fill(inner, child)
-            elif child.layer != child.path:
-                scope.borrowed[name] = [self.layers[child.layer]]
+                self.populate(inner, child)
+            elif child.layer_path != child.path:
+                scope._shared_layers[name] = [self.layers[child.layer_path]]
             else:
-                self.layers[child.path] = self._layer(child)
+                self.layers[child.path] = self._build_layer(child)
                 scope.add_module(name, self.layers[child.path])
-        numbers = {index: number for number, index in enumerate(branch.values)}
-        scope.steps = tuple(
-            Step(child, *(tuple(numbers[i] for i in group) for group in groups)) for child, *groups in branch.visits
+        numbers = {index: number for number, index in enumerate(module_node.values)}
+        scope._steps = tuple(
+            Step(child, *(tuple(numbers[i] for i in group) for group in groups)) for child, *groups in module_node.calls
         )
-        scope.results = tuple(numbers[index] for index in branch.results)
-        scope.values = len(numbers)
+        scope._output_indices = tuple(numbers[index] for index in module_node.outputs)
+        scope._num_values = len(numbers)
 
-    def _layer(self, node: Node) -> torch.nn.Module:
-        if isinstance(node.op, Opaque):
-            return made(node.op.call(), node.op.origin)
-        return layer(node.op.call(), **({"inplace": True} if node.index in self.overwriting else {}))
+    def _build_layer(self, node: Node) -> torch.nn.Module:
+        if isinstance(node.op, ExternalModule):
+            return instantiate(node.op.to_call(), node.op.origin)
+        return build_layer(node.op.to_call(), **({"inplace": True} if node.index in self.inplace_nodes else {}))

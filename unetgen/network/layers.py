@@ -20,7 +20,7 @@ class Concat(nn.Module):
         return torch.cat(maps, dim=1)
 
 
-class Take(nn.Module):
+class SelectOutput(nn.Module):
     """One of several values."""
 
     def __init__(self, index: int) -> None:

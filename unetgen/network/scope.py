@@ -18,7 +18,7 @@ class Step(NamedTuple):
     child: str
     sources: tuple[int, ...]
     targets: tuple[int, ...]
-    done: tuple[int, ...]
+    last_used: tuple[int, ...]
 
 
 class Scope(nn.Module):
@@ -26,36 +26,36 @@ class Scope(nn.Module):
 
     def __init__(self, label: str) -> None:
         super().__init__()
-        self.label = label
-        self.steps: tuple[Step, ...] = ()
-        self.results: tuple[int, ...] = ()
-        self.values = 0
+        self._label = label
+        self._steps: tuple[Step, ...] = ()
+        self._output_indices: tuple[int, ...] = ()
+        self._num_values = 0
         # Layers that belong to another scope and are applied here too, out of the module tree's sight.
-        self.borrowed: dict[str, list[nn.Module]] = {}
+        self._shared_layers: dict[str, list[nn.Module]] = {}
         # Whether its maps are computed again in the backward pass, not kept.
-        self.checkpointed = False
+        self._is_checkpointed = False
 
     def forward(self, *maps: Tensor) -> Tensor | tuple[Tensor, ...]:
-        results = self.run(list(maps))
+        results = self._run(list(maps))
         return results[0] if len(results) == 1 else results
 
-    def run(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
+    def _run(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
         """Runs the steps on values that nobody else holds, so that memory is free as soon as it can be."""
-        if self.checkpointed and torch.is_grad_enabled():
-            return recomputable(self, values)
-        return self.run_steps(values)
+        if self._is_checkpointed and torch.is_grad_enabled():
+            return run_checkpointed(self, values)
+        return self._run_steps(values)
 
-    def run_steps(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
+    def _run_steps(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
         """Runs the steps."""
-        values += [None] * (self.values - len(values))
+        values += [None] * (self._num_values - len(values))
         children: dict[str, Any] = self._modules  # asking a module for its children by name takes longer than a ReLU
-        for child, sources, targets, done in self.steps:
-            module: Any = children[child] if child in children else self.borrowed[child][0]
+        for child, sources, targets, done in self._steps:
+            module: Any = children[child] if child in children else self._shared_layers[child][0]
             given = [values[source] for source in sources]
             for index in done:
                 values[index] = None
-            whole = isinstance(module, Scope) and module.untouched()
-            made: Any = module.run(given) if whole else module(*given)
+            whole = isinstance(module, Scope) and module._has_default_call()
+            made: Any = module._run(given) if whole else module(*given)
             if len(targets) == 1:
                 values[targets[0]] = made[0] if whole else made
             else:
@@ -63,9 +63,9 @@ class Scope(nn.Module):
                     values[target] = made[place]
             del made
             del given
-        return tuple([values[index] for index in self.results])  # type: ignore[misc]  # all are made by now
+        return tuple([values[index] for index in self._output_indices])  # type: ignore[misc]  # all are made by now
 
-    def untouched(self) -> bool:
+    def _has_default_call(self) -> bool:
         """Whether calling this module would only run its steps: no hooks, not patched, not compiled by itself."""
         return not (
             "forward" in self.__dict__
@@ -78,33 +78,35 @@ class Scope(nn.Module):
         )
 
     def _get_name(self) -> str:
-        return self.label
+        return self._label
 
 
-def replace(root: nn.Module, path: str, fresh: nn.Module) -> None:
+def replace_module(root: nn.Module, path: str, replacement: nn.Module) -> None:
     """Puts another module in the place of one, and wherever else that is applied."""
     parent, _, name = path.rpartition(".")
     old = root.get_submodule(path)
-    root.get_submodule(parent).add_module(name, fresh.train(old.training))
+    root.get_submodule(parent).add_module(name, replacement.train(old.training))
     for scope in root.modules():
         if isinstance(scope, Scope):
-            for borrowed in scope.borrowed.values():
-                borrowed[:] = [fresh if module is old else module for module in borrowed]
+            for borrowed in scope._shared_layers.values():
+                borrowed[:] = [replacement if module is old else module for module in borrowed]
 
 
-def recomputable(scope: Scope, values: list[Tensor | None]) -> tuple[Tensor, ...]:
+def run_checkpointed(scope: Scope, values: list[Tensor | None]) -> tuple[Tensor, ...]:
     """What a scope makes, none of whose inner maps is kept for the backward pass (Chen et al. 2016)."""
     # What is traced is computed once more by the compiler's own rules, which leave statistics alone.
     tracing = torch.compiler.is_compiling()
-    more: dict[str, Any] = {} if tracing else {"context_fn": lambda: (nullcontext(), _statistics_kept(scope))}
+    more: dict[str, Any] = (
+        {} if tracing else {"context_fn": lambda: (nullcontext(), _preserve_running_statistics(scope))}
+    )
     results: tuple[Tensor, ...] = checkpoint(
-        lambda *maps: scope.run_steps(list(maps)), *values, use_reentrant=False, **more
+        lambda *maps: scope._run_steps(list(maps)), *values, use_reentrant=False, **more
     )
     return results
 
 
 @contextmanager
-def _statistics_kept(scope: Scope) -> Iterator[None]:
+def _preserve_running_statistics(scope: Scope) -> Iterator[None]:
     """The second time that maps are computed they do not count in running statistics."""
     norms = [m for m in scope.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from unetgen.config.registry import Registry
-from unetgen.errors import PluginError, one_line
+from unetgen.errors import PluginError, format_exception_line
 from unetgen.network.from_graph import UNet
 
 
-def transformed(model: UNet, registry: Registry) -> UNet:
+def apply_plugin_transforms(model: UNet, registry: Registry) -> UNet:
     """The network after all its spec's transforms, in their order. Raises PluginError where one fails."""
     for name in model.spec.model_built:
-        for provider, gifts in registry.gifts(name):
-            if (hook := gifts.hook("unetgen_model_built")) is None:
+        for provider, gifts in registry.iter_contributions(name):
+            if (hook := gifts.find_hook("unetgen_model_built")) is None:
                 continue
             try:
                 made = hook(model=model, spec=model.spec)
             except Exception as error:
                 message = f"plugin {provider} failed to transform the finished network"
-                raise PluginError(f"{message}: {one_line(error)}") from error
+                raise PluginError(f"{message}: {format_exception_line(error)}") from error
             if not isinstance(made, UNet | None):
                 message = f"plugin {provider} made a {type(made).__name__} of the finished network"
                 raise PluginError(

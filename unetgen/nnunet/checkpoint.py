@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 # Names under which a layer is registered a second time.
-_AGAIN = (".all_modules.", "decoder.encoder.")
+_DUPLICATE_MARKERS = (".all_modules.", "decoder.encoder.")
 
 
 def in_order(state: Mapping[str, Any]) -> dict[str, Any]:
     """A state dict of ``PlainConvUNet`` or ``ResidualEncoderUNet``, each layer once, for ``unetgen.import_weights``."""
-    once = [key for key in state if not any(again in key for again in _AGAIN)]
-    return {key: state[key] for key in sorted(once, key=_turn)}
+    once = [key for key in state if not any(again in key for again in _DUPLICATE_MARKERS)]
+    return {key: state[key] for key in sorted(once, key=_execution_rank)}
 
 
-def _turn(key: str) -> tuple[int, ...]:
+def _execution_rank(key: str) -> tuple[int, ...]:
     """When a layer runs: the encoder as it stands, then each level's upsampling and block, then the outputs."""
     if found := re.match(r"decoder\.(transpconvs|stages)\.(\d+)\.", key):
         return 1, int(found[2]), found[1] == "stages"

@@ -13,7 +13,7 @@ from unetgen.graph.ops import Convolution, TransposedConvolution
 from unetgen.nnunet.head import check_head
 
 
-class Supervision:
+class DeepSupervisionSwitch:
     """What nnU-Net sets on a network's decoder: whether every output is handed out, or the finest alone."""
 
     def __init__(self, deep_supervision: bool) -> None:
@@ -42,7 +42,7 @@ class SpecUNet(nn.Module):
         else:
             self.model = build(spec, in_channels=input_channels, out_channels=num_classes)
         check_head(self.model.spec, self.model.graph, "nnU-Net")
-        self.decoder = Supervision(deep_supervision)
+        self.decoder = DeepSupervisionSwitch(deep_supervision)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """(batch, input_channels, *patch) -> (batch, num_classes, *patch), or a list of such and smaller ones."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from unetgen.config.node import Node, from_data
-from unetgen.config.validation import model_at
+from unetgen.config.node import YamlNode, from_data
+from unetgen.config.validation import parse_model
 from unetgen.errors import PlansError, did_you_mean
 
 
@@ -22,7 +22,7 @@ class _Architecture(BaseModel):
     arch_kwargs: dict[str, Any]
 
 
-class _Entry(BaseModel):
+class _ConfigurationEntry(BaseModel):
     """What is read of a configuration."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
@@ -39,13 +39,13 @@ class Configuration:
     name: str
     patch_size: tuple[int, ...]
     """What the network is trained on."""
-    network: str
+    network_class: str
     """The name of the network's class, without its module."""
-    arguments: Node
+    arguments: YamlNode
     """What the network is made with."""
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_plans(path: Path) -> dict[str, Any]:
     """A plans file as it stands. Raises PlansError."""
     try:
         plans = json.loads(path.read_text(encoding="utf-8"))
@@ -58,55 +58,55 @@ def read(path: Path) -> dict[str, Any]:
     return plans
 
 
-def configuration(path: Path, plans: Mapping[str, Any], name: str) -> Configuration:
+def read_configuration(path: Path, plans: Mapping[str, Any], name: str) -> Configuration:
     """A configuration by its name. Raises PlansError where there is none, or none of nnU-Net 2.5 and later."""
     known = plans["configurations"]
     if name not in known:
-        raise PlansError(f"{path}: there is no configuration {name!r}; {_others(name, known)}")
-    node = _inherited(path, known, name)
+        raise PlansError(f"{path}: there is no configuration {name!r}; {_suggest_configuration(name, known)}")
+    node = _resolve_inheritance(path, known, name)
     architecture = node.mapping.get("architecture", node)
     if not {"network_class_name", "arch_kwargs"} <= set(architecture.mapping):
         raise PlansError(
             f"{path}: configuration {name!r} has no 'architecture' with a class and its arguments, as nnU-Net writes "
             "since 2.5; plan it again with a newer nnU-Net"
         )
-    entry, problems = model_at(_Entry, node)
+    entry, problems = parse_model(_ConfigurationEntry, node)
     if entry is None:
         raise PlansError("\n".join(map(str, problems)))
     network = entry.architecture.network_class_name.rpartition(".")[2]
     return Configuration(path, name, tuple(entry.patch_size), network, architecture.mapping["arch_kwargs"])
 
 
-def _inherited(path: Path, known: Mapping[str, Any], name: str) -> Node:
+def _resolve_inheritance(path: Path, known: Mapping[str, Any], name: str) -> YamlNode:
     """A configuration over those that it inherits from, each value at the place where it is written."""
-    node, passed = _entry(path, known, name), [name]
+    node, passed = _read_entry(path, known, name), [name]
     values = node.mapping
     while (said := node.mapping.get("inherits_from")) is not None:
-        parent = said.plain()
+        parent = said.to_data()
         if not isinstance(parent, str) or parent not in known:
-            hint = _others(str(parent), known)
+            hint = _suggest_configuration(str(parent), known)
             raise PlansError(str(said.problem("inherits_from", f"there is no configuration {parent!r}", hint)))
         if parent in passed:
             message = f"{' inherits from '.join([*passed, parent])}, which has no end"
             raise PlansError(str(said.problem("inherits_from", message, "delete it, or name another")))
-        node = _entry(path, known, parent)
+        node = _read_entry(path, known, parent)
         passed.append(parent)
         values = {**node.mapping, **values}
     return replace(node, value=values, path=f"configurations.{name}")
 
 
-def _entry(path: Path, known: Mapping[str, Any], name: str) -> Node:
+def _read_entry(path: Path, known: Mapping[str, Any], name: str) -> YamlNode:
     node = from_data(known[name], str(path), f"configurations.{name}")
     if not isinstance(node.value, dict):
         raise PlansError(str(node.problem("type", "this is not a mapping", "give the plans file that nnU-Net wrote")))
     return node
 
 
-def _others(name: str, known: Mapping[str, Any]) -> str:
+def _suggest_configuration(name: str, known: Mapping[str, Any]) -> str:
     return did_you_mean(name, known) or f"there are {', '.join(known)}"
 
 
-def write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Writes a plans file, or a spec that was made of one. Raises PlansError."""
     try:
         path.write_text(text, encoding="utf-8")
@@ -114,7 +114,7 @@ def write(path: Path, text: str) -> None:
         raise PlansError(f"{path}: cannot be written: {error.strerror}; choose another place") from error
 
 
-def classes_of(dataset: Path) -> tuple[int, int]:
+def read_dataset_counts(dataset: Path) -> tuple[int, int]:
     """The input channels and the classes that a dataset.json names. Raises PlansError."""
     try:
         said = json.loads(dataset.read_text(encoding="utf-8"))

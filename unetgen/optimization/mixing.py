@@ -11,26 +11,26 @@ import torch
 from torch import nn
 
 from unetgen.errors import FormatError
-from unetgen.optimization.untouched import untouched
+from unetgen.optimization.untouched import is_unmodified
 
-HALF = (torch.bfloat16, torch.float16)
-TYPES = (torch.float64, torch.float32, *HALF)
+HALF_TYPES = (torch.bfloat16, torch.float16)
+COMPUTE_TYPES = (torch.float64, torch.float32, *HALF_TYPES)
 
-_PRODUCTS = (
+_PRODUCT_LAYERS = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear,
 )  # fmt: skip
 
 
-def check_type(dtype: Any) -> None:
+def check_dtype(dtype: Any) -> None:
     """Raises FormatError where it is no type that networks compute in."""
-    if dtype is not None and dtype not in TYPES:
+    if dtype is not None and dtype not in COMPUTE_TYPES:
         raise FormatError(
-            f"dtype={dtype!r} is not a type that networks compute in; give one of {', '.join(map(str, TYPES))}"
+            f"dtype={dtype!r} is not a type that networks compute in; give one of {', '.join(map(str, COMPUTE_TYPES))}"
         )
 
 
-def halved(model: nn.Module, dtype: torch.dtype) -> None:
+def cast_product_weights(model: nn.Module, dtype: torch.dtype) -> None:
     """Puts the weights of products in half precision, in place: autocast would convert them at every call."""
     for module in model.modules():
-        if untouched(module, _PRODUCTS):
+        if is_unmodified(module, _PRODUCT_LAYERS):
             module.to(dtype)

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 
 from unetgen.errors import FormatError
 from unetgen.graph.graph import Graph
-from unetgen.network.from_graph import Result, UNet
-from unetgen.network.weights.checkpoint import bare
-from unetgen.optimization.folding import folded
-from unetgen.optimization.mixing import HALF, check_type, halved
-from unetgen.optimization.regrouping import regrouped
+from unetgen.network.from_graph import NetworkOutput, UNet
+from unetgen.network.weights.checkpoint import unwrap_compiled
+from unetgen.optimization.folding import fold_batch_norms
+from unetgen.optimization.mixing import HALF_TYPES, cast_product_weights, check_dtype
+from unetgen.optimization.regrouping import replace_norms
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
 
 # The order in memory in which convolutions run fastest, by dimensions; in one there is no other.
-_FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
+_MEMORY_FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
-class Optimized(nn.Module):
+class OptimizedUNet(nn.Module):
     """Takes and gives what its network takes and gives, without gradients; ``folded`` is how many norms are gone.
 
     A size that does not fit raises SizeError, as before. Outputs have the image's type, which must be a floating one.
@@ -33,14 +33,14 @@ class Optimized(nn.Module):
 
     def __init__(self, network: UNet, dtype: torch.dtype | None, *, channels_last: bool, compiled: bool) -> None:
         super().__init__()
-        self.folded = folded(network)
+        self.folded = fold_batch_norms(network)
         if next(network.parameters()).device.type == "cpu":
-            regrouped(network)
-        self.products = dtype if dtype in HALF else None
-        self.network = network if dtype is None else network.to(torch.float32 if self.products else dtype)
-        if self.products:
-            halved(self.network, self.products)
-        self.memory_format = _FORMATS.get(network.graph.dims) if channels_last else None
+            replace_norms(network)
+        self.autocast_dtype = dtype if dtype in HALF_TYPES else None
+        self.network = network if dtype is None else network.to(torch.float32 if self.autocast_dtype else dtype)
+        if self.autocast_dtype:
+            cast_product_weights(self.network, self.autocast_dtype)
+        self.memory_format = _MEMORY_FORMATS.get(network.graph.dims) if channels_last else None
         if self.memory_format is not None:
             order: Any = {"memory_format": self.memory_format}  # torch's types leave out that it can stand alone
             self.network.to(**order)
@@ -59,34 +59,34 @@ class Optimized(nn.Module):
         """The graph of the network that it was made of."""
         return self.network.graph
 
-    def train(self, mode: bool = True) -> Optimized:
+    def train(self, mode: bool = True) -> OptimizedUNet:
         if mode:
             raise FormatError("an optimized network cannot be trained; train the one it was made of")
         return super().train(mode)
 
-    def forward(self, x: Tensor) -> Result:
-        self.network.check(x)
+    def forward(self, x: Tensor) -> NetworkOutput:
+        self.network.check_input(x)
         given = x.dtype
         if not given.is_floating_point:
             raise FormatError(f"the image is of {given}, a network takes floating numbers; convert it: x.float() / 255")
-        x = x.to(torch.float32 if self.products else next(self.network.parameters()).dtype)
+        x = x.to(torch.float32 if self.autocast_dtype else next(self.network.parameters()).dtype)
         if self.memory_format is not None:
             x = x.contiguous(memory_format=self.memory_format)
-        with torch.no_grad(), self._precision(x.device.type):
-            result: Result = _as(self._call(x), given)
+        with torch.no_grad(), self._autocast(x.device.type):
+            result: NetworkOutput = _cast_output(self._call(x), given)
         return result
 
-    def _precision(self, device: str) -> AbstractContextManager[Any]:
-        return torch.autocast(device, self.products) if self.products else nullcontext()
+    def _autocast(self, device: str) -> AbstractContextManager[Any]:
+        return torch.autocast(device, self.autocast_dtype) if self.autocast_dtype else nullcontext()
 
 
-def _as(result: Any, dtype: torch.dtype) -> Any:
+def _cast_output(result: Any, dtype: torch.dtype) -> Any:
     """A result in another type."""
     if isinstance(result, Tensor):
         return result if result.dtype == dtype else result.to(dtype)
     if isinstance(result, dict):
-        return {name: _as(value, dtype) for name, value in result.items()}
-    return [_as(value, dtype) for value in result]
+        return {name: _cast_output(value, dtype) for name, value in result.items()}
+    return [_cast_output(value, dtype) for value in result]
 
 
 def optimize(
@@ -95,7 +95,7 @@ def optimize(
     dtype: torch.dtype | None = None,
     channels_last: bool = True,
     compile: bool = False,  # noqa: A002  # torch's word
-) -> Optimized:
+) -> OptimizedUNet:
     """A copy of a network for inference: batch norms folded into convolutions, channels last in memory.
 
     On a processor instance and group norms are computed in an arithmetic that suits that order, several times as fast.
@@ -105,23 +105,23 @@ def optimize(
     docs/optimize.md). ``compile=True`` compiles at the first call for each size, which takes half a minute and a C++
     compiler. The model itself is left as it is. Raises FormatError where it cannot be done.
     """
-    if isinstance(model, Optimized):
+    if isinstance(model, OptimizedUNet):
         raise FormatError("this network is optimized already; give the one it was made of")
-    check_type(dtype)
-    source = bare(model)
+    check_dtype(dtype)
+    source = unwrap_compiled(model)
     if any(tensor.is_meta for tensor in source.state_dict().values()):
         raise FormatError("this network is on the meta device and has no weights; build it on another device")
     on_cpu = next(source.parameters()).device.type == "cpu"
     if compile and on_cpu and not any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl")):
         raise FormatError("compile=True needs a C++ compiler, and none is found; install g++, or leave it out")
-    _check_copies(source)
+    _check_copyable(source)
     copied = deepcopy(source).eval()
     for parameter in copied.parameters():
         parameter.requires_grad = False
-    return Optimized(copied, dtype, channels_last=channels_last, compiled=compile).eval()
+    return OptimizedUNet(copied, dtype, channels_last=channels_last, compiled=compile).eval()
 
 
-def _check_copies(model: UNet) -> None:
+def _check_copyable(model: UNet) -> None:
     """Raises FormatError where a weight is no weight but the result of others, which torch does not copy."""
     for path, module in model.named_modules():
         for name, value in vars(module).items():

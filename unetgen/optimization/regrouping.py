@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from unetgen.network.from_graph import UNet
-from unetgen.network.scope import replace
-from unetgen.optimization.untouched import untouched
+from unetgen.network.scope import replace_module
+from unetgen.optimization.untouched import is_unmodified
 
 _NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
 
@@ -40,17 +40,17 @@ class CentredGroupNorm(nn.GroupNorm):
         return of_groups.repeat_interleave(self.num_channels // self.num_groups, 1).reshape(means.shape)
 
 
-def regrouped(model: UNet) -> None:
+def replace_norms(model: UNet) -> None:
     """Puts such norms in the place of group norms, and of instance norms without running statistics."""
-    found = [(path, module) for path, module in model.named_modules() if untouched(module, _NORMS)]
+    found = [(path, module) for path, module in model.named_modules() if is_unmodified(module, _NORMS)]
     for path, norm in found:
         if isinstance(norm, nn.GroupNorm):
-            replace(model, path, _grouped(norm, norm.num_groups, norm.num_channels))
+            replace_module(model, path, _to_group_norm(norm, norm.num_groups, norm.num_channels))
         elif not norm.track_running_stats:
-            replace(model, path, _grouped(norm, norm.num_features, norm.num_features))
+            replace_module(model, path, _to_group_norm(norm, norm.num_features, norm.num_features))
 
 
-def _grouped(norm: Any, groups: int, channels: int) -> nn.Module:
+def _to_group_norm(norm: Any, groups: int, channels: int) -> nn.Module:
     """The group norm that gives what a norm gives, with its very scales."""
     with torch.device("meta"):
         made = CentredGroupNorm(groups, channels, norm.eps, norm.affine)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 
-def untouched(module: nn.Module, classes: tuple[type[nn.Module], ...]) -> bool:
+def is_unmodified(module: nn.Module, classes: tuple[type[nn.Module], ...]) -> bool:
     """Whether it is of exactly one of these classes, and nobody has hooked, patched or parametrized it."""
     hooks: Any = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     plain = type(module) in classes and "forward" not in module.__dict__

@@ -22,52 +22,52 @@ from unetgen.network.from_graph import UNet
 from unetgen.network.scope import Scope
 
 
-def layer_table(model: UNet, input_size: Size) -> str:
+def format_layer_table(model: UNet, input_size: Size) -> str:
     """The table for one sample of a size that fits. The model must be on the meta device."""
     graph = model.graph
     sizes = graph.sizes(input_size)
-    nodes = {id(model.get_submodule(node.layer)): node for node in graph.nodes[1:]}
-    with _shapes_of(model, graph.nodes[1:], sizes):
+    nodes = {id(model.get_submodule(node.layer_path)): node for node in graph.nodes[1:]}
+    with _stub_forwards(model, graph.nodes[1:], sizes):
         statistics = torchinfo.summary(
             model,
             input_data=torch.empty((1, graph.in_channels, *input_size), device="meta"),
             col_names=("output_size", "num_params", "mult_adds"),
             row_settings=("var_names",),
-            depth=_depth(graph.nodes),
+            depth=_compute_depth(graph.nodes),
             verbose=0,
         )
     for row in statistics.summary_list:
         if isinstance(row.module, Scope):
-            row.class_name = row.module.label
+            row.class_name = row.module._label
         elif node := nodes.get(row.layer_id):
             row.macs = node_cost(node, sizes).macs
             row.is_leaf_layer = True  # what is inside a stranger's module did not run
-    return _text(statistics)
+    return _format_statistics(statistics)
 
 
-def _text(statistics: Any) -> str:
+def _format_statistics(statistics: Any) -> str:
     layout = statistics.formatting
     layout.set_layer_name_width(statistics.summary_list)
     rows = layout.header_row(), layout.layers_to_str(statistics.summary_list, statistics.total_params)
     return "".join(rows).rstrip("\n")
 
 
-def _depth(nodes: Sequence[Node]) -> int:
+def _compute_depth(nodes: Sequence[Node]) -> int:
     return max(node.path.count(".") for node in nodes) + 1
 
 
 @contextmanager
-def _shapes_of(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Iterator[None]:
+def _stub_forwards(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Iterator[None]:
     """Has every layer return empty tensors of the shapes that its nodes have, in their order."""
     shapes: dict[nn.Module, list[tuple[int, ...]]] = {}
     training = {module: module.training for module in model.modules()}
     for node in nodes:
-        module = model.get_submodule(node.layer)
-        size = () if node.op.flat else sizes[node.index]
+        module = model.get_submodule(node.layer_path)
+        size = () if node.op.has_no_spatial_axes else sizes[node.index]
         shapes.setdefault(module, []).append((1, node.channels, *size))
     try:
         for module, outputs in shapes.items():
-            module.forward = _handing_out(outputs)
+            module.forward = _make_stub_forward(outputs)
         yield
     finally:
         for module in shapes:
@@ -77,7 +77,7 @@ def _shapes_of(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Ite
             module.training = flag
 
 
-def _handing_out(shapes: list[tuple[int, ...]]) -> Any:
+def _make_stub_forward(shapes: list[tuple[int, ...]]) -> Any:
     left = iter(shapes)
 
     def forward(*maps: Tensor) -> Tensor:

@@ -5,32 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from unetgen.outputs.report import Report
+from unetgen.outputs.report import NetworkReport
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class CostMetric:
     """A number of a network at its input size, for one sample of float32."""
 
     name: str
     """What sweeps, options and programs call it."""
     title: str
     """What people call it."""
-    head: str
+    column_title: str
     """The same over a column."""
     unit: str
-    of: Callable[[Report], int]
+    compute: Callable[[NetworkReport], int]
 
 
-MEASURES = {
+COST_METRICS = {
     measure.name: measure
     for measure in (
-        Measure("params", "parameters", "params", "", lambda report: report.cost.params),
-        Measure("macs", "MACs", "MACs", "", lambda report: report.cost.macs),
-        Measure("memory", "training memory", "training", "bytes", lambda report: report.memory.training),
-        Measure("inference_memory", "inference memory", "inference", "bytes", lambda report: report.memory.inference),
-        Measure(
-            "receptive_field", "receptive field", "field", "pixels", lambda r: max(field.largest for field in r.fields)
+        CostMetric("params", "parameters", "params", "", lambda report: report.cost.params),
+        CostMetric("macs", "MACs", "MACs", "", lambda report: report.cost.macs),
+        CostMetric("memory", "training memory", "training", "bytes", lambda report: report.memory.training),
+        CostMetric(
+            "inference_memory", "inference memory", "inference", "bytes", lambda report: report.memory.inference
+        ),
+        CostMetric(
+            "receptive_field",
+            "receptive field",
+            "field",
+            "pixels",
+            lambda r: max(field.largest for field in r.receptive_fields),
         ),
     )
 }

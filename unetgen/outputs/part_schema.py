@@ -15,21 +15,21 @@ from unetgen.config.registry import Registry
 from unetgen.config.slots import LEVEL_KEYS, SIDES, SLOTS
 from unetgen.config.widths import MAX_DEPTH
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 # Whole: nothing stands below it, so that no type means the slot's usual one, and what the type needs must be given.
 # Overlay: something may stand below it; no type means the type of that, and what it needs may be there.
-Form = Literal["whole", "overlay"]
+SchemaForm = Literal["whole", "overlay"]
 
-CHANNELS: Schema = {"type": "integer", "minimum": 1, "maximum": 65_536}
+CHANNELS_SCHEMA: JsonSchema = {"type": "integer", "minimum": 1, "maximum": 65_536}
 
 
-def ref(slot: str, form: Form) -> Schema:
+def build_slot_ref(slot: str, form: SchemaForm) -> JsonSchema:
     """A reference to a slot's definition."""
     return {"$ref": f"#/$defs/{slot}" if form == "whole" else f"#/$defs/{slot}_overlay"}
 
 
-def mapping(properties: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
+def build_object_schema(properties: Mapping[str, JsonSchema], required: Iterable[str] = ()) -> JsonSchema:
     """A mapping of these keys and no others."""
     return {
         "type": "object",
@@ -39,97 +39,105 @@ def mapping(properties: Mapping[str, Schema], required: Iterable[str] = ()) -> S
     }
 
 
-def with_slots(schema: Any, form: Form = "whole") -> Any:
+def insert_slot_refs(schema: Any, form: SchemaForm = "whole") -> Any:
     """A schema of pydantic's with a slot's own wherever it holds a part. A list replaces, so what is in it is whole."""
     if not isinstance(schema, dict):
         return schema
     if "slot" in schema:
-        return ref(schema["slot"], form)
+        return build_slot_ref(schema["slot"], form)
     placed = {key: value for key, value in schema.items() if key not in ("default", "title")}
     for key in {"properties", "patternProperties"} & placed.keys():
-        placed[key] = {name: with_slots(inner, form) for name, inner in placed[key].items()}
+        placed[key] = {name: insert_slot_refs(inner, form) for name, inner in placed[key].items()}
     for key in {"anyOf", "oneOf", "allOf"} & placed.keys():
-        placed[key] = [with_slots(inner, form) for inner in placed[key]]
+        placed[key] = [insert_slot_refs(inner, form) for inner in placed[key]]
     if "prefixItems" in placed:
-        placed["prefixItems"] = [with_slots(inner) for inner in placed["prefixItems"]]
-    return placed | {key: with_slots(placed[key]) for key in ("items", "additionalProperties") if key in placed}
+        placed["prefixItems"] = [insert_slot_refs(inner) for inner in placed["prefixItems"]]
+    return placed | {key: insert_slot_refs(placed[key]) for key in ("items", "additionalProperties") if key in placed}
 
 
-class Parts:
+class PartSchemas:
     """Every part's names by slot, and its schemas; ``definitions`` are those that others refer to."""
 
     def __init__(self, registry: Registry) -> None:
-        self.names = {slot: registry.spellings(slot) for slot in SLOTS}
-        self.definitions: Schema = {}
-        self._own = {part: self._described(part) for parts in self.names.values() for part in parts}
-        for parts in self.names.values():
-            self.definitions |= {self._key(part): self._mapping(part, "overlay") for part in parts}
+        self.names_by_slot = {slot: registry.list_accepted_names(slot) for slot in SLOTS}
+        self.definitions: JsonSchema = {}
+        self._pydantic_schemas = {
+            part: self._generate_schema(part) for parts in self.names_by_slot.values() for part in parts
+        }
+        for parts in self.names_by_slot.values():
+            self.definitions |= {
+                self._format_definition_key(part): self._build_mapping(part, "overlay") for part in parts
+            }
 
-    def needed(self, part: type[Part]) -> list[str]:
+    def list_required_options(self, part: type[Part]) -> list[str]:
         """The options that a part cannot do without."""
-        return list(self._own[part].get("required", ()))
+        return list(self._pydantic_schemas[part].get("required", ()))
 
-    def option(self, part: type[Part], name: str) -> Schema:
+    def build_option_schema(self, part: type[Part], name: str) -> JsonSchema:
         """What an option may be, of a part that is told whole."""
-        return self._option(part, name, "whole")
+        return self._build_option(part, name, "whole")
 
-    def whole(self, part: type[Part]) -> Schema:
+    def build_whole_schema(self, part: type[Part]) -> JsonSchema:
         """All that a part needs, with its type where the slot's usual one is another."""
-        usual = SLOTS[part.slot].default in self.names[part.slot][part]
-        return self._mapping(part, "whole", [*([] if usual else ["type"]), *self.needed(part)])
+        usual = SLOTS[part.slot].default in self.names_by_slot[part.slot][part]
+        return self._build_mapping(part, "whole", [*([] if usual else ["type"]), *self.list_required_options(part)])
 
-    def overlay(self, part: type[Part]) -> Schema:
+    def build_overlay_ref(self, part: type[Part]) -> JsonSchema:
         """Some options of a part, with or without its type."""
-        return {"$ref": f"#/$defs/{self._key(part)}"}
+        return {"$ref": f"#/$defs/{self._format_definition_key(part)}"}
 
-    def _key(self, part: type[Part]) -> str:
-        return f"{part.slot}_overlay.{_spelt_for_references(self.names[part.slot][part][0])}"
+    def _format_definition_key(self, part: type[Part]) -> str:
+        return f"{part.slot}_overlay.{_escape_ref_name(self.names_by_slot[part.slot][part][0])}"
 
-    def _described(self, part: type[Part]) -> Schema:
+    def _generate_schema(self, part: type[Part]) -> JsonSchema:
         """What pydantic says of a part. The models that its options are made of go among the definitions."""
-        prefix = f"{part.slot}.{_spelt_for_references(self.names[part.slot][part][0])}"
-        own = part.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}", schema_generator=_Forgiving)
+        prefix = f"{part.slot}.{_escape_ref_name(self.names_by_slot[part.slot][part][0])}"
+        own = part.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}", schema_generator=_LenientGenerator)
         models = own.get("$defs", {}).items()
-        self.definitions |= {f"{prefix}.{model}": with_slots(schema) for model, schema in models}
+        self.definitions |= {f"{prefix}.{model}": insert_slot_refs(schema) for model, schema in models}
         return own
 
-    def _mapping(self, part: type[Part], form: Form, required: Iterable[str] = ()) -> Schema:
-        names = self.names[part.slot][part]
-        options = {name: self._option(part, name, form) for name in self._own[part].get("properties", {})}
-        keys = {"type": {"enum": names}, **options, **_beside(part)}
+    def _build_mapping(self, part: type[Part], form: SchemaForm, required: Iterable[str] = ()) -> JsonSchema:
+        names = self.names_by_slot[part.slot][part]
+        options = {
+            name: self._build_option(part, name, form) for name in self._pydantic_schemas[part].get("properties", {})
+        }
+        keys = {"type": {"enum": names}, **options, **_build_level_properties(part)}
         said = cleandoc(part.__doc__ or "")
-        return {"title": f"{part.slot} {names[0]}", "description": said, **mapping(keys, required)}
+        return {"title": f"{part.slot} {names[0]}", "description": said, **build_object_schema(keys, required)}
 
-    def _option(self, part: type[Part], name: str, form: Form) -> Schema:
-        schema: Schema = with_slots(self._own[part]["properties"][name], form)
+    def _build_option(self, part: type[Part], name: str, form: SchemaForm) -> JsonSchema:
+        schema: JsonSchema = insert_slot_refs(self._pydantic_schemas[part]["properties"][name], form)
         default = part.model_fields[name].default if name in part.model_fields else None
-        if form == "overlay" or not isinstance(default, Part) or not self._lies_below(default):
+        if form == "overlay" or not isinstance(default, Part) or not self._is_merge_base(default):
             return schema
-        needed = [option for option in self.needed(type(default)) if option not in default.model_fields_set]
-        return {"anyOf": [schema, self._mapping(type(default), "whole", needed)]}
+        needed = [
+            option for option in self.list_required_options(type(default)) if option not in default.model_fields_set
+        ]
+        return {"anyOf": [schema, self._build_mapping(type(default), "whole", needed)]}
 
-    def _lies_below(self, default: Part) -> bool:
+    def _is_merge_base(self, default: Part) -> bool:
         """Whether a mapping is laid over this default, and that matters; a default without options is not looked at."""
-        names = self.names[default.slot].get(type(default), [])
-        matters = SLOTS[default.slot].default not in names or self.needed(type(default))
+        names = self.names_by_slot[default.slot].get(type(default), [])
+        matters = SLOTS[default.slot].default not in names or self.list_required_options(type(default))
         return bool(names and default.model_fields_set and matters)
 
 
-class _Forgiving(GenerateJsonSchema):
+class _LenientGenerator(GenerateJsonSchema):
     """A stranger's option that no schema can describe may be anything here; ``validate`` still checks it."""
 
-    def handle_invalid_for_json_schema(self, schema: CoreSchema, error_info: str) -> Schema:
+    def handle_invalid_for_json_schema(self, schema: CoreSchema, error_info: str) -> JsonSchema:
         return {}
 
 
-def _spelt_for_references(name: str) -> str:
+def _escape_ref_name(name: str) -> str:
     return re.sub(r"[^\w-]", ".", name)
 
 
-def _beside(part: type[Part]) -> Schema:
+def _build_level_properties(part: type[Part]) -> JsonSchema:
     """What an encoder or decoder says of its levels, beside its own options."""
     if part.slot not in SIDES:
         return {}
-    widths = {"widths": {"type": "array", "items": CHANNELS, "minItems": 1, "maxItems": MAX_DEPTH}}
+    widths = {"widths": {"type": "array", "items": CHANNELS_SCHEMA, "minItems": 1, "maxItems": MAX_DEPTH}}
     used = [slot for slot in SIDES[part.slot] if slot in getattr(part, "uses", LEVEL_KEYS)]
-    return {**{slot: ref(slot, "overlay") for slot in used}, **(widths if part.slot == "decoder" else {})}
+    return {**{slot: build_slot_ref(slot, "overlay") for slot in used}, **(widths if part.slot == "decoder" else {})}

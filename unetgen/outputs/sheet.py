@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-Value = bool | int | float | str | None
+CellValue = bool | int | float | str | None
 
 # What stands where a row has nothing to say.
-NOTHING = "-"
+EMPTY_CELL = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +25,25 @@ class Column:
 
     name: str
     title: str
-    shown: Callable[[Any], str] = str
-    number: bool = False
-    readers: Literal["all", "people", "programs"] = "all"
+    formatter: Callable[[Any], str] = str
+    is_numeric: bool = False
+    audience: Literal["all", "people", "programs"] = "all"
     """Whom it is for."""
 
 
 @dataclass(frozen=True)
-class Sheet:
+class DataTable:
     """Rows under columns. People get values as they write them, programs get them as they are."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[CellValue, ...], ...]
 
-    def text(self, *, turned: bool = False) -> str:
+    def text(self, *, transposed: bool = False) -> str:
         """For a terminal, as wide as it needs to be; ``turned`` has the rows beside each other, as columns."""
-        shown = self._for("people")
-        titles, cells = [column.title for column in shown.columns], shown._cells()
-        right = [column.number for column in shown.columns]
-        if turned:
+        shown = self._select_columns("people")
+        titles, cells = [column.title for column in shown.columns], shown._format_cells()
+        right = [column.is_numeric for column in shown.columns]
+        if transposed:
             titles, *cells = [list(line) for line in zip(titles, *cells, strict=True)]
             right = [False] * len(titles)
         table = Table(box=None, pad_edge=False)
@@ -58,7 +58,7 @@ class Sheet:
 
     def csv(self) -> str:
         """Comma-separated values, RFC 4180 but for lines that end in a line feed."""
-        shown, text = self._for("programs"), io.StringIO()
+        shown, text = self._select_columns("programs"), io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(column.name for column in shown.columns)
         writer.writerows(["" if value is None else value for value in row] for row in shown.rows)
@@ -66,64 +66,67 @@ class Sheet:
 
     def json(self) -> str:
         """A list of objects."""
-        shown = self._for("programs")
+        shown = self._select_columns("programs")
         names = [column.name for column in shown.columns]
         records = [dict(zip(names, row, strict=True)) for row in shown.rows]
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
 
     def markdown(self) -> str:
         """A table of GitHub's Markdown."""
-        shown = self._for("people")
-        titles = [_markdown(column.title) for column in shown.columns]
-        rules = ["---:" if column.number else "---" for column in shown.columns]
-        rows = [[_markdown(cell) for cell in cells] for cells in shown._cells()]
+        shown = self._select_columns("people")
+        titles = [_escape_markdown(column.title) for column in shown.columns]
+        rules = ["---:" if column.is_numeric else "---" for column in shown.columns]
+        rows = [[_escape_markdown(cell) for cell in cells] for cells in shown._format_cells()]
         return "".join(f"| {' | '.join(cells)} |\n" for cells in (titles, rules, *rows))
 
     def latex(self) -> str:
         r"""A tabular with the rules of booktabs: ``\usepackage{booktabs}``."""
-        shown = self._for("people")
-        spec = "".join("r" if column.number else "l" for column in shown.columns)
-        titles, *rows = map(_latex_row, [[column.title for column in shown.columns], *shown._cells()])
+        shown = self._select_columns("people")
+        spec = "".join("r" if column.is_numeric else "l" for column in shown.columns)
+        titles, *rows = map(_format_latex_row, [[column.title for column in shown.columns], *shown._format_cells()])
         lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", titles, r"\midrule", *rows]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
-    def _for(self, readers: Literal["people", "programs"]) -> Sheet:
+    def _select_columns(self, audience: Literal["people", "programs"]) -> DataTable:
         """The columns that are for some readers."""
-        kept = [number for number, column in enumerate(self.columns) if column.readers in ("all", readers)]
+        kept = [number for number, column in enumerate(self.columns) if column.audience in ("all", audience)]
         rows = tuple(tuple(row[number] for number in kept) for row in self.rows)
-        return Sheet(tuple(self.columns[number] for number in kept), rows)
+        return DataTable(tuple(self.columns[number] for number in kept), rows)
 
-    def _cells(self) -> list[list[str]]:
+    def _format_cells(self) -> list[list[str]]:
         return [
-            [NOTHING if value is None else column.shown(value) for column, value in zip(self.columns, row, strict=True)]
+            [
+                EMPTY_CELL if value is None else column.formatter(value)
+                for column, value in zip(self.columns, row, strict=True)
+            ]
             for row in self.rows
         ]
 
 
-def _markdown(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     # A cell is one line, and what GitHub reads as HTML, code, emphasis or a link is none here.
     escaped = "".join(f"\\{letter}" if letter in r"\|*_`[]<>~&!#" else letter for letter in text)
     return " ".join(escaped.split())
 
 
-_LATEX = {
+_LATEX_ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "\u00b1": r"$\pm$",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }  # fmt: skip
 
 
-def _latex(text: str) -> str:
-    return " ".join("".join(_LATEX.get(letter, letter) for letter in text).split())
+def _escape_latex(text: str) -> str:
+    return " ".join("".join(_LATEX_ESCAPES.get(letter, letter) for letter in text).split())
 
 
-def _latex_row(cells: Sequence[str]) -> str:
-    text = " & ".join(map(_latex, cells))
+def _format_latex_row(cells: Sequence[str]) -> str:
+    text = " & ".join(map(_escape_latex, cells))
     # The rule or the row above would take these for arguments of its own.
     return rf"{'{}' if text.startswith(('[', '*')) else ''}{text} \\"
 
 
-def counted(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " P")) -> str:
+def format_count(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " P")) -> str:
     """A count in four digits: ``31.03 M``."""
     scaled, unit = float(value), 0
     while abs(scaled) >= 999.95 and unit < len(units) - 1:
@@ -133,6 +136,6 @@ def counted(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " 
     return f"{scaled:.{2 if abs(scaled) < 99.995 else 1}f}{units[unit]}"
 
 
-def bytes_of(value: float) -> str:
+def format_bytes(value: float) -> str:
     """A number of bytes in four digits: ``751.8 MB``."""
-    return counted(value, (" B", " kB", " MB", " GB", " TB", " PB"))
+    return format_count(value, (" B", " kB", " MB", " GB", " TB", " PB"))

@@ -22,7 +22,7 @@ from unetgen.parts.resolution import downsampling, upsampling
 from unetgen.parts.sides import decoders, encoders, heads, inputs, resnet
 from unetgen.parts.skips import alignments, fusions, gates, transforms
 
-FILES = (
+PART_MODULES = (
     encoders, resnet, decoders, convolutional, bottleneck, recurrent, dense, separable, pyramids, unet, composites,
     shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations,
     dropouts, heads, inputs, inits,
@@ -32,7 +32,7 @@ FILES = (
 @hookimpl
 def unetgen_parts() -> list[type[Part]]:
     """Every part that one of these files defines."""
-    return [part for file in FILES for part in vars(file).values() if _is_defined_in(part, file.__name__)]
+    return [part for file in PART_MODULES for part in vars(file).values() if _is_defined_in(part, file.__name__)]
 
 
 def _is_defined_in(candidate: object, module: str) -> bool:

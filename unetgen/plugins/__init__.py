@@ -11,14 +11,21 @@ from functools import lru_cache
 
 from unetgen import hookspecs
 from unetgen.config.part import Part
-from unetgen.config.plugin import Failure, Plugin, Provider, demanded
-from unetgen.config.registry import Entry, Registry
-from unetgen.plugins.gifts import gifts_of
-from unetgen.plugins.sources import DISABLE, Project, given, installed, project, switched_off
+from unetgen.config.plugin import Plugin, PluginFailure, Provider, require_contributions
+from unetgen.config.registry import RegisteredPart, Registry
+from unetgen.plugins.gifts import collect_contributions
+from unetgen.plugins.sources import (
+    DISABLE_ENV_VAR,
+    Project,
+    create_plugin,
+    find_installed_plugins,
+    find_project,
+    parse_disabled_names,
+)
 
-__all__ = ["DISABLE", "STRICT", "forget", "hookspecs", "load_registry", "warn_of"]
+__all__ = ["DISABLE_ENV_VAR", "STRICT_ENV_VAR", "clear_cache", "format_failure_warnings", "hookspecs", "load_registry"]
 
-STRICT = "UNETGEN_STRICT_PLUGINS"
+STRICT_ENV_VAR = "UNETGEN_STRICT_PLUGINS"
 
 
 def load_registry(plugins: Sequence[str | type[Part]] = ()) -> Registry:
@@ -29,63 +36,67 @@ def load_registry(plugins: Sequence[str | type[Part]] = ()) -> Registry:
     imported now, and raises PluginError where it fails, since it was asked for. With ``UNETGEN_STRICT_PLUGINS=1``
     every plugin is imported now, and every failure raised.
     """
-    disabled = os.environ.get(DISABLE, "")
+    disabled = os.environ.get(DISABLE_ENV_VAR, "")
     if not plugins:
-        return _usual(disabled, _strict(), project())
-    asked = [given(name) for name in dict.fromkeys(plugins)]
+        return _load_default_registry(disabled, _is_strict(), find_project())
+    asked = [create_plugin(name) for name in dict.fromkeys(plugins)]
     for plugin in asked:
-        demanded(plugin)
-    registry = _registry(disabled, project(), asked)
-    if _strict():
-        _demand_all(registry)
+        require_contributions(plugin)
+    registry = _build_registry(disabled, find_project(), asked)
+    if _is_strict():
+        _require_all(registry)
     return registry
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Looks installed plugins up anew when they are next asked for."""
-    _usual.cache_clear()
-    _found.cache_clear()
+    _load_default_registry.cache_clear()
+    _discover_plugins.cache_clear()
 
 
 @lru_cache(maxsize=8)
-def _usual(disabled: str, strict: bool, nearest: Project | None) -> Registry:
-    registry = _registry(disabled, nearest, [])
+def _load_default_registry(disabled: str, strict: bool, project: Project | None) -> Registry:
+    registry = _build_registry(disabled, project, [])
     if strict:
-        _demand_all(registry)
+        _require_all(registry)
     return registry
 
 
-def _registry(disabled: str, nearest: Project | None, asked: Sequence[Plugin]) -> Registry:
-    return Registry(_builtin(), lambda: [*_found(disabled, nearest), *asked], switched_off(disabled))
+def _build_registry(disabled: str, project: Project | None, requested: Sequence[Plugin]) -> Registry:
+    return Registry(
+        _load_builtin_parts(),
+        lambda: [*_discover_plugins(disabled, project), *requested],
+        parse_disabled_names(disabled),
+    )
 
 
 @lru_cache(maxsize=8)
-def _found(disabled: str, nearest: Project | None) -> tuple[Plugin, ...]:
-    return (*installed(disabled), *(nearest.plugins(disabled) if nearest else ()))
+def _discover_plugins(disabled: str, project: Project | None) -> tuple[Plugin, ...]:
+    return (*find_installed_plugins(disabled), *(project.find_plugins(disabled) if project else ()))
 
 
 @lru_cache(maxsize=1)
-def _builtin() -> tuple[Entry, ...]:
+def _load_builtin_parts() -> tuple[RegisteredPart, ...]:
     """Our own parts, which enter by the same hook as a stranger's."""
     from unetgen import parts
 
-    ours = Provider("unetgen", builtin=True)
-    return tuple(Entry(part, ours) for part in gifts_of(parts, ours).parts)
+    ours = Provider("unetgen", is_builtin=True)
+    return tuple(RegisteredPart(part, ours) for part in collect_contributions(parts, ours).parts)
 
 
-def _strict() -> bool:
-    return os.environ.get(STRICT, "") not in ("", "0")
+def _is_strict() -> bool:
+    return os.environ.get(STRICT_ENV_VAR, "") not in ("", "0")
 
 
-def _demand_all(registry: Registry) -> None:
+def _require_all(registry: Registry) -> None:
     for plugin in registry.plugins:
-        demanded(plugin)
+        require_contributions(plugin)
 
 
-def warn_of(failures: Iterable[Failure]) -> list[str]:
+def format_failure_warnings(failures: Iterable[PluginFailure]) -> list[str]:
     """One line for each plugin that failed: who, why, and what to do."""
-    return [f"{f.sentence}; {_remedy(f.provider)}, or set {DISABLE}={f.provider.name}" for f in failures]
+    return [f"{f.message}; {_suggest_fix(f.provider)}, or set {DISABLE_ENV_VAR}={f.provider.name}" for f in failures]
 
 
-def _remedy(provider: Provider) -> str:
-    return "correct it" if provider.by_hand else "uninstall it"
+def _suggest_fix(provider: Provider) -> str:
+    return "correct it" if provider.is_local else "uninstall it"

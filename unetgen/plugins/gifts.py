@@ -13,30 +13,34 @@ import pluggy
 
 from unetgen import hookspecs
 from unetgen.config.part import Part
-from unetgen.config.plugin import Gifts, Provider
+from unetgen.config.plugin import Contributions, Provider
 from unetgen.config.slots import SLOTS
 from unetgen.errors import PluginError
 
 # The hooks that are called for each network, and not once.
-LATER = ("unetgen_advice", "unetgen_model_built")
+CALLBACK_HOOKS = ("unetgen_advice", "unetgen_model_built")
 
 
-def gifts_of(module: Any, provider: Provider) -> Gifts:
+def collect_contributions(module: Any, provider: Provider) -> Contributions:
     """What a module gives by its hooks. Raises PluginError, or whatever its hooks raise."""
-    _check_version(getattr(module, "unetgen_api", None), provider)
-    hook = _hooks(module, provider)
-    folders = _one(hook.unetgen_specs())
-    return Gifts(
-        parts=_parts(hook.unetgen_parts, provider),
-        specs=_folders([folders] if isinstance(folders, (str, Path)) else folders or ()),
-        formats=_formats(_one(hook.unetgen_formats())),
-        hooks=tuple((name, _later(getattr(hook, name))) for name in LATER if getattr(hook, name).get_hookimpls()),
+    _check_api_version(getattr(module, "unetgen_api", None), provider)
+    hook = _register_hooks(module, provider)
+    folders = _single_result(hook.unetgen_specs())
+    return Contributions(
+        parts=_collect_parts(hook.unetgen_parts, provider),
+        spec_folders=_validate_spec_folders([folders] if isinstance(folders, (str, Path)) else folders or ()),
+        formats=_validate_formats(_single_result(hook.unetgen_formats())),
+        hooks=tuple(
+            (name, _make_callback(getattr(hook, name)))
+            for name in CALLBACK_HOOKS
+            if getattr(hook, name).get_hookimpls()
+        ),
     )
 
 
-def _hooks(module: Any, provider: Provider) -> Any:
+def _register_hooks(module: Any, provider: Provider) -> Any:
     """The module's hooks under a manager of its own, so that it fails alone, and wholly."""
-    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager = pluggy.PluginManager(hookspecs.ENTRY_POINT_GROUP)
     manager.add_hookspecs(hookspecs)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pluggy.PluggyWarning)
@@ -47,42 +51,42 @@ def _hooks(module: Any, provider: Provider) -> Any:
     return manager.hook
 
 
-def _one(answers: list[Any]) -> Any:
-    return answers[0] if answers else None
+def _single_result(results: list[Any]) -> Any:
+    return results[0] if results else None
 
 
-def _later(caller: Any) -> Callable[..., Any]:
-    return lambda **arguments: _one(caller(**arguments))
+def _make_callback(hook_caller: Any) -> Callable[..., Any]:
+    return lambda **arguments: _single_result(hook_caller(**arguments))
 
 
-def _check_version(wanted: Any, provider: Provider) -> None:
-    if wanted is None:
+def _check_api_version(required: Any, provider: Provider) -> None:
+    if required is None:
         return
-    if not (isinstance(wanted, tuple) and len(wanted) == 2 and all(isinstance(n, int) for n in wanted)):
-        raise PluginError(f"its unetgen_api is {wanted!r}; write the two numbers it was made for, such as (1, 0)")
-    have = hookspecs.API
-    if wanted > have:
+    if not (isinstance(required, tuple) and len(required) == 2 and all(isinstance(n, int) for n in required)):
+        raise PluginError(f"its unetgen_api is {required!r}; write the two numbers it was made for, such as (1, 0)")
+    have = hookspecs.API_VERSION
+    if required > have:
         way = "upgrade unetgen"
-    elif wanted[0] < have[0]:
+    elif required[0] < have[0]:
         way = f"upgrade {provider.name}"
     else:
         return
-    mine, theirs = (".".join(map(str, numbers)) for numbers in (have, wanted))
+    mine, theirs = (".".join(map(str, numbers)) for numbers in (have, required))
     raise PluginError(f"it was made for plugin API {theirs}, and unetgen {version('unetgen')} has {mine}; {way}")
 
 
-def _parts(caller: Any, provider: Provider) -> tuple[type[Part], ...]:
-    if not caller.get_hookimpls():
+def _collect_parts(hook_caller: Any, provider: Provider) -> tuple[type[Part], ...]:
+    if not hook_caller.get_hookimpls():
         return ()
-    answer = _one(caller())
+    answer = _single_result(hook_caller())
     if answer is None:
         raise PluginError("unetgen_parts() returned None, not a list of parts; return [MyBlock]")
-    parts = tuple(dict.fromkeys(checked(part, provider) for part in answer))
-    _refuse_twins(parts)
+    parts = tuple(dict.fromkeys(validate_part_class(part, provider) for part in answer))
+    _reject_duplicates(parts)
     return parts
 
 
-def _refuse_twins(parts: Iterable[type[Part]]) -> None:
+def _reject_duplicates(parts: Iterable[type[Part]]) -> None:
     seen: dict[tuple[str, str], type[Part]] = {}
     for part in parts:
         other = seen.setdefault((part.slot, part.type), part)
@@ -92,7 +96,7 @@ def _refuse_twins(parts: Iterable[type[Part]]) -> None:
             raise PluginError(f"{names} are both {kind} called {part.type!r}; give one of them another type")
 
 
-def checked(part: Any, provider: Provider) -> type[Part]:
+def validate_part_class(part: Any, provider: Provider) -> type[Part]:
     """A part as it may be registered. Raises PluginError."""
     name = getattr(part, "__name__", repr(part))
     if not (isinstance(part, type) and issubclass(part, Part)):
@@ -104,12 +108,12 @@ def checked(part: Any, provider: Provider) -> type[Part]:
         raise PluginError(f"{name} does not implement {missing}; its kind in unetgen.graph.kinds says what that does")
     if part.model_config.get("extra") != "forbid":
         raise PluginError(f"{name} accepts unknown options; leave extra='forbid' in its model_config")
-    if not provider.builtin and part.__module__.startswith("unetgen.parts"):
+    if not provider.is_builtin and part.__module__.startswith("unetgen.parts"):
         raise PluginError(f"{name} is one of unetgen's own parts; register a subclass with a name of its own")
     return part
 
 
-def _folders(folders: Iterable[str | Path]) -> tuple[Path, ...]:
+def _validate_spec_folders(folders: Iterable[str | Path]) -> tuple[Path, ...]:
     found = tuple(Path(folder) for folder in folders)
     for folder in found:
         if not folder.is_dir():
@@ -117,7 +121,7 @@ def _folders(folders: Iterable[str | Path]) -> tuple[Path, ...]:
     return found
 
 
-def _formats(formats: Mapping[str, Callable[..., Any]] | None) -> tuple[tuple[str, Callable[..., Any]], ...]:
+def _validate_formats(formats: Mapping[str, Callable[..., Any]] | None) -> tuple[tuple[str, Callable[..., Any]], ...]:
     for name, write in (formats or {}).items():
         if not callable(write):
             raise PluginError(f"format {name!r} is no function; give one that writes (model, path)")

@@ -14,65 +14,65 @@ from typing import Any, NamedTuple
 
 from unetgen import hookspecs
 from unetgen.config.part import Part
-from unetgen.config.plugin import Gifts, Plugin, Provider, same_distribution
+from unetgen.config.plugin import Contributions, Plugin, Provider, normalize_distribution_name
 from unetgen.errors import PluginError
-from unetgen.plugins.gifts import checked, gifts_of
+from unetgen.plugins.gifts import collect_contributions, validate_part_class
 
-DISABLE = "UNETGEN_DISABLE_PLUGINS"
+DISABLE_ENV_VAR = "UNETGEN_DISABLE_PLUGINS"
 
 
-def switched_off(disabled: str) -> tuple[str, ...]:
+def parse_disabled_names(disabled: str) -> tuple[str, ...]:
     """The names in ``UNETGEN_DISABLE_PLUGINS``: distributions with commas between them, or ``*``."""
     return tuple(name for name in map(str.strip, disabled.split(",")) if name)
 
 
-def installed(disabled: str) -> tuple[Plugin, ...]:
+def find_installed_plugins(disabled: str) -> tuple[Plugin, ...]:
     """The plugins of installed distributions, none of them imported yet."""
-    off = {same_distribution(name) for name in switched_off(disabled)}
+    off = {normalize_distribution_name(name) for name in parse_disabled_names(disabled)}
     if "*" in off:
         return ()
-    found = [(point, _provider(point)) for point in entry_points(group=hookspecs.GROUP)]
+    found = [(point, _read_provider(point)) for point in entry_points(group=hookspecs.ENTRY_POINT_GROUP)]
     return tuple(
-        Plugin(provider, f"entry point {point.name} = {point.value}", _loading(point, provider))
+        Plugin(provider, f"entry point {point.name} = {point.value}", _make_loader(point, provider))
         for point, provider in found
-        if not off & {same_distribution(provider.name), same_distribution(point.name)}
+        if not off & {normalize_distribution_name(provider.name), normalize_distribution_name(point.name)}
     )
 
 
-def _provider(point: EntryPoint) -> Provider:
-    return Provider(point.dist.name, point.dist.version) if point.dist else Provider(point.name)
+def _read_provider(entry_point: EntryPoint) -> Provider:
+    return Provider(entry_point.dist.name, entry_point.dist.version) if entry_point.dist else Provider(entry_point.name)
 
 
-def _loading(point: EntryPoint, provider: Provider) -> Any:
-    return lambda: gifts_of(point.load(), provider)
+def _make_loader(entry_point: EntryPoint, provider: Provider) -> Any:
+    return lambda: collect_contributions(entry_point.load(), provider)
 
 
 # By hand
 
 
-def given(plugin: str | type[Part]) -> Plugin:
+def create_plugin(source: str | type[Part]) -> Plugin:
     """The plugin of a file, a module, or a part itself. Raises PluginError where there is no such file."""
-    if not isinstance(plugin, str):
-        provider = Provider(plugin.__module__)
-        return Plugin(provider, "given by hand", lambda: Gifts(parts=(checked(plugin, provider),)))
-    return _file(Path(plugin)) if plugin.endswith(".py") else _module(plugin)
+    if not isinstance(source, str):
+        provider = Provider(source.__module__)
+        return Plugin(provider, "given by hand", lambda: Contributions(parts=(validate_part_class(source, provider),)))
+    return _create_file_plugin(Path(source)) if source.endswith(".py") else _create_module_plugin(source)
 
 
-def _module(name: str) -> Plugin:
+def _create_module_plugin(name: str) -> Plugin:
     provider = Provider(name)
-    return Plugin(provider, name, lambda: gifts_of(importlib.import_module(name), provider))
+    return Plugin(provider, name, lambda: collect_contributions(importlib.import_module(name), provider))
 
 
-def _file(path: Path) -> Plugin:
+def _create_file_plugin(path: Path) -> Plugin:
     path = path.resolve()
     if not path.is_file():
         raise PluginError(f"plugin {path} failed to load: there is no such file; give the path of a Python file")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     provider = Provider(path.stem, f"sha256:{digest}")
-    return Plugin(provider, str(path), lambda: gifts_of(_imported(path, digest), provider))
+    return Plugin(provider, str(path), lambda: collect_contributions(_import_file(path, digest), provider))
 
 
-def _imported(path: Path, digest: str) -> ModuleType:
+def _import_file(path: Path, digest: str) -> ModuleType:
     # Networks are pickled by the names of modules, so a file's is the same wherever it lies while it says the same.
     key = f"unetgen_plugin_{path.stem}_{digest}"
     if key in sys.modules:
@@ -100,21 +100,21 @@ class Project(NamedTuple):
     """A pyproject.toml, and when it was last written."""
 
     file: Path
-    written: int
+    modified_ns: int
 
-    def plugins(self, disabled: str) -> tuple[Plugin, ...]:
+    def find_plugins(self, disabled: str) -> tuple[Plugin, ...]:
         """Those of its ``[tool.unetgen] plugins``: files by their path from it, and modules."""
-        if "*" in switched_off(disabled):
+        if "*" in parse_disabled_names(disabled):
             return ()
-        names = _table(self.file).get("plugins", [])
+        names = _read_tool_table(self.file).get("plugins", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise PluginError(f'{self.file}: [tool.unetgen] plugins is no list of files and modules; write ["a.py"]')
-        found = [given(str(self.file.parent / name) if name.endswith(".py") else name) for name in names]
-        off = {same_distribution(name) for name in switched_off(disabled)}
-        return tuple(plugin for plugin in found if same_distribution(plugin.provider.name) not in off)
+        found = [create_plugin(str(self.file.parent / name) if name.endswith(".py") else name) for name in names]
+        off = {normalize_distribution_name(name) for name in parse_disabled_names(disabled)}
+        return tuple(plugin for plugin in found if normalize_distribution_name(plugin.provider.name) not in off)
 
 
-def project() -> Project | None:
+def find_project() -> Project | None:
     """The pyproject.toml of the working directory, or of the nearest folder above it that has one."""
     here = Path.cwd()
     files = (folder / "pyproject.toml" for folder in (here, *here.parents))
@@ -122,7 +122,7 @@ def project() -> Project | None:
     return Project(file, file.stat().st_mtime_ns) if file else None
 
 
-def _table(file: Path) -> dict[str, Any]:
+def _read_tool_table(file: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("unetgen", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

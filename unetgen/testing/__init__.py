@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection, Iterator
 
 from unetgen.config.part import Part, Trial
 from unetgen.config.registry import Registry
-from unetgen.errors import one_line
+from unetgen.errors import format_exception_line
 from unetgen.testing import claims, conduct
-from unetgen.testing.subject import Broken, Fault, Subject
+from unetgen.testing.subject import Fault, PartBuildError, Subject
 
 __all__ = ["CHECKS", "Fault", "PartError", "Subject", "Trial", "all_faults", "check_part", "faults"]
 
@@ -38,7 +38,7 @@ CHECKS: dict[str, Callable[[Subject], Iterator[Fault]]] = {
 }
 
 
-_UNSEEN = " cannot be looked at: "
+_CHECK_FAILED = " cannot be looked at: "
 
 
 class PartError(AssertionError):
@@ -66,10 +66,10 @@ def faults(subject: Subject, check: str) -> list[Fault]:
     """What one check finds."""
     try:
         return list(CHECKS[check](subject))
-    except Broken as broken:
+    except PartBuildError as broken:
         return [broken.fault]
     except Exception as error:
-        return [Fault(f"{check}{_UNSEEN}{one_line(error)}", "correct that first")]
+        return [Fault(f"{check}{_CHECK_FAILED}{format_exception_line(error)}", "correct that first")]
 
 
 def all_faults(subject: Subject, only: Collection[str] = ()) -> list[Fault]:
@@ -80,11 +80,11 @@ def all_faults(subject: Subject, only: Collection[str] = ()) -> list[Fault]:
     found: dict[str, list[Fault]] = {}
     for check in only or CHECKS:
         for fault in faults(subject, check):
-            if not found or _UNSEEN not in fault.what:
+            if not found or _CHECK_FAILED not in fault.what:
                 found.setdefault(fault.way, []).append(fault)
-    return [_counted(list(dict.fromkeys(alike))) for alike in found.values()]
+    return [_merge_similar(list(dict.fromkeys(alike))) for alike in found.values()]
 
 
-def _counted(alike: list[Fault]) -> Fault:
-    first, *others = alike
+def _merge_similar(similar: list[Fault]) -> Fault:
+    first, *others = similar
     return first._replace(what=f"{first.what} (and {len(others)} more like it)") if others else first

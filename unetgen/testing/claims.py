@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from unetgen.api import load_spec
-from unetgen.errors import one_line
+from unetgen.errors import format_exception_line
 from unetgen.graph.cost import total_cost
 from unetgen.network.from_graph import UNet
-from unetgen.testing.passes import Pass, flat, image, run
-from unetgen.testing.subject import Broken, Fault, Subject, small_sizes
-from unetgen.testing.values import other_values
+from unetgen.testing.passes import ForwardPass, flatten_outputs, make_image, run_forward
+from unetgen.testing.subject import Fault, PartBuildError, Subject, find_small_sizes
+from unetgen.testing.values import find_alternative_values
 
 Faults = Iterator[Fault]
 
@@ -37,49 +37,52 @@ def described(subject: Subject) -> Faults:
 def shapes(subject: Subject) -> Faults:
     """Every map has the channels and the size that the graph says, for even, odd and unequal sizes."""
     for name, model in subject.networks.items():
-        for size in small_sizes(model):
-            given = f"in {name}, for {_times(size)} pixels"
+        for size in find_small_sizes(model):
+            given = f"in {name}, for {_format_shape(size)} pixels"
             try:
-                done = run(model, size)
+                done = run_forward(model, size)
             except Exception as error:
                 way = "refuse such sizes (multiple=, or a Rule with a residue), or handle them"
-                yield Fault(f"{given}, which the graph says fit, it fails: {one_line(error)}", way)
+                yield Fault(f"{given}, which the graph says fit, it fails: {format_exception_line(error)}", way)
             else:
-                yield from _wrong_shapes(model, size, done, given)
-                yield from _written(done, given)
+                yield from _check_shapes(model, size, done, given)
+                yield from _check_inputs_unchanged(done, given)
 
 
-def _wrong_shapes(model: UNet, size: tuple[int, ...], done: Pass, given: str) -> Faults:
+def _check_shapes(model: UNet, size: tuple[int, ...], forward_pass: ForwardPass, context: str) -> Faults:
     sizes = model.graph.sizes(size)
-    for node, shape, _ in done.seen:
-        said = (1, node.channels, *(() if node.op.flat else sizes[node.index]))
+    for node, shape, _ in forward_pass.layer_calls:
+        said = (1, node.channels, *(() if node.op.has_no_spatial_axes else sizes[node.index]))
         if shape != said:
             way = "say what it makes: channels= and size= of g.module"
-            yield Fault(f"{given}, {node.path} makes {_times(shape[1:])}, and the graph says {_times(said[1:])}", way)
+            yield Fault(
+                f"{context}, {node.path} makes {_format_shape(shape[1:])}, and the graph says {_format_shape(said[1:])}",
+                way,
+            )
             return
 
 
-def _written(done: Pass, given: str) -> Faults:
-    for node, _, wrote in done.seen:
+def _check_inputs_unchanged(forward_pass: ForwardPass, context: str) -> Faults:
+    for node, _, wrote in forward_pass.layer_calls:
         if wrote:
             way = "let it work on a tensor of its own; others may read that map"
-            yield Fault(f"{given}, {node.path} writes on its input", way)
+            yield Fault(f"{context}, {node.path} writes on its input", way)
             return
 
 
 def costs(subject: Subject) -> Faults:
     """Parameters and multiply-adds are those that torch counts."""
     for name, model in subject.networks.items():
-        for size in small_sizes(model)[:1]:
-            done = run(model, size)
-            yield from _wrong_parameters(model, name)
+        for size in find_small_sizes(model)[:1]:
+            done = run_forward(model, size)
+            yield from _check_parameters(model, name)
             said = total_cost(model.graph, model.graph.sizes(size)).macs
             if said != done.macs:
                 way = "do the same work on every device: what a module costs is measured on torch's meta device"
                 yield Fault(f"in {name}, the graph counts {said:,} MACs and torch {done.macs:,}", way)
 
 
-def _wrong_parameters(model: UNet, name: str) -> Faults:
+def _check_parameters(model: UNet, name: str) -> Faults:
     said = {key: parameter.shape for key, parameter in model.graph.parameters.items()}
     made = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
     for key in sorted({*said, *made}):
@@ -100,15 +103,15 @@ def channels(subject: Subject) -> Faults:
         spec = {**subject.spec(dims), "widths": (widths * depth)[:depth]}
         try:
             model = subject.network(spec)
-        except Broken as broken:
+        except PartBuildError as broken:
             yield Fault(f"with channels {widths}, {broken.fault.what}", broken.fault.way)
             continue
-        for size in small_sizes(model)[:1] if model else ():
+        for size in find_small_sizes(model)[:1] if model else ():
             try:
-                yield from _wrong_shapes(model, size, run(model, size), f"with channels {widths}")  # type: ignore[arg-type]  # there is one
+                yield from _check_shapes(model, size, run_forward(model, size), f"with channels {widths}")  # type: ignore[arg-type]  # there is one
             except Exception as error:
                 way = "let the part refuse them: g.refuse(self, option, why, way_out)"
-                yield Fault(f"with channels {widths} it fails: {one_line(error)}", way)
+                yield Fault(f"with channels {widths} it fails: {format_exception_line(error)}", way)
 
 
 # Options
@@ -118,28 +121,30 @@ def options(subject: Subject) -> Faults:
     """Another value of any option makes another network."""
     for option in subject.part.model_fields:
         if option not in subject.trial.untried:
-            yield from _inert(subject, option)
+            yield from _check_option_effect(subject, option)
 
 
-def _inert(subject: Subject, option: str) -> Faults:
+def _check_option_effect(subject: Subject, option: str) -> Faults:
     dims = subject.usual.graph.dims
     refused = len(subject.refusals)
     alike = []
-    for overlay in _overlays(subject, option):
+    for overlay in _build_overlays(subject, option):
         base = {key: value for key, value in overlay.items() if key != option}
         try:
             before, after = (subject.network(subject.spec(dims, chosen)) for chosen in (base, overlay))
         except ValueError as error:
-            subject.refusals.append(one_line(error))
+            subject.refusals.append(format_exception_line(error))
             continue
         if before is None or after is None:
             continue
         try:
-            if fingerprint(before) != fingerprint(after):
+            if compute_fingerprint(before) != compute_fingerprint(after):
                 return
         except Exception as error:
             way = "refuse what cannot be: g.refuse(self, option, why, way_out)"
-            yield Fault(f"option {option!r}: with {overlay[option]!r} the network fails: {one_line(error)}", way)
+            yield Fault(
+                f"option {option!r}: with {overlay[option]!r} the network fails: {format_exception_line(error)}", way
+            )
             return
         alike.append(overlay[option])
     if alike:
@@ -151,28 +156,28 @@ def _inert(subject: Subject, option: str) -> Faults:
         yield Fault(f"option {option!r}: no other value could be tried{why}", way)
 
 
-def _overlays(subject: Subject, option: str) -> list[Mapping[str, Any]]:
+def _build_overlays(subject: Subject, option: str) -> list[Mapping[str, Any]]:
     if option in subject.trial.others:
         given = subject.trial.others[option]
         return [given if isinstance(given, Mapping) and option in given else {option: given}]
-    return [{option: value} for value in other_values(subject.part, option, subject.registry)]
+    return [{option: value} for value in find_alternative_values(subject.part, option, subject.registry)]
 
 
-def fingerprint(model: UNet) -> str:
+def compute_fingerprint(model: UNet) -> str:
     """Whatever tells two networks of one seed apart: names, first weights, sizes that fit, outputs, trained parts."""
     digest = hashlib.sha256(repr([str(fit) for fit in model.graph.fits]).encode())
     for key, parameter in model.named_parameters():
         digest.update(f"{key} {tuple(parameter.shape)} {parameter.requires_grad}".encode())
     for training in (False, True):
-        for size in small_sizes(model)[:1]:
+        for size in find_small_sizes(model)[:1]:
             torch.manual_seed(1)
             with torch.no_grad():
-                outputs = list(flat(model.train(training)(image(model, size, batch=2))))
+                outputs = list(flatten_outputs(model.train(training)(make_image(model, size, batch=2))))
             for tensor in (*outputs, *model.state_dict().values()):
                 digest.update(f"{tuple(tensor.shape)}".encode())
                 digest.update(tensor.double().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _times(numbers: tuple[int, ...]) -> str:
+def _format_shape(numbers: tuple[int, ...]) -> str:
     return " x ".join(map(str, numbers))

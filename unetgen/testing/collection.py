@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unetgen.config.plugin import Failure, Plugin, Provider, demanded, of_distribution
+from unetgen.config.plugin import Plugin, PluginFailure, Provider, filter_by_distribution, require_contributions
 from unetgen.config.registry import Registry
 from unetgen.errors import PluginError
 from unetgen.plugins import load_registry
-from unetgen.plugins.sources import given
+from unetgen.plugins.sources import create_plugin
 from unetgen.testing.subject import Subject
 
 
-def subjects_of(name: str) -> tuple[Provider, list[Subject]]:
+def collect_subjects(name: str) -> tuple[Provider, list[Subject]]:
     """The parts of a distribution, a file (``my_blocks.py``) or a module. Raises PluginError where it does not load."""
-    plugins, registry = _found(name)
-    parts = [part for plugin in plugins for part in demanded(plugin).parts]
+    plugins, registry = _load_plugins(name)
+    parts = [part for plugin in plugins for part in require_contributions(plugin).parts]
     return plugins[0].provider, [Subject(part, registry) for part in dict.fromkeys(parts)]
 
 
-def _found(name: str) -> tuple[Sequence[Plugin], Registry]:
-    installed = [] if name.endswith(".py") else of_distribution(load_registry().plugins, name)
+def _load_plugins(name: str) -> tuple[Sequence[Plugin], Registry]:
+    installed = [] if name.endswith(".py") else filter_by_distribution(load_registry().plugins, name)
     if installed:
         return installed, load_registry()
-    plugin = given(name)
-    cause = plugin.gifts.cause if isinstance(plugin.gifts, Failure) else None
+    plugin = create_plugin(name)
+    cause = plugin.contributions.cause if isinstance(plugin.contributions, PluginFailure) else None
     if isinstance(cause, ModuleNotFoundError) and cause.name == name.partition(".")[0]:
         message = f"there is no distribution {name!r} with a plugin, and no module of that name"
         raise PluginError(f"{message}; install it, or give a file: ./my_blocks.py")
-    demanded(plugin)
+    require_contributions(plugin)
     return [plugin], load_registry([name])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Spec = dict[str, Any]
+SpecData = dict[str, Any]
 
 _CONV = {"type": "conv", "padding": "zeros"}
 
-_BASE: Spec = {
+_BASE: SpecData = {
     "schema_version": 1,
     "in_channels": 2,
     "out_channels": 3,
@@ -20,28 +20,28 @@ _BASE: Spec = {
 }
 
 
-def frame(slot: str, part: Mapping[str, Any], dims: int) -> Spec:
+def build_minimal_spec(slot: str, part: Mapping[str, Any], dims: int) -> SpecData:
     """The spec of a small network with a part in its slot."""
-    around = _AROUND[slot](dict(part)) if slot in _AROUND else {slot: dict(part)}
+    around = _SLOT_WRAPPERS[slot](dict(part)) if slot in _SLOT_WRAPPERS else {slot: dict(part)}
     return {**_BASE, "dims": dims, **around}
 
 
-def strided(part: Mapping[str, Any], dims: int) -> Spec:
+def build_strided_spec(part: Mapping[str, Any], dims: int) -> SpecData:
     """The spec of a network whose block changes the resolution itself."""
-    return {**frame("block", part, dims), "downsample": {"type": "next_block", "rounding": "floor"}}
+    return {**build_minimal_spec("block", part, dims), "downsample": {"type": "next_block", "rounding": "floor"}}
 
 
-def _in_skip(key: str) -> Callable[[Spec], Spec]:
+def _wrap_in_skip(key: str) -> Callable[[SpecData], SpecData]:
     return lambda part: {"skip": {"align": "resize", key: part} if key != "align" else {key: part}}
 
 
-def _in_block(key: str) -> Callable[[Spec], Spec]:
+def _wrap_in_block(key: str) -> Callable[[SpecData], SpecData]:
     return lambda part: {"block": {**_CONV, key: part}}
 
 
-_AROUND: dict[str, Callable[[Spec], Spec]] = {
-    **{key: _in_skip(key) for key in ("align", "gate", "transform", "fusion")},
-    **{key: _in_block(key) for key in ("norm", "activation", "dropout")},
+_SLOT_WRAPPERS: dict[str, Callable[[SpecData], SpecData]] = {
+    **{key: _wrap_in_skip(key) for key in ("align", "gate", "transform", "fusion")},
+    **{key: _wrap_in_block(key) for key in ("norm", "activation", "dropout")},
     "attention": lambda part: {"block": {"type": "attended", "block": _CONV, "attention": part}},
     "shortcut": lambda part: {"block": {"type": "residual", "padding": "zeros", "norm": "batch", "shortcut": part}},
     "head": lambda part: {"heads": {"main": "conv", "part": part}},

@@ -9,20 +9,20 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from unetgen.api import build
-from unetgen.config.choice import Context, validate_part
+from unetgen.config.choice import ValidationContext, validate_part
 from unetgen.config.part import Part, Trial
 from unetgen.config.registry import Registry
 from unetgen.config.slots import SIDES
-from unetgen.errors import PluginError, SpecError, one_line
+from unetgen.errors import PluginError, SpecError, format_exception_line
 from unetgen.graph.kinds import Striding
 from unetgen.network.from_graph import UNet
 from unetgen.plugins import load_registry
-from unetgen.testing.frames import Spec, frame, strided
+from unetgen.testing.frames import SpecData, build_minimal_spec, build_strided_spec
 
 # Where a part asks for the size itself, the first of these that fits is given.
-_SIZES = (8, 16, 32, 24, 64, 48, 56, 96, 128, 224, 256)
+_CANDIDATE_SIZES = (8, 16, 32, 24, 64, 48, 56, 96, 128, 224, 256)
 
-_REFUSE = "correct it, or let the part refuse what it cannot do: g.refuse(self, option, why, way_out)"
+_REFUSE_HINT = "correct it, or let the part refuse what it cannot do: g.refuse(self, option, why, way_out)"
 
 SEED = 20151005
 
@@ -37,7 +37,7 @@ class Fault(NamedTuple):
         return f"{self.what}; {self.way}"
 
 
-class Broken(Exception):
+class PartBuildError(Exception):
     """A network with the part could not be made; ``fault`` says why."""
 
     def __init__(self, fault: Fault) -> None:
@@ -57,28 +57,28 @@ class Subject:
     @cached_property
     def name(self) -> str:
         """The name that means this part and no other."""
-        names = {entry.part: name for name, entry in self.registry.parts(self.part.slot).items()}
+        names = {entry.part: name for name, entry in self.registry.list_parts(self.part.slot).items()}
         return names[self.part]
 
     def described(self, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The part as a spec writes it, with some options over those it is tried with."""
         return {"type": self.name, **self.trial.options, **(options or {})}
 
-    def spec(self, dims: int, options: Mapping[str, Any] | None = None, *, whole: bool = False) -> Spec:
+    def spec(self, dims: int, options: Mapping[str, Any] | None = None, *, whole: bool = False) -> SpecData:
         """The spec of a small network with the part; ``whole`` has the change of resolution inside it."""
         part = self.described(options)
         if whole:
-            return {**strided(part, dims), **self.trial.frame}
-        spec = {**frame(self.part.slot, part, dims), **self.trial.frame}
+            return {**build_strided_spec(part, dims), **self.trial.frame}
+        spec = {**build_minimal_spec(self.part.slot, part, dims), **self.trial.frame}
         if self.part.slot in SIDES:
-            self._without_own(spec, part, dims)
+            self._remove_unused_slots(spec, part, dims)
         return spec
 
-    def _without_own(self, spec: Spec, part: dict[str, Any], dims: int) -> None:
+    def _remove_unused_slots(self, spec: SpecData, part: dict[str, Any], dims: int) -> None:
         """Takes out of a spec what an encoder or decoder sees to itself."""
         for slot in set(SIDES[self.part.slot]) - {"block", *self.part.uses}:  # type: ignore[attr-defined]  # both kinds say so
             spec.pop(slot, None)
-        read = validate_part(self.part.slot, part, Context(self.registry, dims))
+        read = validate_part(self.part.slot, part, ValidationContext(self.registry, dims))
         if (depth := getattr(read, "own_depth", None)) is not None:
             del spec["widths"]
             spec.setdefault("decoder", {"widths": [8] * depth})
@@ -91,7 +91,7 @@ class Subject:
         made: dict[str, UNet] = {}
         for dims in (1, 2, 3):
             for whole in (False, True) if issubclass(self.part, Striding) else (False,):
-                network = self.network(self.spec(dims, whole=whole)) if self._speaks(dims) else None
+                network = self.network(self.spec(dims, whole=whole)) if self._options_valid_for(dims) else None
                 if network is not None:
                     made[f"{dims}-D{', strided' if whole else ''}"] = network
         return made
@@ -102,7 +102,7 @@ class Subject:
         networks = self.networks
         if not networks:
             way = "let it be drawn in one, or say in its `trial` with which options it can be tried"
-            raise Broken(Fault(f"it is drawn in no number of dimensions: {self.refusals[0]}", way))
+            raise PartBuildError(Fault(f"it is drawn in no number of dimensions: {self.refusals[0]}", way))
         return networks.get("2-D") or next(iter(networks.values()))
 
     @cached_property
@@ -110,9 +110,9 @@ class Subject:
         """What was said where a network could not be drawn."""
         return []
 
-    def network(self, spec: Spec, seed: int = SEED) -> UNet | None:
+    def network(self, spec: SpecData, seed: int = SEED) -> UNet | None:
         """The network of a spec, or None where the part refuses it. Raises Broken where it fails."""
-        for more in ({}, *({"input_size": [size] * spec["dims"]} for size in _SIZES)):
+        for more in ({}, *({"input_size": [size] * spec["dims"]} for size in _CANDIDATE_SIZES)):
             try:
                 return build({**spec, **more}, seed=seed, registry=self.registry)
             except SpecError as error:
@@ -120,12 +120,14 @@ class Subject:
                 if not more and not any("needs to know the size" in p.message for p in error.problems):
                     return None
             except PluginError as error:
-                raise Broken(Fault(f"it cannot be built in {spec['dims']}-D: {error}", _REFUSE)) from error
+                raise PartBuildError(Fault(f"it cannot be built in {spec['dims']}-D: {error}", _REFUSE_HINT)) from error
             except Exception as error:
-                raise Broken(Fault(f"it cannot be built in {spec['dims']}-D: {one_line(error)}", _REFUSE)) from error
+                raise PartBuildError(
+                    Fault(f"it cannot be built in {spec['dims']}-D: {format_exception_line(error)}", _REFUSE_HINT)
+                ) from error
         return None
 
-    def _speaks(self, dims: int) -> bool:
+    def _options_valid_for(self, dims: int) -> bool:
         """Whether the part's own options can be read in so many dimensions."""
         try:
             self.spec(dims)
@@ -134,20 +136,20 @@ class Subject:
             self.refusals.append(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}")
             return False
         except ValueError as error:
-            self.refusals.append(one_line(error))
+            self.refusals.append(format_exception_line(error))
             return False
         return True
 
 
-def small_sizes(model: UNet) -> list[tuple[int, ...]]:
+def find_small_sizes(model: UNet) -> list[tuple[int, ...]]:
     """A small size that fits, one with odd axes, and one of unequal axes, as far as there are such."""
     fits = model.graph.fits
-    small = tuple(n for fit in fits if (n := fit.above(7)) is not None)
+    small = tuple(n for fit in fits if (n := fit.smallest_above(7)) is not None)
     if len(small) < len(fits):
         return []
     odd = tuple(
         next((n for n in range(s, s + 24) if n % 2 and n in fit), s) for s, fit in zip(small, fits, strict=True)
     )
-    longer = fits[-1].above(small[-1])
+    longer = fits[-1].smallest_above(small[-1])
     unequal = (*small[:-1], longer) if longer is not None else small
     return list(dict.fromkeys((small, odd, unequal)))

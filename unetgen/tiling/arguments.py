@@ -11,39 +11,39 @@ import numpy as np
 from unetgen.errors import Problem, SizeError, did_you_mean
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import smallest_fitting
-from unetgen.tiling.keeping import KEEPS, Keep, kept_as
-from unetgen.tiling.mirror import Image
+from unetgen.graph.size import smallest_fitting_size
+from unetgen.tiling.keeping import KEEP_VALUES, Keep, get_result_format
+from unetgen.tiling.mirror import ImageArray
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
 
 # Where nobody says how large tiles are.
-USUAL_TILE = 512
+DEFAULT_TILE = 512
 
 
-def check_image(graph: Graph, image: Image) -> None:
+def check_image(graph: Graph, image: ImageArray) -> None:
     """Raises SizeError where an image is none for this network."""
     shape = tuple(image.shape)
     what = f"the image has shape {shape}"
     if len(shape) != graph.dims + 1 or shape[0] != graph.in_channels:
         axes = ", ".join([str(graph.in_channels), *(["size"] * graph.dims)])
-        raise SizeError([Problem("shape", "image", f"{what}, this network takes ({axes})", _way_out(graph, shape))])
+        raise SizeError([Problem("shape", "image", f"{what}, this network takes ({axes})", _shape_hint(graph, shape))])
     if 0 in shape:
         raise SizeError(
             [Problem("shape", "image", f"{what}, so it has no pixels", "give one with pixels on each axis")]
         )
-    if graph.nodes[graph.output].op.flat:
+    if graph.nodes[graph.output].op.has_no_spatial_axes:
         raise SizeError([Problem("shape", "head", "the first output is no map", "call the model on whole images")])
 
 
-def _way_out(graph: Graph, shape: Sequence[int]) -> str:
+def _shape_hint(graph: Graph, shape: Sequence[int]) -> str:
     if len(shape) != graph.dims + 1:
         return "add or move the channel axis"
     return "move the channel axis to the front" if shape[-1] == graph.in_channels else "check in_channels"
 
 
-def checked_batch(batch: int) -> int:
+def validate_batch(batch: int) -> int:
     """How many tiles go in together. Raises ValueError where that is no tile."""
     if not isinstance(batch, SupportsIndex) or index(batch) < 1:
         raise ValueError(f"batch: {batch!r} is no number of tiles; take a whole one, 1 or more")
@@ -52,16 +52,16 @@ def checked_batch(batch: int) -> int:
 
 def check_keep(keep: str) -> None:
     """Raises ValueError where nobody knows what is to be kept."""
-    if keep not in KEEPS:
-        hint = did_you_mean(str(keep), KEEPS) or "take one of these"
-        raise ValueError(f"keep: {keep!r} is none of {', '.join(KEEPS)}; {hint}")
+    if keep not in KEEP_VALUES:
+        hint = did_you_mean(str(keep), KEEP_VALUES) or "take one of these"
+        raise ValueError(f"keep: {keep!r} is none of {', '.join(KEEP_VALUES)}; {hint}")
 
 
-def tile_of(model: UNet, tile: int | Sequence[int] | None) -> Size:
+def resolve_tile(model: UNet, tile: int | Sequence[int] | None) -> Size:
     """What is to go into the network at a time, a number for each axis. Raises SizeError where it says no such."""
     graph = model.graph
     if tile is None:
-        return model.spec.input_size or smallest_fitting(graph, USUAL_TILE) or (USUAL_TILE,) * graph.dims
+        return model.spec.input_size or smallest_fitting_size(graph, DEFAULT_TILE) or (DEFAULT_TILE,) * graph.dims
     try:
         size = tuple(map(index, tile if isinstance(tile, Iterable) else (tile,) * graph.dims))
     except TypeError:
@@ -73,27 +73,27 @@ def tile_of(model: UNet, tile: int | Sequence[int] | None) -> Size:
     return size
 
 
-def array_for(model: UNet, keep: Keep, size: Size, out: Any) -> Any:
+def prepare_output(model: UNet, keep: Keep, size: Size, out: Any) -> Any:
     """``out`` if it can take the result for an image of a size; where there is none a new array.
 
     Raises SizeError where it has another shape, TypeError where its numbers are others.
     """
-    channels, dtype = kept_as(model, keep)
+    channels, dtype = get_result_format(model, keep)
     shape = (channels, *size)
     if out is None:
         return np.empty(shape, dtype)
     if tuple(out.shape) != shape:
         message = f"the array has shape {tuple(out.shape)}, the result has {shape}"
         raise SizeError([Problem("shape", "out", message, "give one of that shape")])
-    if not _holds(out.dtype, model.graph.out_channels - 1 if keep == "labels" else None):
+    if not _can_hold(out.dtype, model.graph.out_channels - 1 if keep == "labels" else None):
         raise TypeError(f"out: an array of {out.dtype} does not hold {keep}; give one of {dtype}")
     return out
 
 
-def _holds(given: Any, largest: int | None) -> bool:
+def _can_hold(dtype: Any, max_label: int | None) -> bool:
     """Whether an array of a type takes labels up to the largest, or where there is none any number."""
     try:
-        kind = np.dtype(given)
+        kind = np.dtype(dtype)
     except TypeError:  # it is none of numpy's
         return False
-    return kind.kind == "f" or (kind.kind in "iu" and largest is not None and np.iinfo(kind).max >= largest)
+    return kind.kind == "f" or (kind.kind in "iu" and max_label is not None and np.iinfo(kind).max >= max_label)

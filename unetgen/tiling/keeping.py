@@ -17,48 +17,48 @@ if TYPE_CHECKING:
 
 Keep = Literal["outputs", "probabilities", "labels"]
 
-KEEPS: tuple[Keep, ...] = get_args(Keep)
+KEEP_VALUES: tuple[Keep, ...] = get_args(Keep)
 
 # Heads that end so hand out probabilities already.
-_ALREADY = ("nn.Sigmoid", "nn.Softmax")
+_PROBABILITY_LAYERS = ("nn.Sigmoid", "nn.Softmax")
 
 # So many classes have a number in one byte.
-_BYTE = 256
+_MAX_BYTE_CLASSES = 256
 
 
-def keeping(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
+def build_postprocessor(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
     """(batch, out_channels, *size) to what is kept of it, as (batch, channels, *size).
 
     Probabilities are the softmax over the channels, or of one channel its sigmoid. Labels, in one channel, are the
     number of the likeliest channel; with one channel 1 where its probability is above one half, else 0.
     """
-    likely = outputs_probabilities(graph)
+    likely = has_probability_output(graph)
     if keep == "probabilities":
-        return (lambda y: y) if likely else _probabilities
+        return (lambda y: y) if likely else _to_probabilities
     if keep == "labels":
-        return lambda y: _labels(y, 0.5 if likely else 0.0)
+        return lambda y: _to_labels(y, 0.5 if likely else 0.0)
     return lambda y: y
 
 
-def outputs_probabilities(graph: Graph) -> bool:
+def has_probability_output(graph: Graph) -> bool:
     """Whether the first output is probabilities already."""
     last = graph.nodes[graph.output].op
-    return isinstance(last, Activation) and last.layer in _ALREADY
+    return isinstance(last, Activation) and last.target in _PROBABILITY_LAYERS
 
 
-def kept_as(model: UNet, keep: Keep) -> tuple[int, Any]:
+def get_result_format(model: UNet, keep: Keep) -> tuple[int, Any]:
     """How many channels are kept, and numpy's type of them."""
     channels = model.graph.out_channels
     if keep == "labels":
-        return 1, np.dtype(np.uint8 if channels <= _BYTE else np.int32)
+        return 1, np.dtype(np.uint8 if channels <= _MAX_BYTE_CLASSES else np.int32)
     return channels, np.dtype(np.float64 if next(model.parameters()).dtype == torch.float64 else np.float32)
 
 
-def _probabilities(y: Tensor) -> Tensor:
+def _to_probabilities(y: Tensor) -> Tensor:
     return y.sigmoid() if y.shape[1] == 1 else y.softmax(1)
 
 
-def _labels(y: Tensor, above: float) -> Tensor:
+def _to_labels(y: Tensor, threshold: float) -> Tensor:
     if y.shape[1] == 1:
-        return (y > above).to(torch.uint8)
-    return y.argmax(1, keepdim=True).to(torch.uint8 if y.shape[1] <= _BYTE else torch.int32)
+        return (y > threshold).to(torch.uint8)
+    return y.argmax(1, keepdim=True).to(torch.uint8 if y.shape[1] <= _MAX_BYTE_CLASSES else torch.int32)

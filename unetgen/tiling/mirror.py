@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Image(Protocol):
+class ImageArray(Protocol):
     """What an image must have: an array of numpy, one mapped to a file, or one of zarr."""
 
     @property
@@ -18,13 +18,13 @@ class Image(Protocol):
     def __getitem__(self, region: Any) -> Any: ...
 
 
-def mirrored(image: Image, starts: Sequence[int], size: Sequence[int]) -> NDArray[Any]:
+def read_mirrored(image: ImageArray, starts: Sequence[int], size: Sequence[int]) -> NDArray[Any]:
     """(channels, *size) from where it starts along each axis; before 0 and behind the end the image is mirrored.
 
     The pixel at the border is not repeated, as torch's ``reflect`` has it; unlike there it may be mirrored many times.
     """
     indices = [
-        reflected(np.arange(start, start + length), whole)
+        mirror_indices(np.arange(start, start + length), whole)
         for start, length, whole in zip(starts, size, image.shape[1:], strict=True)
     ]
     # One block that holds them all is read, whatever the image lies in.
@@ -36,7 +36,7 @@ def mirrored(image: Image, starts: Sequence[int], size: Sequence[int]) -> NDArra
     return block
 
 
-def reflected(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def mirror_indices(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """The pixels that stand at indices of an endlessly mirrored axis."""
     if length == 1:
         return np.zeros_like(index)

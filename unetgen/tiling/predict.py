@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unetgen.tiling.arguments import array_for, check_image, check_keep, checked_batch, tile_of
-from unetgen.tiling.keeping import Keep, keeping
-from unetgen.tiling.locality import beyond
-from unetgen.tiling.mirror import Image, mirrored
-from unetgen.tiling.plan import Plan, Stretch, planned
-from unetgen.tiling.seams import Seams
+from unetgen.tiling.arguments import check_image, check_keep, prepare_output, resolve_tile, validate_batch
+from unetgen.tiling.keeping import Keep, build_postprocessor
+from unetgen.tiling.locality import find_nonlocal_modules
+from unetgen.tiling.mirror import ImageArray, read_mirrored
+from unetgen.tiling.plan import AxisPlan, TileSpan, plan_axes
+from unetgen.tiling.seams import TileDisagreement
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
 
-Place = tuple[Stretch, ...]
+TilePosition = tuple[TileSpan, ...]
 
 
 class InexactTiling(UserWarning):
@@ -32,7 +32,7 @@ class InexactTiling(UserWarning):
 
 def predict(
     model: UNet,
-    image: Image,
+    image: ImageArray,
     *,
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
@@ -53,17 +53,17 @@ def predict(
     """
     check_image(model.graph, image)
     check_keep(keep)
-    shape, far = tuple(image.shape[1:]), beyond(model.graph)
-    plans = planned(model.graph, shape, tile_of(model, tile), exact=exact, overlap=bool(far))
-    groups = _groups(plans, checked_batch(batch))
-    out = array_for(model, keep, shape, out)
-    why, seams, kept = _inexact(far, plans), Seams(), keeping(model.graph, keep)
-    with _evaluating(model):
+    shape, far = tuple(image.shape[1:]), find_nonlocal_modules(model.graph)
+    plans = plan_axes(model.graph, shape, resolve_tile(model, tile), exact=exact, overlap=bool(far))
+    groups = _batch_tiles(plans, validate_batch(batch))
+    out = prepare_output(model, keep, shape, out)
+    why, seams, kept = _describe_inexactness(far, plans), TileDisagreement(), build_postprocessor(model.graph, keep)
+    with _evaluation_mode(model):
         for number, group in enumerate(groups, 1):
-            for place, result in zip(group, _run(model, image, plans, group, kept), strict=True):
+            for place, result in zip(group, _run_tiles(model, image, plans, group, kept), strict=True):
                 if why:
-                    seams.meet(out, result, place)
-                _write(out, result, place)
+                    seams.update(out, result, place)
+                _write_tile(out, result, place)
             if progress:
                 progress(sum(map(len, groups[:number])), sum(map(len, groups)))
     if why:
@@ -71,23 +71,23 @@ def predict(
     return out
 
 
-def _groups(plans: Sequence[Plan], batch: int) -> list[list[Place]]:
+def _batch_tiles(plans: Sequence[AxisPlan], batch: int) -> list[list[TilePosition]]:
     """The tiles that go in together, in the order of their axes."""
-    places = list(product(*(plan.stretches for plan in plans)))
+    places = list(product(*(plan.spans for plan in plans)))
     return [places[first : first + batch] for first in range(0, len(places), batch)]
 
 
-def _inexact(far: Sequence[str], plans: Sequence[Plan]) -> str:
+def _describe_inexactness(nonlocal_paths: Sequence[str], plans: Sequence[AxisPlan]) -> str:
     """Why tiles do not give what the whole image gives; nothing where they do, or where one tile is the image."""
-    if far and any(plan.tile < plan.whole for plan in plans):
-        return f"{far[0]}{f' and {len(far) - 1} more look' if len(far) > 1 else ' looks'} at whole maps"
-    if any(plan.seams for plan in plans):
+    if nonlocal_paths and any(plan.tile < plan.full for plan in plans):
+        return f"{nonlocal_paths[0]}{f' and {len(nonlocal_paths) - 1} more look' if len(nonlocal_paths) > 1 else ' looks'} at whole maps"
+    if any(plan.has_seams for plan in plans):
         return f"pixels see beyond tiles of {' x '.join(str(plan.tile) for plan in plans)}"
     return ""
 
 
 @contextmanager
-def _evaluating(model: UNet) -> Iterator[None]:
+def _evaluation_mode(model: UNet) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
@@ -96,25 +96,32 @@ def _evaluating(model: UNet) -> Iterator[None]:
         model.train(training)
 
 
-def _run(
-    model: UNet, image: Image, plans: Sequence[Plan], group: Sequence[Place], kept: Callable[[Tensor], Tensor]
+def _run_tiles(
+    model: UNet,
+    image: ImageArray,
+    plans: Sequence[AxisPlan],
+    positions: Sequence[TilePosition],
+    postprocess: Callable[[Tensor], Tensor],
 ) -> NDArray[Any]:
     """What is kept of a few tiles, (batch, channels, *size)."""
     size = [plan.tile for plan in plans]
-    tiles = [mirrored(image, [s.start - p.lead for s, p in zip(place, plans, strict=True)], size) for place in group]
+    tiles = [
+        read_mirrored(image, [s.start - p.left_margin for s, p in zip(place, plans, strict=True)], size)
+        for place in positions
+    ]
     parameter = next(model.parameters())
     x = torch.from_numpy(np.stack(tiles)).to(parameter.device, parameter.dtype)
     with torch.inference_mode():
         result = model(x)
         while not isinstance(result, Tensor):
             result = next(iter(result.values())) if isinstance(result, dict) else result[0]
-        answer = kept(result)
+        answer = postprocess(result)
         # numpy has no bfloat16.
         return (answer.float() if answer.dtype == torch.bfloat16 else answer).cpu().numpy()
 
 
-def _write(out: Any, result: NDArray[Any], place: Place) -> None:
+def _write_tile(out: Any, result: NDArray[Any], position: TilePosition) -> None:
     """Puts what a tile decides where it belongs. An output begins at its tile's start: the border is cut evenly."""
-    there = tuple(slice(s.first, s.last) for s in place)
-    here = tuple(slice(s.first - s.start, s.last - s.start) for s in place)
+    there = tuple(slice(s.first, s.stop) for s in position)
+    here = tuple(slice(s.first - s.start, s.stop - s.start) for s in position)
     out[(slice(None), *there)] = result[(slice(None), *here)]

@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unetgen.errors import MissingExtra
+from unetgen.errors import MissingDependencyError
 from unetgen.trials.samples import Sample
 
-Augment = Literal["none", "flips", "paper"]
+AugmentationName = Literal["none", "flips", "paper"]
 
-_BOTH = ("image", "mask")
+_KEYS = ("image", "mask")
 
 
-def augmentation(name: Augment, dims: int) -> Callable[[Sample, int], Sample]:
+def build_augmentation(name: AugmentationName, dims: int) -> Callable[[Sample, int], Sample]:
     """``none``; ``flips`` and quarter turns; ``paper``: also elastic deformations and grey values.
 
     Ronneberger et al. 2015, section 3.1. What is changed follows from the seed alone, so all variants see the same.
@@ -25,24 +25,24 @@ def augmentation(name: Augment, dims: int) -> Callable[[Sample, int], Sample]:
     try:
         from monai import transforms
     except ImportError:
-        raise MissingExtra("augmentation", "monai", "trials") from None
-    steps = [transforms.RandFlipd(_BOTH, prob=0.5, spatial_axis=axis) for axis in range(dims)]
+        raise MissingDependencyError("augmentation", "monai", "trials") from None
+    steps = [transforms.RandFlipd(_KEYS, prob=0.5, spatial_axis=axis) for axis in range(dims)]
     if dims > 1:
-        steps.append(transforms.RandRotate90d(_BOTH, prob=0.75, spatial_axes=(dims - 2, dims - 1)))
+        steps.append(transforms.RandRotate90d(_KEYS, prob=0.75, spatial_axes=(dims - 2, dims - 1)))
     if name == "paper":
-        steps += _of_the_paper(transforms, dims)
+        steps += _build_paper_transforms(transforms, dims)
     changed = transforms.Compose(steps)
 
     def augmented(sample: Sample, seed: int) -> Sample:
         changed.set_random_state(seed)
         found: Any = changed({"image": sample.image, "mask": sample.mask[None]})
-        image, mask = (np.asarray(found[key]) for key in _BOTH)
+        image, mask = (np.asarray(found[key]) for key in _KEYS)
         return Sample(sample.name, image.astype(np.float32), mask[0].astype(np.int64))
 
     return augmented
 
 
-def _of_the_paper(transforms: Any, dims: int) -> list[Any]:
+def _build_paper_transforms(transforms: Any, dims: int) -> list[Any]:
     """Displacements on a coarse grid, smooth in between, and grey values."""
     ways = {"mode": ("bilinear", "nearest"), "padding_mode": "reflection", "prob": 0.8}
     grey = [
@@ -50,7 +50,7 @@ def _of_the_paper(transforms: Any, dims: int) -> list[Any]:
         transforms.RandShiftIntensityd("image", offsets=0.1, prob=0.8),
     ]
     if dims == 2:
-        return [transforms.Rand2DElasticd(_BOTH, spacing=(32, 32), magnitude_range=(0, 2), **ways), *grey]
+        return [transforms.Rand2DElasticd(_KEYS, spacing=(32, 32), magnitude_range=(0, 2), **ways), *grey]
     if dims == 3:
-        return [transforms.Rand3DElasticd(_BOTH, sigma_range=(5, 8), magnitude_range=(0, 100), **ways), *grey]
+        return [transforms.Rand3DElasticd(_KEYS, sigma_range=(5, 8), magnitude_range=(0, 100), **ways), *grey]
     return grey

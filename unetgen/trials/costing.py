@@ -9,29 +9,29 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from unetgen.ablation.running.context import Context
+from unetgen.ablation.running.context import TrialContext
 from unetgen.ablation.running.target import trial
 from unetgen.config.spec import Spec
 from unetgen.errors import RunError
-from unetgen.graph.size import smallest_fitting
+from unetgen.graph.size import smallest_fitting_size
 from unetgen.network.from_graph import UNet
-from unetgen.network.living import Living
-from unetgen.trials.options import Sides, checked, per_axis
+from unetgen.network.living import LiveElementCounter
+from unetgen.trials.options import SizeOption, expand_per_axis, validate_options
 
 # Pixels on each axis where neither the spec nor the trial names a size.
-_USUAL = 64
+_DEFAULT_SIZE = 64
 
 
 @trial(better={"latency_ms": "lower", "throughput": "higher", "peak_memory_mb": "lower"})
-@checked
+@validate_options
 def cost(
     model: UNet,
     spec: Spec,
-    context: Context,
+    context: TrialContext,
     *,
     batch: PositiveInt = 1,
     runs: PositiveInt = 10,
-    input_size: Sides | None = None,
+    input_size: SizeOption | None = None,
 ) -> dict[str, float]:
     """Latency and throughput of an inference in float32, and the memory that its maps take at their peak.
 
@@ -39,38 +39,42 @@ def cost(
     ``peak_memory_mb`` counts what is alive beside the weights, in MB of 10^6 bytes; on a GPU it is what its allocator
     held. The size is ``input_size``, else the spec's, else the smallest that fits and has 64 pixels on each axis.
     """
-    x = torch.zeros(batch, spec.in_channels, *_size(model, input_size), device=context.device)
+    x = torch.zeros(batch, spec.in_channels, *_choose_input_size(model, input_size), device=context.device)
     model.eval()
     with torch.inference_mode():
-        peak = _peak(model, x)  # the first call, which also brings in kernels
-        seconds = [_seconds(model, x) for _ in range(runs)]
+        peak = _measure_peak_bytes(model, x)  # the first call, which also brings in kernels
+        seconds = [_measure_seconds(model, x) for _ in range(runs)]
     latency = median(seconds)
     return {"latency_ms": 1000 * latency, "throughput": batch / latency, "peak_memory_mb": peak / 1e6}
 
 
-def _size(model: UNet, wanted: int | list[int] | None) -> tuple[int, ...]:
+def _choose_input_size(model: UNet, requested: int | list[int] | None) -> tuple[int, ...]:
     """The size that is measured. Raises RunError where no size fits."""
-    if wanted is not None:
-        return per_axis("input_size", wanted, model.graph.dims)
-    found = model.graph.input_size or smallest_fitting(model.graph, _USUAL) or smallest_fitting(model.graph)
+    if requested is not None:
+        return expand_per_axis("input_size", requested, model.graph.dims)
+    found = (
+        model.graph.input_size
+        or smallest_fitting_size(model.graph, _DEFAULT_SIZE)
+        or smallest_fitting_size(model.graph)
+    )
     if found is None:
         raise RunError("no size fits this network; see unetgen inspect")
     return found
 
 
-def _peak(model: UNet, x: Tensor) -> int:
+def _measure_peak_bytes(model: UNet, x: Tensor) -> int:
     """Bytes."""
     if x.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(x.device)
         before = int(torch.cuda.memory_allocated(x.device))
         model(x)
         return int(torch.cuda.max_memory_allocated(x.device)) - before
-    with Living([x, *model.parameters(), *model.buffers()]) as living:
+    with LiveElementCounter([x, *model.parameters(), *model.buffers()]) as living:
         model(x)
-    return int(living.most * x.element_size())
+    return int(living.peak * x.element_size())
 
 
-def _seconds(model: UNet, x: Tensor) -> float:
+def _measure_seconds(model: UNet, x: Tensor) -> float:
     began = perf_counter()
     model(x)
     if x.device.type == "cuda":

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unetgen.errors import MissingExtra
+from unetgen.errors import MissingDependencyError
 
 # Outputs (batch, channels, *size) and classes (batch, *size), to a number.
-Loss = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 
-Losses = Literal["cross_entropy", "dice", "dice_cross_entropy"]
+LossName = Literal["cross_entropy", "dice", "dice_cross_entropy"]
 
 
-def loss_of(name: Losses) -> Loss:
+def build_loss(name: LossName) -> LossFunction:
     """``cross_entropy``, as in the paper without its weights; ``dice`` (Milletari et al. 2016); the sum of both.
 
     A network of one channel tells the class 1 by its sigmoid.
@@ -27,7 +27,7 @@ def loss_of(name: Losses) -> Loss:
     try:
         from monai.losses import DiceLoss
     except ImportError:
-        raise MissingExtra(f"the loss {name}", "monai", "trials") from None
+        raise MissingDependencyError(f"the loss {name}", "monai", "trials") from None
 
     def dice(output: Tensor, truth: Tensor) -> Tensor:
         several = output.shape[1] > 1
@@ -44,7 +44,9 @@ def cross_entropy(output: Tensor, truth: Tensor) -> Tensor:
     return F.cross_entropy(output, truth)
 
 
-def supervised(outputs: Sequence[Tensor], truth: Tensor, loss: Loss, cut: Callable[[Tensor], Tensor]) -> Tensor:
+def deep_supervision_loss(
+    outputs: Sequence[Tensor], truth: Tensor, loss_function: LossFunction, crop: Callable[[Tensor], Tensor]
+) -> Tensor:
     """The loss of every output of a network, the finest first: each counts half as much as the one before.
 
     Coarser ones are brought to the size of the finest (Isensee et al. 2021 reduce the truth instead).
@@ -52,5 +54,8 @@ def supervised(outputs: Sequence[Tensor], truth: Tensor, loss: Loss, cut: Callab
     size = outputs[0].shape[2:]
     weights = torch.tensor([0.5**number for number in range(len(outputs))])
     mode = ("linear", "bilinear", "trilinear")[len(size) - 1]
-    losses = [loss(cut(y if y.shape[2:] == size else F.interpolate(y, tuple(size), mode=mode)), truth) for y in outputs]
+    losses = [
+        loss_function(crop(y if y.shape[2:] == size else F.interpolate(y, tuple(size), mode=mode)), truth)
+        for y in outputs
+    ]
     return sum((w * part for w, part in zip(weights / weights.sum(), losses, strict=True)), torch.zeros(()))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, create_model
 
 from unetgen.config.node import from_data
-from unetgen.config.validation import model_at
+from unetgen.config.validation import parse_model
 from unetgen.errors import RunError
 from unetgen.graph.ops.base import Size
 
@@ -18,23 +18,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Told apart by what was written, so that only what is wrong with that is said.
-Sides = Annotated[
+SizeOption = Annotated[
     Annotated[PositiveInt, Tag("all")] | Annotated[list[PositiveInt], Field(min_length=1), Tag("each")],
     Discriminator(lambda given: "each" if isinstance(given, list) else "all"),
 ]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(gt=0)]
+Proportion = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0)]
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
+def validate_options(function: Callable[P, R]) -> Callable[P, R]:
     """Holds the options of a trial, its keywords, to their annotations. Raises RunError with all that is wrong.
 
     They can be looked at by themselves too, before any trial begins: ``function.check(options)``.
     """
-    model = _model(function)
+    model = _build_options_model(function)
 
     def check(options: Mapping[str, Any]) -> None:
-        held, problems = model_at(model, from_data(options, ""))
+        held, problems = parse_model(model, from_data(options, ""))
         if held is None:
             raise RunError("\n".join(map(str, problems)))
 
@@ -47,7 +47,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return called
 
 
-def _model(function: Callable[..., Any]) -> type[BaseModel]:
+def _build_options_model(function: Callable[..., Any]) -> type[BaseModel]:
     said = [p for p in signature(function, eval_str=True).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
     fields: Any = {p.name: (p.annotation, ... if p.default is Parameter.empty else p.default) for p in said}
     # What a baseline does not ask for is the trial's own, which checks it.
@@ -55,7 +55,7 @@ def _model(function: Callable[..., Any]) -> type[BaseModel]:
     return create_model(getattr(function, "__name__", "options"), __config__=config, **fields)
 
 
-def per_axis(option: str, sides: int | Sequence[int], dims: int) -> Size:
+def expand_per_axis(option: str, sides: int | Sequence[int], dims: int) -> Size:
     """A number for each axis. Raises RunError of a list that has more or fewer."""
     size = (sides,) * dims if isinstance(sides, int) else tuple(sides)
     if len(size) != dims:

@@ -16,51 +16,51 @@ from torch import Tensor
 from unetgen.errors import ImageError
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import smallest_fitting
-from unetgen.tiling.mirror import mirrored
+from unetgen.graph.size import smallest_fitting_size
+from unetgen.tiling.mirror import read_mirrored
 
 # What a network answers for at a time when it is scored, in pixels, where an image has more.
-_AT_ONCE = 1024 * 1024
+_MAX_PIXELS_PER_PASS = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PatchWindow:
     """``size`` goes in, ``patch`` is answered for, ``lead`` pixels before it on each axis."""
 
     patch: Size
-    size: Size
-    output: Size
-    lead: Size
+    input_size: Size
+    output_size: Size
+    margin: Size
 
     @classmethod
-    def of(cls, graph: Graph, patch: Size) -> Window:
+    def of(cls, graph: Graph, patch: Size) -> PatchWindow:
         """The smallest on each axis that answers for a patch. Raises ImageError where the network has none."""
-        size = tuple(_smallest(graph, axis, patch) for axis in range(graph.dims))
+        size = tuple(_find_smallest_size(graph, axis, patch) for axis in range(graph.dims))
         lead = tuple((given - wanted) // 2 for given, wanted in zip(size, patch, strict=True))
         return cls(patch, size, graph.output_size(size), lead)
 
-    def cut(self, image: NDArray[np.float32], place: Sequence[int]) -> NDArray[np.float32]:
+    def crop_input(self, image: NDArray[np.float32], position: Sequence[int]) -> NDArray[np.float32]:
         """(channels, *size) around the patch that begins at a place."""
-        starts = [at - before for at, before in zip(place, self.lead, strict=True)]
-        cut: NDArray[np.float32] = mirrored(image, starts, self.size)
+        starts = [at - before for at, before in zip(position, self.margin, strict=True)]
+        cut: NDArray[np.float32] = read_mirrored(image, starts, self.input_size)
         return cut
 
-    def truth(self, mask: NDArray[np.int64], place: Sequence[int]) -> NDArray[np.int64]:
+    def crop_mask(self, mask: NDArray[np.int64], position: Sequence[int]) -> NDArray[np.int64]:
         """The classes of the patch that begins at a place, (*patch)."""
-        return np.asarray(mirrored(mask[None], list(place), self.patch)[0])
+        return np.asarray(read_mirrored(mask[None], list(position), self.patch)[0])
 
-    def answer(self, output: Tensor) -> Tensor:
+    def crop_output(self, output: Tensor) -> Tensor:
         """The part of an output (batch, channels, *output) that is the patch's."""
         for axis, (size, made, wanted, lead) in enumerate(
-            zip(self.size, self.output, self.patch, self.lead, strict=True)
+            zip(self.input_size, self.output_size, self.patch, self.margin, strict=True)
         ):
             output = output.narrow(axis + 2, lead - (size - made) // 2, wanted)
         return output
 
 
-def _smallest(graph: Graph, axis: int, patch: Size) -> int:
+def _find_smallest_size(graph: Graph, axis: int, patch: Size) -> int:
     least = patch[axis]
-    while (size := smallest_fitting(graph, least)) is not None:
+    while (size := smallest_fitting_size(graph, least)) is not None:
         given, made = size[axis], graph.output_size(size)[axis]
         if made > given:
             raise ImageError("the network's output is larger than its image; this trial needs one pixel for each")
@@ -71,11 +71,11 @@ def _smallest(graph: Graph, axis: int, patch: Size) -> int:
     raise ImageError(f"no size that fits the network answers for {told} pixels; choose a smaller patch")
 
 
-def scored_at_once(image: Size) -> Size:
+def choose_scoring_patch(image_size: Size) -> Size:
     """The whole image, or a block of it of about as many pixels as are scored at once, as square as it allows."""
-    sides, left = list(image), _AT_ONCE
+    sides, left = list(image_size), _MAX_PIXELS_PER_PASS
     # Short axes first: what they leave is for the others.
-    for number, axis in enumerate(sorted(range(len(image)), key=image.__getitem__)):
-        sides[axis] = min(image[axis], max(1, int(left ** (1 / (len(image) - number)))))
+    for number, axis in enumerate(sorted(range(len(image_size)), key=image_size.__getitem__)):
+        sides[axis] = min(image_size[axis], max(1, int(left ** (1 / (len(image_size) - number)))))
         left //= sides[axis]
     return tuple(sides)

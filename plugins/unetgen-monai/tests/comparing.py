@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unetgen.graph.cost import params
+from unetgen.graph.cost import count_parameters
 from unetgen.network.from_graph import UNet
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -35,4 +35,4 @@ def check_equal(ours: UNet, theirs: nn.Module, size: tuple[int, ...]) -> None:
         expected, found = theirs(image), ours(image)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() <= 1e-12 * max(float(expected.abs().max()), 1.0)
-    assert params(ours.graph) == sum(p.numel() for p in theirs.parameters())
+    assert count_parameters(ours.graph) == sum(p.numel() for p in theirs.parameters())

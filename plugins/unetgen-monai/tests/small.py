@@ -93,5 +93,5 @@ def built(registry: Registry, slot: str, name: str, options: Options, seed: int 
 
 def image(model: UNet, batch: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
     """A small image that fits, unequal along its axes."""
-    size = [fit.above(7 + 2 * axis) or 0 for axis, fit in enumerate(model.graph.fits)]
+    size = [fit.smallest_above(7 + 2 * axis) or 0 for axis, fit in enumerate(model.graph.fits)]
     return torch.randn(batch, model.graph.in_channels, *size, generator=torch.Generator().manual_seed(0), dtype=dtype)

@@ -13,7 +13,7 @@ from torch import nn
 
 import unetgen
 from unetgen.config.registry import Registry
-from unetgen.graph.cost import params, total_cost
+from unetgen.graph.cost import count_parameters, total_cost
 
 DOUBLING = [4, 8, 16, 32, 64]
 BASIC = [4, 4, 8, 16, 32]
@@ -89,7 +89,7 @@ def test_the_network_is_monais(registry: Registry, name: str) -> None:
     ours = unetgen.build(example(pair.example), registry=registry, **pair.overrides, **pair.widths).double().eval()
     done = unetgen.import_weights(ours, theirs.state_dict())
     assert not done.missing
-    assert not done.left_over
+    assert not done.unmatched_source
     check_equal(ours, theirs, pair.size)
 
 
@@ -109,7 +109,7 @@ COUNTS = {
 @pytest.mark.parametrize("name", COUNTS)
 def test_known_parameter_counts(registry: Registry, name: str) -> None:
     graph = unetgen.graph_of(example(PAIRS[name].example), registry=registry, **PAIRS[name].overrides)
-    assert params(graph) == COUNTS[name]
+    assert count_parameters(graph) == COUNTS[name]
 
 
 # The same networks of unetgen's own parts, as they are shipped.

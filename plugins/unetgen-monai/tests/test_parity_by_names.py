@@ -10,7 +10,7 @@ from monai.networks import nets
 
 import unetgen
 from unetgen.config.registry import Registry
-from unetgen.graph.cost import params
+from unetgen.graph.cost import count_parameters
 
 
 def test_attention_unet(registry: Registry) -> None:
@@ -20,7 +20,7 @@ def test_attention_unet(registry: Registry) -> None:
     ours = unetgen.build(example("attention_unet"), registry=registry).double().eval()
     unetgen.import_weights(ours, theirs.state_dict(), key_map=attention_unet_names())
     check_equal(ours, theirs, (64, 96))
-    assert params(ours.graph) == 1_987_434
+    assert count_parameters(ours.graph) == 1_987_434
 
 
 def attention_unet_names() -> dict[str, str | None]:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
 from unetgen.config.registry import Registry
-from unetgen.graph.cost import params, total_cost
+from unetgen.graph.cost import count_parameters, total_cost
 from unetgen.network.from_graph import UNet
 from unetgen_monai.plugin import unetgen_parts
 
@@ -51,7 +51,7 @@ def check(model: UNet) -> None:
     assert {key: tuple(p.shape) for key, p in model.named_parameters()} == {
         key: parameter.shape for key, parameter in graph.parameters.items()
     }
-    assert sum(p.numel() for p in model.parameters()) == params(graph)
+    assert sum(p.numel() for p in model.parameters()) == count_parameters(graph)
 
 
 @pytest.mark.parametrize(("slot", "name", "dims"), EVERYWHERE)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from unetgen.graph.algebra import Misfit, Rounding
+from unetgen.graph.algebra import Rounding, SizeConstraintError
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.graph import Graph
 from unetgen.graph.kinds import Block, Stride, Upsample
-from unetgen.graph.ops import Opaque, Window
-from unetgen.network.measurement import made
+from unetgen.graph.ops import ExternalModule, Window
+from unetgen.network.measurement import instantiate
 from unetgen.parts.layers.activations import NoActivation
 from unetgen.parts.layers.norms import NoNorm
 from unetgen_monai.basic_unet import TwoConv
@@ -52,20 +52,20 @@ UPSAMPLES: list[tuple[Upsample, int]] = [
 LENGTH = 48
 
 
-def drawn(draw: Callable[[Builder, Value], Value], dims: int) -> tuple[Graph, Opaque]:
+def drawn(draw: Callable[[Builder, Value], Value], dims: int) -> tuple[Graph, ExternalModule]:
     g = Builder(dims, 4)
-    graph = g.graph(draw(g, g.input))
+    graph = g.to_graph(draw(g, g.input))
     op = graph.nodes[-1].op
-    assert not g.findings
-    assert isinstance(op, Opaque)
+    assert not g.problems
+    assert isinstance(op, ExternalModule)
     return graph, op
 
 
-def by_torch(op: Opaque, n: int, dims: int) -> int | None:
+def by_torch(op: ExternalModule, n: int, dims: int) -> int | None:
     """The size that MONAI's module makes of a size; None where it fails."""
     with torch.device("meta"):
         try:
-            return int(made(op.call(), "").eval()(torch.zeros(1, 4, *[n] * dims)).shape[-1])
+            return int(instantiate(op.to_call(), "").eval()(torch.zeros(1, 4, *[n] * dims)).shape[-1])
         except (RuntimeError, ValueError):
             return None
 
@@ -73,7 +73,7 @@ def by_torch(op: Opaque, n: int, dims: int) -> int | None:
 def by_graph(graph: Graph, n: int) -> int | None:
     try:
         return graph.output_size((n,) * graph.dims)[-1]
-    except Misfit:
+    except SizeConstraintError:
         return None
 
 
@@ -114,16 +114,16 @@ def test_declared_receptive_fields_of_upsamplings_are_those_of_gradients(upsampl
         check_fields(graph, op)
 
 
-def check_fields(graph: Graph, op: Opaque) -> None:
+def check_fields(graph: Graph, op: ExternalModule) -> None:
     length = graph.output_size((LENGTH,) * graph.dims)[0]
     for o in range(length // 2 - 1, length // 2 + 2):
-        assert seen(op, o, graph.dims) == op.reach(0, (o, o), (LENGTH, length))
+        assert seen(op, o, graph.dims) == op.input_interval(0, (o, o), (LENGTH, length))
 
 
-def seen(op: Opaque, o: int, dims: int) -> tuple[int, int]:
+def seen(op: ExternalModule, o: int, dims: int) -> tuple[int, int]:
     """The input pixels along the first axis that an output's row depends on."""
     torch.manual_seed(0)
-    module = made(op.call(), "").double()
+    module = instantiate(op.to_call(), "").double()
     for norm in [m for m in module.modules() if isinstance(m, torch.nn.GroupNorm)]:
         norm.forward = lambda x: x  # type: ignore[method-assign]  # norms over whole maps do not count
     x: Tensor = torch.randn(1, 4, *[LENGTH] * dims, dtype=torch.float64, requires_grad=True)

@@ -10,7 +10,7 @@ from unetgen.config.part import Channels, Count
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Attention, Transform
 
-Word = Literal[
+ActivationName = Literal[
     "relu", "leakyrelu", "prelu", "relu6", "elu", "selu", "celu", "gelu", "swish", "mish", "sigmoid", "tanh"
 ]  # fmt: skip
 
@@ -26,10 +26,10 @@ class SqueezeExcite(Attention):
     r: Count = 2
     """How many times fewer channels stand between the two linear layers."""
 
-    acti_type_1: Word = "relu"
+    acti_type_1: ActivationName = "relu"
     """Behind the first linear layer, by MONAI's name."""
 
-    acti_type_2: Word = "sigmoid"
+    acti_type_2: ActivationName = "sigmoid"
     """Behind the second."""
 
     add_residual: bool = False

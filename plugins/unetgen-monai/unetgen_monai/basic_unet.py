@@ -28,14 +28,14 @@ class TwoConv(Layers, Block):
             x,
             channels=channels,
             pixels=2,
-            elements=self.elements(channels),
+            elements=self.count_norm_elements(channels),
             arguments={
                 "spatial_dims": g.dims,
                 "in_chns": x.channels,
                 "out_chns": channels,
-                "act": self.activation_for(g, channels),
-                "norm": self.norm_for(g, channels),
+                "act": self.to_monai_activation(g, channels),
+                "norm": self.to_monai_norm(g, channels),
                 "bias": self.bias,
-                "dropout": self.dropout_for(g)[0],
+                "dropout": self.to_monai_dropout(g)[0],
             },
         )

@@ -14,22 +14,22 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Norm, Stride, Striding, Upsample
 from unetgen.parts.layers.activations import Prelu
 from unetgen.parts.layers.norms import Instance
-from unetgen.parts.resolution.downsampling import paired
-from unetgen_monai.channels import Making
+from unetgen.parts.resolution.downsampling import pair_axes
+from unetgen_monai.channels import OutputChannels
 from unetgen_monai.layers import Layers
-from unetgen_monai.sizes import looking, odd, window
+from unetgen_monai.sizes import build_receptive_window, build_window_rule, check_odd
 
 Ordering = Literal["NDA", "NAD", "DNA", "DAN", "AND", "ADN"]
 
-_USUAL: Ordering = "NDA"
+_DEFAULT_ORDERING: Ordering = "NDA"
 
 
 class _Ordered(Layers):
     """Norm (N), dropout (D) and activation (A) behind a convolution, in any order."""
 
-    drops_channels: ClassVar[bool] = True
+    supports_channel_dropout: ClassVar[bool] = True
 
-    adn_ordering: Ordering = _USUAL
+    adn_ordering: Ordering = _DEFAULT_ORDERING
     bias: bool = True
     norm: Annotated[Norm, In("norm")] = Instance()
     activation: Annotated[Activation, In("activation")] = Prelu()
@@ -38,21 +38,21 @@ class _Ordered(Layers):
         found = super().inert()
         steps = {"N": self.norm, "D": self.dropout, "A": self.activation}
         there = {letter for letter, part in steps.items() if part.type != "none"}
-        if [x for x in self.adn_ordering if x in there] == [x for x in _USUAL if x in there]:
+        if [x for x in self.adn_ordering if x in there] == [x for x in _DEFAULT_ORDERING if x in there]:
             idle = next((part.slot for part in steps.values() if part.type == "none"), "adn_ordering")
             found.append(Inert("adn_ordering", idle, "what is not 'none' stands in this order anyway"))
         return found
 
-    def arguments(self, g: Builder, x: Value, channels: int) -> dict[str, Any]:
+    def build_arguments(self, g: Builder, x: Value, channels: int) -> dict[str, Any]:
         """What all of MONAI's convolutions are told."""
-        dropout, dropout_dim = self.dropout_for(g)
+        dropout, dropout_dim = self.to_monai_dropout(g)
         return {
             "spatial_dims": g.dims,
             "in_channels": x.channels,
             "out_channels": channels,
             "adn_ordering": self.adn_ordering,
-            "norm": self.norm_for(g, channels),
-            "act": self.activation_for(g, channels),
+            "norm": self.to_monai_norm(g, channels),
+            "act": self.to_monai_activation(g, channels),
             "dropout": dropout,
             "dropout_dim": dropout_dim,
             "bias": self.bias,
@@ -67,7 +67,9 @@ class _Same(_Ordered, Striding):
 
     @model_validator(mode="after")
     def _check_kernel(self) -> _Same:
-        uneven = next((pair for pair in paired(self.kernel_size, self.dilation) if (pair[0] - 1) * pair[1] % 2), None)
+        uneven = next(
+            (pair for pair in pair_axes(self.kernel_size, self.dilation) if (pair[0] - 1) * pair[1] % 2), None
+        )
         if uneven:
             what = "MONAI has no padding that keeps the size under a kernel of {} with a dilation of {}"
             problem = {"what": what.format(*uneven), "hint": "use an odd kernel", "at": "kernel_size"}
@@ -76,12 +78,19 @@ class _Same(_Ordered, Striding):
 
     def inert(self) -> list[Inert]:
         found = super().inert()
-        if all(size == 1 or rate == 1 for size, rate in paired(self.kernel_size, self.dilation)):
+        if all(size == 1 or rate == 1 for size, rate in pair_axes(self.kernel_size, self.dilation)):
             found.append(Inert("dilation", "kernel_size", "a kernel of 1 has nothing to spread"))
         return found
 
-    def wrapped(  # the target's own arguments beside what all are told
-        self, g: Builder, target: str, x: Value, channels: int, stride: Stride, count: int, more: dict[str, Any]
+    def emit_module(  # the target's own arguments beside what all are told
+        self,
+        g: Builder,
+        target: str,
+        x: Value,
+        channels: int,
+        stride: Stride,
+        num_convolutions: int,
+        extra_arguments: dict[str, Any],
     ) -> Value:
         """Draws MONAI's module of so many convolutions, (c, *size) -> (channels, *size / stride)."""
         kernel, dilation, strides = (g.per_axis(v) for v in (self.kernel_size, self.dilation, stride.factor))
@@ -93,10 +102,10 @@ class _Same(_Ordered, Striding):
             target,
             x,
             channels=channels,
-            size=tuple(window(*axis, stride.rounding) for axis in axes),
-            pixels=tuple(looking(*axis, count) for axis in axes),
-            elements=self.elements(channels),
-            arguments={**self.arguments(g, x, channels), **sizes, **more},
+            size=tuple(build_window_rule(*axis, stride.rounding) for axis in axes),
+            pixels=tuple(build_receptive_window(*axis, num_convolutions) for axis in axes),
+            elements=self.count_norm_elements(channels),
+            arguments={**self.build_arguments(g, x, channels), **sizes, **extra_arguments},
         )
 
 
@@ -110,7 +119,7 @@ class Convolution(_Same):
     trial: ClassVar[Trial] = Trial()
 
     @property
-    def several(self) -> bool:
+    def has_several_convolutions(self) -> bool:
         return False
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
@@ -120,7 +129,7 @@ class Convolution(_Same):
                 hint = f"use one of {', '.join(map(str, divisors))}"
                 g.refuse(self, "groups", f"{self.groups} does not divide {count} channel{'s' * (count > 1)}", hint)
         target = "monai.networks.blocks.convolutions:Convolution"
-        return self.wrapped(g, target, x, channels, stride, 1, {"groups": self.groups})
+        return self.emit_module(g, target, x, channels, stride, 1, {"groups": self.groups})
 
 
 class ResidualUnit(_Same):
@@ -137,7 +146,7 @@ class ResidualUnit(_Same):
     """Whether norm, dropout and activation are left out behind the last convolution."""
 
     @property
-    def several(self) -> bool:
+    def has_several_convolutions(self) -> bool:
         return self.subunits > 1
 
     def inert(self) -> list[Inert]:
@@ -153,26 +162,26 @@ class ResidualUnit(_Same):
             g.refuse(self, "dilation", message, "use 1 where the resolution changes")
         target = "monai.networks.blocks.convolutions:ResidualUnit"
         more = {"subunits": self.subunits, "last_conv_only": self.last_conv_only}
-        return self.wrapped(g, target, x, channels, stride, self.subunits, more)
+        return self.emit_module(g, target, x, channels, stride, self.subunits, more)
 
 
-class TransposedConvolution(Making, _Ordered, Upsample):
+class TransposedConvolution(OutputChannels, _Ordered, Upsample):
     """MONAI's Convolution with ``is_transposed``, the way up of its UNet: exactly the strides' multiple of a size."""
 
     type: ClassVar[str] = "monai_convolution"
 
     trial: ClassVar[Trial] = Trial()
 
-    kernel_size: Annotated[Kernel, AfterValidator(odd)] = 3
+    kernel_size: Annotated[Kernel, AfterValidator(check_odd)] = 3
     strides: Factor = 2
 
     @property
-    def several(self) -> bool:
+    def has_several_convolutions(self) -> bool:
         return False
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         kernel, strides = g.per_axis(self.kernel_size), g.per_axis(self.strides)
-        wanted = self.wanted(x, channels)
+        wanted = self.resolve_channels(x, channels)
         sizes = {"kernel_size": kernel, "strides": strides, "is_transposed": True}
         return g.module(
             self,
@@ -180,6 +189,6 @@ class TransposedConvolution(Making, _Ordered, Upsample):
             x,
             channels=wanted,
             size=tuple(Rule(factor=step) for step in strides),
-            elements=self.elements(wanted),
-            arguments={**self.arguments(g, x, wanted), **sizes},
+            elements=self.count_norm_elements(wanted),
+            arguments={**self.build_arguments(g, x, wanted), **sizes},
         )

@@ -13,7 +13,7 @@ from unetgen.graph.kinds import Activation, Norm, Stride, Striding
 from unetgen.parts.layers.activations import LeakyRelu
 from unetgen.parts.layers.norms import Instance
 from unetgen_monai.layers import Layers
-from unetgen_monai.sizes import looking, odd, window
+from unetgen_monai.sizes import build_receptive_window, build_window_rule, check_odd
 
 
 class _DynUNet(Layers, Striding):
@@ -21,7 +21,7 @@ class _DynUNet(Layers, Striding):
 
     target: ClassVar[str]
 
-    kernel_size: Annotated[Kernel, AfterValidator(odd)] = 3
+    kernel_size: Annotated[Kernel, AfterValidator(check_odd)] = 3
     norm: Annotated[Norm, In("norm")] = Instance(affine=True)
     activation: Annotated[Activation, In("activation")] = LeakyRelu()
 
@@ -38,18 +38,18 @@ class _DynUNet(Layers, Striding):
             self.target,
             x,
             channels=channels,
-            size=tuple(window(*axis, stride.rounding) for axis in axes),
-            pixels=tuple(looking(*axis, count=2) for axis in axes),
-            elements=self.elements(channels),
+            size=tuple(build_window_rule(*axis, stride.rounding) for axis in axes),
+            pixels=tuple(build_receptive_window(*axis, count=2) for axis in axes),
+            elements=self.count_norm_elements(channels),
             arguments={
                 "spatial_dims": g.dims,
                 "in_channels": x.channels,
                 "out_channels": channels,
                 "kernel_size": kernel,
                 "stride": strides,
-                "norm_name": self.norm_for(g, channels) or "",
-                "act_name": self.activation_for(g, channels) or "",
-                "dropout": self.dropout_for(g)[0],
+                "norm_name": self.to_monai_norm(g, channels) or "",
+                "act_name": self.to_monai_activation(g, channels) or "",
+                "dropout": self.to_monai_dropout(g)[0],
             },
         )
 

@@ -10,12 +10,12 @@ from unetgen.config.part import Count, Part, Trial
 from unetgen.graph.algebra import Rule
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Stride, Striding, Upsample
-from unetgen_monai.sizes import odd, window
+from unetgen_monai.sizes import build_window_rule, check_odd
 
 _MODULE = "monai.networks.blocks.mednext_block"
 
 # MONAI has one number for all axes here.
-Kernel = Annotated[int, Field(ge=1, le=255), AfterValidator(odd)]
+Kernel = Annotated[int, Field(ge=1, le=255), AfterValidator(check_odd)]
 
 
 class _MedNeXt(Part):
@@ -27,7 +27,7 @@ class _MedNeXt(Part):
     global_resp_norm: bool = False
     """A learned response of each channel to its share in the map's energy (Woo et al. 2023)."""
 
-    def wrapped(self, g: Builder, name: str, x: Value, channels: int, size: Rule, **more: Any) -> Value:
+    def emit_module(self, g: Builder, name: str, x: Value, channels: int, size: Rule, **extra_arguments: Any) -> Value:
         """Draws one of MONAI's blocks."""
         if g.dims == 1:
             g.refuse(self, "type", "MONAI has its MedNeXt in 2-D and 3-D only", "use another part, or dims: 2")
@@ -41,7 +41,7 @@ class _MedNeXt(Part):
             "global_resp_norm": self.global_resp_norm,
         }
         return g.module(
-            self, f"{_MODULE}:{name}", x, channels=channels, size=size, arguments={**arguments, **more},
+            self, f"{_MODULE}:{name}", x, channels=channels, size=size, arguments={**arguments, **extra_arguments},
             pixels=self.kernel_size // 2 if size == Rule() and not self.global_resp_norm else None,
         )  # fmt: skip
 
@@ -59,11 +59,11 @@ class MedNeXt(_MedNeXt, Striding):
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if not stride.changes:
             summed = self.use_residual_connection and x.channels == channels
-            return self.wrapped(g, "MedNeXtBlock", x, channels, Rule(), use_residual_connection=summed)
+            return self.emit_module(g, "MedNeXtBlock", x, channels, Rule(), use_residual_connection=summed)
         if set(g.per_axis(stride.factor)) != {2}:
             g.refuse(self, "type", "MONAI's MedNeXt strides by 2 on every axis", "use a factor of 2, or another block")
-        size = window(self.kernel_size, 2, self.kernel_size // 2, stride.rounding)
-        return self.wrapped(g, "MedNeXtDownBlock", x, channels, size)
+        size = build_window_rule(self.kernel_size, 2, self.kernel_size // 2, stride.rounding)
+        return self.emit_module(g, "MedNeXtDownBlock", x, channels, size)
 
 
 class MedNeXtUp(_MedNeXt, Upsample):
@@ -72,4 +72,4 @@ class MedNeXtUp(_MedNeXt, Upsample):
     type: ClassVar[str] = "monai_mednext"
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        return self.wrapped(g, "MedNeXtUpBlock", x, channels, Rule(factor=2))
+        return self.emit_module(g, "MedNeXtUpBlock", x, channels, Rule(factor=2))

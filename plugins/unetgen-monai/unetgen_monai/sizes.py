@@ -7,10 +7,10 @@ from pydantic_core import PydanticCustomError
 from unetgen.config.part import Kernel
 from unetgen.graph.algebra import Rounding, Rule
 from unetgen.graph.ops import Window
-from unetgen.parts.resolution.downsampling import paired
+from unetgen.parts.resolution.downsampling import pair_axes
 
 
-def window(extent: int, stride: int, padding: int, rounding: Rounding) -> Rule:
+def build_window_rule(extent: int, stride: int, padding: int, rounding: Rounding) -> Rule:
     """floor((n + 2 padding - extent) / stride) + 1, of multiples of the stride alone where it is to be exact.
 
     Every padding that MONAI chooses divides multiples of the stride exactly.
@@ -21,16 +21,16 @@ def window(extent: int, stride: int, padding: int, rounding: Rounding) -> Rule:
     return Rule(1, 2 * padding - extent, stride, 1, max(extent - 2 * padding, 1), residue)
 
 
-def odd(kernel: Kernel) -> Kernel:
+def check_odd(kernel: Kernel) -> Kernel:
     """A kernel that is odd on every axis."""
-    even = next((n for n, _ in paired(kernel, 1) if n % 2 == 0), None)
+    even = next((n for n, _ in pair_axes(kernel, 1) if n % 2 == 0), None)
     if even is not None:
         what = f"MONAI has no padding that keeps the size under a kernel of {even}"
         raise PydanticCustomError("kernel", "{what}", {"what": what, "hint": "use an odd kernel"})
     return kernel
 
 
-def looking(extent: int, stride: int, padding: int, count: int) -> Window:
+def build_receptive_window(extent: int, stride: int, padding: int, count: int) -> Window:
     """What so many convolutions one after the other look at, the first of them with the stride and that padding."""
     further = (count - 1) * (extent - 1)
     return Window(extent + further * stride, stride, padding + further // 2 * stride)

@@ -12,12 +12,12 @@ from unetgen.config.part import Factor, Inert, Kernel, Trial
 from unetgen.graph.algebra import Rule
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Upsample
-from unetgen_monai.channels import Making
+from unetgen_monai.channels import OutputChannels
 
 Mode = Literal["deconv", "deconvgroup", "nontrainable", "pixelshuffle"]
 
 # What each mode has no use for.
-_IDLE: dict[Mode, tuple[str, ...]] = {
+_UNUSED_OPTIONS: dict[Mode, tuple[str, ...]] = {
     "deconv": ("pre_conv", "interp_mode", "align_corners", "apply_pad_pool"),
     "deconvgroup": ("pre_conv", "interp_mode", "align_corners", "apply_pad_pool"),
     "nontrainable": ("kernel_size", "apply_pad_pool"),
@@ -25,7 +25,7 @@ _IDLE: dict[Mode, tuple[str, ...]] = {
 }
 
 
-class UpSample(Making, Upsample):
+class UpSample(OutputChannels, Upsample):
     """MONAI's UpSample: a transposed convolution, an interpolation, or channels turned into pixels (Shi et al. 2016).
 
     ``deconvgroup`` convolves in as many groups as it makes channels. Before an interpolation a 1x1 convolution makes
@@ -34,7 +34,7 @@ class UpSample(Making, Upsample):
 
     type: ClassVar[str] = "monai_upsample"
     trial: ClassVar[Trial] = Trial(
-        others={
+        ignored={
             "pre_conv": {"mode": "nontrainable", "pre_conv": "none"},
             "interp_mode": {"mode": "nontrainable", "interp_mode": "nearest"},
             "align_corners": {"mode": "nontrainable", "align_corners": False},
@@ -68,23 +68,23 @@ class UpSample(Making, Upsample):
         return self
 
     def inert(self) -> list[Inert]:
-        found = [Inert(option, "mode", f"{self.mode} has no use for it") for option in _IDLE[self.mode]]
+        found = [Inert(option, "mode", f"{self.mode} has no use for it") for option in _UNUSED_OPTIONS[self.mode]]
         if self.mode == "nontrainable" and self.interp_mode == "nearest":
             found.append(Inert("align_corners", "interp_mode", "nearest takes whole pixels"))
-        if self._bare:
+        if self._has_no_convolution:
             found += [Inert(option, "pre_conv", "there is no convolution") for option in ("channels", "bias")]
         elif self.mode == "nontrainable" and self.channels == "keep":
             found.append(Inert("bias", "channels", "nothing is convolved where channels stay"))
         return found
 
     @property
-    def _bare(self) -> bool:
+    def _has_no_convolution(self) -> bool:
         """Whether nothing is convolved."""
         return self.pre_conv == "none" and self.mode in ("nontrainable", "pixelshuffle")
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         factor = g.per_axis(self.scale_factor)
-        made = self._made(g, x, channels, prod(factor))
+        made = self._resolve_output_channels(g, x, channels, prod(factor))
         nearest = self.interp_mode == "nearest"
         if self.mode == "nontrainable" and self.interp_mode == "bicubic" and g.dims != 2:
             g.refuse(self, "interp_mode", f"torch has no cubic interpolation in {g.dims}-D", "use 'linear'")
@@ -93,7 +93,7 @@ class UpSample(Making, Upsample):
             "in_channels": x.channels,
             "out_channels": made,
             "scale_factor": factor,
-            "kernel_size": self._kernel(g, factor),
+            "kernel_size": self._resolve_kernel(g, factor),
             "mode": self.mode,
             "pre_conv": None if self.pre_conv == "none" else "default",
             "interp_mode": self.interp_mode,
@@ -107,19 +107,19 @@ class UpSample(Making, Upsample):
             x,
             channels=made,
             size=tuple(Rule(factor=n) for n in factor),
-            pixels=self._pixels(),
+            pixels=self._receptive_radius(),
             arguments=arguments,
         )
 
-    def _made(self, g: Builder, x: Value, channels: int, pixels: int) -> int:
+    def _resolve_output_channels(self, g: Builder, x: Value, channels: int, pixels: int) -> int:
         """The channels that go out, of each of which so many pixels are made."""
-        wanted = self.wanted(x, channels)
+        wanted = self.resolve_channels(x, channels)
         if self.mode == "deconvgroup" and x.channels % wanted:
             message = (
                 f"MONAI leaves the groups out where {x.channels} channels are no multiple of the {wanted} it makes"
             )
             g.refuse(self, "mode", message, "use deconv, or channels that divide")
-        if not self._bare:
+        if not self._has_no_convolution:
             return wanted
         if self.mode == "nontrainable":
             return x.channels
@@ -128,7 +128,7 @@ class UpSample(Making, Upsample):
             g.refuse(self, "pre_conv", message, "use 'default'")
         return max(x.channels // pixels, 1)
 
-    def _kernel(self, g: Builder, factor: tuple[int, ...]) -> tuple[int, ...] | None:
+    def _resolve_kernel(self, g: Builder, factor: tuple[int, ...]) -> tuple[int, ...] | None:
         if self.kernel_size is None:
             return None
         kernel = g.per_axis(self.kernel_size)
@@ -138,7 +138,7 @@ class UpSample(Making, Upsample):
             g.refuse(self, "kernel_size", message, "use an odd kernel on that axis")
         return kernel
 
-    def _pixels(self) -> int | None:
+    def _receptive_radius(self) -> int | None:
         """How far an output pixel looks from the pixel it lies in, where that is the same for all of them."""
         if self.mode == "nontrainable":
             return 0 if self.interp_mode == "nearest" else None

@@ -48,7 +48,7 @@ def test_it_takes_the_sizes_that_it_says(networks: Networks, place: tuple[str, i
     model = networks[place]
     if CASES[name].bound:
         assert [fit.smallest for fit in model.graph.fits] == [*SIZES[dims]]
-        assert all(fit.above(n) is None for n, fit in zip(SIZES[dims], model.graph.fits, strict=True))
+        assert all(fit.smallest_above(n) is None for n, fit in zip(SIZES[dims], model.graph.fits, strict=True))
         return
     # The smallest of all is one window or less; the next are larger than the map that the network was reported for.
     for size in (tuple(fit.smallest for fit in model.graph.fits), tuple(n + 8 for n in SIZES[dims])):

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from unetgen.network.living import most_alive
+from unetgen.network.living import measure_workspace_elements
 
 from unetgen_swin.scan import scan
-from unetgen_swin.state_space import Selective, StateSpace
+from unetgen_swin.state_space import SelectiveStateSpace, StateSpace
 
 LENGTHS = [1, 2, 15, 16, 17, 255, 257, 4097]
 
@@ -54,12 +54,12 @@ def test_the_scan_keeps_its_digits_in_single_precision() -> None:
     )
 
 
-def selected(module: Selective, x: Tensor) -> Tensor:
+def selected(module: SelectiveStateSpace, x: Tensor) -> Tensor:
     """The selective state space by its definition, one pixel and one channel after the other."""
     kernel, bias = module.conv.weight[:, 0], module.conv.bias
     made = torch.zeros_like(x)
     states = torch.zeros(x.shape[1], module.log_rates.shape[1], dtype=x.dtype)
-    rank, state, _ = module.parts
+    rank, state, _ = module.split_sizes
     for t in range(len(x)):
         seen = [kernel[:, -1 - back] * x[t - back] for back in range(min(kernel.shape[1], t + 1))]
         u = F.silu(sum(seen) + bias)
@@ -76,7 +76,7 @@ def selected(module: Selective, x: Tensor) -> Tensor:
 @torch.no_grad()
 def test_the_selective_state_space_is_its_definition() -> None:
     torch.manual_seed(2)
-    module = Selective(6, 5, 2, 3).double()
+    module = SelectiveStateSpace(6, 5, 2, 3).double()
     nn.init.normal_(module.skip)
     module.log_rates += torch.randn(6, 5) / 2
     x = torch.randn(1, 21, 6, dtype=torch.float64)
@@ -85,7 +85,7 @@ def test_the_selective_state_space_is_its_definition() -> None:
 
 def test_rates_steps_and_skips_start_as_in_the_paper() -> None:
     torch.manual_seed(0)
-    module = Selective(4096, 4, 2, 4)
+    module = SelectiveStateSpace(4096, 4, 2, 4)
     torch.testing.assert_close(module.log_rates.exp(), torch.arange(1.0, 5).expand(4096, 4))
     started = F.softplus(module.step.bias)
     assert 0.999e-3 < started.min() < 1.01e-3
@@ -128,5 +128,5 @@ def test_each_direction_goes_its_own_way() -> None:
 def test_four_times_the_pixels_take_some_four_times_the_memory() -> None:
     """All pairs of pixels at once would take sixteen times as much."""
     model = StateSpace(16, 16, 2, 4, [[1, 1], [1, -1]])
-    small, large = (most_alive(model, [torch.randn(1, 16, n, n)]) for n in (32, 64))
+    small, large = (measure_workspace_elements(model, [torch.randn(1, 16, n, n)]) for n in (32, 64))
     assert large < 6 * small

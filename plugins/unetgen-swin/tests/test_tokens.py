@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unetgen_swin.layers import SelfAttention, TransformerLayer
-from unetgen_swin.tokens import VisionTransformer, waves
+from unetgen_swin.tokens import VisionTransformer, build_sincos_positions
 
 # Where torch's layer keeps what ours keeps.
 THEIRS = {
@@ -78,7 +78,7 @@ def test_learned_positions_are_for_one_size() -> None:
 @pytest.mark.parametrize("size", [(5,), (3, 4), (2, 3, 4)])
 def test_waves_are_their_formula(size: tuple[int, ...]) -> None:
     channels = 6 * len(size) + 1
-    made = waves(channels, size, torch.zeros((), dtype=torch.float64))
+    made = build_sincos_positions(channels, size, torch.zeros((), dtype=torch.float64))
     assert made.shape == (channels, *size)
     pixel = tuple(n - 1 for n in size)
     expected = []

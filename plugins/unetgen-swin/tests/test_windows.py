@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from unetgen_swin.layers import DropPath
-from unetgen_swin.windows import Swin, WindowAttention, join, regions, rolled, split, unrolled
+from unetgen_swin.windows import (
+    Swin,
+    WindowAttention,
+    label_regions,
+    merge_windows,
+    pad_and_roll,
+    partition_windows,
+    unroll,
+)
 
 Pixel = tuple[int, ...]
 
@@ -32,7 +40,7 @@ def pixels(size: Pixel) -> list[Pixel]:
 
 def attention(window: Pixel, shifted: bool, pads: bool) -> WindowAttention:
     torch.manual_seed(3)
-    made = WindowAttention(8, 2, window, bias=True, shifted=shifted, pads=pads).double()
+    made = WindowAttention(8, 2, window, bias=True, shifted=shifted, has_padding=pads).double()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return made
@@ -41,7 +49,7 @@ def attention(window: Pixel, shifted: bool, pads: bool) -> WindowAttention:
 def by_pixels(layer: WindowAttention, x: Tensor, shifted: bool) -> Tensor:
     """Window attention by its definition, one pixel and one head after the other."""
     size, own = x.shape[1:-1], layer.attention
-    queries, keys, values = own.qkv(x[0]).unflatten(-1, (3, own.heads, own.width)).unbind(-3)
+    queries, keys, values = own.qkv(x[0]).unflatten(-1, (3, own.heads, own.head_dim)).unbind(-3)
     made = torch.empty_like(x[0])
     for here in pixels(size):
         there = [
@@ -50,7 +58,7 @@ def by_pixels(layer: WindowAttention, x: Tensor, shifted: bool) -> Tensor:
         heads = []
         for head in range(own.heads):
             scores = [
-                queries[here][head] @ keys[p][head] / own.width**0.5 + bias_of(layer, here, p)[head] for p in there
+                queries[here][head] @ keys[p][head] / own.head_dim**0.5 + bias_of(layer, here, p)[head] for p in there
             ]
             weights = torch.stack(scores).softmax(0)
             heads.append(sum(w * values[p][head] for w, p in zip(weights, there, strict=True)))
@@ -79,8 +87,10 @@ def test_the_mask_lets_a_pixel_see_its_own_window_of_the_unshifted_map(size: Pix
     whole = [count * w for count, w in zip(counts, window, strict=True)]
     shift = [min(w // 2, n - w) for n, w in zip(whole, window, strict=True)]
     numbers = torch.arange(len(pixels(size))).reshape(1, *size, 1)
-    where = split(rolled(numbers, size, whole, shift), counts, window)[0, ..., 0]
-    own = split(regions(size, whole, shift, torch.device("cpu"))[None, ..., None], counts, window)[0, ..., 0]
+    where = partition_windows(pad_and_roll(numbers, size, whole, shift), counts, window)[0, ..., 0]
+    own = partition_windows(label_regions(size, whole, shift, torch.device("cpu"))[None, ..., None], counts, window)[
+        0, ..., 0
+    ]
     seen = {
         (pixels(size)[where[w, i]], pixels(size)[where[w, j]])
         for w, i, j in (own[:, :, None] == own[:, None, :]).nonzero().tolist()
@@ -100,8 +110,8 @@ def test_rolling_and_splitting_are_undone(size: Pixel, window: Pixel) -> None:
     whole = [count * w for count, w in zip(counts, window, strict=True)]
     shift = [min(1, n - w) for n, w in zip(whole, window, strict=True)]
     x = torch.randn(2, *size, 3)
-    there = split(rolled(x, size, whole, shift), counts, window)
-    assert torch.equal(unrolled(join(there, counts, window), size, whole, shift), x)
+    there = partition_windows(pad_and_roll(x, size, whole, shift), counts, window)
+    assert torch.equal(unroll(merge_windows(there, counts, window), size, whole, shift), x)
 
 
 def swin(window: Pixel, repeats: int = 2, channels: int = 16, **more: object) -> Swin:

@@ -16,15 +16,15 @@ class SelfAttention(nn.Module):
     def __init__(self, channels: int, heads: int, bias: bool = True) -> None:
         super().__init__()
         self.heads = heads
-        self.width = channels // heads
+        self.head_dim = channels // heads
         self.qkv = nn.Linear(channels, 3 * channels, bias=bias)
         self.project = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """``bias`` is added to the scores, (..., heads, tokens, tokens)."""
-        mapped = self.qkv(x).unflatten(-1, (3, self.heads, self.width))
+        mapped = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim))
         queries, keys, values = mapped.movedim(-3, 0).transpose(-3, -2).unbind(0)
-        scores = (queries * self.width**-0.5) @ keys.mT
+        scores = (queries * self.head_dim**-0.5) @ keys.mT
         if bias is not None:
             scores = scores + bias
         mixed: Tensor = self.project((scores.softmax(-1) @ values).transpose(-3, -2).flatten(-2))
@@ -71,7 +71,7 @@ class DropPath(nn.Module):
         return f"rate={self.rate}"
 
 
-def start(module: nn.Module) -> None:
+def initialize_linear(module: nn.Module) -> None:
     """The first weights of a linear layer: N(0, 0.02^2) cut off at 2, and zero biases (Liu et al. 2021)."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)

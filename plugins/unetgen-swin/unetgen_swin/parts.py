@@ -11,7 +11,7 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Block
 
 Ratio = Annotated[float, Field(gt=0, le=16, strict=True)]
-Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
+DropRate = Annotated[float, Field(ge=0, lt=1, strict=True)]
 
 
 class Swin(Block):
@@ -31,7 +31,7 @@ class Swin(Block):
     window: Kernel = 7
     mlp_ratio: Ratio = 4.0
     qkv_bias: bool = True
-    drop_path: Share = 0.0
+    drop_path: DropRate = 0.0
     """How often a branch is left out of a sample while training."""
 
     shift: bool = True
@@ -50,8 +50,8 @@ class Swin(Block):
         return [Inert("shift", "repeats", "only second layers are shifted")] if self.repeats == 1 else []
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        x = _entry(g, x, channels)
-        if not _heads_divide(g, self, self.heads, channels):
+        x = _match_channels(g, x, channels)
+        if not _check_heads(g, self, self.heads, channels):
             return x
         window = g.per_axis(self.window)
         arguments = {**self.model_dump(exclude={"window"}), "channels": channels, "window": list(window)}
@@ -74,16 +74,16 @@ class VisionTransformer(Block):
     layers: Count = 12
     heads: Count = 8
     mlp_ratio: Ratio = 4.0
-    dropout: Share = 0.0
+    dropout: DropRate = 0.0
     """Of single values behind the positions, the attentions and both layers of the MLPs."""
 
     position: Literal["learned", "sincos", "none"] = "learned"
     """What tells a token where it is; ``sincos`` are waves along each axis and take every size."""
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        x = _entry(g, x, channels)
-        fits = self._waves_fit(g, channels)
-        if not _heads_divide(g, self, self.heads, channels) or not fits:
+        x = _match_channels(g, x, channels)
+        fits = self._check_sincos_channels(g, channels)
+        if not _check_heads(g, self, self.heads, channels) or not fits:
             return x
         size = list(x.size) if self.position == "learned" else None
         arguments = {**self.model_dump(), "channels": channels, "size": size}
@@ -91,7 +91,7 @@ class VisionTransformer(Block):
             self, "unetgen_swin.tokens:VisionTransformer", x, channels=channels, arguments=arguments
         )  # fmt: skip
 
-    def _waves_fit(self, g: Builder, channels: int) -> bool:
+    def _check_sincos_channels(self, g: Builder, channels: int) -> bool:
         if self.position != "sincos" or channels >= 2 * g.dims:
             return True
         message = f"a sine and a cosine for each of {g.dims} axes need {2 * g.dims} channels, there are {channels}"
@@ -122,22 +122,22 @@ class StateSpace(Block):
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         if self.directions == "axes" and g.dims == 1:
             g.refuse(self, "directions", "in 1-D there is one axis, and forth and back along it is 2", "write 2")
-        x = _entry(g, x, channels)
-        arguments = {**self.model_dump(exclude={"directions"}), "channels": channels, "ways": self._ways(g.dims)}
+        x = _match_channels(g, x, channels)
+        arguments = {**self.model_dump(exclude={"directions"}), "channels": channels, "ways": self._scan_orders(g.dims)}
         return g.module(self, "unetgen_swin.state_space:StateSpace", x, channels=channels, arguments=arguments)
 
-    def _ways(self, dims: int) -> list[list[int]]:
+    def _scan_orders(self, dims: int) -> list[list[int]]:
         """Which axis runs fastest and which way, +1 or -1, for each direction."""
         if self.directions == "axes":
             return [[axis, way] for axis in reversed(range(dims)) for way in (1, -1)]
         return [[dims - 1, way] for way in (1, -1)[: self.directions]]
 
 
-def _entry(g: Builder, x: Value, channels: int) -> Value:
+def _match_channels(g: Builder, x: Value, channels: int) -> Value:
     return x if x.channels == channels else g.conv(x, channels, 1, name="entry")
 
 
-def _heads_divide(g: Builder, part: Block, heads: int, channels: int) -> bool:
+def _check_heads(g: Builder, part: Block, heads: int, channels: int) -> bool:
     if channels % heads == 0:
         return True
     near = [n for n in range(1, min(channels, 64) + 1) if channels % n == 0]

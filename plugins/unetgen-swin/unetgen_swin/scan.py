@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 # 16 steps are one step of the level above, and what is left of a 256 x 256 map at the top are 16 steps.
-_CHUNK, _LEVELS = 16, 3
+_CHUNK_LENGTH, _LEVELS = 16, 3
 
 
 def scan(decay: Tensor, drive: Tensor, levels: int = _LEVELS) -> Tensor:
@@ -21,43 +21,43 @@ def scan(decay: Tensor, drive: Tensor, levels: int = _LEVELS) -> Tensor:
     cannot overflow, and nothing is divided.
     """
     if not levels:
-        return _by_pairs(decay, drive)
+        return _scan_by_pairs(decay, drive)
     length = decay.shape[1]
-    passed, inside = _by_doubling(_chunks(decay), _chunks(drive))
+    passed, inside = _scan_by_doubling(_split_chunks(decay), _split_chunks(drive))
     ends = scan(passed[:, :, -1], inside[:, :, -1], levels - 1)
-    states = inside + passed.exp() * _later(ends, 1, 1).unsqueeze(2)
+    states = inside + passed.exp() * _shift(ends, 1, 1).unsqueeze(2)
     return states.flatten(1, 2).index_select(1, torch.arange(length, device=states.device))
 
 
-def _chunks(x: Tensor) -> Tensor:
+def _split_chunks(x: Tensor) -> Tensor:
     """(batch, length, ...) -> (batch, chunks, 16, ...); the last are filled up with steps that do nothing.
 
     There are two at least, since torch traces a single one as a one and not as a size.
     """
-    count = 1 - (-x.shape[1] // _CHUNK)
-    missing = count * _CHUNK - x.shape[1]
-    return F.pad(x, (0, 0) * (x.dim() - 2) + (0, missing)).reshape(x.shape[0], count, _CHUNK, *x.shape[2:])
+    count = 1 - (-x.shape[1] // _CHUNK_LENGTH)
+    missing = count * _CHUNK_LENGTH - x.shape[1]
+    return F.pad(x, (0, 0) * (x.dim() - 2) + (0, missing)).reshape(x.shape[0], count, _CHUNK_LENGTH, *x.shape[2:])
 
 
-def _by_doubling(decay: Tensor, drive: Tensor) -> tuple[Tensor, Tensor]:
+def _scan_by_doubling(decay: Tensor, drive: Tensor) -> tuple[Tensor, Tensor]:
     """The sums of the decays and the states along axis 2, in steps of 1, 2, 4 ... (Hillis and Steele 1986).
 
     After each step an entry stands for twice as many steps of the recurrence, up to itself.
     """
     reach = 1
-    while reach < _CHUNK:
-        drive = drive + decay.exp() * _later(drive, 2, reach)
-        decay = decay + _later(decay, 2, reach)
+    while reach < _CHUNK_LENGTH:
+        drive = drive + decay.exp() * _shift(drive, 2, reach)
+        decay = decay + _shift(decay, 2, reach)
         reach *= 2
     return decay, drive
 
 
-def _later(x: Tensor, axis: int, steps: int) -> Tensor:
+def _shift(x: Tensor, axis: int, steps: int) -> Tensor:
     """A sequence so many steps later, with zeros at its start."""
     return F.pad(x, (0, 0) * (x.dim() - axis - 1) + (steps, 0)).narrow(axis, 0, x.shape[axis])
 
 
-def _by_pairs(decay: Tensor, drive: Tensor) -> Tensor:
+def _scan_by_pairs(decay: Tensor, drive: Tensor) -> Tensor:
     """Each state as the sum of what every step up to it has left there; quadratic in the length."""
     here = torch.arange(decay.shape[1], device=decay.device)
     later = (here.unsqueeze(1) > here).reshape(len(here), len(here), *(1,) * (decay.dim() - 2))

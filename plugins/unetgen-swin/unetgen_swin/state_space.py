@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from unetgen_swin.scan import scan
 
 # Between which a step lies at first (Gu and Dao 2023, section 3.6).
-_SHORTEST, _LONGEST = 1e-3, 1e-1
+_MIN_STEP, _MAX_STEP = 1e-3, 1e-1
 
 
 class StateSpace(nn.Module):
@@ -22,37 +22,39 @@ class StateSpace(nn.Module):
     """
 
     def __init__(
-        self, channels: int, state: int, expansion: int, kernel_size: int, ways: Sequence[Sequence[int]]
+        self, channels: int, state: int, expansion: int, kernel_size: int, scan_orders: Sequence[Sequence[int]]
     ) -> None:  # fmt: skip
         super().__init__()
         wide = expansion * channels
-        self.ways = [tuple(way) for way in ways]
+        self.scan_orders = [tuple(way) for way in scan_orders]
         self.norm = nn.LayerNorm(channels)
         self.enter = nn.Linear(channels, 2 * wide, bias=False)
-        self.directions = nn.ModuleList(Selective(wide, state, -(-channels // 16), kernel_size) for _ in ways)
+        self.directions = nn.ModuleList(
+            SelectiveStateSpace(wide, state, -(-channels // 16), kernel_size) for _ in scan_orders
+        )
         self.leave = nn.Linear(wide, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         values, gates = self.enter(self.norm(x.movedim(1, -1))).chunk(2, dim=-1)
         mixed = torch.zeros_like(values)
-        for (axis, way), selective in zip(self.ways, self.directions, strict=True):
-            mixed = mixed + _along(selective, values, axis + 1, way)
+        for (axis, way), selective in zip(self.scan_orders, self.directions, strict=True):
+            mixed = mixed + _scan_along(selective, values, axis + 1, way)
         left: Tensor = self.leave(mixed * F.silu(gates))
         return x + left.movedim(-1, 1)
 
     def extra_repr(self) -> str:
-        return f"ways={self.ways}"
+        return f"ways={self.scan_orders}"
 
 
-def _along(selective: nn.Module, x: Tensor, axis: int, way: int) -> Tensor:
+def _scan_along(selective: nn.Module, x: Tensor, axis: int, direction: int) -> Tensor:
     """A map run through as one sequence in which an axis runs fastest, (batch, *size, channels) -> the same."""
     moved = x.movedim(axis, -2)
     row = moved.flatten(1, -2)
-    made: Tensor = selective(row) if way > 0 else selective(row.flip(1)).flip(1)
+    made: Tensor = selective(row) if direction > 0 else selective(row.flip(1)).flip(1)
     return made.reshape(moved.shape).movedim(-2, axis)
 
 
-class Selective(nn.Module):
+class SelectiveStateSpace(nn.Module):
     """The selective state space of one sequence, (batch, length, channels) -> the same (Gu and Dao 2023).
 
     Each channel has ``state`` numbers h that follow h' = exp(step * A) * h + step * B * x, and gives C * h + D * x.
@@ -61,24 +63,24 @@ class Selective(nn.Module):
 
     def __init__(self, channels: int, state: int, rank: int, kernel_size: int) -> None:
         super().__init__()
-        self.parts = (rank, state, state)
-        self.border = kernel_size - 1
+        self.split_sizes = (rank, state, state)
+        self.left_padding = kernel_size - 1
         self.conv = nn.Conv1d(channels, channels, kernel_size, groups=channels)
-        self.select = nn.Linear(channels, sum(self.parts), bias=False)
+        self.select = nn.Linear(channels, sum(self.split_sizes), bias=False)
         self.step = nn.Linear(rank, channels)
         self.log_rates = nn.Parameter(torch.arange(1.0, state + 1).log().repeat(channels, 1))
         self.skip = nn.Parameter(torch.ones(channels))
-        self._start_steps(rank)
+        self._initialize_steps(rank)
 
-    def _start_steps(self, rank: int) -> None:
+    def _initialize_steps(self, rank: int) -> None:
         nn.init.uniform_(self.step.weight, -(rank**-0.5), rank**-0.5)
         with torch.no_grad():
-            steps = torch.empty_like(self.step.bias).uniform_(log(_SHORTEST), log(_LONGEST)).exp()
+            steps = torch.empty_like(self.step.bias).uniform_(log(_MIN_STEP), log(_MAX_STEP)).exp()
             self.step.bias.copy_(steps.expm1().log())  # whose softplus they are
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.silu(self.conv(F.pad(x.mT, (self.border, 0))).mT)
-        rank, into, out_of = self.select(x).split(self.parts, dim=-1)
+        x = F.silu(self.conv(F.pad(x.mT, (self.left_padding, 0))).mT)
+        rank, into, out_of = self.select(x).split(self.split_sizes, dim=-1)
         step = F.softplus(self.step(rank))
         decay = step.unsqueeze(-1) * -self.log_rates.exp()
         drive = (step * x).unsqueeze(-1) * into.unsqueeze(-2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetgen_swin.layers import SelfAttention, TransformerLayer, start
+from unetgen_swin.layers import SelfAttention, TransformerLayer, initialize_linear
 
 
 class VisionTransformer(nn.Module):
@@ -30,7 +30,7 @@ class VisionTransformer(nn.Module):
         size: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.waves = position == "sincos"
+        self.is_sincos = position == "sincos"
         self.size = tuple(size or ())
         self.position = nn.Parameter(torch.empty(prod(size), channels)) if size else None
         if self.position is not None:
@@ -40,7 +40,7 @@ class VisionTransformer(nn.Module):
             *(TransformerLayer(SelfAttention(channels, heads), channels, mlp_ratio, dropout) for _ in range(layers))
         )
         self.norm = nn.LayerNorm(channels)
-        self.apply(start)
+        self.apply(initialize_linear)
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
@@ -48,8 +48,8 @@ class VisionTransformer(nn.Module):
             made, given = (" x ".join(map(str, pixels)) for pixels in (self.size, size))
             way_out = "give it the size it was made for, or make it with sincos or none"
             raise ValueError(f"the positions were learned for {made} pixels, and this map has {given}; {way_out}")
-        if self.waves:
-            x = x + waves(x.shape[1], size, x)
+        if self.is_sincos:
+            x = x + build_sincos_positions(x.shape[1], size, x)
         tokens = x.flatten(2).mT
         if self.position is not None:
             tokens = tokens + self.position
@@ -57,7 +57,7 @@ class VisionTransformer(nn.Module):
         return tokens.mT.reshape(x.shape)
 
 
-def waves(channels: int, size: Sequence[int], like: Tensor) -> Tensor:
+def build_sincos_positions(channels: int, size: Sequence[int], like: Tensor) -> Tensor:
     """Sines and cosines along each axis, (channels, *size), in the type and on the device of ``like``.
 
     Each axis has as many channels, half of them sines, with wavelengths from 2 pi to 10000 times that

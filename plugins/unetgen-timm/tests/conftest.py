@@ -14,7 +14,7 @@ import unetgen
 from unetgen.config.registry import Registry
 
 import operators
-from unetgen_timm.library import timm
+from unetgen_timm.library import import_timm
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -31,7 +31,7 @@ def _torchvision_imports() -> bool:
 DECLARED = torch.version.cuda is None and not _torchvision_imports()
 if DECLARED:
     operators.declare()
-timm()  # in this way torch's warnings to its authors fail no test
+import_timm()  # in this way torch's warnings to its authors fail no test
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from unetgen.config.registry import Registry
-from unetgen.graph.cost import params, total_cost
+from unetgen.graph.cost import count_parameters, total_cost
 from unetgen.network.from_graph import UNet
-from unetgen.outputs.report import Report
+from unetgen.outputs.report import NetworkReport
 
 from conftest import EXAMPLES, PLUGIN, Process
 from specs import spec
@@ -66,7 +66,7 @@ def test_shape_parameters_and_macs_are_those_of_the_graph(model: UNet) -> None:
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         made = model(image())
     assert tuple(made.shape[1:]) == (2, *sizes[model.graph.output])
-    assert params(model.graph) == sum(p.numel() for p in model.parameters())
+    assert count_parameters(model.graph) == sum(p.numel() for p in model.parameters())
     assert total_cost(model.graph, sizes).macs == counter.get_total_flops() // 2
     assert set(model.graph.parameters) == {key for key, _ in model.named_parameters()}
 
@@ -251,7 +251,7 @@ def test_no_source_of_weights_stays_in_the_network(registry: Registry) -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_examples(registry: Registry, path: Path) -> None:
     checked = unetgen.load_spec(path, registry=registry)
-    report = Report.of(checked, unetgen.graph_of(checked))
+    report = NetworkReport.of(checked, unetgen.graph_of(checked))
     model = unetgen.build(checked, seed=0).eval()
     with torch.no_grad():
         made = model(torch.zeros(1, *report.in_shape))

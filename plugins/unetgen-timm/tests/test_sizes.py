@@ -10,8 +10,8 @@ import timm
 import torch
 import unetgen
 from unetgen.config.registry import Registry
-from unetgen.graph.graph import Graph, SizeMisfit
-from unetgen.graph.ops import Taking
+from unetgen.graph.graph import Graph, NodeSizeError
+from unetgen.graph.ops import SelectOutput
 
 from specs import spec
 
@@ -52,7 +52,7 @@ def graph_of(registry: Registry, name: str, levels: int = 5, **more: Any) -> Gra
 def said(graph: Graph, size: tuple[int, int]) -> list[tuple[int, ...]]:
     """(channels, height, width) of each feature, as the graph has it."""
     sizes = graph.sizes(size)
-    return [(n.channels, *sizes[n.index]) for n in graph.nodes if isinstance(n.op, Taking)]
+    return [(n.channels, *sizes[n.index]) for n in graph.nodes if isinstance(n.op, SelectOutput)]
 
 
 def reality(network: torch.nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:
@@ -86,7 +86,7 @@ def test_shapes_are_those_of_timm(registry: Registry, name: str) -> None:
     for size in [(smallest, smallest), *further]:
         assert said(graph, size) == reality(network, size)
     assert len(said(graph, (smallest, smallest))) == depth - first + 1
-    with pytest.raises(SizeMisfit):
+    with pytest.raises(NodeSizeError):
         graph.sizes((smallest, smallest - multiple))
 
 
@@ -107,7 +107,7 @@ def test_one_size_may_have_two_sides(registry: Registry) -> None:
 @pytest.mark.parametrize("size", [(31, 31), (32, 31)])
 def test_images_that_leave_no_pixel_are_refused(registry: Registry, size: tuple[int, int]) -> None:
     graph = graph_of(registry, "convnext_atto")
-    with pytest.raises(SizeMisfit):
+    with pytest.raises(NodeSizeError):
         graph.sizes(size)
     assert said(graph, (32, 32))[-1] == (320, 1, 1)
 
@@ -132,7 +132,7 @@ def test_a_depth_builds_the_stages_that_it_needs(registry: Registry, depth: int)
 def test_some_levels_hand_over_the_image(registry: Registry) -> None:
     """All but those named; level 4 is then the mean of sixteen times sixteen pixels, or of what is left of them."""
     graph = graph_of(registry, "resnet18", **{"encoder.levels": [5, 1, 2]})
-    assert [n.channels for n in graph.nodes if isinstance(n.op, Taking)] == [64, 64, 512]
+    assert [n.channels for n in graph.nodes if isinstance(n.op, SelectOutput)] == [64, 64, 512]
     sizes = graph.sizes((65, 96))
     pooled = {n.path: (n.channels, *sizes[n.index]) for n in graph.nodes if n.op.kind == "avg_pool"}
     assert pooled == {"encoder.3.pool": (3, 9, 12), "encoder.4.pool": (3, 5, 6)}

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 M = TypeVar("M", bound=nn.Module)
 
 
-def without_data(make: Callable[[], M]) -> M:
+def build_on_meta(make: Callable[[], M]) -> M:
     """What ``make`` returns, on the meta device and in evaluation mode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever builds the network will hear of it
@@ -27,15 +27,15 @@ def without_data(make: Callable[[], M]) -> M:
                 return make().to("meta").eval()
 
 
-class _WithoutNorms(TorchFunctionMode):
+class _SkipNorms(TorchFunctionMode):
     """A norm keeps its input's shape, and three quarters of a pass on the meta device would go into saying so."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return args[0] if func in (F.batch_norm, F.layer_norm) else func(*args, **(kwargs or {}))
 
 
-def shapes_of(module: Callable[[Tensor], list[Tensor]], *shape: int) -> list[tuple[int, ...]]:
+def infer_shapes(module: Callable[[Tensor], list[Tensor]], *shape: int) -> list[tuple[int, ...]]:
     """(channels, *size) of each map that a module without data makes of one of that shape."""
-    with warnings.catch_warnings(), torch.no_grad(), _WithoutNorms():
+    with warnings.catch_warnings(), torch.no_grad(), _SkipNorms():
         warnings.simplefilter("ignore")
         return [tuple(made.shape[1:]) for made in module(torch.zeros(1, *shape, device="meta"))]

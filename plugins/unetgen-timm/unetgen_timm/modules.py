@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from unetgen_timm import library
-from unetgen_timm.weights import from_file, from_timm
+from unetgen_timm.weights import load_from_file, load_from_timm
 
-timm = library.timm()
+timm = library.import_timm()
 
 
 class Backbone(nn.Module):
@@ -37,14 +37,14 @@ class Backbone(nn.Module):
         asked = {"in_chans": in_chans, **taken, **given}
         self.net: nn.Module
         if weights is not None:
-            self.net = from_file(name, weights, **asked)
+            self.net = load_from_file(name, weights, **asked)
         elif pretrained:
-            self.net = from_timm(name, **asked)
+            self.net = load_from_timm(name, **asked)
         else:
             self.net = timm.create_model(name, features_only=True, **asked)
         self.channels_last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
-        _forget_sources(self.net)
-        self.frozen = _frozen(self.net, name, given, frozen) if frozen else ()
+        _drop_weight_sources(self.net)
+        self.frozen_modules = _freeze_stages(self.net, name, given, frozen) if frozen else ()
         self.train(self.training)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -54,26 +54,26 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Backbone:
         """Sets the mode of everything but the frozen stages, whose norms would go on counting."""
         super().train(mode)
-        for path in self.frozen:
+        for path in self.frozen_modules:
             self.net.get_submodule(path).eval()
         return self
 
     def extra_repr(self) -> str:
-        return f"frozen: {', '.join(self.frozen)}" if self.frozen else ""
+        return f"frozen: {', '.join(self.frozen_modules)}" if self.frozen_modules else ""
 
 
-def _forget_sources(net: nn.Module) -> None:
+def _drop_weight_sources(net: nn.Module) -> None:
     """Drops where timm has its weights from: it may hold a whole file of them, and nothing reads it any more."""
     for module in net.modules():
         for name in ("pretrained_cfg", "default_cfg"):
             module.__dict__.pop(name, None)
 
 
-def _frozen(net: nn.Module, name: str, options: dict[str, Any], count: int) -> tuple[str, ...]:
+def _freeze_stages(net: nn.Module, name: str, options: dict[str, Any], count: int) -> tuple[str, ...]:
     """Switches off the parameters of the first stages; returns the largest modules that have no others."""
-    from unetgen_timm.stages import parameters_of
+    from unetgen_timm.stages import find_stage_parameters
 
-    first = parameters_of(name, count, tuple(sorted(options.items())))
+    first = find_stage_parameters(name, count, tuple(sorted(options.items())))
     for path, parameter in net.named_parameters():
         parameter.requires_grad_(path not in first)
     still = {

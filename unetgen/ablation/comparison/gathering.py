@@ -11,12 +11,12 @@ from unetgen.ablation.storage.index import read_index
 from unetgen.api import load_spec
 from unetgen.config.registry import Registry
 from unetgen.config.spec import Spec
-from unetgen.errors import Mark, Problem, SpecError, did_you_mean
+from unetgen.errors import Problem, SourceLocation, SpecError, did_you_mean
 
 T = TypeVar("T")
 
 
-def gathered(sources: Sequence[str], registry: Registry, read: Callable[[Spec], T]) -> dict[str, T]:
+def load_specs(sources: Sequence[str], registry: Registry, extract: Callable[[Spec], T]) -> dict[str, T]:
     """What is read of every spec, by its name; by its source where another has the name already.
 
     A directory stands for the variants that its index lists, or for all specs in it. Raises SpecError with everything
@@ -24,7 +24,7 @@ def gathered(sources: Sequence[str], registry: Registry, read: Callable[[Spec], 
     """
     found: dict[str, T] = {}
     problems: list[Problem] = []
-    for source in _spread(sources):
+    for source in _expand_sources(sources):
         try:
             spec = load_spec(source, registry=registry)
             name = spec.name or Path(source).stem
@@ -32,22 +32,22 @@ def gathered(sources: Sequence[str], registry: Registry, read: Callable[[Spec], 
             problems += error.problems
             continue
         try:
-            found[_free(name if name not in found else source, found)] = read(spec)
+            found[_make_unique_name(name if name not in found else source, found)] = extract(spec)
         except SpecError as error:
             # What is wrong with one network at a size that all are measured at is in nobody's file.
-            problems += [replace(problem, mark=problem.mark or Mark(source)) for problem in error.problems]
+            problems += [replace(problem, mark=problem.mark or SourceLocation(source)) for problem in error.problems]
     if problems:
         raise SpecError(problems)
     return found
 
 
-def chosen(name: str | None, sources: Sequence[str], hashes: Mapping[str, str]) -> str:
+def choose_base(name: str | None, sources: Sequence[str], hashes: Mapping[str, str]) -> str:
     """The network that the others are measured by: the one asked for, else a lone directory's base, else the first.
 
     ``hashes`` are the networks' own, by their names. Raises SpecError where there is none of that name.
     """
     if name is None:
-        base = _base_hash(sources)
+        base = _read_base_hash(sources)
         return next((network for network, own in hashes.items() if own == base), next(iter(hashes)))
     if name not in hashes:
         hint = did_you_mean(name, hashes) or f"there are {', '.join(list(hashes)[:10])}"
@@ -55,13 +55,13 @@ def chosen(name: str | None, sources: Sequence[str], hashes: Mapping[str, str]) 
     return name
 
 
-def _base_hash(sources: Sequence[str]) -> str:
+def _read_base_hash(sources: Sequence[str]) -> str:
     """The hash of the base of the sweep that a lone directory holds; nothing of other sources."""
     index = read_index(Path(sources[0])) if len(sources) == 1 else None
     return str(index["base"]) if index else ""
 
 
-def _spread(sources: Sequence[str]) -> Iterator[str]:
+def _expand_sources(sources: Sequence[str]) -> Iterator[str]:
     for source in sources:
         folder = Path(source)
         if not folder.is_dir():
@@ -75,7 +75,7 @@ def _spread(sources: Sequence[str]) -> Iterator[str]:
         yield from (str(folder / file) for file in files)
 
 
-def _free(name: str, taken: dict[str, T]) -> str:
+def _make_unique_name(name: str, taken: dict[str, T]) -> str:
     """A name that nothing has: the second of one source is ``name (2)``."""
     number, free = 1, name
     while free in taken:

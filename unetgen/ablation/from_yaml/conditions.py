@@ -6,25 +6,25 @@ from collections.abc import Iterator, Sequence
 
 from unetgen.ablation.axis import Axis
 from unetgen.ablation.where.condition import Condition
-from unetgen.config.node import Node
-from unetgen.config.paths import unknown
+from unetgen.config.node import YamlNode
+from unetgen.config.paths import explain_unknown_path
 from unetgen.config.registry import Registry
-from unetgen.config.slots import SLOT_OF
+from unetgen.config.slots import SLOT_BY_KEY
 from unetgen.errors import Problem, SpecError, did_you_mean
 
 # A fact and the way out.
-Fault = tuple[str, str]
+MessageAndHint = tuple[str, str]
 
 
 class ConditionReader:
     """Reads the conditions of one sweep; remembers what is wrong."""
 
     def __init__(self, axes: Sequence[Axis], registry: Registry) -> None:
-        self.labels = dict(_labels(axes))
+        self.labels_by_axis = dict(_iter_axis_labels(axes))
         self.registry = registry
         self.problems: list[Problem] = []
 
-    def condition(self, node: Node) -> Condition | None:
+    def read_condition(self, node: YamlNode) -> Condition | None:
         """The condition that a node writes, if it writes one."""
         try:
             condition = Condition.read(node)
@@ -32,41 +32,48 @@ class ConditionReader:
             self.problems += error.problems
             return None
         expression = condition.expression
-        found = [self._nowhere(name) for name in expression.names]
-        found += [self._never(name, word) for name, word in expression.words]
+        found = [self._check_name(name) for name in expression.names]
+        found += [self._check_literal(name, word) for name, word in expression.literal_comparisons]
         self.problems += [node.problem("where", *fault) for fault in found if fault is not None]
         return condition
 
-    def _nowhere(self, name: str) -> Fault | None:
+    def _check_name(self, name: str) -> MessageAndHint | None:
         """Why a name is none."""
-        fault = None if name in self.labels else unknown(tuple(name.split(".")), self.registry)
-        if fault is None or "." in name or did_you_mean(name, self.labels) or fault[1].startswith("did you mean"):
+        fault = None if name in self.labels_by_axis else explain_unknown_path(tuple(name.split(".")), self.registry)
+        if (
+            fault is None
+            or "." in name
+            or did_you_mean(name, self.labels_by_axis)
+            or fault[1].startswith("did you mean")
+        ):
             return fault
         return fault[0], f"if it is a word, write '{name}' in quotes"
 
-    def _never(self, name: str, word: str) -> Fault | None:
+    def _check_literal(self, name: str, literal: str) -> MessageAndHint | None:
         """Why no variant has a word at a path: no part and no label is called so."""
-        if name in self.labels:
-            labels = self.labels[name]
-            near = did_you_mean(word, labels) or f"its labels are {', '.join(labels)}"
-            return None if word in labels else (f"{word!r} is no label of the axis {name!r}", near)
+        if name in self.labels_by_axis:
+            labels = self.labels_by_axis[name]
+            near = did_you_mean(literal, labels) or f"its labels are {', '.join(labels)}"
+            return None if literal in labels else (f"{literal!r} is no label of the axis {name!r}", near)
         steps = name.removesuffix(".type").split(".")
-        slot = SLOT_OF.get("fusion" if steps[-1] == "skip" else steps[-1])
+        slot = SLOT_BY_KEY.get("fusion" if steps[-1] == "skip" else steps[-1])
         if slot is None:
             return None
-        entry = self.registry.find(slot, word)
+        entry = self.registry.find(slot, literal)
         if entry is None:
-            return self.registry.explain_missing(slot, word)
-        told = word if entry.provider.builtin or "/" in word else f"{entry.provider.name}/{word}"
+            return self.registry.explain_missing(slot, literal)
+        told = literal if entry.provider.is_builtin or "/" in literal else f"{entry.provider.name}/{literal}"
         return (
-            None if told == word else (f"{slot} {word!r} is a plugin's, and told by its whole name", f"write {told!r}")
+            None
+            if told == literal
+            else (f"{slot} {literal!r} is a plugin's, and told by its whole name", f"write {told!r}")
         )
 
 
-def _labels(axes: Sequence[Axis]) -> Iterator[tuple[str, list[str]]]:
+def _iter_axis_labels(axes: Sequence[Axis]) -> Iterator[tuple[str, list[str]]]:
     """The axes that give their choices labels, those under labels too."""
     for axis in axes:
-        if axis.named:
+        if axis.has_labels:
             yield axis.name, [choice.label for choice in axis.choices]
         for choice in axis.choices:
-            yield from _labels(choice.inner)
+            yield from _iter_axis_labels(choice.nested_axes)

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unetgen.ablation.mode import Mode, ModeName
-from unetgen.config.node import Node
-from unetgen.config.validation import model_at
+from unetgen.ablation.mode import ModeName, SweepMode
+from unetgen.config.node import YamlNode
+from unetgen.config.validation import parse_model
 from unetgen.errors import Problem
 
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Sample(BaseModel):
+class SampleModeFields(BaseModel):
     """``{type: sample, n: 20, seed: 0}``: so many combinations of the grid, drawn by the seed."""
 
     model_config = _STRICT
@@ -24,7 +24,7 @@ class Sample(BaseModel):
     seed: int = 0
 
 
-class Plain(BaseModel):
+class PlainModeFields(BaseModel):
     """Every other mode, which has no options."""
 
     model_config = _STRICT
@@ -32,17 +32,19 @@ class Plain(BaseModel):
     type: ModeName
 
 
-def mode_of(node: Node | None, usual: ModeName) -> tuple[Mode, list[Problem]]:
+def read_mode(node: YamlNode | None, default: ModeName) -> tuple[SweepMode, list[Problem]]:
     """The mode that a node names, or what is wrong with it; the usual one where there is none."""
     if node is None:
-        return Mode(usual), []
+        return SweepMode(default), []
     if not isinstance(node.value, dict):
-        node = Node({"type": node}, node.path, node.mark, node.key)
+        node = YamlNode({"type": node}, node.path, node.mark, node.key_mark)
     named = node.mapping.get("type")
     if named is None:
-        return Mode(usual), [node.problem("mode", "a mode has a type", "write mode: {type: sample, n: 20, seed: 0}")]
+        return SweepMode(default), [
+            node.problem("mode", "a mode has a type", "write mode: {type: sample, n: 20, seed: 0}")
+        ]
     if named.value == "sample":
-        sample, problems = model_at(Sample, node)
-        return Mode("sample", sample.n, sample.seed) if sample else Mode("sample"), problems
-    plain, problems = model_at(Plain, node)
-    return Mode(plain.type if plain else usual), problems
+        sample, problems = parse_model(SampleModeFields, node)
+        return SweepMode("sample", sample.n, sample.seed) if sample else SweepMode("sample"), problems
+    plain, problems = parse_model(PlainModeFields, node)
+    return SweepMode(plain.type if plain else default), problems

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-from unetgen.ablation.from_yaml.axes import AXES_KEYS, NOT_VARIED
-from unetgen.ablation.from_yaml.mode import Plain, Sample
-from unetgen.ablation.from_yaml.sweep_file import KEYS, Words
-from unetgen.ablation.matching.budget import KEYS as BUDGET_KEYS
+from unetgen.ablation.from_yaml.axes import AXES_KEYS, NON_VARIABLE_KEYS
+from unetgen.ablation.from_yaml.mode import PlainModeFields, SampleModeFields
+from unetgen.ablation.from_yaml.sweep_file import SWEEP_KEYS, SweepFields
+from unetgen.ablation.matching.budget import BUDGET_KEYS as BUDGET_KEYS
 from unetgen.config.registry import Registry
-from unetgen.outputs.measures import MEASURES
-from unetgen.outputs.part_schema import Schema
-from unetgen.outputs.schema import json_schema
+from unetgen.outputs.measures import COST_METRICS
+from unetgen.outputs.part_schema import JsonSchema
+from unetgen.outputs.schema import build_json_schema
 
 _SETTINGS, _AXIS, _LABELS, _GROUP = ({"$ref": f"#/$defs/{name}"} for name in ("settings", "axis", "labels", "group"))
 
 # A mode of its own, or the usual one where there are variants.
-_LIST = {"enum": ["list", {"type": "list"}]}
+_LIST_MODE = {"enum": ["list", {"type": "list"}]}
 
 
-def sweep_schema(registry: Registry) -> Schema:
+def build_sweep_schema(registry: Registry) -> JsonSchema:
     """The schema (draft 2020-12) of what ``unetgen sweep`` takes, as far as it shows in single values.
 
     Of paths with dots only the first step stands in it, and nothing of which values go together.
     """
-    spec = json_schema(registry)
+    spec = build_json_schema(registry)
     definitions = spec.pop("$defs")
-    said = {key: value for key, value in _laid_over(spec).items() if key not in NOT_VARIED}
+    said = {key: value for key, value in _override_properties(spec).items() if key not in NON_VARIABLE_KEYS}
     return {
         "$schema": spec.pop("$schema"),
         "title": "unetgen sweep",
         "type": "object",
-        "properties": {key: _values().get(key, {}) for key in KEYS},
+        "properties": {key: _build_properties().get(key, {}) for key in SWEEP_KEYS},
         "additionalProperties": False,
         "required": ["base"],
-        "if": {"anyOf": [{"required": ["variants"]}, {"required": ["mode"], "properties": {"mode": _LIST}}]},
-        "then": {"required": ["variants"], "properties": {"mode": _LIST, **dict.fromkeys(AXES_KEYS, False)}},
-        "$defs": {**definitions, "spec": spec, **_definitions(said)},
+        "if": {"anyOf": [{"required": ["variants"]}, {"required": ["mode"], "properties": {"mode": _LIST_MODE}}]},
+        "then": {"required": ["variants"], "properties": {"mode": _LIST_MODE, **dict.fromkeys(AXES_KEYS, False)}},
+        "$defs": {**definitions, "spec": spec, **_build_definitions(said)},
     }
 
 
-def _laid_over(spec: Schema) -> Schema:
+def _override_properties(spec: JsonSchema) -> JsonSchema:
     """The keys of a spec as they are where something is inherited."""
     return {**spec["properties"], **spec["then"]["properties"]}
 
 
-def _values() -> Schema:
-    words: Schema = Words.model_json_schema()["properties"]
-    modes = [Plain.model_json_schema(), Sample.model_json_schema()]
+def _build_properties() -> JsonSchema:
+    words: JsonSchema = SweepFields.model_json_schema()["properties"]
+    modes = [PlainModeFields.model_json_schema(), SampleModeFields.model_json_schema()]
     expression = {"type": "string", "description": "not (depth == 3 and skip.fusion == 'none')"}
     return {
         **words,
@@ -55,46 +55,46 @@ def _values() -> Schema:
         "zip": {"anyOf": [_GROUP, {"type": "array", "items": _GROUP}]},
         "variants": {"anyOf": [{"type": "array", "items": _SETTINGS, "minItems": 1}, {"$ref": "#/$defs/variants"}]},
         "where": {"anyOf": [expression, {"type": "array", "items": expression}]},
-        "match": _budget(),
+        "match": _build_budget_schema(),
     }
 
 
-def _budget() -> Schema:
+def _build_budget_schema() -> JsonSchema:
     target = {"anyOf": [{"const": "base"}, {"type": "integer", "minimum": 1}]}
     share = {"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"type": "string", "pattern": "%$"}]}
-    options: Schema = {"tolerance": share, "by": {"type": "string"}, "multiple": {"type": "integer", "minimum": 1}}
+    options: JsonSchema = {"tolerance": share, "by": {"type": "string"}, "multiple": {"type": "integer", "minimum": 1}}
     return {
         "type": "object",
-        "properties": {**dict.fromkeys(MEASURES, target), **{key: options[key] for key in BUDGET_KEYS}},
+        "properties": {**dict.fromkeys(COST_METRICS, target), **{key: options[key] for key in BUDGET_KEYS}},
         "additionalProperties": False,
-        "oneOf": [{"required": [measure]} for measure in MEASURES],
+        "oneOf": [{"required": [measure]} for measure in COST_METRICS],
     }
 
 
-def _definitions(said: Schema) -> Schema:
+def _build_definitions(spec_properties: JsonSchema) -> JsonSchema:
     """Settings by path, and the axes that are made of them."""
-    below = f"^({'|'.join(said)})[.\\[]"
-    keys: Schema = {"type": "object", "additionalProperties": False}
-    listed = {key: _listed(value) for key, value in said.items()}
+    below = f"^({'|'.join(spec_properties)})[.\\[]"
+    keys: JsonSchema = {"type": "object", "additionalProperties": False}
+    listed = {key: _build_array(value) for key, value in spec_properties.items()}
     return {
-        "settings": {**keys, "properties": said, "patternProperties": {below: {}}},
+        "settings": {**keys, "properties": spec_properties, "patternProperties": {below: {}}},
         "choice": {
             **keys,
-            "properties": {**said, "axes": {"$ref": "#/$defs/axes"}, "zip": _values()["zip"]},
+            "properties": {**spec_properties, "axes": {"$ref": "#/$defs/axes"}, "zip": _build_properties()["zip"]},
             "patternProperties": {below: {}},
         },
         "labels": {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/choice"}},
-        "axis": {"anyOf": [_listed({}), _LABELS]},
+        "axis": {"anyOf": [_build_array({}), _LABELS]},
         "axes": {
             "type": "object",
             "properties": {key: {"anyOf": [value, _LABELS]} for key, value in listed.items()},
             "patternProperties": {below: _AXIS},
             "additionalProperties": _LABELS,
         },
-        "group": {**keys, "properties": listed, "patternProperties": {below: _listed({})}, "minProperties": 1},
+        "group": {**keys, "properties": listed, "patternProperties": {below: _build_array({})}, "minProperties": 1},
         "variants": {"type": "object", "minProperties": 1, "additionalProperties": _SETTINGS},
     }
 
 
-def _listed(item: Schema) -> Schema:
-    return {"type": "array", "items": item, "minItems": 1}
+def _build_array(items: JsonSchema) -> JsonSchema:
+    return {"type": "array", "items": items, "minItems": 1}

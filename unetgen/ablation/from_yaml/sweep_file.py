@@ -12,47 +12,47 @@ from pydantic import BaseModel, ConfigDict
 from unetgen.ablation.axis import Axis
 from unetgen.ablation.from_yaml.axes import AXES_KEYS, AxesReader
 from unetgen.ablation.from_yaml.conditions import ConditionReader
-from unetgen.ablation.from_yaml.mode import mode_of
-from unetgen.ablation.matching.budget import Budget, budget_of
-from unetgen.ablation.mode import Mode
+from unetgen.ablation.from_yaml.mode import read_mode
+from unetgen.ablation.matching.budget import Budget, read_budget
+from unetgen.ablation.mode import SweepMode
 from unetgen.ablation.where.condition import Condition
-from unetgen.config.library import tree_named
-from unetgen.config.node import Node, from_data
+from unetgen.config.library import load_named_tree
+from unetgen.config.node import YamlNode, from_data
 from unetgen.config.registry import Registry
-from unetgen.config.validation import model_at
-from unetgen.config.yaml_source import MAX_BYTES, read, read_bytes
+from unetgen.config.validation import parse_model
+from unetgen.config.yaml_source import MAX_BYTES, parse_yaml, parse_yaml_bytes
 from unetgen.errors import Problem, SpecError, did_you_mean
 
 # What becomes of variants that are no valid specs: told with exit code 1, reason to write nothing, or only told.
-Policy = Literal["report", "error", "skip"]
+InvalidPolicy = Literal["report", "error", "skip"]
 
-KEYS = ("$schema", "name", "description", "base", "mode", *AXES_KEYS, "variants", "where", "match", "on_invalid")
+SWEEP_KEYS = ("$schema", "name", "description", "base", "mode", *AXES_KEYS, "variants", "where", "match", "on_invalid")
 
 
-class Words(BaseModel):
+class SweepFields(BaseModel):
     """The keys of a sweep that are single words."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     name: str = ""
     description: str = ""
-    on_invalid: Policy = "report"
+    on_invalid: InvalidPolicy = "report"
 
 
 @dataclass(frozen=True)
-class SweepFile:
+class SweepDefinition:
     """What a sweep's file says."""
 
-    root: Node
+    root: YamlNode
     name: str
     folder: Path
     """What the base's path is relative to."""
-    base: Node
-    mode: Mode
+    base: YamlNode
+    mode: SweepMode
     axes: tuple[Axis, ...]
-    where: tuple[Condition, ...]
+    conditions: tuple[Condition, ...]
     budget: Budget | None
-    on_invalid: Policy
+    on_invalid: InvalidPolicy
 
     @property
     def base_name(self) -> str:
@@ -61,12 +61,12 @@ class SweepFile:
         return written if isinstance(written, str) else ""
 
 
-def read_sweep(source: str | Path | Mapping[str, Any], registry: Registry) -> SweepFile:
+def read_sweep_definition(source: str | Path | Mapping[str, Any], registry: Registry) -> SweepDefinition:
     """A sweep from a file, YAML text or a mapping. Raises SpecError with every problem, and MissingExtra."""
     if isinstance(source, Mapping):
-        return _Reader(from_data(source, ""), Path(), registry).file("sweep")
+        return _DefinitionReader(from_data(source, ""), Path(), registry).read_definition("sweep")
     if isinstance(source, str) and "\n" in source:
-        return _Reader(read(source, "<text>", "sweep"), Path(), registry).file("sweep")
+        return _DefinitionReader(parse_yaml(source, "<text>", "sweep"), Path(), registry).read_definition("sweep")
     path = Path(source)
     try:
         with path.open("rb") as opened:
@@ -74,78 +74,80 @@ def read_sweep(source: str | Path | Mapping[str, Any], registry: Registry) -> Sw
     except OSError as error:
         what = f"cannot read {str(source)!r}: {str(error.strerror or error).lower()}"
         raise SpecError([Problem("not_found", "", what, "give the file of a sweep")]) from None
-    return _Reader(read_bytes(raw, str(source), "sweep"), path.parent, registry).file(path.stem)
+    return _DefinitionReader(parse_yaml_bytes(raw, str(source), "sweep"), path.parent, registry).read_definition(
+        path.stem
+    )
 
 
-class _Reader:
-    def __init__(self, root: Node, folder: Path, registry: Registry) -> None:
+class _DefinitionReader:
+    def __init__(self, root: YamlNode, folder: Path, registry: Registry) -> None:
         self.root, self.folder, self.registry = root, folder, registry
         self.problems: list[Problem] = []
 
-    def file(self, stem: str) -> SweepFile:
+    def read_definition(self, default_name: str) -> SweepDefinition:
         """All of it; ``stem`` is its name where it has none of its own. Raises SpecError."""
         for key, node in self.root.mapping.items():
-            if key not in KEYS:
-                hint = did_you_mean(key, KEYS) or f"a sweep has {', '.join(KEYS[1:])}"
-                self._refuse(node.key_problem("unknown_key", "unknown key of a sweep", hint))
-        words, problems = model_at(Words, self.root)
-        mode, found = mode_of(self._at("mode"), "list" if self._at("variants") else "grid")
-        self._refuse(*problems, *found)
-        base, axes = self._base(), self._axes(mode)
-        where, budget = self._where(axes), self._budget(axes)
+            if key not in SWEEP_KEYS:
+                hint = did_you_mean(key, SWEEP_KEYS) or f"a sweep has {', '.join(SWEEP_KEYS[1:])}"
+                self._add_problems(node.key_problem("unknown_key", "unknown key of a sweep", hint))
+        words, problems = parse_model(SweepFields, self.root)
+        mode, found = read_mode(self._get_field("mode"), "list" if self._get_field("variants") else "grid")
+        self._add_problems(*problems, *found)
+        base, axes = self._read_base(), self._read_axes(mode)
+        where, budget = self._read_conditions(axes), self._read_budget(axes)
         if self.problems or words is None:
             raise SpecError(self.problems)
-        name = words.name or stem
-        return SweepFile(self.root, name, self.folder, base, mode, axes, where, budget, words.on_invalid)
+        name = words.name or default_name
+        return SweepDefinition(self.root, name, self.folder, base, mode, axes, where, budget, words.on_invalid)
 
-    def _base(self) -> Node:
-        node = self._at("base")
+    def _read_base(self) -> YamlNode:
+        node = self._get_field("base")
         if node is None:
             hint = "add 'base: unet_paper', a shipped spec's name or the path of a file"
-            self._refuse(self.root.problem("missing", "'base' is missing", hint))
+            self._add_problems(self.root.problem("missing", "'base' is missing", hint))
         elif not isinstance(node.value, (str, dict)):
-            self._refuse(node.problem("base", "a base is a spec, its name or its path", "write base: unet_paper"))
+            self._add_problems(node.problem("base", "a base is a spec, its name or its path", "write base: unet_paper"))
         else:
             try:
-                return tree_named(node, self.folder, self.registry)
+                return load_named_tree(node, self.folder, self.registry)
             except SpecError as error:
-                self._refuse(*error.problems)
+                self._add_problems(*error.problems)
         return self.root
 
-    def _axes(self, mode: Mode) -> tuple[Axis, ...]:
+    def _read_axes(self, mode: SweepMode) -> tuple[Axis, ...]:
         """The axes; of a list of variants the one axis that they are."""
         for key in ("variants",) if mode.name != "list" else AXES_KEYS:
-            if node := self._at(key):
+            if node := self._get_field(key):
                 message = f"it has no effect in mode {mode.name!r}"
-                self._refuse(node.key_problem("no_effect", message, f"delete {key!r}, or choose another mode"))
+                self._add_problems(node.key_problem("no_effect", message, f"delete {key!r}, or choose another mode"))
         reader = AxesReader(self.registry)
         if mode.name != "list":
-            axes = reader.axes(self.root, {})
-        elif node := self._at("variants"):
-            axes = reader.listed(node)
+            axes = reader.read_axes(self.root, {})
+        elif node := self._get_field("variants"):
+            axes = reader.read_variants(node)
         else:
             axes, hint = (), "write variants: [{}, {skip.fusion: add}]"
-            self._refuse(self.root.problem("missing", "mode 'list' needs 'variants'", hint))
-        self._refuse(*reader.problems)
+            self._add_problems(self.root.problem("missing", "mode 'list' needs 'variants'", hint))
+        self._add_problems(*reader.problems)
         return axes
 
-    def _where(self, axes: tuple[Axis, ...]) -> tuple[Condition, ...]:
-        node = self._at("where")
+    def _read_conditions(self, axes: tuple[Axis, ...]) -> tuple[Condition, ...]:
+        node = self._get_field("where")
         if node is None:
             return ()
         reader = ConditionReader(axes, self.registry)
-        conditions = [reader.condition(text) for text in (node.value if isinstance(node.value, list) else [node])]
-        self._refuse(*reader.problems)
+        conditions = [reader.read_condition(text) for text in (node.value if isinstance(node.value, list) else [node])]
+        self._add_problems(*reader.problems)
         return tuple(condition for condition in conditions if condition is not None)
 
-    def _budget(self, axes: tuple[Axis, ...]) -> Budget | None:
-        node = self._at("match")
-        budget, problems = budget_of(node, self.registry) if node else (None, [])
-        self._refuse(*problems, *(budget.undone(axes) if budget else ()))
+    def _read_budget(self, axes: tuple[Axis, ...]) -> Budget | None:
+        node = self._get_field("match")
+        budget, problems = read_budget(node, self.registry) if node else (None, [])
+        self._add_problems(*problems, *(budget.find_axis_conflicts(axes) if budget else ()))
         return budget
 
-    def _at(self, key: str) -> Node | None:
+    def _get_field(self, key: str) -> YamlNode | None:
         return self.root.mapping.get(key)
 
-    def _refuse(self, *problems: Problem) -> None:
+    def _add_problems(self, *problems: Problem) -> None:
         self.problems += problems

@@ -16,45 +16,45 @@ from math import copysign, exp, log
 from typing import Any, NamedTuple
 
 from unetgen.ablation.matching.budget import Budget
-from unetgen.ablation.matching.ladder import Ladder, Rung
+from unetgen.ablation.matching.ladder import GridPoint, ScaleGrid
 from unetgen.errors import Problem, SpecError
-from unetgen.outputs.report import Report
+from unetgen.outputs.report import NetworkReport
 
 # Draws the variant with values laid over it. Raises SpecError where that is no network.
-Drawing = Callable[[Mapping[str, Any]], Report]
+ReportBuilder = Callable[[Mapping[str, Any]], NetworkReport]
 
 # Enough for a bracket from any start; what ends without one has no such network.
-MOST_DRAWN = 40
-MOST_REFUSED = 80
-LIKELIEST = 5
+MAX_EVALUATIONS = 40
+MAX_REJECTED = 80
+MAX_CANDIDATES = 5
 
 # Where a measure grows slower than this power of the scale, it seems not to depend on it. A peak of memory may stay as
 # it is for a step or two; what stays over a factor of four does not depend on the scale at all.
-FLAT = 0.001
-DEPENDS_WITHIN = log(4)
+MIN_GROWTH_EXPONENT = 0.001
+MAX_FLAT_LOG_SCALE = log(4)
 
 # Farther away than this share of the target, a step or two of single numbers do not help.
-NEAR = 0.25
+LOCAL_SEARCH_RANGE = 0.25
 
 
-class Point(NamedTuple):
+class Evaluation(NamedTuple):
     """A rung that was drawn, and its measure."""
 
-    rung: Rung
+    grid_point: GridPoint
     value: int
-    report: Report
+    report: NetworkReport
 
 
-class Bound(NamedTuple):
+class BracketEnd(NamedTuple):
     """One side of the target: the logarithm of a scale, and what was drawn there."""
 
-    scale: float
-    point: Point
+    log_scale: float
+    evaluation: Evaluation
 
     @property
-    def log(self) -> float:
+    def log_value(self) -> float:
         """The logarithm of what it measures."""
-        return log(max(self.point.value, 1))
+        return log(max(self.evaluation.value, 1))
 
 
 @dataclass(frozen=True)
@@ -63,209 +63,227 @@ class Match:
 
     budget: Budget
     target: int
-    ladder: Ladder
-    reached: Point
-    below: Point | None
+    grid: ScaleGrid
+    best: Evaluation
+    below: Evaluation | None
     """The closest on the ladder that is not above the target."""
-    above: Point | None
-    refused: tuple[Rung, Problem] | None
+    above: Evaluation | None
+    nearest_rejected: tuple[GridPoint, Problem] | None
     """Of the rungs that were tried and are no networks the closest to the start, and why."""
-    drawn: int
+    num_evaluations: int
     """How many networks were drawn for it."""
 
     @property
     def deviation(self) -> float:
         """By which share of the target it misses it."""
-        return self.reached.value / self.target - 1
+        return self.best.value / self.target - 1
 
     @property
-    def within(self) -> bool:
+    def is_within_tolerance(self) -> bool:
         """Whether that is tolerated."""
-        return abs(self.reached.value - self.target) <= self.budget.tolerance * self.target
+        return abs(self.best.value - self.target) <= self.budget.tolerance * self.target
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the variant was rescaled to, values by path; nothing where it fitted as it was."""
-        return {} if self.reached.rung == self.ladder.start else self.ladder.settings(self.reached.rung)
+        return {} if self.best.grid_point == self.grid.start else self.grid.to_settings(self.best.grid_point)
 
 
-def matched(draw: Drawing, start: Report, ladder: Ladder, budget: Budget, target: int) -> Match:
+def match_to_budget(
+    build_report: ReportBuilder, initial_report: NetworkReport, grid: ScaleGrid, budget: Budget, target: int
+) -> Match:
     """The rung of the ladder that is closest to the target; ``start`` is the variant as it is, on the ladder or not."""
-    search = _Search(draw, budget, target, ladder)
-    search.note(ladder.start, start)
+    search = _Search(build_report, budget, target, grid)
+    search.record_evaluation(grid.start, initial_report)
     search.run()
-    return search.match()
+    return search.build_match()
 
 
 class _Search:
-    def __init__(self, draw: Drawing, budget: Budget, target: int, ladder: Ladder) -> None:
-        self.draw, self.budget, self.target, self.ladder = draw, budget, target, ladder
-        self.points: dict[Rung, Point] = {}
-        self.refused: dict[Rung, Problem] = {}
+    def __init__(self, build_report: ReportBuilder, budget: Budget, target: int, grid: ScaleGrid) -> None:
+        self.build_report, self.budget, self.target, self.grid = build_report, budget, target, grid
+        self.evaluations: dict[GridPoint, Evaluation] = {}
+        self.rejected: dict[GridPoint, Problem] = {}
         # The ladder, and coarser ones once something was refused; the first is the one that was last of use.
-        self.ladders = [ladder]
+        self.grids = [grid]
 
     def run(self) -> None:
         """Looks for a rung within the tolerance, along the scale and then around what came closest."""
-        if not self.done:
+        if not self.is_done:
             bracketed = self._bracket()
-            near = [point for point in self._by_distance() if self._miss(point) <= NEAR * self.target]
+            near = [
+                point
+                for point in self._sort_by_distance()
+                if self._compute_distance(point) <= LOCAL_SEARCH_RANGE * self.target
+            ]
             # A single number has no others beside it.
-            if len(self.ladder.start) > 1 and (bracketed or near):
-                self._nudge()
+            if len(self.grid.start) > 1 and (bracketed or near):
+                self._search_locally()
 
-    def match(self) -> Match:
-        points, start = self._by_distance(), self.points[self.ladder.start]
+    def build_match(self) -> Match:
+        points, start = self._sort_by_distance(), self.evaluations[self.grid.start]
         below = next((point for point in points if point.value <= self.target), None)
         above = next((point for point in points if point.value > self.target), None)
         # What fits as it is may stand off the ladder; nothing else may.
-        reached = points[0] if points and not self._fits(start) else start
-        refused = min(self.refused.items(), key=self._from_start, default=None)
-        return Match(self.budget, self.target, self.ladder, reached, below, above, refused, len(self.points))
+        reached = points[0] if points and not self._is_within_tolerance(start) else start
+        refused = min(self.rejected.items(), key=self._compute_distance_from_start, default=None)
+        return Match(self.budget, self.target, self.grid, reached, below, above, refused, len(self.evaluations))
 
-    def note(self, rung: Rung, report: Report) -> Point:
+    def record_evaluation(self, grid_point: GridPoint, report: NetworkReport) -> Evaluation:
         """Remembers what came of a rung."""
-        self.points[rung] = Point(rung, self.budget.measure.of(report), report)
-        return self.points[rung]
+        self.evaluations[grid_point] = Evaluation(grid_point, self.budget.metric.compute(report), report)
+        return self.evaluations[grid_point]
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether a rung within the tolerance was found, or too many were tried."""
-        tried = len(self.points) >= MOST_DRAWN or len(self.refused) >= MOST_REFUSED
-        return tried or any(map(self._fits, self.points.values()))
+        tried = len(self.evaluations) >= MAX_EVALUATIONS or len(self.rejected) >= MAX_REJECTED
+        return tried or any(map(self._is_within_tolerance, self.evaluations.values()))
 
-    def _fits(self, point: Point) -> bool:
-        return self._miss(point) <= self.budget.tolerance * self.target
+    def _is_within_tolerance(self, evaluation: Evaluation) -> bool:
+        return self._compute_distance(evaluation) <= self.budget.tolerance * self.target
 
-    def _miss(self, point: Point) -> int:
-        return abs(point.value - self.target)
+    def _compute_distance(self, evaluation: Evaluation) -> int:
+        return abs(evaluation.value - self.target)
 
-    def _by_distance(self) -> list[Point]:
+    def _sort_by_distance(self) -> list[Evaluation]:
         """What was drawn of the ladder, the closest to the target first."""
-        return sorted((point for point in self.points.values() if self.ladder.holds(point.rung)), key=self._miss)
+        return sorted(
+            (point for point in self.evaluations.values() if self.grid.contains(point.grid_point)),
+            key=self._compute_distance,
+        )
 
-    def _from_start(self, refused: tuple[Rung, Problem]) -> float:
-        return sum(abs(log(n / first)) for n, first in zip(refused[0], self.ladder.start, strict=True))
+    def _compute_distance_from_start(self, rejection: tuple[GridPoint, Problem]) -> float:
+        return sum(abs(log(n / first)) for n, first in zip(rejection[0], self.grid.start, strict=True))
 
-    def _visited(self, rung: Rung) -> Point | None:
+    def _evaluate(self, grid_point: GridPoint) -> Evaluation | None:
         """What comes of a rung; None where it is no network: groups that do not divide its channels, say."""
-        if rung not in self.points and rung not in self.refused:
+        if grid_point not in self.evaluations and grid_point not in self.rejected:
             try:
-                self.note(rung, self.draw(self.ladder.settings(rung)))
+                self.record_evaluation(grid_point, self.build_report(self.grid.to_settings(grid_point)))
             except SpecError as error:
-                self.refused[rung] = error.problems[0]
-        return self.points.get(rung)
+                self.rejected[grid_point] = error.problems[0]
+        return self.evaluations.get(grid_point)
 
     def _bracket(self) -> bool:
         """Draws the neighbouring scales around the target; whether there is one on either side."""
-        low: Bound | None = None
-        high: Bound | None = None
-        here = self._next(lambda _: 0.0)
+        low: BracketEnd | None = None
+        high: BracketEnd | None = None
+        here = self._evaluate_next(lambda _: 0.0)
         while here is not None:
             before = low or high
-            low, high = (here, high) if here.point.value <= self.target else (low, here)
-            here = self._next(partial(self._between, low, high)) if low and high else self._farther(here, before)
+            low, high = (here, high) if here.evaluation.value <= self.target else (low, here)
+            here = (
+                self._evaluate_next(partial(self._find_scale_between, low, high))
+                if low and high
+                else self._step_outward(here, before)
+            )
         return low is not None and high is not None
 
-    def _next(self, scale_on: Callable[[Ladder], float | None]) -> Bound | None:
+    def _evaluate_next(self, choose_scale: Callable[[ScaleGrid], float | None]) -> BracketEnd | None:
         """The network at the scale that is next on a ladder, on the first ladder where that is one."""
-        for ladder in self._tried():
-            scale = None if self.done else scale_on(ladder)
-            if scale is not None and (point := self._visited(ladder.at(exp(scale)))):
-                self.ladders.remove(ladder)
-                self.ladders.insert(0, ladder)
-                return Bound(scale, point)
+        for ladder in self._iter_grids():
+            scale = None if self.is_done else choose_scale(ladder)
+            if scale is not None and (point := self._evaluate(ladder.find_nearest_point(exp(scale)))):
+                self.grids.remove(ladder)
+                self.grids.insert(0, ladder)
+                return BracketEnd(scale, point)
         return None
 
-    def _tried(self) -> Iterator[Ladder]:
+    def _iter_grids(self) -> Iterator[ScaleGrid]:
         """The ladders in turn; coarser ones only once something was refused."""
-        yield from tuple(self.ladders)
-        if self.refused and len(self.ladders) == 1:
-            self.ladders += self.ladder.coarser()
-            yield from self.ladders[1:]
+        yield from tuple(self.grids)
+        if self.rejected and len(self.grids) == 1:
+            self.grids += self.grid.build_coarser_grids()
+            yield from self.grids[1:]
 
-    def _farther(self, here: Bound, before: Bound | None) -> Bound | None:
+    def _step_outward(self, current: BracketEnd, previous: BracketEnd | None) -> BracketEnd | None:
         """The next network in the target's direction, not so far away where there is none."""
-        stride = self._stride(here, before)
+        stride = self._estimate_stride(current, previous)
         while stride is not None:
-            if found := self._next(partial(self._beyond, here, stride)):
+            if found := self._evaluate_next(partial(self._find_scale_beyond, current, stride)):
                 return found
             stride /= 2
-            if self.ladder.at(exp(here.scale + stride)) == self.ladder.at(exp(here.scale)):
+            if self.grid.find_nearest_point(exp(current.log_scale + stride)) == self.grid.find_nearest_point(
+                exp(current.log_scale)
+            ):
                 return None
         return None
 
-    def _stride(self, here: Bound, before: Bound | None) -> float | None:
+    def _estimate_stride(self, current: BracketEnd, previous: BracketEnd | None) -> float | None:
         """How far the target seems to be, a little too far rather than not far enough; None if nothing leads to it."""
-        gap = log(self.target) - here.log
-        if before is None:
+        gap = log(self.target) - current.log_value
+        if previous is None:
             return 1.05 * gap / 2 or None
-        way, change = here.scale - before.scale, here.log - before.log
-        if change / way >= FLAT:
+        way, change = current.log_scale - previous.log_scale, current.log_value - previous.log_value
+        if change / way >= MIN_GROWTH_EXPONENT:
             return 1.05 * gap * way / change or None
-        return copysign(max(2 * abs(way), log(2)), gap) if abs(way) < DEPENDS_WITHIN else None
+        return copysign(max(2 * abs(way), log(2)), gap) if abs(way) < MAX_FLAT_LOG_SCALE else None
 
     @staticmethod
-    def _beyond(here: Bound, stride: float, ladder: Ladder) -> float | None:
+    def _find_scale_beyond(current: BracketEnd, stride: float, grid: ScaleGrid) -> float | None:
         """A scale so far from here, or farther where no number is farther yet; None at the end of the ladder."""
-        lowest, highest = ladder.ends
-        scale, end, sign = here.scale, highest if stride > 0 else lowest, copysign(1, stride)
+        lowest, highest = grid.log_scale_bounds
+        scale, end, sign = current.log_scale, highest if stride > 0 else lowest, copysign(1, stride)
         while scale != end:
-            scale = min(max(here.scale + stride, lowest), highest)
+            scale = min(max(current.log_scale + stride, lowest), highest)
             # On a coarser ladder some can lie on the other side of where a finer one has led.
-            ahead = [sign * (to - n) for to, n in zip(ladder.at(exp(scale)), here.point.rung, strict=True)]
+            ahead = [
+                sign * (to - n)
+                for to, n in zip(grid.find_nearest_point(exp(scale)), current.evaluation.grid_point, strict=True)
+            ]
             if min(ahead) >= 0 and any(ahead):
                 return scale
             stride *= 2
         return None
 
-    def _between(self, low: Bound, high: Bound, ladder: Ladder) -> float | None:
+    def _find_scale_between(self, low: BracketEnd, high: BracketEnd, grid: ScaleGrid) -> float | None:
         """A scale between two, by a secant; None where no rung lies between theirs."""
-        share = (log(self.target) - low.log) / (high.log - low.log)
-        first, last = low.scale, high.scale
+        share = (log(self.target) - low.log_value) / (high.log_value - low.log_value)
+        first, last = low.log_scale, high.log_scale
         scale = first + share * (last - first)
         while last - first > 1e-9:
-            rung = ladder.at(exp(scale))
-            if rung not in (low.point.rung, high.point.rung):
+            rung = grid.find_nearest_point(exp(scale))
+            if rung not in (low.evaluation.grid_point, high.evaluation.grid_point):
                 return scale
-            first, last = (scale, last) if rung == low.point.rung else (first, scale)
+            first, last = (scale, last) if rung == low.evaluation.grid_point else (first, scale)
             scale = (first + last) / 2
         return None
 
-    def _nudge(self) -> None:
+    def _search_locally(self) -> None:
         """Moves single numbers of the closest rungs by up to two steps, of one rung after the other."""
-        centres: set[Rung] = set()
-        while not self.done and (near := [p for p in self._by_distance() if p.rung not in centres]):
-            centres.add(near[0].rung)
-            for rung in self._likeliest(near[0]):
-                if not self.done:
-                    self._visited(rung)
+        centres: set[GridPoint] = set()
+        while not self.is_done and (near := [p for p in self._sort_by_distance() if p.grid_point not in centres]):
+            centres.add(near[0].grid_point)
+            for rung in self._rank_candidates(near[0]):
+                if not self.is_done:
+                    self._evaluate(rung)
 
-    def _likeliest(self, centre: Point) -> list[Rung]:
+    def _rank_candidates(self, centre: Evaluation) -> list[GridPoint]:
         """The rungs around one that seem to come near the target, by what one step of each number changes."""
-        changes = {index: self._change(centre, index) for index in range(len(centre.rung))}
+        changes = {index: self._compute_change(centre, index) for index in range(len(centre.grid_point))}
         gap, near = self.target - centre.value, 0.7 * self.budget.tolerance * self.target
         options = []
-        for moves in _moves([index for index, change in changes.items() if change is not None]):
-            rung: Rung | None = centre.rung
+        for moves in _iter_moves([index for index, change in changes.items() if change is not None]):
+            rung: GridPoint | None = centre.grid_point
             for index, count in moves:
-                rung = self.ladders[0].moved(rung, index, count) if rung else None
-            if rung and rung not in self.points:
+                rung = self.grids[0].shift(rung, index, count) if rung else None
+            if rung and rung not in self.evaluations:
                 miss = abs(gap - sum((changes[index] or 0) * count for index, count in moves))
-                change = sum(abs(count) / centre.rung[index] for index, count in moves)
+                change = sum(abs(count) / centre.grid_point[index] for index, count in moves)
                 options.append((max(miss - near, 0), change, rung))
-        return [rung for _, _, rung in sorted(options)[:LIKELIEST]]
+        return [rung for _, _, rung in sorted(options)[:MAX_CANDIDATES]]
 
-    def _change(self, centre: Point, index: int) -> int | None:
+    def _compute_change(self, centre: Evaluation, index: int) -> int | None:
         """What one step of a number changes, up if that is possible; None where neither is a network."""
         for step in (1, -1):
-            moved = self.ladders[0].moved(centre.rung, index, step)
-            if moved is not None and not self.done and (point := self._visited(moved)):
+            moved = self.grids[0].shift(centre.grid_point, index, step)
+            if moved is not None and not self.is_done and (point := self._evaluate(moved)):
                 return step * (point.value - centre.value)
         return None
 
 
-def _moves(numbers: list[int]) -> Iterator[tuple[tuple[int, int], ...]]:
+def _iter_moves(numbers: list[int]) -> Iterator[tuple[tuple[int, int], ...]]:
     """Every way to move up to three of some numbers by up to two steps."""
     for several in range(1, min(len(numbers), 3) + 1):
         for indices in combinations(numbers, several):

@@ -12,34 +12,34 @@ from dataclasses import dataclass
 from math import sqrt, ulp
 from statistics import fmean, stdev
 
-from unetgen.errors import MissingExtra
+from unetgen.errors import MissingDependencyError
 
 # Below it a difference is told as one.
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MetricDifference:
     """How far a variant is from the base in one metric, over the seeds that both have."""
 
     mean: float
-    seeds: int
+    num_seeds: int
     p: float | None = None
     """Corrected for the number of variants; None where there is no spread to hold it against."""
 
     @property
-    def told_apart(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether it is more than the seeds' spread."""
-        return self.p is not None and self.p < LEVEL
+        return self.p is not None and self.p < SIGNIFICANCE_LEVEL
 
     def __str__(self) -> str:
         sign = f"{self.mean:+.4g}"
         if self.p is None:
-            return f"{sign}, {'no spread' if self.seeds > 1 else 'one seed'}"
-        return f"{sign}, p {self.p:.2g}" if self.told_apart else f"within spread, p {self.p:.2g}"
+            return f"{sign}, {'no spread' if self.num_seeds > 1 else 'one seed'}"
+        return f"{sign}, p {self.p:.2g}" if self.is_significant else f"within spread, p {self.p:.2g}"
 
 
-def differences(values: Mapping[str, Mapping[int, float]], base: str) -> dict[str, Difference]:
+def compare_variants_to_base(values: Mapping[str, Mapping[int, float]], base: str) -> dict[str, MetricDifference]:
     """The difference of every other variant to the base; of values by variant and seed."""
     reference = values.get(base, {})
     paired = {
@@ -48,15 +48,15 @@ def differences(values: Mapping[str, Mapping[int, float]], base: str) -> dict[st
         if name != base
     }
     paired = {name: pairs for name, pairs in paired.items() if pairs}
-    tested = {name: p for name, pairs in paired.items() if (p := paired_p(pairs)) is not None}
-    corrected = holm(tested)
+    tested = {name: p for name, pairs in paired.items() if (p := paired_t_test(pairs)) is not None}
+    corrected = apply_holm_correction(tested)
     return {
-        name: Difference(fmean(a - b for a, b in pairs), len(pairs), corrected.get(name))
+        name: MetricDifference(fmean(a - b for a, b in pairs), len(pairs), corrected.get(name))
         for name, pairs in paired.items()
     }
 
 
-def paired_p(pairs: Sequence[tuple[float, float]]) -> float | None:
+def paired_t_test(pairs: Sequence[tuple[float, float]]) -> float | None:
     """The two-sided p value of pairs whose mean difference might be 0; None where differences have no spread.
 
     What is no more than the last digits of the values is rounding, neither a difference nor a spread.
@@ -73,14 +73,14 @@ def paired_p(pairs: Sequence[tuple[float, float]]) -> float | None:
     try:
         from scipy.stats import t
     except ImportError:
-        raise MissingExtra("a table of several seeds", "scipy", "ablation") from None
+        raise MissingDependencyError("a table of several seeds", "scipy", "ablation") from None
     return float(2 * t.sf(abs(fmean(apart)) / (spread / sqrt(len(apart))), len(apart) - 1))
 
 
-def holm(found: Mapping[str, float]) -> dict[str, float]:
+def apply_holm_correction(p_values: Mapping[str, float]) -> dict[str, float]:
     """p values so that the chance of even one false difference among all of them stays below the level."""
     corrected, highest = {}, 0.0
-    for rank, (name, p) in enumerate(sorted(found.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p * (len(found) - rank)))
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        highest = max(highest, min(1.0, p * (len(p_values) - rank)))
         corrected[name] = highest
     return corrected

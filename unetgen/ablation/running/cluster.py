@@ -15,41 +15,47 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.running.conduct import conduct
-from unetgen.ablation.running.death import cause
-from unetgen.ablation.running.engine import Ended, Event, Started
-from unetgen.ablation.running.mishap import told
-from unetgen.ablation.running.process import GRACE, PROCESSES, begun, check_guarded, ended
-from unetgen.ablation.running.result import Result
+from unetgen.ablation.running.conduct import execute_trial
+from unetgen.ablation.running.death import describe_exit
+from unetgen.ablation.running.engine import Event, TrialFinished, TrialStarted
+from unetgen.ablation.running.mishap import format_exception_safely
+from unetgen.ablation.running.process import (
+    GRACE_PERIOD_S,
+    SPAWN_CONTEXT,
+    check_main_guard,
+    start_process,
+    terminate_process,
+)
+from unetgen.ablation.running.result import TrialResult
 from unetgen.ablation.running.trial import Trial
-from unetgen.errors import MissingExtra, RunError
+from unetgen.errors import MissingDependencyError, RunError
 
 # What Ray says, in the sweep's folder.
-LOG = "ray.log"
+RAY_LOG_FILE = "ray.log"
 
 # Ray keeps what it is given in memory, so it is given a few more than it has room for, and no more.
-AHEAD = 8
+PREFETCH = 8
 
 # What Ray calls a cluster that it starts for this process.
-_HERE = "local"
+_LOCAL_ADDRESS = "local"
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class RayEngine:
     """An engine of Ray. ``cpus`` and ``gpus`` are what one trial takes, ``address`` is the cluster's."""
 
     cpus: float = 1
     gpus: float = 0
     address: str | None = None
 
-    def events(self, trials: Sequence[Trial]) -> Iterator[Event]:
+    def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
         """See Engine."""
-        _ray()
+        _import_ray()
         if not trials:
             return
-        log = trials[0].folder / LOG
-        ours, theirs = PROCESSES.Pipe(duplex=False)
-        driver = begun(_drive, theirs, self, trials, log)
+        log = trials[0].run_directory / RAY_LOG_FILE
+        ours, theirs = SPAWN_CONTEXT.Pipe(duplex=False)
+        driver = start_process(_driver_main, theirs, self, trials, log)
         theirs.close()
         try:
             while (said := ours.recv()) is not None:
@@ -57,80 +63,80 @@ class Cluster:
                     raise RunError(said)
                 yield said
         except (EOFError, ConnectionError):
-            check_guarded(ended(driver))
+            check_main_guard(terminate_process(driver))
             raise RunError(f"Ray is gone; {log} has its last words, --resume goes on when it is back") from None
         finally:
             ours.close()  # the driver sees nobody listening, and ends what runs
-            ended(driver, 2 * GRACE)
+            terminate_process(driver, 2 * GRACE_PERIOD_S)
 
 
-def _drive(listener: Connection, cluster: Cluster, trials: Sequence[Trial], log: Path) -> None:
+def _driver_main(connection: Connection, engine: RayEngine, trials: Sequence[Trial], log: Path) -> None:
     """What the driver does: it tells events, then None; a sentence where it cannot go on."""
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
         os.dup2(opened, number)
-    ray = _ray()
+    ray = _import_ray()
     try:
-        _connect(ray, cluster.address)
-        for event in _Tasks(ray, cluster).events(deque(trials)):
-            listener.send(event)
-        listener.send(None)
+        _connect(ray, engine.address)
+        for event in _RayTasks(ray, engine).run_trials(deque(trials)):
+            connection.send(event)
+        connection.send(None)
     except RunError as error:
-        listener.send(str(error))
+        connection.send(str(error))
     except ConnectionError:
         pass  # nobody listens any more
     finally:
         ray.shutdown()
 
 
-class _Tasks:
+class _RayTasks:
     """Trials as tasks. One that fails is tried again by --resume, not by Ray."""
 
-    def __init__(self, ray: Any, cluster: Cluster) -> None:
-        self.ray, self.cluster = ray, cluster
+    def __init__(self, ray: Any, engine: RayEngine) -> None:
+        self.ray, self.engine = ray, engine
 
-    def events(self, waiting: deque[Trial]) -> Iterator[Event]:
-        ray, cluster = self.ray, self.cluster
-        task = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=0)(conduct)
+    def run_trials(self, pending: deque[Trial]) -> Iterator[Event]:
+        ray, cluster = self.ray, self.engine
+        task = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=0)(execute_trial)
         running: dict[Any, Trial] = {}
         try:
-            room = self._room()
-            while waiting or running:
-                while waiting and len(running) < room:
-                    trial = waiting.popleft()
+            room = self._compute_max_in_flight()
+            while pending or running:
+                while pending and len(running) < room:
+                    trial = pending.popleft()
                     running[task.remote(trial)] = trial
-                    yield Started(trial)
+                    yield TrialStarted(trial)
                 for reference in ray.wait(list(running))[0]:
                     trial = running.pop(reference)
-                    yield Ended(trial, self._result(reference, trial))
+                    yield TrialFinished(trial, self._fetch_result(reference, trial))
         except ray.exceptions.RayError as error:
-            raise RunError(f"Ray is gone: {told(error)}; start it, then --resume goes on") from error
+            raise RunError(f"Ray is gone: {format_exception_safely(error)}; start it, then --resume goes on") from error
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
 
-    def _room(self) -> int:
+    def _compute_max_in_flight(self) -> int:
         """How many trials the cluster can carry out at a time, and a few that wait for their turn there."""
         there = self.ray.cluster_resources()
-        wanted = {"CPU": self.cluster.cpus, "GPU": self.cluster.gpus}
+        wanted = {"CPU": self.engine.cpus, "GPU": self.engine.gpus}
         if any(amount > there.get(name, 0) for name, amount in wanted.items()):
             had = ", ".join(f"{there.get(name, 0):g} {name}" for name in wanted)
             asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
             raise RunError(f"the cluster has {had}, and a trial takes {asked}; ask for less, or add machines")
-        return int(min(there[name] // amount for name, amount in wanted.items() if amount)) + AHEAD
+        return int(min(there[name] // amount for name, amount in wanted.items() if amount)) + PREFETCH
 
-    def _result(self, reference: Any, trial: Trial) -> Result:
+    def _fetch_result(self, object_ref: Any, trial: Trial) -> TrialResult:
         """What a task returned, or why it did not."""
         known = self.ray.exceptions
         try:
-            result: Result = self.ray.get(reference)
+            result: TrialResult = self.ray.get(object_ref)
             return result
         except known.OutOfMemoryError:
-            return Result(error="its process was killed since the machine ran out of memory; give it less to do")
+            return TrialResult(error="its process was killed since the machine ran out of memory; give it less to do")
         except (known.WorkerCrashedError, known.NodeDiedError):
-            return Result(error=cause(trial))
+            return TrialResult(error=describe_exit(trial))
         except known.RayTaskError as error:  # it could not even begin, on a machine that lacks unetgen, say
-            return Result(error=told(error.cause or error))
+            return TrialResult(error=format_exception_safely(error.cause or error))
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -138,36 +144,38 @@ def _connect(ray: Any, address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False}
     address = address or os.environ.get("RAY_ADDRESS")
     try:
-        if address and address != _HERE:
-            _knock(address)
+        if address and address != _LOCAL_ADDRESS:
+            _check_reachable(address)
             ray.init(address=address, **quiet)
-        elif address or not _found(ray, quiet):
-            ray.init(address=_HERE, include_dashboard=False, **quiet)
+        elif address or not _connect_to_running(ray, quiet):
+            ray.init(address=_LOCAL_ADDRESS, include_dashboard=False, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         where = f" at {address}" if address else ""
-        raise RunError(f"Ray cannot be reached{where}: {told(error)}; start it, or leave its address out") from error
+        raise RunError(
+            f"Ray cannot be reached{where}: {format_exception_safely(error)}; start it, or leave its address out"
+        ) from error
 
 
-def _found(ray: Any, quiet: dict[str, Any]) -> bool:
+def _connect_to_running(ray: Any, init_options: dict[str, Any]) -> bool:
     """Connects to a cluster that runs on this machine, if there is one."""
     try:
-        ray.init(address="auto", **quiet)
+        ray.init(address="auto", **init_options)
     except ConnectionError:
         return False
     return True
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raises OSError where nobody opens; Ray itself waits for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what it warns of otherwise
     try:
         import ray
     except ImportError:
-        raise MissingExtra("--engine ray", "ray", "ray") from None
+        raise MissingDependencyError("--engine ray", "ray", "ray") from None
     return ray

@@ -13,81 +13,87 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from unetgen.ablation.running.context import Context, Report
-from unetgen.ablation.running.device import chosen
-from unetgen.ablation.running.log import LOG, logged
-from unetgen.ablation.running.metrics import checked
-from unetgen.ablation.running.mishap import told_with_place
-from unetgen.ablation.running.result import Result
-from unetgen.ablation.running.surroundings import restored
-from unetgen.ablation.running.target import baselines_of, read_target
+from unetgen.ablation.running.context import ReportCallback, TrialContext
+from unetgen.ablation.running.device import resolve_device
+from unetgen.ablation.running.log import LOG_FILE, redirect_output
+from unetgen.ablation.running.metrics import validate_metrics
+from unetgen.ablation.running.mishap import format_exception_with_location
+from unetgen.ablation.running.result import TrialResult
+from unetgen.ablation.running.surroundings import preserve_process_state
+from unetgen.ablation.running.target import get_baselines, load_trial_function
 from unetgen.ablation.running.trial import Trial
 from unetgen.api import build, load_spec
 from unetgen.plugins import load_registry
 
 # Where a trial stood when its time was over.
-HUNG = ".hung.txt"
+TIMEOUT_TRACEBACK_FILE = ".hung.txt"
 
 
-def conduct(trial: Trial, hear: Report = lambda step, metrics: None, number: int = 0) -> Result:
+def execute_trial(
+    trial: Trial, on_report: ReportCallback = lambda step, metrics: None, worker_index: int = 0
+) -> TrialResult:
     """Carries a trial out; what it raises is in the result. ``number`` is the worker's, which its GPU follows from.
 
     Only a trial that leaves the process, is killed or runs out of time does not come back: see ``death``.
     """
     import torch  # noqa: F401  # before the clock runs
 
-    began, curve, device = perf_counter(), _Curve(hear), ""
+    began, curve, device = perf_counter(), _CurveRecorder(on_report), ""
     try:
         os.chdir(trial.cwd)
-        with restored():
+        with preserve_process_state():
             trial.directory.mkdir(parents=True, exist_ok=True)
-            with _traced(trial.directory / LOG), logged(trial.directory / LOG), _on_time(trial):
-                device = chosen(trial.conditions.device, number)
-                context = Context(trial.name, trial.seed, device, trial.directory, trial.attempt, curve.add)
-                metrics = checked(_run(trial, context))
-        result = Result(metrics, curve.closed(), perf_counter() - began, device=device)
-        result.leave(trial.directory)
+            with (
+                _log_traceback(trial.directory / LOG_FILE),
+                redirect_output(trial.directory / LOG_FILE),
+                _enforce_timeout(trial),
+            ):
+                device = resolve_device(trial.limits.device, worker_index)
+                context = TrialContext(trial.name, trial.seed, device, trial.directory, trial.attempt, curve.add)
+                metrics = validate_metrics(_call_trial(trial, context))
+        result = TrialResult(metrics, curve.close(), perf_counter() - began, device=device)
+        result.write(trial.directory)
         return result
     except BaseException as error:  # a trial may raise anything, SystemExit too
-        return Result({}, curve.closed(), perf_counter() - began, told_with_place(error), device)
+        return TrialResult({}, curve.close(), perf_counter() - began, format_exception_with_location(error), device)
 
 
-class _Curve:
+class _CurveRecorder:
     """What a trial tells on its way, from any thread, until it is over: one that it leaves behind tells nobody."""
 
-    def __init__(self, hear: Report) -> None:
-        self._told: list[tuple[int, dict[str, float]]] = []
-        self._hear, self._open, self._lock = hear, True, threading.Lock()
-        self._process = os.getpid()
+    def __init__(self, on_report: ReportCallback) -> None:
+        self._points: list[tuple[int, dict[str, float]]] = []
+        self._on_report, self._is_open, self._lock = on_report, True, threading.Lock()
+        self._pid = os.getpid()
 
     def add(self, step: int, metrics: dict[str, float]) -> None:
-        if os.getpid() != self._process:  # a fork does not know when the trial is over
+        if os.getpid() != self._pid:  # a fork does not know when the trial is over
             raise RuntimeError("context.report is for the trial's own process; hand the numbers to it")
         with self._lock:
-            if self._open:
-                self._told.append((step, metrics))
-                self._hear(step, metrics)
+            if self._is_open:
+                self._points.append((step, metrics))
+                self._on_report(step, metrics)
 
-    def closed(self) -> tuple[tuple[int, dict[str, float]], ...]:
+    def close(self) -> tuple[tuple[int, dict[str, float]], ...]:
         """All of it; nothing is added any more."""
         with self._lock:
-            self._open = False
-        return tuple(self._told)
+            self._is_open = False
+        return tuple(self._points)
 
 
-def _run(trial: Trial, context: Context) -> Any:
+def _call_trial(trial: Trial, context: TrialContext) -> Any:
     import numpy as np
     import torch
 
-    if trial.conditions.threads:
-        torch.set_num_threads(trial.conditions.threads)
+    if trial.limits.threads:
+        torch.set_num_threads(trial.limits.threads)
     random.seed(trial.seed)
     np.random.seed(trial.seed)  # what other people's code draws from
     torch.manual_seed(trial.seed)
-    function = read_target(trial.target)
+    function = load_trial_function(trial.function_name)
     registry = load_registry(trial.plugins)
-    if trial.baseline:
-        return baselines_of(function)[trial.name](load_spec(trial.spec, registry=registry), context, **trial.options)
+    if trial.is_baseline:
+        return get_baselines(function)[trial.name](load_spec(trial.spec, registry=registry), context, **trial.options)
     model = build(trial.spec, seed=trial.seed, device=context.device, registry=registry)
     # So that what is built cannot change what is drawn after it.
     torch.manual_seed(trial.seed)
@@ -95,7 +101,7 @@ def _run(trial: Trial, context: Context) -> Any:
 
 
 @contextmanager
-def _traced(log: Path) -> Iterator[None]:
+def _log_traceback(log: Path) -> Iterator[None]:
     """Writes the traceback of what is raised behind what was printed, whatever has become of the streams."""
     try:
         yield
@@ -106,15 +112,15 @@ def _traced(log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _on_time(trial: Trial) -> Iterator[None]:
+def _enforce_timeout(trial: Trial) -> Iterator[None]:
     """Ends the process when a trial's time is over, and notes where it stood; nothing in Python can hold that up."""
-    file = trial.directory / HUNG
+    file = trial.directory / TIMEOUT_TRACEBACK_FILE
     file.unlink(missing_ok=True)
-    if trial.conditions.timeout is None:
+    if trial.limits.timeout is None:
         yield
         return
     with file.open("w") as hung:
-        faulthandler.dump_traceback_later(trial.conditions.timeout, exit=True, file=hung)
+        faulthandler.dump_traceback_later(trial.limits.timeout, exit=True, file=hung)
         try:
             yield
         finally:

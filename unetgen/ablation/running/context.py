@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unetgen.ablation.running.metrics import numbers
+from unetgen.ablation.running.metrics import as_floats
 
 # What a database takes.
-_STEPS = 2**63
+_STEP_LIMIT = 2**63
 
-Report = Callable[[int, dict[str, float]], None]
+ReportCallback = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
-class Context:
+class TrialContext:
     """The third argument of a trial: ``trial(model, spec, context)``."""
 
     name: str
@@ -28,7 +28,7 @@ class Context:
     """A folder of this trial's own, the same when it is tried again."""
     attempt: int = 1
     """How often it has been begun."""
-    heard: Report = field(default=lambda step, metrics: None, repr=False)
+    on_report: ReportCallback = field(default=lambda step, metrics: None, repr=False)
 
     @property
     def checkpoint(self) -> Path:
@@ -39,6 +39,6 @@ class Context:
         """Tells metrics on the way, for learning curves. Raises TypeError and ValueError where one is no number."""
         if not metrics:
             raise TypeError("context.report was given no metrics; give at least one, context.report(step, loss=0.5)")
-        if not -_STEPS <= (number := int(step)) < _STEPS:
+        if not -_STEP_LIMIT <= (number := int(step)) < _STEP_LIMIT:
             raise ValueError("context.report was given a step of more than 63 bits; count steps from 0 or 1")
-        self.heard(number, numbers(metrics))
+        self.on_report(number, as_floats(metrics))

@@ -8,25 +8,25 @@ from unetgen.errors import RunError
 AUTO = "auto"
 
 
-def chosen(wanted: str, number: int) -> str:
+def resolve_device(name: str, worker_index: int) -> str:
     """``auto`` is the GPU of a worker's number where there is one."""
     import torch
 
-    if wanted != AUTO:
-        return wanted
-    return f"cuda:{number % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    if name != AUTO:
+        return name
+    return f"cuda:{worker_index % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
 
 
-def check_device(wanted: str, *, here: bool) -> None:
+def check_device(name: str, *, is_local: bool) -> None:
     """Raises RunError where torch knows no such device, or with ``here`` where this machine has none."""
-    if wanted in (AUTO, "cpu"):
+    if name in (AUTO, "cpu"):
         return
     import torch
 
     try:
-        device = torch.device(wanted)
+        device = torch.device(name)
     except RuntimeError:
-        raise RunError(f"torch knows no device {wanted!r}; write cpu, cuda or cuda:1, or leave it out") from None
+        raise RunError(f"torch knows no device {name!r}; write cpu, cuda or cuda:1, or leave it out") from None
     there = torch.cuda.device_count()
-    if here and device.type == "cuda" and (device.index or 0) >= there:
-        raise RunError(f"there is no device {wanted!r}, this machine has {there} GPUs; leave it out to have one chosen")
+    if is_local and device.type == "cuda" and (device.index or 0) >= there:
+        raise RunError(f"there is no device {name!r}, this machine has {there} GPUs; leave it out to have one chosen")

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from unetgen.ablation.running.result import Result
+from unetgen.ablation.running.result import TrialResult
 from unetgen.ablation.running.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class TrialStarted:
     """A trial has begun, or waits for its turn where nobody hears of that."""
 
     trial: Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class MetricsReported:
     """A trial has told metrics on its way."""
 
     trial: Trial
@@ -27,20 +27,20 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class TrialFinished:
     """A trial is over, well or not."""
 
     trial: Trial
-    result: Result
+    result: TrialResult
 
 
-Event = Started | Reported | Ended
+Event = TrialStarted | MetricsReported | TrialFinished
 
 
 class Engine(Protocol):
     """Trials in, events out. When the iterator is closed, whatever still runs is ended."""
 
-    def events(self, trials: Sequence[Trial]) -> Iterator[Event]:
+    def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
         """Carries all trials out. Each that starts ends, if the iterator does.
 
         Raises RunError where it cannot go on.

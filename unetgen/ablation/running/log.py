@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-LOG = "log.txt"
+LOG_FILE = "log.txt"
 
 
 @contextmanager
-def logged(file: Path) -> Iterator[None]:
+def redirect_output(file: Path) -> Iterator[None]:
     """Sends what is printed to a file, from compiled code too. Streams that were closed or replaced are put right."""
     opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    streams = tuple(_printing(stream, number) for number, stream in enumerate((sys.stdout, sys.stderr), 1))
+    streams = tuple(_ensure_writable(stream, number) for number, stream in enumerate((sys.stdout, sys.stderr), 1))
     _flush(*streams)
     kept = [os.dup(number) for number in (1, 2)]
     try:
@@ -32,10 +32,10 @@ def logged(file: Path) -> Iterator[None]:
                 os.close(old)
         with suppress(OSError):
             os.close(opened)
-        sys.stdout, sys.stderr = (_printing(stream, number) for number, stream in enumerate(streams, 1))
+        sys.stdout, sys.stderr = (_ensure_writable(stream, number) for number, stream in enumerate(streams, 1))
 
 
-def _printing(stream: TextIO | Any, number: int) -> TextIO | Any:
+def _ensure_writable(stream: TextIO | Any, descriptor: int) -> TextIO | Any:
     """A stream that prints, whatever is printed: the one that is there, or another to the same place."""
     try:
         if isinstance(stream, io.TextIOWrapper):
@@ -43,7 +43,7 @@ def _printing(stream: TextIO | Any, number: int) -> TextIO | Any:
         stream.flush()
         return stream
     except (AttributeError, ValueError, OSError):  # it is none, closed, or without a file
-        return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _flush(*streams: TextIO | Any) -> None:

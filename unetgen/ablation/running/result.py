@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.running.metrics import checked, numbers
+from unetgen.ablation.running.metrics import as_floats, validate_metrics
 
 # A trial that is finished has this file, whoever may have been killed since. Trials have files of their own here.
-RECEIPT = ".receipt.json"
+RESULT_FILE = ".receipt.json"
 
 
 @dataclass(frozen=True)
-class Result:
+class TrialResult:
     """Metrics, or the line that says what went wrong."""
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -24,21 +24,21 @@ class Result:
     error: str = ""
     device: str = ""
 
-    def leave(self, directory: Path) -> None:
+    def write(self, directory: Path) -> None:
         """Writes the receipt, whole or not at all, and through to the disk."""
-        partial = directory / f"{RECEIPT}.partial"
+        partial = directory / f"{RESULT_FILE}.partial"
         with partial.open("w", encoding="utf-8") as opened:
             json.dump(asdict(self), opened)
             opened.flush()
             os.fsync(opened.fileno())
-        partial.replace(directory / RECEIPT)
+        partial.replace(directory / RESULT_FILE)
 
 
-def receipt(directory: Path) -> Result | None:
+def read_result(directory: Path) -> TrialResult | None:
     """What a finished trial left; None where there is nothing that can be read."""
     try:
-        said: dict[str, Any] = json.loads((directory / RECEIPT).read_text(encoding="utf-8"))
-        curves = tuple((int(step), numbers(metrics)) for step, metrics in said["curves"])
-        return Result(checked(said["metrics"]), curves, float(said["seconds"]), "", str(said["device"]))
+        said: dict[str, Any] = json.loads((directory / RESULT_FILE).read_text(encoding="utf-8"))
+        curves = tuple((int(step), as_floats(metrics)) for step, metrics in said["curves"])
+        return TrialResult(validate_metrics(said["metrics"]), curves, float(said["seconds"]), "", str(said["device"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -14,7 +14,7 @@ from typing import Any
 
 
 @contextmanager
-def restored() -> Iterator[None]:
+def preserve_process_state() -> Iterator[None]:
     """Puts back the environment, the folder, the path of imports, warnings, and what torch and numpy are set to."""
     import numpy as np
 
@@ -22,19 +22,19 @@ def restored() -> Iterator[None]:
         back.enter_context(warnings.catch_warnings())
         back.enter_context(np.errstate())
         back.callback(os.chdir, os.getcwd())
-        back.callback(_put_back, dict(os.environ), list(sys.path))
-        for read, write in _switches():
+        back.callback(_restore_environment, dict(os.environ), list(sys.path))
+        for read, write in _get_torch_settings():
             back.callback(write, read())
         yield
 
 
-def _put_back(environment: dict[str, str], path: list[str]) -> None:
+def _restore_environment(environment: dict[str, str], path: list[str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:] = path
 
 
-def _switches() -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+def _get_torch_settings() -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
     """What torch is set to for a whole process: how each is read, and how it is written."""
     import torch
 

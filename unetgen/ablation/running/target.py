@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from unetgen.ablation.running.mishap import told
+from unetgen.ablation.running.mishap import format_exception_safely
 from unetgen.errors import RunError, did_you_mean
 
-Better = Literal["higher", "lower"]
+MetricDirection = Literal["higher", "lower"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ _BETTER, _BASELINES, _CHECK = "better", "baselines", "check"
 
 
 def trial(
-    *, better: Mapping[str, Better] | None = None, baselines: Mapping[str, Callable[..., Any]] | None = None
+    *, better: Mapping[str, MetricDirection] | None = None, baselines: Mapping[str, Callable[..., Any]] | None = None
 ) -> Callable[[F], F]:
     """Says of a trial which way its metrics are better, and what is to stand in the same table.
 
@@ -39,12 +39,12 @@ def trial(
     return said
 
 
-def read_target(name: str) -> Callable[..., Any]:
+def load_trial_function(name: str) -> Callable[..., Any]:
     """The function of a name. Raises RunError where there is none, with what its module failed of."""
     place, _, function = name.rpartition(":")
     if not place or not function:
         raise RunError(f"{name!r} names no trial; write module:function, or file.py:function")
-    module = _module(place, name)
+    module = _import_trial_module(place, name)
     found = getattr(module, function, None)
     if not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -53,25 +53,33 @@ def read_target(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _module(place: str, name: str) -> ModuleType:
+def _import_trial_module(module_or_file: str, name: str) -> ModuleType:
     # What a person wrote lies where the command is given, which a console script's path leaves out.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    if place.endswith(".py") and not Path(place).is_file():
-        raise RunError(f"{name}: there is no file {place}; check the path")
+    if module_or_file.endswith(".py") and not Path(module_or_file).is_file():
+        raise RunError(f"{name}: there is no file {module_or_file}; check the path")
     try:
-        return _of_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
+        return (
+            _load_file_module(Path(module_or_file).resolve())
+            if module_or_file.endswith(".py")
+            else import_module(module_or_file)
+        )
     except SystemExit as error:
         way = 'put what it does as a script under if __name__ == "__main__":'
-        raise RunError(f"{name}: {place} ends the program when it is imported ({told(error)}); {way}") from error
+        raise RunError(
+            f"{name}: {module_or_file} ends the program when it is imported ({format_exception_safely(error)}); {way}"
+        ) from error
     except Exception as error:
         # Its own name or a package's that it lies in; another is one that it imports.
-        if isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}."):
-            raise RunError(f"{name}: there is no module {place!r}; check the name, or give a file") from None
-        raise RunError(f"{name}: {place} cannot be imported: {told(error)}; correct it") from error
+        if isinstance(error, ModuleNotFoundError) and f"{module_or_file}.".startswith(f"{error.name}."):
+            raise RunError(f"{name}: there is no module {module_or_file!r}; check the name, or give a file") from None
+        raise RunError(
+            f"{name}: {module_or_file} cannot be imported: {format_exception_safely(error)}; correct it"
+        ) from error
 
 
-def _of_file(path: Path) -> ModuleType:
+def _load_file_module(path: Path) -> ModuleType:
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
@@ -88,12 +96,12 @@ def _of_file(path: Path) -> ModuleType:
     return module
 
 
-def better_of(function: Callable[..., Any]) -> dict[str, Better]:
+def get_metric_directions(function: Callable[..., Any]) -> dict[str, MetricDirection]:
     """Which way its metrics are better, as far as it says."""
     return dict(getattr(function, _BETTER, {}))
 
 
-def baselines_of(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+def get_baselines(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """What is to stand in the same table."""
     return dict(getattr(function, _BASELINES, {}))
 
@@ -103,12 +111,12 @@ def check_options(name: str, function: Callable[..., Any], options: Mapping[str,
 
     A trial that has a ``check`` of its own is asked what it says of their values.
     """
-    _check_names(name, function, options)
+    _check_option_names(name, function, options)
     if (check := getattr(function, _CHECK, None)) is not None:
         check(options)
 
 
-def _check_names(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+def _check_option_names(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
     try:
         signature = inspect.signature(function)
         signature.bind(None, None, None, **options)

@@ -10,14 +10,14 @@ from typing import Any
 from unetgen.errors import RunError
 
 # Where a sweep's directory keeps what trials write.
-TRIALS = "trials"
+TRIALS_DIRECTORY = "trials"
 
 # Seconds that the system's clocks can count; a year is more than anybody waits.
-_LONGEST = 365 * 24 * 60 * 60
+_MAX_TIMEOUT_S = 365 * 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class TrialLimits:
     """What a trial is carried out under."""
 
     device: str = "auto"
@@ -28,8 +28,10 @@ class Conditions:
     """Seconds."""
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and not 0 < self.timeout <= _LONGEST:
-            raise RunError(f"a timeout of {self.timeout:g} s is none; give seconds, up to {_LONGEST:,} for a year")
+        if self.timeout is not None and not 0 < self.timeout <= _MAX_TIMEOUT_S:
+            raise RunError(
+                f"a timeout of {self.timeout:g} s is none; give seconds, up to {_MAX_TIMEOUT_S:,} for a year"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +42,25 @@ class Trial:
     """The variant's name, or the baseline's."""
     seed: int
     attempt: int
-    target: str
+    function_name: str
     """``module:function`` or ``file.py:function``."""
-    folder: Path
+    run_directory: Path
     """The sweep's directory."""
     cwd: Path
     """Where the command was given: what the trial and its options name relative to it is found by everybody."""
     options: Mapping[str, Any] = field(default_factory=dict)
     spec: str = ""
     """The variant's complete spec as YAML; for a baseline that of the base."""
-    baseline: bool = False
+    is_baseline: bool = False
     plugins: tuple[str, ...] = ()
-    conditions: Conditions = Conditions()
+    limits: TrialLimits = TrialLimits()
 
     @property
     def directory(self) -> Path:
         """What the trial may write to, kept over attempts."""
-        return self.folder / TRIALS / self.name / f"seed-{self.seed}"
+        return self.run_directory / TRIALS_DIRECTORY / self.name / f"seed-{self.seed}"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """What people call it."""
-        return f"{self.name}, seed {self.seed}" if not self.baseline else self.name
+        return f"{self.name}, seed {self.seed}" if not self.is_baseline else self.name

@@ -7,23 +7,27 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-from unetgen.ablation.storage.index import Index
-from unetgen.ablation.storage.overlay import base_seen_from, overlaid
-from unetgen.ablation.storage.place import Place
-from unetgen.ablation.summary import Summary, walk
+from unetgen.ablation.storage.index import IndexWriter
+from unetgen.ablation.storage.overlay import build_overlay_spec, resolve_base_reference
+from unetgen.ablation.storage.place import TargetDirectory
+from unetgen.ablation.summary import Summary, process_outcomes
 from unetgen.ablation.sweep import Outcome, Sweep
 from unetgen.ablation.variant import Variant
-from unetgen.config.yaml_writer import write
+from unetgen.config.yaml_writer import dump_yaml
 
 # Specs with every default written out, or what is laid over the base alone.
-Form = Literal["resolved", "overlay"]
+SpecStyle = Literal["resolved", "overlay"]
 
 # A base that stands in the sweep's own file, which overlays need to extend.
 BASE_FILE = "base.yaml"
 
 
 def write_sweep(
-    sweep: Sweep, place: Path, form: Form = "resolved", *hear: Callable[[Outcome], None], fail_fast: bool = False
+    sweep: Sweep,
+    directory: Path,
+    spec_style: SpecStyle = "resolved",
+    *observers: Callable[[Outcome], None],
+    fail_fast: bool = False,
 ) -> Summary:
     """Writes the variants of a sweep to a directory, and returns what else there is to tell.
 
@@ -32,51 +36,55 @@ def write_sweep(
     ``hear`` is told every outcome when it is known. Raises SpecError where the directory holds anything else, or
     cannot be written.
     """
-    target = Place.named(place)
+    target = TargetDirectory.from_path(directory)
     target.check()
-    with target.draft() as draft, closing(_Files(sweep, target, draft, form)) as files:
-        summary = walk(sweep, files.add, *hear, fail_fast=fail_fast)
+    with target.staging_directory() as draft, closing(_DirectoryWriter(sweep, target, draft, spec_style)) as files:
+        summary = process_outcomes(sweep, files.add, *observers, fail_fast=fail_fast)
         files.finish(summary)
-        if keeps(sweep, summary):
-            target.put(draft)
+        if is_written(sweep, summary):
+            target.install(draft)
     return summary
 
 
-def keeps(sweep: Sweep, summary: Summary) -> bool:
+def is_written(sweep: Sweep, summary: Summary) -> bool:
     """Whether a sweep that came to this end is written."""
-    return not summary.stopped and not (summary.refused and sweep.file.on_invalid == "error")
+    return not summary.stopped_early and not (summary.num_rejected and sweep.definition.on_invalid == "error")
 
 
-class _Files:
+class _DirectoryWriter:
     """The specs of a draft, and its index, as variants come."""
 
-    def __init__(self, sweep: Sweep, target: Place, draft: Path, form: Form) -> None:
-        self._sweep, self._target, self._draft = sweep, target, draft
-        base = base_seen_from(target.folder, sweep) if form == "overlay" else ""
+    def __init__(self, sweep: Sweep, target: TargetDirectory, staging_directory: Path, spec_style: SpecStyle) -> None:
+        self._sweep, self._target, self._staging_directory = sweep, target, staging_directory
+        base = resolve_base_reference(target.real_path, sweep) if spec_style == "overlay" else ""
         # What overlays extend; nothing where specs are written out.
-        self._extended = base if isinstance(base, str) else BASE_FILE
-        with target.telling():
+        self._base_reference = base if isinstance(base, str) else BASE_FILE
+        with target.translate_os_errors():
             if not isinstance(base, str):
-                (draft / BASE_FILE).write_text(write(base), encoding="utf-8")
-            self._index = Index(draft, sweep, base_file="" if isinstance(base, str) else BASE_FILE)
+                (staging_directory / BASE_FILE).write_text(dump_yaml(base), encoding="utf-8")
+            self._index = IndexWriter(staging_directory, sweep, base_file="" if isinstance(base, str) else BASE_FILE)
 
     def add(self, outcome: Outcome) -> None:
         """Writes a variant."""
         if isinstance(outcome, Variant):
-            text = write(self._said(outcome))
-            with self._target.telling():
-                with (self._draft / outcome.file).open("x", encoding="utf-8") as opened:
+            text = dump_yaml(self._build_spec_data(outcome))
+            with self._target.translate_os_errors():
+                with (self._staging_directory / outcome.filename).open("x", encoding="utf-8") as opened:
                     opened.write(text)
                 self._index.add(outcome)
 
     def finish(self, summary: Summary) -> None:
         """Writes what is to be told beside the variants, and all that is still on its way."""
-        with self._target.telling():
+        with self._target.translate_os_errors():
             self._index.finish(summary)
 
     def close(self) -> None:
         """Gives up what is not finished."""
         self._index.close()
 
-    def _said(self, variant: Variant) -> dict[str, Any]:
-        return overlaid(variant, self._sweep, self._extended) if self._extended else variant.spec.resolved()
+    def _build_spec_data(self, variant: Variant) -> dict[str, Any]:
+        return (
+            build_overlay_spec(variant, self._sweep, self._base_reference)
+            if self._base_reference
+            else variant.spec.resolved()
+        )

@@ -14,35 +14,35 @@ from pathlib import Path
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
-def exchange(new: Path, place: Path) -> None:
+def replace_directory(new: Path, target: Path) -> None:
     """Moves the folder ``new`` to ``place``; what was there is then deleted. Both are on one file system."""
-    if not place.exists():
-        new.rename(place)
+    if not target.exists():
+        new.rename(target)
         return
-    old = new if _swapped(new, place) else _set_aside(new, place)
+    old = new if _try_swap(new, target) else _replace_in_two_steps(new, target)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _set_aside(new: Path, place: Path) -> Path:
+def _replace_in_two_steps(new: Path, target: Path) -> Path:
     """Replaces one folder by another in two steps, and gives where the old one is then."""
     old = new.with_suffix(".old")
-    place.rename(old)
+    target.rename(old)
     try:
-        new.rename(place)
+        new.rename(target)
     except OSError:
-        old.rename(place)
+        old.rename(target)
         raise
     return old
 
 
-def _swapped(first: Path, second: Path) -> bool:
+def _try_swap(first: Path, second: Path) -> bool:
     """Whether the system has exchanged two folders in one step; Python itself knows no way to ask for that."""
-    call = _system_call()
+    call = _find_swap_call()
     return call is not None and call(os.fsencode(first), os.fsencode(second)) == 0
 
 
 @cache
-def _system_call() -> Callable[[bytes, bytes], int] | None:
+def _find_swap_call() -> Callable[[bytes, bytes], int] | None:
     """The kernel's exchange of two names: renameat2 on Linux, renamex_np on macOS."""
     try:
         library = ctypes.CDLL(None, use_errno=True)

@@ -14,31 +14,34 @@ from unetgen.ablation.summary import Summary
 from unetgen.ablation.sweep import Sweep
 from unetgen.ablation.variant import Variant
 from unetgen.errors import Problem, SpecError
-from unetgen.outputs.measures import MEASURES
-from unetgen.outputs.report import Report
+from unetgen.outputs.measures import COST_METRICS
+from unetgen.outputs.report import NetworkReport
 
-INDEX, TABLE = "index.json", "index.csv"
+INDEX_FILE, CSV_FILE = "index.json", "index.csv"
 
 # The receptive field takes longer to reckon than all the others; ``unetgen compare`` tells it.
-LISTED = [measure for name, measure in MEASURES.items() if name != "receptive_field"]
+INDEXED_METRICS = [measure for name, measure in COST_METRICS.items() if name != "receptive_field"]
 
 
-class Index:
+class IndexWriter:
     """Both forms of the list in a folder. ``base_file`` is the base's, where that is written beside the variants."""
 
     def __init__(self, folder: Path, sweep: Sweep, base_file: str = "") -> None:
-        self._streams = [(folder / name).open("w", encoding="utf-8") for name in (INDEX, TABLE)]
-        self._json, self._csv = JsonIndex(self._streams[0], sweep, base_file), CsvIndex(self._streams[1], sweep)
+        self._streams = [(folder / name).open("w", encoding="utf-8") for name in (INDEX_FILE, CSV_FILE)]
+        self._json, self._csv = (
+            JsonIndexWriter(self._streams[0], sweep, base_file),
+            CsvIndexWriter(self._streams[1], sweep),
+        )
 
     def add(self, variant: Variant) -> None:
         """Enters a variant."""
-        record = record_of(variant)
+        record = variant_to_dict(variant)
         self._json.add(record)
         self._csv.add(record)
 
     def finish(self, summary: Summary) -> None:
         """Ends the list. Raises OSError where something of it cannot be written."""
-        self._json.close(summary)
+        self._json.finish(summary)
         for stream in self._streams:
             stream.close()
 
@@ -49,13 +52,13 @@ class Index:
                 stream.close()
 
 
-class JsonIndex:
+class JsonIndexWriter:
     """Writes the list as JSON while the variants come, so that none of them is kept."""
 
     def __init__(self, stream: TextIO, sweep: Sweep, base_file: str = "") -> None:
         self._stream, self._separator = stream, ""
-        base = ({"file": base_file} if base_file else {}) | _measured(sweep.base)
-        head = {"sweep": sweep.file.name, "file": sweep.file.root.plain(), "base": base}
+        base = ({"file": base_file} if base_file else {}) | _report_to_dict(sweep.base_report)
+        head = {"sweep": sweep.definition.name, "file": sweep.definition.root.to_data(), "base": base}
         # The list of variants is opened here, and closed with the summary behind it.
         stream.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "variants": [')
 
@@ -64,28 +67,28 @@ class JsonIndex:
         self._stream.write(f"{self._separator}\n  {json.dumps(record, ensure_ascii=False)}")
         self._separator = ","
 
-    def close(self, summary: Summary) -> None:
+    def finish(self, summary: Summary) -> None:
         """Ends the list with what is to be told beside the variants."""
-        tail = json.dumps(summary.record(), indent=1, ensure_ascii=False)
+        tail = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False)
         self._stream.write("\n ],\n" + tail.removeprefix("{\n") + "\n")
 
 
-class CsvIndex:
+class CsvIndexWriter:
     """Writes the list as a table: what each variant takes from each axis, and what it costs."""
 
     def __init__(self, stream: TextIO, sweep: Sweep) -> None:
-        before, behind = ["name", "file", "hash"], [*(m.name for m in LISTED), "input", "output", "deviation"]
-        self._axes = _columns(sweep.file.axes, [*before, *behind])
-        columns = [*before, *self._axes.values(), *behind]
-        self._rows = csv.DictWriter(stream, columns, restval="", extrasaction="ignore", lineterminator="\n")
-        self._rows.writeheader()
+        before, behind = ["name", "file", "hash"], [*(m.name for m in INDEXED_METRICS), "input", "output", "deviation"]
+        self._axis_columns = _assign_columns(sweep.definition.axes, [*before, *behind])
+        columns = [*before, *self._axis_columns.values(), *behind]
+        self._writer = csv.DictWriter(stream, columns, restval="", extrasaction="ignore", lineterminator="\n")
+        self._writer.writeheader()
 
     def add(self, record: dict[str, Any]) -> None:
         """Enters a variant as plain data."""
-        choices = {self._axes[axis]: label for axis, label in record["choices"].items()}
+        choices = {self._axis_columns[axis]: label for axis, label in record["choices"].items()}
         shapes = {side: "x".join(map(str, record[side])) for side in ("input", "output")}
         share = {"deviation": f"{record['match']['deviation']:.6f}"} if "match" in record else {}
-        self._rows.writerow({**record, **choices, **shapes, **share})
+        self._writer.writerow({**record, **choices, **shapes, **share})
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
@@ -94,7 +97,7 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     ``base`` is the base's hash, ``files`` are those of the variants, ``written`` is all that the sweep has written.
     Raises SpecError where no sweep has written it.
     """
-    file = folder / INDEX
+    file = folder / INDEX_FILE
     try:
         if not file.is_file():
             return None
@@ -107,33 +110,38 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         hint = "write the sweep again, or delete the file to have all specs beside it"
         raise SpecError([Problem("index", "", f"{file} is no index of a sweep", hint)]) from None
-    written = {INDEX, TABLE, *files, *([base] if base else [])}
+    written = {INDEX_FILE, CSV_FILE, *files, *([base] if base else [])}
     return index | {"base": hash_, "files": files, "written": written}
 
 
-def record_of(variant: Variant) -> dict[str, Any]:
+def variant_to_dict(variant: Variant) -> dict[str, Any]:
     """A variant as plain data."""
-    record = {"name": variant.name, "file": variant.file, **_measured(variant.report), "choices": variant.choices}
+    record = {
+        "name": variant.name,
+        "file": variant.filename,
+        **_report_to_dict(variant.report),
+        "choices": variant.choices,
+    }
     record["settings"] = variant.settings
     if match := variant.match:
         record["match"] = {
-            "measure": match.budget.measure.name,
+            "measure": match.budget.metric.name,
             "target": match.target,
-            "reached": match.reached.value,
+            "reached": match.best.value,
             "deviation": match.deviation,
         }
     return record
 
 
-def _measured(report: Report) -> dict[str, Any]:
-    numbers = {measure.name: measure.of(report) for measure in LISTED}
+def _report_to_dict(report: NetworkReport) -> dict[str, Any]:
+    numbers = {measure.name: measure.compute(report) for measure in INDEXED_METRICS}
     return {"hash": report.spec.hash, **numbers, "input": list(report.in_shape), "output": list(report.out_shape)}
 
 
-def _columns(axes: tuple[Axis, ...], taken: Iterable[str]) -> dict[str, str]:
+def _assign_columns(axes: tuple[Axis, ...], taken: Iterable[str]) -> dict[str, str]:
     """The column of each axis: of its name, unless that is another's."""
     used, columns = set(taken), {}
-    for name in dict.fromkeys(_names(axes)):
+    for name in dict.fromkeys(_iter_axis_names(axes)):
         free = name
         while free in used:
             free = f"axis.{free}"
@@ -142,9 +150,9 @@ def _columns(axes: tuple[Axis, ...], taken: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def _names(axes: tuple[Axis, ...]) -> Iterator[str]:
+def _iter_axis_names(axes: tuple[Axis, ...]) -> Iterator[str]:
     """The names of all axes, those under labels behind the axis of the labels."""
     for axis in axes:
         yield axis.name
         for choice in axis.choices:
-            yield from _names(choice.inner)
+            yield from _iter_axis_names(choice.nested_axes)

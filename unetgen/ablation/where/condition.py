@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unetgen.ablation.where.expression import EXAMPLE, FUNCTIONS, Expression, Unwritten
-from unetgen.ablation.where.told import Told
-from unetgen.config.node import Node
-from unetgen.errors import MissingExtra, Problem, SpecError
+from unetgen.ablation.where.expression import EXAMPLE_HINT, FUNCTIONS, ConditionSyntaxError, Expression
+from unetgen.ablation.where.told import SpecValues
+from unetgen.config.node import YamlNode
+from unetgen.errors import MissingDependencyError, Problem, SpecError
 
 if TYPE_CHECKING:
     from simpleeval import SimpleEval
@@ -18,45 +18,49 @@ if TYPE_CHECKING:
 class Condition:
     """What a variant must be like. Its names are paths of the spec, and the names of axes with labels."""
 
-    node: Node
+    node: YamlNode
     expression: Expression
 
     @classmethod
-    def read(cls, node: Node) -> Condition:
+    def read(cls, node: YamlNode) -> Condition:
         """The condition that a node writes. Raises SpecError, and MissingExtra without simpleeval."""
-        evaluator()
+        create_evaluator()
         if not isinstance(node.value, str):
-            raise SpecError([node.problem("where", "a condition is text", EXAMPLE)])
+            raise SpecError([node.problem("where", "a condition is text", EXAMPLE_HINT)])
         try:
             return cls(node, Expression.read(node.value))
-        except Unwritten as error:
-            raise SpecError([node.problem("where", f"{_short(node.value)!r} {error.what}", error.way)]) from None
+        except ConditionSyntaxError as error:
+            raise SpecError([node.problem("where", f"{_truncate(node.value)!r} {error.message}", error.hint)]) from None
 
-    def holds(self, values: Told, variant: str) -> bool:
+    def holds(self, values: SpecValues, variant: str) -> bool:
         """Whether it is true of a variant. Raises SpecError where it is neither true nor false of it."""
-        reckoner = evaluator()
+        reckoner = create_evaluator()
         reckoner.names = values
         try:
             answer = reckoner.eval(self.node.value, self.expression.tree)
         except Exception as error:  # what simpleeval raises ranges from its own errors to those of the operators
-            raise SpecError([self._unclear(f"cannot be reckoned for {variant}: {error}", values)]) from None
+            raise SpecError(
+                [self._make_evaluation_problem(f"cannot be reckoned for {variant}: {error}", values)]
+            ) from None
         if not isinstance(answer, bool):
-            raise SpecError([self._unclear(f"is {answer!r} for {variant}, neither true nor false", values)])
+            raise SpecError(
+                [self._make_evaluation_problem(f"is {answer!r} for {variant}, neither true nor false", values)]
+            )
         return answer
 
-    def _unclear(self, what: str, values: Told) -> Problem:
+    def _make_evaluation_problem(self, message: str, values: SpecValues) -> Problem:
         said = ", ".join(f"{name} is {values[name]!r}" for name in self.expression.names)
-        return self.node.problem("where", f"{_short(str(self.node.value))!r} {what}", said)
+        return self.node.problem("where", f"{_truncate(str(self.node.value))!r} {message}", said)
 
 
-def evaluator() -> SimpleEval:
+def create_evaluator() -> SimpleEval:
     """A reckoner of expressions with lists and a few functions. Raises MissingExtra."""
     try:
         from simpleeval import EvalWithCompoundTypes
     except ImportError:
-        raise MissingExtra("'where' in a sweep", "simpleeval", "ablation") from None
+        raise MissingDependencyError("'where' in a sweep", "simpleeval", "ablation") from None
     return EvalWithCompoundTypes(functions=dict(FUNCTIONS), allowed_attrs={})
 
 
-def _short(text: str) -> str:
+def _truncate(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -18,24 +18,24 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("plugin", metavar="DIST|FILE|MODULE")
 @format_option
-def command(plugin: str, form: str) -> int:
+def command(plugin: str, output_format: str) -> int:
     """Try every part of a plugin in small networks of one, two and three dimensions.
 
     Shapes, parameters, MACs and options are held against what torch does; gradients, copies, files, export and
     compilation are tried. Exits with 3 if something is wrong.
     """
     from unetgen.testing import CHECKS, all_faults
-    from unetgen.testing.collection import subjects_of
+    from unetgen.testing.collection import collect_subjects
 
-    provider, subjects = subjects_of(plugin)
+    provider, subjects = collect_subjects(plugin)
     found = {}
     for subject in subjects:
         called = subject.called
         found[called] = [str(fault) for fault in all_faults(subject)]
-        if form == "text":  # as soon as it is known: a part with many options takes its time
+        if output_format == "text":  # as soon as it is known: a part with many options takes its time
             lines = [f"{called}: {sentence}" for sentence in found[called]]
             click.echo("\n".join(lines or [f"{called}: {len(CHECKS)} checks passed"]))
-    if form == "json":
+    if output_format == "json":
         parts = [{"part": called, "faults": sentences} for called, sentences in found.items()]
         click.echo(json.dumps({"plugin": str(provider), "parts": parts}, indent=2))
     return ExitCode.PLUGIN if any(found.values()) else ExitCode.OK

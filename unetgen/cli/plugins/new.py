@@ -10,7 +10,7 @@ import click
 
 from unetgen import hookspecs
 
-_TEMPLATE = Path(__file__).parent / "template"
+_TEMPLATE_DIRECTORY = Path(__file__).parent / "template"
 
 
 @click.command(epilog="\b\nExamples:\n  unetgen plugins new acme-unet")
@@ -26,10 +26,10 @@ def command(name: str) -> None:
         "name": name,
         "package": name.replace("-", "_"),
         "short": name.partition("-")[0],
-        "api": f"({hookspecs.API[0]}, {hookspecs.API[1]})",
+        "api": f"({hookspecs.API_VERSION[0]}, {hookspecs.API_VERSION[1]})",
     }
-    for source in sorted(_TEMPLATE.rglob("*.template")):
-        target = folder / Template(str(source.relative_to(_TEMPLATE).with_suffix(""))).substitute(words)
+    for source in sorted(_TEMPLATE_DIRECTORY.rglob("*.template")):
+        target = folder / Template(str(source.relative_to(_TEMPLATE_DIRECTORY).with_suffix(""))).substitute(words)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(Template(source.read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
     click.echo(f"{folder}: written; next: pip install -e {folder} && cd {folder} && pytest")

@@ -2,11 +2,31 @@
 
 from unetgen.graph.kinds.layers import Activation, Dropout, Init, Norm
 from unetgen.graph.kinds.levels import Attention, Block, Downsample, Shortcut, Stride, Striding, Unit, Upsample
-from unetgen.graph.kinds.sides import Decoder, Encoder, Features, Head, Input, Level, Maps
+from unetgen.graph.kinds.sides import Decoder, Encoder, Features, Head, HeadLevel, Input, Maps
 from unetgen.graph.kinds.skips import Align, Fusion, Gate, Transform
 
 __all__ = [
-    "Activation", "Align", "Attention", "Block", "Decoder", "Downsample", "Dropout", "Encoder", "Features", "Fusion",
-    "Gate", "Head", "Init", "Input", "Level", "Maps", "Norm", "Shortcut", "Stride", "Striding", "Transform", "Unit",
+    "Activation",
+    "Align",
+    "Attention",
+    "Block",
+    "Decoder",
+    "Downsample",
+    "Dropout",
+    "Encoder",
+    "Features",
+    "Fusion",
+    "Gate",
+    "Head",
+    "HeadLevel",
+    "Init",
+    "Input",
+    "Maps",
+    "Norm",
+    "Shortcut",
+    "Stride",
+    "Striding",
+    "Transform",
+    "Unit",
     "Upsample",
 ]  # fmt: skip

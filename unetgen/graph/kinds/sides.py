@@ -70,7 +70,7 @@ class Decoder(Part):
         """Draws all levels on the bottleneck's output and the features."""
 
 
-Level = Annotated[Literal["bottleneck"] | Annotated[int, Field(ge=0)], Field(union_mode="left_to_right")]
+HeadLevel = Annotated[Literal["bottleneck"] | Annotated[int, Field(ge=0)], Field(union_mode="left_to_right")]
 
 
 class Head(Part):
@@ -78,7 +78,7 @@ class Head(Part):
 
     slot: ClassVar[str] = "head"
 
-    level: Level = 0
+    level: HeadLevel = 0
     """The level whose map it looks at; the coarsest is the bottleneck."""
 
     out_channels: Channels | None = None

@@ -4,25 +4,55 @@ from unetgen.graph.ops.base import Call, Input, Op, Parameter
 from unetgen.graph.ops.convolution import Convolution, TransposedConvolution
 from unetgen.graph.ops.fitting import CropTo, Pad, PadTo, PadToMultiple, ResizeTo
 from unetgen.graph.ops.joining import Add, Concat, Maximum, Multiply
-from unetgen.graph.ops.opaque import Opaque, OpaqueBundle, Sizing, Taking, Window
-from unetgen.graph.ops.pointwise import Activation, Dropping, Normalization
+from unetgen.graph.ops.opaque import ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
+from unetgen.graph.ops.pointwise import Activation, Dropout, Normalization
 from unetgen.graph.ops.pooling import AvgPooling, MaxPooling
 from unetgen.graph.ops.resampling import Interpolation, PixelShuffle
 from unetgen.graph.ops.whole_map import (
-    BinPooling,
+    AdaptiveAvgPooling,
+    BroadcastMultiply,
     ChannelConvolution,
+    ChannelGate,
     ChannelPooling,
     ChannelScaling,
-    Flattening,
+    Flatten,
     GlobalPooling,
-    Halving,
-    Scaling,
 )
 
 __all__ = [
-    "Activation", "Add", "AvgPooling", "BinPooling", "Call", "ChannelConvolution", "ChannelPooling", "ChannelScaling",
-    "Concat", "Convolution", "CropTo", "Dropping", "Flattening", "GlobalPooling", "Halving", "Input", "Interpolation",
-    "MaxPooling", "Maximum", "Multiply", "Normalization", "Op", "Opaque", "OpaqueBundle", "Pad", "PadTo",
-    "PadToMultiple", "Parameter", "PixelShuffle", "ResizeTo", "Scaling", "Sizing", "Taking", "TransposedConvolution",
+    "Activation",
+    "AdaptiveAvgPooling",
+    "Add",
+    "AvgPooling",
+    "BroadcastMultiply",
+    "Call",
+    "ChannelConvolution",
+    "ChannelGate",
+    "ChannelPooling",
+    "ChannelScaling",
+    "Concat",
+    "Convolution",
+    "CropTo",
+    "Dropout",
+    "ExternalModule",
+    "Flatten",
+    "GlobalPooling",
+    "Input",
+    "Interpolation",
+    "MaxPooling",
+    "Maximum",
+    "MultiOutputModule",
+    "Multiply",
+    "Normalization",
+    "Op",
+    "Pad",
+    "PadTo",
+    "PadToMultiple",
+    "Parameter",
+    "PixelShuffle",
+    "ResizeTo",
+    "SelectOutput",
+    "SizeSpec",
+    "TransposedConvolution",
     "Window",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from unetgen.graph.algebra import Algebra, S
+from unetgen.graph.algebra import S, SizeArithmetic
 
 Size = tuple[int, ...]
 Interval = tuple[int, int]
@@ -15,7 +15,7 @@ Interval = tuple[int, int]
 Shape = tuple[int, ...]
 
 # Which whole maps autograd keeps; "either" is the input, or the output where the op runs in place.
-Kept = Literal["", "input", "inputs", "output", "either", "all"]
+SavedForBackward = Literal["", "input", "inputs", "output", "either", "all"]
 
 # What a parameter is for; an init speaks of roles, not of layers. What is "own" is started by its own module.
 Role = Literal["kernel", "bias", "scale", "shift", "slope", "own"]
@@ -49,14 +49,14 @@ class Op:
     kind: ClassVar[str]
     """What people call it, in tables and messages."""
 
-    aliases: ClassVar[bool] = False
+    may_alias_input: ClassVar[bool] = False
     """Whether the output can be the input's memory (a view, or the same tensor in evaluation)."""
 
-    flat: ClassVar[bool] = False
+    has_no_spatial_axes: ClassVar[bool] = False
     """Whether the output has no spatial axes."""
 
     @property
-    def everywhere(self) -> bool:
+    def is_global(self) -> bool:
         """Whether every output pixel looks at the whole input, or nobody knows how far it looks."""
         return False
 
@@ -64,16 +64,16 @@ class Op:
         """The channels that come out."""
         return channels[0]
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         """The output's size along one axis."""
         return sizes[0]
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         """Which pixels of the first input an interval of output pixels depends on, borders not clipped.
 
         ``sizes`` are the first input's and the output's along this axis.
         """
-        return interval
+        return output_interval
 
     def parameters(self) -> tuple[Parameter, ...]:
         """The learned tensors, in the order in which torch registers them."""
@@ -84,19 +84,19 @@ class Op:
         return 0
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """Which whole maps autograd keeps for the backward pass, as torch 2.13 does on a CPU."""
         return ""
 
-    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+    def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
         """How many values autograd keeps beside whole inputs and outputs, in units of the maps' own type."""
         return 0
 
-    def working_values(self, inputs: Shape, outputs: Shape) -> int:
+    def workspace_elements(self, inputs: Shape, outputs: Shape) -> int:
         """How many values the op holds while it runs, beside inputs and outputs."""
         return 0
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         """The torch layer."""
         raise TypeError(f"{self.kind} runs nothing")
 

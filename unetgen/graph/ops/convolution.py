@@ -8,8 +8,8 @@ from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar
 
-from unetgen.graph.algebra import Algebra, Rounding, Rule, S
-from unetgen.graph.ops.base import Call, Interval, Kept, Op, Parameter, Shape, Size
+from unetgen.graph.algebra import Rounding, Rule, S, SizeArithmetic
+from unetgen.graph.ops.base import Call, Interval, Op, Parameter, SavedForBackward, Shape, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +30,35 @@ class Convolution(Op):
     kind: ClassVar[str] = "conv"
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "" if self.padding_mode == "circular" else "input"
 
-    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+    def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
         if self.padding_mode == "zeros":
             return 0
         # Any other border is a padded copy of the input, and the copy is what the convolution keeps.
         padded = [n + 2 * p for n, p in zip(inputs[2:], self.padding, strict=True)]
         return inputs[0] * inputs[1] * prod(padded)
 
-    def working_values(self, inputs: Shape, outputs: Shape) -> int:
-        return self.kept_values(inputs, outputs)
+    def workspace_elements(self, inputs: Shape, outputs: Shape) -> int:
+        return self.extra_saved_elements(inputs, outputs)
 
     def out_channels(self, channels: Sequence[int]) -> int:
         return self.channels
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        rule = _window_rule(
-            _extent(self.kernel[axis], self.dilation[axis]),
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        rule = _cached_window_rule(
+            _kernel_extent(self.kernel[axis], self.dilation[axis]),
             self.stride[axis],
             self.padding[axis],
             self.padding_mode,
             self.rounding,
         )
-        return algebra.apply(sizes[0], rule, "conv")
+        return arithmetic.apply(sizes[0], rule, "conv")
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        extent = _extent(self.kernel[axis], self.dilation[axis])
-        return window_reach(interval, extent, self.stride[axis], self.padding[axis])
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
+        extent = _kernel_extent(self.kernel[axis], self.dilation[axis])
+        return window_input_interval(output_interval, extent, self.stride[axis], self.padding[axis])
 
     def parameters(self) -> tuple[Parameter, ...]:
         weight = (self.channels, self.in_channels // self.groups, *self.kernel)
@@ -67,8 +67,8 @@ class Convolution(Op):
     def macs(self, inputs: Size, outputs: Size) -> int:
         return prod(outputs) * prod(self.kernel) * (self.in_channels // self.groups) * self.channels
 
-    def call(self) -> Call:
-        return Call(f"nn.Conv{len(self.kernel)}d", _arguments(self, {"padding_mode": self.padding_mode}))
+    def to_call(self) -> Call:
+        return Call(f"nn.Conv{len(self.kernel)}d", _non_default_arguments(self, {"padding_mode": self.padding_mode}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +88,24 @@ class TransposedConvolution(Op):
     kind: ClassVar[str] = "transposed_conv"
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
     def out_channels(self, channels: Sequence[int]) -> int:
         return self.channels
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         stride, padding = self.stride[axis], self.padding[axis]
-        extent = _extent(self.kernel[axis], self.dilation[axis])
+        extent = _kernel_extent(self.kernel[axis], self.dilation[axis])
         plus = extent - 2 * padding + self.output_padding[axis] - stride
         minimum = max(1, -(-(1 - plus) // stride))
-        return algebra.apply(sizes[0], Rule(factor=stride, offset=plus, minimum=minimum), self.kind)
+        return arithmetic.apply(sizes[0], Rule(factor=stride, offset=plus, minimum=minimum), self.kind)
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         stride, padding = self.stride[axis], self.padding[axis]
-        extent = _extent(self.kernel[axis], self.dilation[axis])
-        low = -(-(interval[0] + padding - extent + 1) // stride)
-        high = (interval[1] + padding) // stride
+        extent = _kernel_extent(self.kernel[axis], self.dilation[axis])
+        low = -(-(output_interval[0] + padding - extent + 1) // stride)
+        high = (output_interval[1] + padding) // stride
         # Between the windows of a kernel smaller than its stride an output sees no input at all.
         return (low, high) if low <= high else (high, high)
 
@@ -116,22 +116,25 @@ class TransposedConvolution(Op):
     def macs(self, inputs: Size, outputs: Size) -> int:
         return prod(inputs) * prod(self.kernel) * (self.channels // self.groups) * self.in_channels
 
-    def call(self) -> Call:
-        return Call(f"nn.ConvTranspose{len(self.kernel)}d", _arguments(self, {"output_padding": self.output_padding}))
+    def to_call(self) -> Call:
+        return Call(
+            f"nn.ConvTranspose{len(self.kernel)}d",
+            _non_default_arguments(self, {"output_padding": self.output_padding}),
+        )
 
 
 def window_rule(kernel: int, stride: int, padding: int, rounding: Rounding) -> Rule:
     """The rule of a window with so many pixels more at each end (a pooling)."""
-    return _window_rule(kernel, stride, padding, "zeros", rounding)
+    return _cached_window_rule(kernel, stride, padding, "zeros", rounding)
 
 
-def window_reach(interval: Interval, extent: int, stride: int, padding: int) -> Interval:
+def window_input_interval(output_interval: Interval, extent: int, stride: int, padding: int) -> Interval:
     """The input pixels under the windows of an interval of output pixels."""
-    return interval[0] * stride - padding, interval[1] * stride - padding + extent - 1
+    return output_interval[0] * stride - padding, output_interval[1] * stride - padding + extent - 1
 
 
 @lru_cache(maxsize=4096)
-def _window_rule(extent: int, stride: int, padding: int, mode: str, rounding: Rounding) -> Rule:
+def _cached_window_rule(extent: int, stride: int, padding: int, mode: str, rounding: Rounding) -> Rule:
     """floor((n + 2 padding - extent) / stride) + 1, as torch has it.
 
     Exact means: a padded window, or one shorter than its stride, takes multiples of the stride; an unpadded
@@ -150,7 +153,7 @@ def _window_rule(extent: int, stride: int, padding: int, mode: str, rounding: Ro
     return Rule(1, offset, stride, 1, smallest, residue, rounding == "ceil")
 
 
-def _extent(kernel: int, dilation: int) -> int:
+def _kernel_extent(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
@@ -162,12 +165,12 @@ def _weight_and_bias(weight: Size, channels: int, bias: bool) -> tuple[Parameter
     return (kernel, Parameter("bias", (channels,), "bias", fan_in)) if bias else (kernel,)
 
 
-def _arguments(op: Convolution | TransposedConvolution, own: dict[str, Any]) -> dict[str, Any]:
+def _non_default_arguments(op: Convolution | TransposedConvolution, extra: dict[str, Any]) -> dict[str, Any]:
     """torch's arguments, those at torch's own defaults left out."""
     given: dict[str, Any] = {
         "stride": op.stride,
         "padding": op.padding,
-        **own,
+        **extra,
         "dilation": op.dilation,
         "groups": op.groups,
         "bias": op.bias,

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from unetgen.graph.algebra import Algebra, Rule, S
-from unetgen.graph.ops.base import Call, Interval, Kept, Op
-from unetgen.graph.ops.resampling import Mode, interpolation_reach, mode_arguments
+from unetgen.graph.algebra import Rule, S, SizeArithmetic
+from unetgen.graph.ops.base import Call, Interval, Op, SavedForBackward
+from unetgen.graph.ops.resampling import InterpolationMode, interpolation_input_interval, mode_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +24,20 @@ class Pad(Op):
 
     kind: ClassVar[str] = "pad"
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         amount = self.before[axis] + self.after[axis]
         longest = max(self.before[axis], self.after[axis])
         minimum = {"reflect": longest + 1, "circular": longest}.get(self.mode, 1)
-        return algebra.apply(sizes[0], Rule(offset=amount, minimum=max(minimum, 1)), f"{self.mode} padding")
+        return arithmetic.apply(sizes[0], Rule(offset=amount, minimum=max(minimum, 1)), f"{self.mode} padding")
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        return interval[0] - self.before[axis], interval[1] - self.before[axis]
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return output_interval[0] - self.before[axis], output_interval[1] - self.before[axis]
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.mode in ("reflect", "replicate") else ""
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("layers.Pad", {"before": self.before, "after": self.after, "mode": self.mode})
 
 
@@ -48,17 +48,17 @@ class CropTo(Op):
     place: Literal["centre", "start"] = "centre"
 
     kind: ClassVar[str] = "crop"
-    aliases: ClassVar[bool] = True
+    may_alias_input: ClassVar[bool] = True
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        algebra.at_least(sizes[0], sizes[1], self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        arithmetic.require_at_least(sizes[0], sizes[1], self.kind)
         return sizes[1]
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         margin = (sizes[0] - sizes[1]) // 2 if self.place == "centre" else 0
-        return interval[0] + margin, interval[1] + margin
+        return output_interval[0] + margin, output_interval[1] + margin
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("layers.CropTo", {} if self.place == "centre" else {"place": self.place})
 
 
@@ -69,21 +69,21 @@ class PadTo(Op):
     mode: str
 
     kind: ClassVar[str] = "pad"
-    aliases: ClassVar[bool] = True
+    may_alias_input: ClassVar[bool] = True
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        algebra.at_least(sizes[1], sizes[0], self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        arithmetic.require_at_least(sizes[1], sizes[0], self.kind)
         return sizes[1]
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         margin = (sizes[1] - sizes[0]) // 2
-        return interval[0] - margin, interval[1] - margin
+        return output_interval[0] - margin, output_interval[1] - margin
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.mode == "replicate" else ""
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("layers.PadTo", {"mode": self.mode})
 
 
@@ -96,34 +96,34 @@ class PadToMultiple(Op):
     place: Literal["both", "end"]
 
     kind: ClassVar[str] = "pad"
-    aliases: ClassVar[bool] = True
+    may_alias_input: ClassVar[bool] = True
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         multiple = self.multiple[axis]
-        shortest = Rule(divisor=multiple, up=True, minimum=self._smallest(multiple))
-        return algebra.apply(
-            algebra.apply(sizes[0], shortest, f"{self.mode} padding"), Rule(factor=multiple), self.kind
+        shortest = Rule(divisor=multiple, up=True, minimum=self._minimum_size(multiple))
+        return arithmetic.apply(
+            arithmetic.apply(sizes[0], shortest, f"{self.mode} padding"), Rule(factor=multiple), self.kind
         )
 
-    def _smallest(self, multiple: int) -> int:
+    def _minimum_size(self, multiple: int) -> int:
         """The shortest axis that has enough pixels to mirror or to repeat."""
         spare = {"reflect": 1, "circular": 0}.get(self.mode)
         if spare is None:
             return 1
-        return next(n for n in range(1, multiple + 2) if self._after(-n % multiple) <= n - spare)
+        return next(n for n in range(1, multiple + 2) if self._padding_after(-n % multiple) <= n - spare)
 
-    def _after(self, missing: int) -> int:
+    def _padding_after(self, missing: int) -> int:
         return missing - missing // 2 if self.place == "both" else missing
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         margin = (sizes[1] - sizes[0]) // 2 if self.place == "both" else 0
-        return interval[0] - margin, interval[1] - margin
+        return output_interval[0] - margin, output_interval[1] - margin
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.mode in ("reflect", "replicate") else ""
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("layers.PadToMultiple", {"multiple": self.multiple, "mode": self.mode, "place": self.place})
 
 
@@ -131,18 +131,18 @@ class PadToMultiple(Op):
 class ResizeTo(Op):
     """The first map interpolated to the size of the second."""
 
-    mode: Mode
+    mode: InterpolationMode
     align_corners: bool
     dims: int
 
     kind: ClassVar[str] = "resize"
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         return sizes[1]
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        return interpolation_reach(interval, sizes, self.mode, self.align_corners)
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return interpolation_input_interval(output_interval, sizes, self.mode, self.align_corners)
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         arguments: dict[str, Any] = mode_arguments(self.mode, self.dims, self.align_corners)
         return Call("layers.ResizeTo", arguments)

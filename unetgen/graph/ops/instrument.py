@@ -11,28 +11,28 @@ from typing import NamedTuple, Protocol, cast
 from unetgen.graph.ops.base import Call, Parameter, Shape
 
 
-class Measurement(NamedTuple):
+class ModuleProfile(NamedTuple):
     """What one pass of a module showed, for one sample."""
 
     shapes: tuple[Shape, ...]
     """(channels, *size) of each value it returned."""
     macs: int
-    kept: int
+    extra_saved_elements: int
     """How many values autograd kept, beside parameters, inputs and outputs."""
-    working: int
+    workspace_elements: int
     """How many values were alive at one time without autograd, beside the same."""
 
 
-class Instrument(Protocol):
+class ModuleProfiler(Protocol):
     """What measures. ``origin`` says whose module it is, for the error where it cannot be made or run."""
 
-    def parameters(self, call: Call, origin: str) -> tuple[Parameter, ...]:
+    def read_parameters(self, call: Call, origin: str) -> tuple[Parameter, ...]:
         """The learned tensors of a module. Raises PluginError."""
 
-    def measured(self, call: Call, inputs: tuple[Shape, ...], origin: str) -> Measurement:
+    def profile_module(self, call: Call, inputs: tuple[Shape, ...], origin: str) -> ModuleProfile:
         """One pass over maps of these shapes, (channels, *size) each. Raises PluginError."""
 
 
-def instrument() -> Instrument:
+def load_profiler() -> ModuleProfiler:
     """The one of ``network/``, imported when first needed."""
-    return cast(Instrument, import_module("unetgen.network.measurement"))
+    return cast(ModuleProfiler, import_module("unetgen.network.measurement"))

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unetgen.graph.algebra import Algebra, S
-from unetgen.graph.ops.base import Call, Kept, Op
+from unetgen.graph.algebra import S, SizeArithmetic
+from unetgen.graph.ops.base import Call, Op, SavedForBackward
 
 
 @dataclass(frozen=True, slots=True)
-class _Joining(Op):
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.same(sizes, self.kind)
+class _Merge(Op):
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.require_equal(sizes, self.kind)
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call(f"layers.{type(self).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
-class Concat(_Joining):
+class Concat(_Merge):
     """Channels behind channels."""
 
     kind: ClassVar[str] = "concat"
@@ -30,29 +30,29 @@ class Concat(_Joining):
 
 
 @dataclass(frozen=True, slots=True)
-class Add(_Joining):
+class Add(_Merge):
     """The sum."""
 
     kind: ClassVar[str] = "add"
 
 
 @dataclass(frozen=True, slots=True)
-class Multiply(_Joining):
+class Multiply(_Merge):
     """The product."""
 
     kind: ClassVar[str] = "multiply"
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "inputs"
 
 
 @dataclass(frozen=True, slots=True)
-class Maximum(_Joining):
+class Maximum(_Merge):
     """The larger of each pair of values."""
 
     kind: ClassVar[str] = "maximum"
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "inputs"

@@ -7,92 +7,92 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from unetgen.graph.ops.base import Call, Kept, Op, Parameter, Shape
+from unetgen.graph.ops.base import Call, Op, Parameter, SavedForBackward, Shape
 
 # What autograd keeps of an activation: its output for these, and for those with an in-place form the input or,
 # in place, the output; its input for all others but Tanhshrink.
-_FROM_OUTPUT = {"nn.ReLU", "nn.Sigmoid", "nn.Tanh", "nn.Softmax", "nn.LogSoftmax"}
-_EITHER = {"nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
-_MAP_OF_ITS_OWN = {"nn.RReLU", "nn.Softsign", "nn.LogSigmoid", "nn.Tanhshrink"}
+_SAVES_OUTPUT = {"nn.ReLU", "nn.Sigmoid", "nn.Tanh", "nn.Softmax", "nn.LogSoftmax"}
+_SAVES_INPUT_OR_OUTPUT = {"nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
+_SAVES_EXTRA_MAP = {"nn.RReLU", "nn.Softsign", "nn.LogSigmoid", "nn.Tanhshrink"}
 # The in-place forms that save memory in training too; the others would keep a copy of what they overwrite.
-_HAS_INPLACE = {"nn.ReLU", *_EITHER}
-_BY_CHANNEL = {"nn.Dropout1d", "nn.Dropout2d", "nn.Dropout3d"}
+_HAS_INPLACE = {"nn.ReLU", *_SAVES_INPUT_OR_OUTPUT}
+_CHANNEL_DROPOUTS = {"nn.Dropout1d", "nn.Dropout2d", "nn.Dropout3d"}
 
 
 @dataclass(frozen=True, slots=True)
 class Normalization(Op):
     """A norm layer. ``elements`` is how many values each statistic needs at least."""
 
-    layer: str
+    target: str
     channels: int
     arguments: Mapping[str, Any]
     affine: bool
-    elements: int = 1
+    min_elements: int = 1
 
     kind: ClassVar[str] = "norm"
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
     def parameters(self) -> tuple[Parameter, ...]:
         shape = (self.channels,)
         return (Parameter("weight", shape, "scale"), Parameter("bias", shape, "shift")) if self.affine else ()
 
-    def call(self) -> Call:
-        return Call(self.layer, self.arguments)
+    def to_call(self) -> Call:
+        return Call(self.target, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
 class Activation(Op):
     """An activation layer; ``slopes`` is the number of learned slopes (PReLU)."""
 
-    layer: str
+    target: str
     arguments: Mapping[str, Any]
     slopes: int = 0
 
     kind: ClassVar[str] = "activation"
 
     @property
-    def kept(self) -> Kept:
-        if self.layer in _EITHER:
+    def saved_for_backward(self) -> SavedForBackward:
+        if self.target in _SAVES_INPUT_OR_OUTPUT:
             return "either"
-        if self.layer == "nn.Tanhshrink":
+        if self.target == "nn.Tanhshrink":
             return ""
-        return "output" if self.layer in _FROM_OUTPUT else "input"
+        return "output" if self.target in _SAVES_OUTPUT else "input"
 
-    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
-        return prod(outputs) if self.layer in _MAP_OF_ITS_OWN else 0
+    def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
+        return prod(outputs) if self.target in _SAVES_EXTRA_MAP else 0
 
     @property
-    def can_overwrite(self) -> bool:
+    def can_run_in_place(self) -> bool:
         """Whether torch has an in-place form that saves memory in training too."""
-        return self.layer in _HAS_INPLACE and self.arguments.get("negative_slope", 1.0) >= 0
+        return self.target in _HAS_INPLACE and self.arguments.get("negative_slope", 1.0) >= 0
 
     def parameters(self) -> tuple[Parameter, ...]:
         if not self.slopes:
             return ()
         return (Parameter("weight", (self.slopes,), "slope", start=self.arguments.get("init", 0.25)),)
 
-    def call(self) -> Call:
-        return Call(self.layer, self.arguments)
+    def to_call(self) -> Call:
+        return Call(self.target, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
-class Dropping(Op):
+class Dropout(Op):
     """A dropout layer; in evaluation it hands on the very tensor it got."""
 
-    layer: str
+    target: str
     rate: float
 
     kind: ClassVar[str] = "dropout"
-    aliases: ClassVar[bool] = True
+    may_alias_input: ClassVar[bool] = True
 
-    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+    def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
         # The mask: of whole samples, of whole channels, or of single values.
-        if self.layer == "attention.DropPath":
+        if self.target == "attention.DropPath":
             return outputs[0]
-        return prod(outputs[:2]) if self.layer in _BY_CHANNEL else prod(outputs)
+        return prod(outputs[:2]) if self.target in _CHANNEL_DROPOUTS else prod(outputs)
 
-    def call(self) -> Call:
-        return Call(self.layer, {"p": self.rate})
+    def to_call(self) -> Call:
+        return Call(self.target, {"p": self.rate})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from unetgen.graph.algebra import Algebra, Rounding, Rule, S
-from unetgen.graph.ops.base import Call, Interval, Kept, Op, Shape, Size
-from unetgen.graph.ops.convolution import window_reach, window_rule
+from unetgen.graph.algebra import Rounding, Rule, S, SizeArithmetic
+from unetgen.graph.ops.base import Call, Interval, Op, SavedForBackward, Shape, Size
+from unetgen.graph.ops.convolution import window_input_interval, window_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +19,25 @@ class _Pooling(Op):
     padding: Size
     rounding: Rounding
 
-    layer: ClassVar[str]
+    class_stem: ClassVar[str]
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.apply(sizes[0], self._rule(axis), self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], self._size_rule(axis), self.kind)
 
-    def _rule(self, axis: int) -> Rule:
+    def _size_rule(self, axis: int) -> Rule:
         return window_rule(self.kernel[axis], self.stride[axis], self.padding[axis], self.rounding)
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        return window_reach(interval, self.kernel[axis], self.stride[axis], self.padding[axis])
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return window_input_interval(output_interval, self.kernel[axis], self.stride[axis], self.padding[axis])
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         arguments: dict[str, Any] = {"kernel_size": self.kernel, "stride": self.stride}
         padding = {"padding": self.padding} if any(self.padding) else {}
         ceil = {"ceil_mode": True} if self.rounding == "ceil" else {}
-        return Call(f"{self.home}.{self.layer}{len(self.kernel)}d", {**arguments, **padding, **ceil})
+        return Call(f"{self.namespace}.{self.class_stem}{len(self.kernel)}d", {**arguments, **padding, **ceil})
 
     @property
-    def home(self) -> str:
+    def namespace(self) -> str:
         """Where the layer comes from."""
         return "nn"
 
@@ -47,21 +47,21 @@ class MaxPooling(_Pooling):
     """``nn.MaxPool{dims}d``; in 1-D our own, which can be exported for any length."""
 
     kind: ClassVar[str] = "max_pool"
-    layer: ClassVar[str] = "MaxPool"
+    class_stem: ClassVar[str] = "MaxPool"
 
     @property
-    def home(self) -> str:
+    def namespace(self) -> str:
         return "layers" if len(self.kernel) == 1 else "nn"
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def kept_values(self, inputs: Shape, outputs: Shape) -> int:
+    def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
         return 2 * prod(outputs)  # where each maximum was, as int64: two float32
 
-    def working_values(self, inputs: Shape, outputs: Shape) -> int:
-        return self.kept_values(inputs, outputs)
+    def workspace_elements(self, inputs: Shape, outputs: Shape) -> int:
+        return self.extra_saved_elements(inputs, outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ class AvgPooling(_Pooling):
     """``nn.AvgPool{dims}d``."""
 
     kind: ClassVar[str] = "avg_pool"
-    layer: ClassVar[str] = "AvgPool"
+    class_stem: ClassVar[str] = "AvgPool"
 
-    def _rule(self, axis: int) -> Rule:
-        rule = _Pooling._rule(self, axis)
+    def _size_rule(self, axis: int) -> Rule:
+        rule = _Pooling._size_rule(self, axis)
         if len(self.kernel) == 3:
             # In 3-D, and only there, torch refuses a map smaller than the kernel, whatever is added to it.
             rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis]))
         return rule
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"

@@ -8,10 +8,10 @@ from fractions import Fraction
 from math import floor, prod
 from typing import Any, ClassVar, Literal
 
-from unetgen.graph.algebra import Algebra, Rule, S
+from unetgen.graph.algebra import Rule, S, SizeArithmetic
 from unetgen.graph.ops.base import Call, Interval, Op, Size
 
-Mode = Literal["nearest", "linear", "cubic"]
+InterpolationMode = Literal["nearest", "linear", "cubic"]
 
 # torch has one name for each number of axes.
 _TORCH_MODE = {
@@ -23,22 +23,24 @@ _TORCH_MODE = {
 _SUPPORT = {"nearest": (0, 0), "linear": (0, 1), "cubic": (-1, 2)}
 
 
-def mode_arguments(mode: Mode, dims: int, align_corners: bool) -> dict[str, Any]:
+def mode_arguments(mode: InterpolationMode, dims: int, align_corners: bool) -> dict[str, Any]:
     """torch's name for an interpolation, and ``align_corners`` where that mode has it."""
     corners = {} if mode == "nearest" else {"align_corners": align_corners}
     return {"mode": _TORCH_MODE[mode][dims - 1], **corners}
 
 
-def interpolation_reach(interval: Interval, sizes: tuple[int, int], mode: Mode, align_corners: bool) -> Interval:
+def interpolation_input_interval(
+    output_interval: Interval, sizes: tuple[int, int], mode: InterpolationMode, align_corners: bool
+) -> Interval:
     """The input pixels that an interpolated interval depends on."""
     before, after = _SUPPORT[mode]
-    low = _source(interval[0], sizes, mode, align_corners)
-    high = _source(interval[1], sizes, mode, align_corners)
+    low = _source_position(output_interval[0], sizes, mode, align_corners)
+    high = _source_position(output_interval[1], sizes, mode, align_corners)
     exact = mode != "cubic" and high.denominator == 1
     return floor(low) + before, floor(high) + (0 if exact else after)
 
 
-def _source(position: int, sizes: tuple[int, int], mode: Mode, align_corners: bool) -> Fraction:
+def _source_position(position: int, sizes: tuple[int, int], mode: InterpolationMode, align_corners: bool) -> Fraction:
     inputs, outputs = sizes
     if align_corners and mode != "nearest":
         return Fraction(position * (inputs - 1), max(outputs - 1, 1))
@@ -52,18 +54,18 @@ class Interpolation(Op):
     """``nn.Upsample`` by whole factors."""
 
     factor: Size
-    mode: Mode
+    mode: InterpolationMode
     align_corners: bool = False
 
     kind: ClassVar[str] = "interpolate"
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.apply(sizes[0], Rule(factor=self.factor[axis]), self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], Rule(factor=self.factor[axis]), self.kind)
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        return interpolation_reach(interval, sizes, self.mode, self.align_corners)
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return interpolation_input_interval(output_interval, sizes, self.mode, self.align_corners)
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         scale = tuple(float(factor) for factor in self.factor)
         return Call("nn.Upsample", {"scale_factor": scale, **mode_arguments(self.mode, len(scale), self.align_corners)})
 
@@ -79,13 +81,13 @@ class PixelShuffle(Op):
     def out_channels(self, channels: Sequence[int]) -> int:
         return channels[0] // prod(self.factor)
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.apply(sizes[0], Rule(factor=self.factor[axis]), self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], Rule(factor=self.factor[axis]), self.kind)
 
-    def reach(self, axis: int, interval: Interval, sizes: tuple[int, int]) -> Interval:
-        return interval[0] // self.factor[axis], interval[1] // self.factor[axis]
+    def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
+        return output_interval[0] // self.factor[axis], output_interval[1] // self.factor[axis]
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         square = len(self.factor) == 2 and self.factor[0] == self.factor[1]
         if square:
             return Call("nn.PixelShuffle", {"upscale_factor": self.factor[0]})

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from unetgen.graph.algebra import Algebra, Rule, S
-from unetgen.graph.ops.base import Call, Kept, Op, Parameter, Size
+from unetgen.graph.algebra import Rule, S, SizeArithmetic
+from unetgen.graph.ops.base import Call, Op, Parameter, SavedForBackward, Size
 
 Statistic = Literal["mean", "max"]
 
@@ -23,36 +23,36 @@ class GlobalPooling(Op):
     statistic: Statistic
 
     kind: ClassVar[str] = "global_pool"
-    everywhere: ClassVar[bool] = True
+    is_global: ClassVar[bool] = True
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.apply(sizes[0], Rule(factor=0, plus=1), self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], Rule(factor=0, plus=1), self.kind)
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.statistic == "max" else ""
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("attention.GlobalPool", {"statistic": self.statistic})
 
 
 @dataclass(frozen=True, slots=True)
-class BinPooling(Op):
+class AdaptiveAvgPooling(Op):
     """(c, *size) -> (c, *bins): the mean of each of so many parts of an axis, whatever its length."""
 
     bins: Size
 
     kind: ClassVar[str] = "bin_pool"
-    everywhere: ClassVar[bool] = True
+    is_global: ClassVar[bool] = True
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.apply(sizes[0], Rule(factor=0, plus=self.bins[axis], minimum=self.bins[axis]), self.kind)
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], Rule(factor=0, plus=self.bins[axis], minimum=self.bins[axis]), self.kind)
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call(f"nn.AdaptiveAvgPool{len(self.bins)}d", {"output_size": self.bins})
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
 
@@ -68,29 +68,29 @@ class ChannelPooling(Op):
         return 1
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.statistic == "max" else ""
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("attention.ChannelPool", {"statistic": self.statistic})
 
 
 @dataclass(frozen=True, slots=True)
-class Scaling(Op):
+class BroadcastMultiply(Op):
     """A map times a smaller one: (c, 1, ...) for its channels, or (1, *size) for its pixels."""
 
     by: Literal["channels", "pixels"]
 
     kind: ClassVar[str] = "scale"
 
-    def along(self, axis: int, sizes: Sequence[S], algebra: Algebra[S]) -> S:
-        return algebra.same(sizes, self.kind) if self.by == "pixels" else sizes[0]
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.require_equal(sizes, self.kind) if self.by == "pixels" else sizes[0]
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "inputs"
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("layers.Multiply")
 
 
@@ -110,10 +110,10 @@ class ChannelConvolution(Op):
         return self.channels * self.kernel
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("attention.ChannelConv", {"kernel_size": self.kernel})
 
 
@@ -130,27 +130,27 @@ class ChannelScaling(Op):
         return (Parameter("weight", (self.channels,), "slope", start=self.start),)
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("attention.ChannelScale", {"channels": self.channels, "start": self.start})
 
 
 @dataclass(frozen=True, slots=True)
-class Flattening(Op):
+class Flatten(Op):
     """(c, 1, ...) -> (c,): the end of a classification head."""
 
     kind: ClassVar[str] = "flatten"
-    aliases: ClassVar[bool] = True
-    flat: ClassVar[bool] = True
+    may_alias_input: ClassVar[bool] = True
+    has_no_spatial_axes: ClassVar[bool] = True
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("nn.Flatten")
 
 
 @dataclass(frozen=True, slots=True)
-class Halving(Op):
+class ChannelGate(Op):
     """(c, *size) -> (c / 2, *size): half of the channels times the other half (NAFNet, Chen et al. 2022)."""
 
     channels: int
@@ -161,8 +161,8 @@ class Halving(Op):
         return channels[0] // 2
 
     @property
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def call(self) -> Call:
+    def to_call(self) -> Call:
         return Call("attention.SimpleGate")

@@ -12,26 +12,26 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from unetgen.network.weights.state_layer import Kind, StateLayer, by_kind
+from unetgen.network.weights.state_layer import LayerSignature, StateLayer, group_by_signature
 
 
-def aliases(layers: Sequence[StateLayer], wanted: Mapping[Kind, int]) -> dict[str, str]:
+def find_aliases(layers: Sequence[StateLayer], expected_counts: Mapping[LayerSignature, int]) -> dict[str, str]:
     """The path of each alias with that of its original, the first of them. ``wanted`` counts the layers to be left."""
-    found = _certain(layers)
-    scopes = _scope_pairs(found)
-    for kind, group in by_kind(layer for layer in layers if layer.path not in found).items():
-        copies = _copies(group, scopes)
-        if copies and len(group) - len(copies) == wanted.get(kind, 0):
+    found = _find_certain_aliases(layers)
+    scopes = _pair_scopes(found)
+    for kind, group in group_by_signature(layer for layer in layers if layer.path not in found).items():
+        copies = _find_copies(group, scopes)
+        if copies and len(group) - len(copies) == expected_counts.get(kind, 0):
             found |= copies
     return found
 
 
-def _certain(layers: Sequence[StateLayer]) -> dict[str, str]:
+def _find_certain_aliases(layers: Sequence[StateLayer]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for group in by_kind(layers).values():
+    for group in group_by_signature(layers).values():
         originals: list[StateLayer] = []
         for layer in group:
-            original = next((first for first in originals if _is_certain(first, layer)), None)
+            original = next((first for first in originals if _is_certain_alias(first, layer)), None)
             if original is None:
                 originals.append(layer)
             else:
@@ -39,21 +39,21 @@ def _certain(layers: Sequence[StateLayer]) -> dict[str, str]:
     return found
 
 
-def _is_certain(first: StateLayer, second: StateLayer) -> bool:
+def _is_certain_alias(first: StateLayer, second: StateLayer) -> bool:
     if first.tensors.keys() != second.tensors.keys():
         return False
     pairs = [(tensor, second.tensors[name]) for name, tensor in first.tensors.items()]
-    if all(_is_one_memory(*pair) for pair in pairs):
+    if all(_has_same_memory(*pair) for pair in pairs):
         return True
-    return _is_equal(first, second) and any(_varies(tensor) for tensor, _ in pairs)
+    return _is_equal(first, second) and any(_has_distinct_values(tensor) for tensor, _ in pairs)
 
 
-def _is_one_memory(first: Tensor, second: Tensor) -> bool:
+def _has_same_memory(first: Tensor, second: Tensor) -> bool:
     same_layout = first.shape == second.shape and first.stride() == second.stride()
     return same_layout and first.data_ptr() == second.data_ptr() != 0
 
 
-def _varies(tensor: Tensor) -> bool:
+def _has_distinct_values(tensor: Tensor) -> bool:
     """Whether a tensor has more than one value: not zeros, not ones, as layers start with."""
     return tensor.numel() > 1 and bool((tensor != tensor.flatten()[0]).any())
 
@@ -65,14 +65,14 @@ def _is_equal(first: StateLayer, second: StateLayer) -> bool:
     )
 
 
-def _scope_pairs(found: Mapping[str, str]) -> dict[str, list[str]]:
+def _pair_scopes(aliases: Mapping[str, str]) -> dict[str, list[str]]:
     """The scopes that known aliases stand in, with those of their originals.
 
     Where the last steps of both paths are the same, the scopes above them are a pair too:
     ``skips.down.conv1.conv`` for ``down.conv1.conv`` makes pairs of ``skips.down.conv1`` and of ``skips.down``.
     """
     pairs: dict[str, list[str]] = {}
-    for alias, original in found.items():
+    for alias, original in aliases.items():
         scope, source = alias.split("."), original.split(".")
         same = True
         while same and len(scope) > 1 and len(source) > 1:
@@ -83,13 +83,13 @@ def _scope_pairs(found: Mapping[str, str]) -> dict[str, list[str]]:
     return pairs
 
 
-def _copies(group: Sequence[StateLayer], scopes: Mapping[str, list[str]]) -> dict[str, str]:
+def _find_copies(group: Sequence[StateLayer], scope_pairs: Mapping[str, list[str]]) -> dict[str, str]:
     """Those layers of one kind that equal the layer in their place in the paired scope."""
     found: dict[str, str] = {}
     earlier: dict[str, StateLayer] = {}
-    places = _places(group)
+    places = _group_by_scope(group)
     for layer in group:
-        names = [*_namesakes(layer.path, scopes), *_neighbours(layer.path, scopes, places)]
+        names = [*_map_to_paired_scopes(layer.path, scope_pairs), *_match_by_position(layer.path, scope_pairs, places)]
         original = next((earlier[name] for name in names if name in earlier), None)
         if original is not None and _is_equal(original, layer):
             found[layer.path] = original.path
@@ -98,22 +98,28 @@ def _copies(group: Sequence[StateLayer], scopes: Mapping[str, list[str]]) -> dic
     return found
 
 
-def _namesakes(path: str, scopes: Mapping[str, list[str]]) -> list[str]:
+def _map_to_paired_scopes(path: str, scope_pairs: Mapping[str, list[str]]) -> list[str]:
     """What a layer would be called in the scopes that its own ones are paired with."""
     steps = path.split(".")
     cuts = [(".".join(steps[:cut]), ".".join(steps[cut:])) for cut in range(len(steps) - 1, 0, -1)]
-    return [f"{source}.{rest}" for scope, rest in cuts for source in scopes.get(scope, [])]
+    return [f"{source}.{rest}" for scope, rest in cuts for source in scope_pairs.get(scope, [])]
 
 
-def _neighbours(path: str, scopes: Mapping[str, list[str]], places: Mapping[str, list[str]]) -> list[str]:
+def _match_by_position(
+    path: str, scope_pairs: Mapping[str, list[str]], paths_by_scope: Mapping[str, list[str]]
+) -> list[str]:
     """The layers at the same place in the paired scopes, where these have as many of the kind: ``norm`` for ``1``."""
     parent = path.rpartition(".")[0]
-    own = places[parent]
-    sources = [places[source] for source in scopes.get(parent, []) if len(places.get(source, [])) == len(own)]
+    own = paths_by_scope[parent]
+    sources = [
+        paths_by_scope[source]
+        for source in scope_pairs.get(parent, [])
+        if len(paths_by_scope.get(source, [])) == len(own)
+    ]
     return [source[own.index(path)] for source in sources]
 
 
-def _places(group: Sequence[StateLayer]) -> dict[str, list[str]]:
+def _group_by_scope(group: Sequence[StateLayer]) -> dict[str, list[str]]:
     """The paths of one kind's layers by the scope they stand in."""
     places: dict[str, list[str]] = {}
     for layer in group:

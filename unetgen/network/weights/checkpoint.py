@@ -11,46 +11,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unetgen.config.difference import differing
+from unetgen.config.difference import find_differing_fields
 from unetgen.config.from_yaml import resolve
-from unetgen.config.library import tree_of
+from unetgen.config.library import load_tree
 from unetgen.config.registry import Registry
 from unetgen.errors import WeightsError
-from unetgen.graph.from_spec import draw
-from unetgen.network.from_graph import UNet, network
-from unetgen.network.init import start, start_modules
-from unetgen.network.transformation import transformed
-from unetgen.network.weights.file import HASH, SPEC, VERSION, read, write
-from unetgen.network.weights.key_map import KeyMap, translated
+from unetgen.graph.from_spec import build_graph
+from unetgen.network.from_graph import UNet, build_network
+from unetgen.network.init import initialize_external_modules, materialize
+from unetgen.network.transformation import apply_plugin_transforms
+from unetgen.network.weights.file import HASH_KEY, SPEC_KEY, VERSION_KEY, read_tensors, write_safetensors
+from unetgen.network.weights.key_map import KeyMap, translate_keys
 
 
 def save(model: UNet, path: str | Path) -> None:
     """Writes weights and resolved spec to a safetensors file, whole or not at all. Raises WeightsError."""
-    model = bare(model)
+    model = unwrap_compiled(model)
     if any(tensor.is_meta for tensor in model.state_dict().values()):
         hint = "build it on another device"
         raise WeightsError(f"{path}: this network is on the meta device and has no weights; {hint}")
     resolved = json.dumps(model.spec.resolved())
-    metadata = {"format": "pt", SPEC: resolved, HASH: model.spec.hash, VERSION: version("unetgen")}
+    metadata = {"format": "pt", SPEC_KEY: resolved, HASH_KEY: model.spec.hash, VERSION_KEY: version("unetgen")}
     tensors = {key: tensor.detach().contiguous() for key, tensor in model.state_dict().items()}
-    write(tensors, metadata, path)
+    write_safetensors(tensors, metadata, path)
 
 
 def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu") -> UNet:
     """The network of a weights file, rebuilt from the spec in it, in evaluation mode."""
-    tensors, carried = read(path)
+    tensors, carried = read_tensors(path)
     if carried is None:
         hint = "build the network from its spec and use load_weights(model, path)"
         raise WeightsError(f"{path}: this file carries no spec; {hint}")
-    spec = resolve(tree_of(carried, registry), registry)
+    spec = resolve(load_tree(carried, registry), registry)
     with torch.device("meta"):
-        model = network(spec, draw(spec))
+        model = build_network(spec, build_graph(spec))
     if spec.model_built:
         # A transform may look at weights, so there are some; those of the file are laid over them.
-        start(model, 0, first=False)
-        model = transformed(model, registry)
+        materialize(model, 0, with_initial_weights=False)
+        model = apply_plugin_transforms(model, registry)
     else:
-        start_modules(model, 0, first=False)
+        initialize_external_modules(model, 0, with_initial_weights=False)
     _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
     return model.eval().to(device)
@@ -65,22 +65,22 @@ def load_weights(
     another architecture is refused with the fields that differ; ``strict=False`` takes it where the tensors fit.
     A network on the meta device gets the tensors themselves. Raises WeightsError.
     """
-    model = bare(model)
+    model = unwrap_compiled(model)
     name = "the state dict" if isinstance(weights, Mapping) else str(weights)
-    tensors, carried = (dict(weights), None) if isinstance(weights, Mapping) else read(weights)
+    tensors, carried = (dict(weights), None) if isinstance(weights, Mapping) else read_tensors(weights)
     if key_map is not None:
-        tensors = translated(tensors, key_map, name)
-    lines = differing(carried, model.spec.resolved()) if carried else []
+        tensors = translate_keys(tensors, key_map, name)
+    lines = find_differing_fields(carried, model.spec.resolved()) if carried else []
     if lines and strict:
-        raise WeightsError(_foreign(name, lines))
+        raise WeightsError(_mismatch_message(name, lines))
     _check_tensors(model, tensors, name, lines)
     on_meta = next(model.parameters()).is_meta
     if on_meta:
-        start_modules(model, 0, first=False)
+        initialize_external_modules(model, 0, with_initial_weights=False)
     model.load_state_dict(tensors, assign=on_meta)
 
 
-def bare(model: UNet) -> UNet:
+def unwrap_compiled(model: UNet) -> UNet:
     """The network itself, where torch.compile has wrapped it."""
     inner = getattr(model, "_orig_mod", model)
     if not isinstance(inner, UNet):
@@ -88,7 +88,7 @@ def bare(model: UNet) -> UNet:
     return inner
 
 
-def _check_tensors(model: UNet, tensors: Mapping[str, Any], name: str, lines: list[str]) -> None:
+def _check_tensors(model: UNet, tensors: Mapping[str, Any], name: str, spec_differences: list[str]) -> None:
     others = [key for key, value in tensors.items() if not isinstance(value, Tensor)]
     if others:
         raise WeightsError(f"{name}: not a state dict, {others[0]!r} is no tensor; save model.state_dict()")
@@ -101,10 +101,10 @@ def _check_tensors(model: UNet, tensors: Mapping[str, Any], name: str, lines: li
         if key in tensors and tensors[key].shape != tensor.shape
     ]
     if found:
-        raise WeightsError(_foreign(name, [*lines, *found]))
+        raise WeightsError(_mismatch_message(name, [*spec_differences, *found]))
 
 
-def _foreign(name: str, lines: list[str], most: int = 12) -> str:
-    rest = [f"... and {len(lines) - most} more"] if len(lines) > most else []
+def _mismatch_message(name: str, differences: list[str], max_lines: int = 12) -> str:
+    rest = [f"... and {len(differences) - max_lines} more"] if len(differences) > max_lines else []
     head = f"{name}: these weights are of another network; build the network that they belong to"
-    return "\n  ".join([head, *lines[:most], *rest])
+    return "\n  ".join([head, *differences[:max_lines], *rest])

@@ -10,28 +10,28 @@ from typing import Any
 from torch import Tensor
 
 from unetgen.errors import WeightsError
-from unetgen.network.weights.file import read
+from unetgen.network.weights.file import read_tensors
 
-Weights = str | Path | Mapping[str, Any]
+WeightsSource = str | Path | Mapping[str, Any]
 
 # What DataParallel and DistributedDataParallel, and what torch.compile put before every key.
-_WRAPPERS = ("module.", "_orig_mod.")
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class ExternalCheckpoint:
     """The state dict in a checkpoint. ``others`` are entries of it that are no tensors."""
 
     name: str
     tensors: dict[str, Tensor]
-    others: tuple[str, ...] = ()
+    non_tensors: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, weights: Weights) -> Foreign:
+    def of(cls, weights: WeightsSource) -> ExternalCheckpoint:
         """A safetensors file, a torch file, or a mapping, each with a state dict at any depth. Raises WeightsError."""
         name = "the state dict" if isinstance(weights, Mapping) else str(weights)
-        held = weights if isinstance(weights, Mapping) else read(weights)[0]
-        entries = _bare(_only_state_dict(held, name))
+        held = weights if isinstance(weights, Mapping) else read_tensors(weights)[0]
+        entries = _strip_wrapper_prefixes(_find_single_state_dict(held, name))
         tensors = {key: value for key, value in entries.items() if isinstance(value, Tensor)}
         return cls(name, tensors, tuple(key for key in entries if key not in tensors))
 
@@ -47,8 +47,8 @@ class Foreign:
         return all(keys == sorted(keys) for keys in by_type.values())
 
 
-def _only_state_dict(entries: Mapping[Any, Any], name: str) -> Mapping[str, Any]:
-    found = _state_dicts(entries, "")
+def _find_single_state_dict(entries: Mapping[Any, Any], name: str) -> Mapping[str, Any]:
+    found = _find_state_dicts(entries, "")
     if not found:
         raise WeightsError(f"{name}: there are no tensors in it; save model.state_dict() with torch.save")
     if len(found) > 1:
@@ -57,7 +57,7 @@ def _only_state_dict(entries: Mapping[Any, Any], name: str) -> Mapping[str, Any]
     return next(iter(found.values()))
 
 
-def _state_dicts(entries: Mapping[Any, Any], place: str) -> dict[str, Mapping[str, Any]]:
+def _find_state_dicts(entries: Mapping[Any, Any], path: str) -> dict[str, Mapping[str, Any]]:
     """Each state dict in a checkpoint, by its place.
 
     A state dict is flat, so what holds another one is a wrapper. An optimizer numbers its tensors, and is none.
@@ -67,20 +67,20 @@ def _state_dicts(entries: Mapping[Any, Any], place: str) -> dict[str, Mapping[st
     found: dict[str, Mapping[str, Any]] = {}
     for key, value in entries.items():
         if isinstance(value, Mapping):
-            found |= _state_dicts(value, f"{place}.{key}" if place else key)
+            found |= _find_state_dicts(value, f"{path}.{key}" if path else key)
     if found or not any(isinstance(value, Tensor) for value in entries.values()):
         return found
-    return {place: entries}
+    return {path: entries}
 
 
-def _bare(entries: Mapping[str, Any]) -> dict[str, Any]:
+def _strip_wrapper_prefixes(entries: Mapping[str, Any]) -> dict[str, Any]:
     """The entries without the prefix of a wrapper, where every tensor has it."""
     bare = dict(entries)
-    while prefix := _wrapper(bare):
+    while prefix := _find_wrapper_prefix(bare):
         bare = {key.removeprefix(prefix): value for key, value in bare.items()}
     return bare
 
 
-def _wrapper(entries: Mapping[str, Any]) -> str:
+def _find_wrapper_prefix(entries: Mapping[str, Any]) -> str:
     keys = [key for key, value in entries.items() if isinstance(value, Tensor)]
-    return next((prefix for prefix in _WRAPPERS if all(key.startswith(prefix) for key in keys)), "")
+    return next((prefix for prefix in _WRAPPER_PREFIXES if all(key.startswith(prefix) for key in keys)), "")

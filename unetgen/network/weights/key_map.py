@@ -9,18 +9,18 @@ from typing import Any
 
 from torch import Tensor
 
-from unetgen.config.library import shipped_folder
-from unetgen.config.yaml_source import read_bytes
-from unetgen.config.yaml_writer import write_lines
+from unetgen.config.library import get_shipped_folder
+from unetgen.config.yaml_source import parse_yaml_bytes
+from unetgen.config.yaml_writer import dump_yaml_lines
 from unetgen.errors import SpecError, WeightsError
-from unetgen.network.weights.file import write_whole
+from unetgen.network.weights.file import write_atomically
 
 # A mapping of their layer paths to ours, the name of a shipped map, or a YAML file of one. What maps to null is
 # something else that their files hold beside the weights, and is left out.
 KeyMap = Mapping[str, str | None] | str | Path
 
 
-class Names:
+class KeyTranslator:
     """The entries of a key map, read in both directions.
 
     A ``*`` stands for one or more characters of one step, never for a dot, and the i-th one on the right is what the
@@ -29,65 +29,67 @@ class Names:
 
     def __init__(self, key_map: KeyMap) -> None:
         self.name = "given" if isinstance(key_map, Mapping) else str(key_map)
-        entries = key_map if isinstance(key_map, Mapping) else _from_file(key_map)
+        entries = key_map if isinstance(key_map, Mapping) else _read_key_map(key_map)
         for theirs, ours in entries.items():
-            self._check(theirs, ours)
+            self._check_entry(theirs, ours)
         self._exact = {theirs: ours for theirs, ours in entries.items() if "*" not in theirs}
         self._patterns = [(theirs, ours) for theirs, ours in entries.items() if "*" in theirs]
 
-    def ours(self, key: str) -> str | None:
+    def translate(self, key: str) -> str | None:
         """Our key for theirs, or None where it is left out. Raises KeyError where the map has nothing for it."""
         layer, _, parameter = key.rpartition(".")
         if key in self._exact and self._exact[key] is None:
             return None
-        target = self._exact[layer] if layer in self._exact else self._by_pattern(layer, key)
-        return None if target is None else joined(target, parameter)
+        target = self._exact[layer] if layer in self._exact else self._match_pattern(layer, key)
+        return None if target is None else join_key(target, parameter)
 
-    def theirs(self, key: str) -> list[str]:
+    def find_source_keys(self, key: str) -> list[str]:
         """All their keys for one of ours."""
         layer, _, parameter = key.rpartition(".")
         exact = [theirs for theirs, ours in self._exact.items() if ours == layer]
-        filled = [_filled(theirs, ours, layer) for theirs, ours in self._patterns if ours is not None]
-        keys = [joined(theirs, parameter) for theirs in [*exact, *filled] if theirs is not None]
+        filled = [_substitute_wildcards(theirs, ours, layer) for theirs, ours in self._patterns if ours is not None]
+        keys = [join_key(theirs, parameter) for theirs in [*exact, *filled] if theirs is not None]
         # A key that another entry takes elsewhere before the pattern is reached is none of this one's.
-        return [theirs for theirs in dict.fromkeys(keys) if self.ours(theirs) == key]
+        return [theirs for theirs in dict.fromkeys(keys) if self.translate(theirs) == key]
 
-    def _by_pattern(self, layer: str, key: str) -> str | None:
+    def _match_pattern(self, layer: str, key: str) -> str | None:
         for theirs, ours in self._patterns:
-            if ours is None and (_stars(theirs, key) is not None or _stars(theirs, layer) is not None):
+            if ours is None and (
+                _match_wildcards(theirs, key) is not None or _match_wildcards(theirs, layer) is not None
+            ):
                 return None
-            if ours is not None and (found := _filled(ours, theirs, layer)) is not None:
+            if ours is not None and (found := _substitute_wildcards(ours, theirs, layer)) is not None:
                 return found
         raise KeyError(key)
 
-    def _check(self, theirs: str, ours: Any) -> None:
-        where = f"the key map {self.name}: the entry {theirs!r}"
-        if ours is not None and not isinstance(ours, str):
-            raise WeightsError(f"{where} maps to {ours!r}, which is no layer; write 'their.layer: our.layer'")
-        if ours is not None and theirs.count("*") != ours.count("*"):
-            there, here = _stars_said(theirs), _stars_said(ours)
-            raise WeightsError(f"{where} has {there} and {ours!r} has {here}; write as many on both sides")
+    def _check_entry(self, source: str, target: Any) -> None:
+        where = f"the key map {self.name}: the entry {source!r}"
+        if target is not None and not isinstance(target, str):
+            raise WeightsError(f"{where} maps to {target!r}, which is no layer; write 'their.layer: our.layer'")
+        if target is not None and source.count("*") != target.count("*"):
+            there, here = _format_wildcard_count(source), _format_wildcard_count(target)
+            raise WeightsError(f"{where} has {there} and {target!r} has {here}; write as many on both sides")
 
 
-def translated(tensors: Mapping[str, Any], key_map: KeyMap, name: str) -> dict[str, Any]:
+def translate_keys(tensors: Mapping[str, Any], key_map: KeyMap, name: str) -> dict[str, Any]:
     """A foreign state dict under our keys. Several of their layers may be one of ours; then they must be equal."""
-    names = Names(key_map)
+    names = KeyTranslator(key_map)
     ours: dict[str, Any] = {}
     for key, value in tensors.items():
         try:
-            target = names.ours(key)
+            target = names.translate(key)
         except KeyError:
             layer = key.rpartition(".")[0] or key
             raise WeightsError(f"{name}: the key map has no layer {layer!r}; is it the map of this network?") from None
         if target is None:
             continue
         if target in ours:
-            demand_equal(ours[target], value, target, name)
+            require_equal(ours[target], value, target, name)
         ours[target] = value
     return ours
 
 
-def demand_equal(first: Any, second: Any, target: str, name: str) -> None:
+def require_equal(first: Any, second: Any, target: str, name: str) -> None:
     """Raises WeightsError where two tensors that map to one of ours differ."""
     if not (isinstance(first, Tensor) and isinstance(second, Tensor) and first.equal(second)):
         raise WeightsError(f"{name}: two different tensors map to {target}; is it the map of this network?")
@@ -95,52 +97,52 @@ def demand_equal(first: Any, second: Any, target: str, name: str) -> None:
 
 def write_key_map(entries: Mapping[str, str | None], heading: str, path: str | Path) -> None:
     """Writes a key map that a person can check and an import can use. Raises WeightsError."""
-    text = f"# {heading}\n\n{write_lines(entries)}"
-    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    text = f"# {heading}\n\n{dump_yaml_lines(entries)}"
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def joined(layer: str, parameter: str) -> str:
+def join_key(layer: str, parameter: str) -> str:
     """The state-dict key of a layer's parameter; the network itself may be the layer."""
     return f"{layer}.{parameter}" if layer else parameter
 
 
-def shipped_map(spec_name: str) -> str | None:
+def find_shipped_key_map(spec_name: str) -> str | None:
     """The name of the shipped key map of a shipped spec, if there is one."""
-    return spec_name if spec_name and (_shipped_maps() / f"{spec_name}.yaml").is_file() else None
+    return spec_name if spec_name and (_key_map_directory() / f"{spec_name}.yaml").is_file() else None
 
 
-def _filled(pattern: str, source: str, text: str) -> str | None:
+def _substitute_wildcards(pattern: str, source: str, text: str) -> str | None:
     """A pattern, its stars filled with what those of another one stand for in a text; None where it is no match."""
-    stars = _stars(source, text)
+    stars = _match_wildcards(source, text)
     if stars is None:
         return None
     pieces = pattern.split("*")
     return "".join(piece + star for piece, star in zip(pieces, [*stars, ""], strict=True))
 
 
-def _stars(pattern: str, text: str) -> tuple[str, ...] | None:
+def _match_wildcards(pattern: str, text: str) -> tuple[str, ...] | None:
     """What the stars of a pattern stand for in a text, or None where it is no match."""
     match = re.fullmatch("([^.]+)".join(map(re.escape, pattern.split("*"))), text)
     return None if match is None else match.groups()
 
 
-def _stars_said(pattern: str) -> str:
+def _format_wildcard_count(pattern: str) -> str:
     count = pattern.count("*")
     return f"{count or 'no'} star{'' if count == 1 else 's'}"
 
 
-def _shipped_maps() -> Path:
-    return shipped_folder() / "key_maps"
+def _key_map_directory() -> Path:
+    return get_shipped_folder() / "key_maps"
 
 
-def _from_file(key_map: str | Path) -> dict[str, Any]:
-    shipped = _shipped_maps() / f"{key_map}.yaml"
+def _read_key_map(key_map: str | Path) -> dict[str, Any]:
+    shipped = _key_map_directory() / f"{key_map}.yaml"
     path = shipped if shipped.is_file() else Path(key_map)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in shipped.parent.glob("*.yaml")))
         raise WeightsError(f"{key_map}: there is no such key map; shipped ones are {known}")
     try:
-        entries: dict[str, Any] = read_bytes(path.read_bytes(), str(path)).plain()
+        entries: dict[str, Any] = parse_yaml_bytes(path.read_bytes(), str(path)).to_data()
     except SpecError as error:
         # The reader takes an empty text and a list for a spec; what else it says holds for any YAML.
         if {problem.code for problem in error.problems} & {"empty", "root"}:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from unetgen.errors import WeightsError
-from unetgen.network.weights.state_layer import layer_of
+from unetgen.network.weights.state_layer import get_layer_path
 
-Shapes = Mapping[str, tuple[int, ...]]
+ShapesByKey = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
+class ImportReport:
     """What became of a foreign checkpoint."""
 
     source: str
@@ -24,90 +24,90 @@ class Import:
     """Their keys with ours; several of theirs may be one of ours."""
     aliases: Mapping[str, str]
     """Their layers that are another one of theirs once more, by path."""
-    left_out: tuple[str, ...]
+    ignored: tuple[str, ...]
     """Their entries that are no weights: no tensors, or mapped to null."""
-    left_over: Shapes
+    unmatched_source: ShapesByKey
     """Their tensors without one of ours."""
-    missing: Shapes
+    missing: ShapesByKey
     """Our tensors without one of theirs."""
-    by_order: int
+    matched_by_order: int
     """How many layers only their order tells from others of their kind."""
-    orderless: bool
+    unordered: bool
     """Whether layers stayed unmatched because the order of the file says nothing."""
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every tensor of either side has its counterpart."""
-        return not self.missing and not self.left_over
+        return not self.missing and not self.unmatched_source
 
     @property
     def notice(self) -> str | None:
         """What is still to be checked by the reader."""
-        if not self.by_order:
+        if not self.matched_by_order:
             return None
-        are = "layer is" if self.by_order == 1 else "layers are"
-        return f"{self.by_order} {are} of equal kind, matched by order only: check the outputs against the original's"
+        are = "layer is" if self.matched_by_order == 1 else "layers are"
+        return f"{self.matched_by_order} {are} of equal kind, matched by order only: check the outputs against the original's"
 
     @property
-    def layers(self) -> dict[str, str]:
+    def layer_pairs(self) -> dict[str, str]:
         """Their layers with ours, as a key map says it."""
-        return {layer_of(theirs): layer_of(ours) for theirs, ours in self.pairs.items()}
+        return {get_layer_path(theirs): get_layer_path(ours) for theirs, ours in self.pairs.items()}
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
         return {
             "source": self.source,
             "by": "structure" if self.key_map is None else "key map",
             "key_map": self.key_map,
             "tensors": len(set(self.pairs.values())),
-            "layers": len(set(self.layers.values())),
+            "layers": len(set(self.layer_pairs.values())),
             "pairs": [{"theirs": theirs, "ours": ours} for theirs, ours in self.pairs.items()],
             "aliases": dict(self.aliases),
-            "left_out": list(self.left_out),
-            "left_over": [{"key": key, "shape": list(shape)} for key, shape in self.left_over.items()],
+            "left_out": list(self.ignored),
+            "left_over": [{"key": key, "shape": list(shape)} for key, shape in self.unmatched_source.items()],
             "missing": [{"key": key, "shape": list(shape)} for key, shape in self.missing.items()],
-            "by_order": self.by_order,
+            "by_order": self.matched_by_order,
             "notice": self.notice,
         }
 
-    def lines(self) -> list[tuple[str, str]]:
+    def format_lines(self) -> list[tuple[str, str]]:
         """What a person should know of it, named."""
         by = "structure" if self.key_map is None else f"the key map {self.key_map}"
-        tensors, layers = len(set(self.pairs.values())), len(set(self.layers.values()))
-        said = [("matched", f"{_count(tensors, 'tensor')} of {_count(layers, 'layer')} by {by}")]
+        tensors, layers = len(set(self.pairs.values())), len(set(self.layer_pairs.values()))
+        said = [("matched", f"{_format_count(tensors, 'tensor')} of {_format_count(layers, 'layer')} by {by}")]
         if self.aliases:
-            said.append(("aliases", f"{_count(len(self.aliases), 'layer')} of theirs held once more, folded"))
-        if self.left_out:
-            said.append(("left out", ", ".join(self.left_out)))
-        for name, shapes in (("missing", self.missing), ("left over", self.left_over)):
-            said += [(name, line) for line in _first_dozen([f"{key} {shape}" for key, shape in shapes.items()])]
+            said.append(("aliases", f"{_format_count(len(self.aliases), 'layer')} of theirs held once more, folded"))
+        if self.ignored:
+            said.append(("left out", ", ".join(self.ignored)))
+        for name, shapes in (("missing", self.missing), ("left over", self.unmatched_source)):
+            said += [(name, line) for line in _truncate_lines([f"{key} {shape}" for key, shape in shapes.items()])]
         return [*said, *([("notice", self.notice)] if self.notice else [])]
 
-    def demand_whole(self) -> None:
+    def raise_if_incomplete(self) -> None:
         """Raises WeightsError where something has no counterpart, with the first dozen of it."""
-        if self.is_whole:
+        if self.is_complete:
             return
         missing = [f"{key} {shape} of this network is missing" for key, shape in self.missing.items()]
-        over = [f"{key} {shape} of theirs is left over" for key, shape in self.left_over.items()]
+        over = [f"{key} {shape} of theirs is left over" for key, shape in self.unmatched_source.items()]
         # Of both sides something is shown, for the two together tell what went wrong.
         shown = [*missing[: max(6, 12 - len(over))], *over[: max(6, 12 - len(missing))]]
         rest = len(missing) + len(over) - len(shown)
-        raise WeightsError("\n  ".join([self._refusal(), *shown, *([f"... and {rest} more"] if rest else [])]))
+        raise WeightsError("\n  ".join([self._error_message(), *shown, *([f"... and {rest} more"] if rest else [])]))
 
-    def _refusal(self) -> str:
-        counts = f"{_count(len(self.missing), 'tensor')} missing, {len(self.left_over)} left over"
+    def _error_message(self) -> str:
+        counts = f"{_format_count(len(self.missing), 'tensor')} missing, {len(self.unmatched_source)} left over"
         partial = "take what matches with --partial (partial=True)"
         if self.key_map is not None:
             return f"{self.source}: the key map {self.key_map} leaves {counts}; correct the map, or {partial}"
-        if self.orderless:
+        if self.unordered:
             way = "import a file of torch.save, give a key map"
             return f"{self.source}: sorted by name it does not tell layers of equal kind, {counts}; {way}, or {partial}"
         return f"{self.source}: by structure it is not this network, {counts}; give a key map, or {partial}"
 
 
-def _first_dozen(lines: list[str]) -> list[str]:
+def _truncate_lines(lines: list[str]) -> list[str]:
     return [*lines[:12], *([f"... and {len(lines) - 12} more"] if len(lines) > 12 else [])]
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
-from unetgen.errors import FormatError, MissingExtra
+from unetgen.errors import FormatError, MissingDependencyError
 
 if TYPE_CHECKING:
     from unetgen.network.from_graph import UNet
-    from unetgen.outputs.exports.sizes import Sizes
+    from unetgen.outputs.exports.sizes import ExportSizes
 
 # What is read of a program's file, beside safetensors' own.
-KEYS = ("unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.input", "unetgen.sizes")
+METADATA_KEYS = ("unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.input", "unetgen.sizes")
 
 
-def metadata(model: UNet, sizes: Sizes) -> dict[str, str]:
+def collect_metadata(model: UNet, sizes: ExportSizes) -> dict[str, str]:
     """The resolved spec as JSON, its hash, our version, the axes of the input and the sizes that the program takes."""
     axes = ["batch", str(model.graph.in_channels), *["size"] * model.graph.dims]
     values = (
-        json.dumps(model.spec.resolved()), model.spec.hash, version("unetgen"), ", ".join(axes), sizes.told,
+        json.dumps(model.spec.resolved()), model.spec.hash, version("unetgen"), ", ".join(axes), sizes.description,
     )  # fmt: skip
-    return dict(zip(KEYS, values, strict=True))
+    return dict(zip(METADATA_KEYS, values, strict=True))
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -32,17 +32,17 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     file = Path(path)
     if not file.is_file():
         raise FormatError(f"{path}: there is no such file; check the path")
-    found = _of_onnx(file) if file.suffix.lower() == ".onnx" else _of_archive(file)
-    if not set(KEYS) <= set(found):
+    found = _read_onnx_metadata(file) if file.suffix.lower() == ".onnx" else _read_archive_metadata(file)
+    if not set(METADATA_KEYS) <= set(found):
         raise FormatError(f"{path}: carries no spec; unetgen export writes files that do")
-    return {key: found[key] for key in KEYS}
+    return {key: found[key] for key in METADATA_KEYS}
 
 
-def _of_onnx(file: Path) -> dict[str, str]:
+def _read_onnx_metadata(file: Path) -> dict[str, str]:
     try:
         import onnx
     except ImportError:
-        raise MissingExtra("reading ONNX", "onnx", "onnx") from None
+        raise MissingDependencyError("reading ONNX", "onnx", "onnx") from None
     try:
         program = onnx.load(file, load_external_data=False)
     except Exception as error:  # protobuf has an error class of its own
@@ -50,7 +50,7 @@ def _of_onnx(file: Path) -> dict[str, str]:
     return {item.key: item.value for item in program.metadata_props}
 
 
-def _of_archive(file: Path) -> dict[str, str]:
+def _read_archive_metadata(file: Path) -> dict[str, str]:
     """torch's packages are zip archives, with what we add in a file of its own."""
     try:
         with ZipFile(file) as archive:

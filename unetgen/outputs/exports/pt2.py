@@ -9,20 +9,20 @@ import torch
 
 from unetgen.graph.ops.base import Size
 from unetgen.network.from_graph import UNet
-from unetgen.network.weights.file import write_whole
-from unetgen.outputs.exports.metadata import metadata
-from unetgen.outputs.exports.program import program_of, quiet, refusing
+from unetgen.network.weights.file import write_atomically
+from unetgen.outputs.exports.metadata import collect_metadata
+from unetgen.outputs.exports.program import add_size_assertions, export_mode, export_verified
 
 
 def write(model: UNet, path: Path, input_size: Size | None = None) -> str:
     """Writes the program; it refuses sizes that it was not made for. Raises FormatError."""
-    program, sizes, apart = program_of(model, input_size)
-    refusing(program, sizes)
-    extra = {"unetgen.json": json.dumps(metadata(model, sizes))}
+    program, sizes, apart = export_verified(model, input_size)
+    add_size_assertions(program, sizes)
+    extra = {"unetgen.json": json.dumps(collect_metadata(model, sizes))}
 
     def save(partial: Path) -> None:
-        with quiet(model), partial.open("wb") as file:
+        with export_mode(model), partial.open("wb") as file:
             torch.export.save(program, file, extra_files=extra)
 
-    write_whole(path, save)
-    return f"sizes {sizes.told}, {apart:.1g} from the network at most"
+    write_atomically(path, save)
+    return f"sizes {sizes.description}, {apart:.1g} from the network at most"

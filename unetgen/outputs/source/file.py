@@ -6,40 +6,40 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from unetgen.config.yaml_writer import write
-from unetgen.graph.branch import trunk
+from unetgen.config.yaml_writer import dump_yaml
+from unetgen.graph.branch import build_module_tree
 from unetgen.graph.graph import Graph
-from unetgen.outputs.source.fits import check
-from unetgen.outputs.source.module import Module, Modules
-from unetgen.outputs.source.own_layers import own_layers
-from unetgen.outputs.source.shape import INLINE, Layers, shapes
-from unetgen.outputs.source.start import start
-from unetgen.outputs.source.text import Expression, called
+from unetgen.outputs.source.fits import format_size_check
+from unetgen.outputs.source.module import ModuleClass, ModuleClasses
+from unetgen.outputs.source.own_layers import collect_layer_sources
+from unetgen.outputs.source.shape import INLINE_TARGETS, LayerCalls, collect_signatures
+from unetgen.outputs.source.start import format_init_function
+from unetgen.outputs.source.text import Expression, format_call
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
     from unetgen.graph.kinds import Init
 
 
-def source(spec: Spec, graph: Graph) -> str:
+def generate_source(spec: Spec, graph: Graph) -> str:
     """A file of Python that needs torch alone, and what plugins' modules come from: the network as its class UNet.
 
     Its keys are those of the network that unetgen builds, and what it computes is equal to the bit.
     """
-    layers = Layers(graph)
-    root = trunk(graph)
-    targets = [layers.call(node).target for node in graph.nodes[1:]]
-    modules = Modules(root, shapes(root, layers), layers, _named)
-    written = [modules.by_key[shape.key] for shape in shapes(root, layers)]
-    parts = own_layers(target for target in targets if target not in INLINE)
-    parts += ["\n".join([*modules.lines(module), *modules.forward(module)]) for module in written[:-1]]
-    first = start(graph, cast("Init", spec.init), _named)
-    parts.append("\n".join(_network(modules, written[-1], graph, first or [])))
+    layers = LayerCalls(graph)
+    root = build_module_tree(graph)
+    targets = [layers.build_call(node).target for node in graph.nodes[1:]]
+    modules = ModuleClasses(root, collect_signatures(root, layers), layers, _format_class_name)
+    written = [modules.by_key[shape.key] for shape in collect_signatures(root, layers)]
+    parts = collect_layer_sources(target for target in targets if target not in INLINE_TARGETS)
+    parts += ["\n".join([*modules.format_class(module), *modules.format_forward(module)]) for module in written[:-1]]
+    first = format_init_function(graph, cast("Init", spec.init), _format_class_name)
+    parts.append("\n".join(_format_network_class(modules, written[-1], graph, first or [])))
     body = "\n\n\n".join(parts)
-    return f"{_docstring(spec, graph, targets, first is not None)}\n\n{_imports(body, targets)}\n\n\n{body}\n"
+    return f"{_format_docstring(spec, graph, targets, first is not None)}\n\n{_format_imports(body, targets)}\n\n\n{body}\n"
 
 
-def _named(target: str) -> str:
+def _format_class_name(target: str) -> str:
     """How a layer's class is called in the file."""
     module, colon, name = target.partition(":")
     if colon:
@@ -47,16 +47,16 @@ def _named(target: str) -> str:
     return target if module.startswith("nn.") else target.rpartition(".")[2]
 
 
-def _docstring(spec: Spec, graph: Graph, targets: list[str], started: bool) -> str:
+def _format_docstring(spec: Spec, graph: Graph, targets: list[str], uses_spec_init: bool) -> str:
     shape = ", ".join(["batch", str(graph.in_channels), *["size"] * graph.dims])
     needs = sorted({target.partition(":")[0].partition(".")[0] for target in targets if ":" in target})
-    resolved = _escaped(write(spec.resolved()))
+    resolved = _escape_docstring(dump_yaml(spec.resolved()))
     again = ["What it says of checkpointing is left out: no map is computed again.", ""] if spec.checkpointing else []
     lines = [
-        f'"""{_escaped(spec.name) or "A network"}, as unetgen wrote it down. It needs torch{_and(needs)}.',
+        f'"""{_escape_docstring(spec.name) or "A network"}, as unetgen wrote it down. It needs torch{_join_packages(needs)}.',
         "",
         f"UNet() takes ({shape}); along each axis {'; '.join(dict.fromkeys(str(fit) for fit in graph.fits))}.",
-        f"Its weights are not here: UNet() draws first ones {_drawn(started)}. What unetgen saved is loaded by",
+        f"Its weights are not here: UNet() draws first ones {_describe_initialization(uses_spec_init)}. What unetgen saved is loaded by",
         "",
         '    model.load_state_dict(safetensors.torch.load_file("weights.safetensors"))',
         "",
@@ -70,21 +70,21 @@ def _docstring(spec: Spec, graph: Graph, targets: list[str], started: bool) -> s
     return "\n".join(lines)
 
 
-def _drawn(started: bool) -> str:
+def _describe_initialization(uses_spec_init: bool) -> str:
     """Where first weights come from: of the init's distribution, but from torch's own generator, not by path."""
-    return "as the spec's init says" if started else "as torch does, not as the spec's init says"
+    return "as the spec's init says" if uses_spec_init else "as torch does, not as the spec's init says"
 
 
-def _escaped(text: str) -> str:
+def _escape_docstring(text: str) -> str:
     """Text as it can stand between three quotes."""
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
-def _and(packages: list[str]) -> str:
+def _join_packages(packages: list[str]) -> str:
     return "".join(f" and {package}" for package in packages) or " alone"
 
 
-def _imports(body: str, targets: list[str]) -> str:
+def _format_imports(body: str, targets: list[str]) -> str:
     """Only what is used, in the order that ruff puts it in."""
     lines = ["from __future__ import annotations", ""]
     if re.search(r"\bSequence\[", body):
@@ -101,38 +101,47 @@ def _imports(body: str, targets: list[str]) -> str:
     return "\n".join([*lines, *(["", *told] if told else [])])
 
 
-def _network(modules: Modules, module: Module, graph: Graph, first: list[str]) -> list[str]:
+def _format_network_class(
+    modules: ModuleClasses, module: ModuleClass, graph: Graph, init_lines: list[str]
+) -> list[str]:
     """The class of the network: its layers are started, its size is checked, and its outputs have their names."""
-    head, *rest = modules.lines(module)
+    head, *rest = modules.format_class(module)
     single = [output.name for output in graph.outputs] == [""]
-    statements, results = modules.body(module).body(whole=single)
-    started = ["        self.apply(initialise)", ""] if first else [""]
-    signature = f"    def forward(self, x: Tensor) -> {_annotated(graph)}:"
+    statements, results = modules.build_forward_writer(module).write_body(keep_tuple=single)
+    started = ["        self.apply(initialise)", ""] if init_lines else [""]
+    signature = f"    def forward(self, x: Tensor) -> {_format_return_type(graph)}:"
     checked = ["        if not torch.compiler.is_compiling():", "            check(x)"]
     lines = [head, f'    """(batch, {graph.in_channels}, *size) -> (batch, {graph.out_channels}, *output_size)."""', ""]
-    lines += [*rest[:-1], *started, signature, *checked, *statements, *_shaped(results, graph).lines("return ", "", 2)]
-    return [*check(graph), "", "", *([*first, "", ""] if first else []), *lines]
+    lines += [
+        *rest[:-1],
+        *started,
+        signature,
+        *checked,
+        *statements,
+        *_pack_outputs(results, graph).format_lines("return ", "", 2),
+    ]
+    return [*format_size_check(graph), "", "", *([*init_lines, "", ""] if init_lines else []), *lines]
 
 
-def _annotated(graph: Graph) -> str:
-    kinds = dict.fromkeys("list[Tensor]" if output.several else "Tensor" for output in graph.outputs)
+def _format_return_type(graph: Graph) -> str:
+    kinds = dict.fromkeys("list[Tensor]" if output.is_list else "Tensor" for output in graph.outputs)
     inner = " | ".join(kinds)
     return f"dict[str, {inner}]" if graph.outputs[0].name else inner
 
 
-def _shaped(results: Sequence[Expression | str], graph: Graph) -> Expression:
+def _pack_outputs(results: Sequence[Expression | str], graph: Graph) -> Expression:
     """The maps in a row as the lists and names that they are handed out in."""
-    if len(results) < len(graph.results):
-        return called("list", results)  # a list of what the last module hands on
+    if len(results) < len(graph.output_nodes):
+        return format_call("list", results)  # a list of what the last module hands on
     maps = list(results)
     made: dict[str, Expression] = {}
     for output in graph.outputs:
         mine, maps = maps[: len(output.nodes)], maps[len(output.nodes) :]
-        made[output.name] = Expression("[", mine, "]") if output.several else _expression(mine[0])
+        made[output.name] = Expression("[", mine, "]") if output.is_list else _to_expression(mine[0])
     if "" in made:
         return made[""]
-    return Expression("{", [Expression(f'"{name}": {e.head}', e.inside, e.tail) for name, e in made.items()], "}")
+    return Expression("{", [Expression(f'"{name}": {e.head}', e.items, e.tail) for name, e in made.items()], "}")
 
 
-def _expression(text: Expression | str) -> Expression:
+def _to_expression(text: Expression | str) -> Expression:
     return text if isinstance(text, Expression) else Expression(text)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from math import lcm
 
-from unetgen.graph.fit import AxisFit, Class
+from unetgen.graph.fit import FittingSizes, ResidueClass
 from unetgen.graph.graph import Graph
 from unetgen.outputs.source.text import Expression
 
 # The first size, how far apart they are, and the last if there is one.
-Row = tuple[int, int, int | None]
+SizeRange = tuple[int, int, int | None]
 
 
-def check(graph: Graph) -> list[str]:
+def format_size_check(graph: Graph) -> list[str]:
     """The sizes that fit, and a function that refuses others."""
     shape = f"(batch, {graph.in_channels}{', size' * graph.dims})"
     lines = [
@@ -21,13 +21,13 @@ def check(graph: Graph) -> list[str]:
         f"    if x.dim() != {graph.dims + 2} or x.shape[1] != {graph.in_channels}:",
         f'        raise ValueError(f"the input has shape {{tuple(x.shape)}}, not {shape}")',
     ]
-    if not all(fit.complete for fit in graph.fits):
+    if not all(fit.is_complete for fit in graph.fits):
         return lines  # too many classes of sizes to list; what does not fit is found where it does not
-    axes = [Expression("[", [str(row) for row in rows(fit)], "]") for fit in graph.fits]
+    axes = [Expression("[", [str(row) for row in merge_into_ranges(fit)], "]") for fit in graph.fits]
     told = "; ".join(dict.fromkeys(str(fit) for fit in graph.fits))
     return [
         "# For each axis the sizes that fit: the first, how far apart they are, and the last if there is one.",
-        *Expression("FITS = [", axes, "]").lines("", "", 0),
+        *Expression("FITS = [", axes, "]").format_lines("", "", 0),
         "",
         "",
         *lines,
@@ -37,20 +37,22 @@ def check(graph: Graph) -> list[str]:
     ]
 
 
-def rows(fit: AxisFit) -> list[Row]:
+def merge_into_ranges(fit: FittingSizes) -> list[SizeRange]:
     """All sizes of an axis in as few rows as can be: classes that lie evenly between one another are one."""
     endless = [found for found in fit.classes if found.last is None]
-    bounded: list[Row] = [(found.first, found.period, found.last) for found in fit.classes if found.last is not None]
+    bounded: list[SizeRange] = [
+        (found.first, found.period, found.last) for found in fit.classes if found.last is not None
+    ]
     period = lcm(*(found.period for found in endless))
     steps = (step for step in range(1, period + 1) if period % step == 0)
-    ways = [way for step in steps if (way := _apart(endless, step, period)) is not None]
+    ways = [way for step in steps if (way := _try_merge(endless, step, period)) is not None]
     return min(ways, key=len) + bounded
 
 
-def _apart(classes: list[Class], step: int, period: int) -> list[Row] | None:
+def _try_merge(classes: list[ResidueClass], step: int, period: int) -> list[SizeRange] | None:
     """Classes as such whose sizes are ``step`` apart, with what fits below them; None where one has a gap."""
-    told: list[Row] = []
-    early: list[Row] = []
+    told: list[SizeRange] = []
+    early: list[SizeRange] = []
     for rest in range(step):
         mine = [found for found in classes if found.first % step == rest and found.period % step == 0]
         if mine and sum(period // found.period for found in mine) < period // step:

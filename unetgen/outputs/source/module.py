@@ -8,150 +8,187 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
-from unetgen.graph.branch import Branch
+from unetgen.graph.branch import ModuleNode
 from unetgen.graph.node import Node
-from unetgen.outputs.source.forward import Forward
-from unetgen.outputs.source.parameter import Made, Parameter, Slot, parameters
-from unetgen.outputs.source.shape import INLINE, Key, Layers, Shape, again, arguments, key_of, walk
-from unetgen.outputs.source.text import WIDTH, Expression, called, literal
-from unetgen.outputs.source.title import titles
+from unetgen.outputs.source.forward import ForwardWriter
+from unetgen.outputs.source.parameter import (
+    ChildArgument,
+    ConstructorArgument,
+    ModuleArguments,
+    derive_constructor_arguments,
+)
+from unetgen.outputs.source.shape import (
+    INLINE_TARGETS,
+    LayerCalls,
+    ModuleSignature,
+    SignatureKey,
+    compute_key,
+    find_repeated_child,
+    simplify_arguments,
+    walk_modules,
+)
+from unetgen.outputs.source.text import MAX_LINE_LENGTH, Expression, format_call, format_literal
+from unetgen.outputs.source.title import choose_class_names
 
 # What the file itself is written with.
-_USED = {"F", "FITS", "Sequence", "Tensor", "annotations", "check", "initialise", "nn", "torch"}
+_RESERVED_NAMES = {"F", "FITS", "Sequence", "Tensor", "annotations", "check", "initialise", "nn", "torch"}
 
 # What these are made with first goes without saying.
-_POSITIONAL = ("in_channels", "out_channels", "kernel_size")
+_POSITIONAL_ARGUMENTS = ("in_channels", "out_channels", "kernel_size")
 
 
 @dataclass(slots=True)
-class Module:
+class ModuleClass:
     """A class by its name: the modules that are of it, and what they are made with."""
 
     name: str
-    shape: Shape
-    given: list[Parameter]
-    values: dict[str, int]
+    signature: ModuleSignature
+    arguments: list[ConstructorArgument]
+    instance_numbers: dict[str, int]
     """The number of each module, by its path."""
 
 
-class Modules:
+class ModuleClasses:
     """The classes of a network, each with the calls that make its modules."""
 
-    def __init__(self, trunk: Branch, shapes: Sequence[Shape], layers: Layers, name: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        root: ModuleNode,
+        signatures: Sequence[ModuleSignature],
+        layers: LayerCalls,
+        format_layer_name: Callable[[str], str],
+    ) -> None:
         self.layers = layers
-        self.name = name
-        self.by_key: dict[Key, Module] = {}
-        branches = {branch.path: branch for branch in walk(trunk)}
-        names = titles(shapes, self._reserved(trunk))
-        for shape in shapes:
-            made = [self._made_with(branches[path]) for path in shape.paths]
-            given = parameters(made) if len(made) > 1 else []
+        self.format_layer_name = format_layer_name
+        self.by_key: dict[SignatureKey, ModuleClass] = {}
+        branches = {branch.path: branch for branch in walk_modules(root)}
+        names = choose_class_names(signatures, self._collect_reserved_names(root))
+        for shape in signatures:
+            made = [self._collect_arguments(branches[path]) for path in shape.paths]
+            given = derive_constructor_arguments(made) if len(made) > 1 else []
             values = {path: number for number, path in enumerate(shape.paths)}
-            self.by_key[shape.key] = Module(names[shape.key], shape, given, values)
+            self.by_key[shape.key] = ModuleClass(names[shape.key], shape, given, values)
 
-    def _reserved(self, trunk: Branch) -> set[str]:
+    def _collect_reserved_names(self, root: ModuleNode) -> set[str]:
         """The names that the file has besides those of its modules' classes."""
-        leaves = (child for branch in walk(trunk) for child in branch.children.values() if isinstance(child, Node))
-        theirs = {self.name(self.layers.call(leaf).target).partition(".")[0] for leaf in leaves}
-        return theirs | _USED | set(dir(builtins))
+        leaves = (
+            child for branch in walk_modules(root) for child in branch.children.values() if isinstance(child, Node)
+        )
+        theirs = {self.format_layer_name(self.layers.build_call(leaf).target).partition(".")[0] for leaf in leaves}
+        return theirs | _RESERVED_NAMES | set(dir(builtins))
 
-    def _made_with(self, branch: Branch) -> Made:
+    def _collect_arguments(self, module_node: ModuleNode) -> ModuleArguments:
         """Every argument of every child of a module, and the channels of what runs into it and out of it."""
-        found: dict[Slot, Any] = {}
-        for name, child in self.made(branch):
-            for argument, value in self._arguments(child).items():
+        found: dict[ChildArgument, Any] = {}
+        for name, child in self.iter_created_children(module_node):
+            for argument, value in self._get_arguments(child).items():
                 found[name, argument] = value
         nodes = self.layers.graph.nodes
-        return Made(found, nodes[max(branch.reads)].channels, nodes[branch.results[-1]].channels)
+        return ModuleArguments(found, nodes[max(module_node.inputs)].channels, nodes[module_node.outputs[-1]].channels)
 
-    def made(self, branch: Branch) -> Iterator[tuple[str, Branch | Node]]:
+    def iter_created_children(self, module_node: ModuleNode) -> Iterator[tuple[str, ModuleNode | Node]]:
         """The children that a module makes: not those that are expressions, nor what is applied again."""
-        for name, child in branch.children.items():
-            inline = isinstance(child, Node) and self.layers.call(child).target in INLINE
-            if not inline and not again(branch, name):
+        for name, child in module_node.children.items():
+            inline = isinstance(child, Node) and self.layers.build_call(child).target in INLINE_TARGETS
+            if not inline and not find_repeated_child(module_node, name):
                 yield name, child
 
-    def _arguments(self, child: Branch | Node) -> Mapping[str, Any]:
+    def _get_arguments(self, child: ModuleNode | Node) -> Mapping[str, Any]:
         if isinstance(child, Node):
-            return arguments(self.layers.call(child))
-        module = self.of(child)
-        number = module.values[child.path]
-        return {parameter.name: parameter.values[number] for parameter in module.given}
+            return simplify_arguments(self.layers.build_call(child))
+        module = self.find_class(child)
+        number = module.instance_numbers[child.path]
+        return {parameter.name: parameter.values[number] for parameter in module.arguments}
 
-    def of(self, branch: Branch) -> Module:
+    def find_class(self, module_node: ModuleNode) -> ModuleClass:
         """The class of a module."""
-        return self.by_key[key_of(branch, self.layers)]
+        return self.by_key[compute_key(module_node, self.layers)]
 
     # Text
 
-    def lines(self, module: Module, base: str = "nn.Module") -> list[str]:
+    def format_class(self, module_class: ModuleClass, base_class: str = "nn.Module") -> list[str]:
         """The class, but for its forward and what else the network itself has."""
-        branch = module.shape.branch
-        indexed = self.indexed(branch)
+        branch = module_class.signature.module_node
+        indexed = self.has_indexed_children(branch)
         ascending = list(branch.children) == [str(n) for n in range(len(branch.children))]
-        base = ("nn.ModuleList" if ascending else "nn.ModuleDict") if indexed else base
-        signature = ["self", *(f"{p.name}: {p.annotation}" for p in module.given)]
-        made = list(self.made(branch))
-        lines = [f"class {module.name}({base}):"]
-        if made or module.given:
-            lines += called("def __init__", signature).lines("", " -> None:", 1)
-            lines += self._holder(made, module, ascending) if indexed else self._attributes(made, module)
+        base_class = ("nn.ModuleList" if ascending else "nn.ModuleDict") if indexed else base_class
+        signature = ["self", *(f"{p.name}: {p.annotation}" for p in module_class.arguments)]
+        made = list(self.iter_created_children(branch))
+        lines = [f"class {module_class.name}({base_class}):"]
+        if made or module_class.arguments:
+            lines += format_call("def __init__", signature).format_lines("", " -> None:", 1)
+            lines += (
+                self._format_container(made, module_class, ascending)
+                if indexed
+                else self._format_attributes(made, module_class)
+            )
             lines.append("")
         return lines
 
-    def indexed(self, branch: Branch) -> bool:
+    def has_indexed_children(self, module_node: ModuleNode) -> bool:
         """Whether children have numbers for names, and are kept in a list or by them."""
-        return not all(name.isidentifier() and not iskeyword(name) for name in branch.children)
+        return not all(name.isidentifier() and not iskeyword(name) for name in module_node.children)
 
-    def _attributes(self, made: Sequence[tuple[str, Branch | Node]], module: Module) -> list[str]:
+    def _format_attributes(
+        self, children: Sequence[tuple[str, ModuleNode | Node]], module_class: ModuleClass
+    ) -> list[str]:
         lines = ["        super().__init__()"]
-        for name, child in made:
-            lines += self._call(name, child, module).lines(f"self.{name} = ", "", 2)
+        for name, child in children:
+            lines += self._build_constructor_call(name, child, module_class).format_lines(f"self.{name} = ", "", 2)
         return lines
 
-    def _holder(self, made: Sequence[tuple[str, Branch | Node]], module: Module, ascending: bool) -> list[str]:
+    def _format_container(
+        self, children: Sequence[tuple[str, ModuleNode | Node]], module_class: ModuleClass, is_consecutive: bool
+    ) -> list[str]:
         """The children in a list, or in a dict by their names."""
-        calls = [(name, self._call(name, child, module)) for name, child in made]
-        if ascending and len(calls) == len(module.shape.branch.children):
+        calls = [(name, self._build_constructor_call(name, child, module_class)) for name, child in children]
+        if is_consecutive and len(calls) == len(module_class.signature.module_node.children):
             inside = Expression("[", [call for _, call in calls], "]")
         else:
-            inside = Expression("{", [_entry(name, call) for name, call in calls], "}")
-        return called("super().__init__", [inside]).lines("", "", 2)
+            inside = Expression("{", [_build_dict_entry(name, call) for name, call in calls], "}")
+        return format_call("super().__init__", [inside]).format_lines("", "", 2)
 
-    def _call(self, name: str, child: Branch | Node, module: Module) -> Expression:
+    def _build_constructor_call(self, name: str, child: ModuleNode | Node, module_class: ModuleClass) -> Expression:
         """What makes a child, in the words of its module's class."""
-        names = {slot: parameter.name for parameter in module.given for slot in parameter.slots}
-        given = self._arguments(child)
-        target = self.layers.call(child).target if isinstance(child, Node) else ""
+        names = {slot: parameter.name for parameter in module_class.arguments for slot in parameter.child_arguments}
+        given = self._get_arguments(child)
+        target = self.layers.build_call(child).target if isinstance(child, Node) else ""
         written: list[str] = []
         for argument, value in given.items():
-            text = names.get((name, argument), literal(value))
-            bare = argument in _POSITIONAL and target.startswith("nn.Conv")
+            text = names.get((name, argument), format_literal(value))
+            bare = argument in _POSITIONAL_ARGUMENTS and target.startswith("nn.Conv")
             written.append(text if bare else f"{argument}={text}")
-        return called(self.of(child).name if isinstance(child, Branch) else self.name(target), written)
+        return format_call(
+            self.find_class(child).name if isinstance(child, ModuleNode) else self.format_layer_name(target), written
+        )
 
-    def forward(self, module: Module) -> list[str]:
+    def format_forward(self, module_class: ModuleClass) -> list[str]:
         """The forward method."""
-        branch = module.shape.branch
-        handed = "tuple[Tensor, ...]" if len(branch.results) != 1 else "Tensor"
-        forward = self.body(module)
-        given = ["self", *(f"{name}: Tensor" for name in forward.given)]
-        lines, results = forward.body()
-        signature = called("def forward", given).lines("", f" -> {handed}:", 1)
-        return [*signature, *lines, *_returned(results)]
+        branch = module_class.signature.module_node
+        handed = "tuple[Tensor, ...]" if len(branch.outputs) != 1 else "Tensor"
+        forward = self.build_forward_writer(module_class)
+        given = ["self", *(f"{name}: Tensor" for name in forward.input_names)]
+        lines, results = forward.write_body()
+        signature = format_call("def forward", given).format_lines("", f" -> {handed}:", 1)
+        return [*signature, *lines, *_format_return(results)]
 
-    def body(self, module: Module) -> Forward:
+    def build_forward_writer(self, module_class: ModuleClass) -> ForwardWriter:
         """What writes the statements of a module's forward."""
-        branch = module.shape.branch
-        return Forward(branch, self.layers, self.indexed(branch), alone=len(module.shape.paths) == 1)
+        branch = module_class.signature.module_node
+        return ForwardWriter(
+            branch,
+            self.layers,
+            self.has_indexed_children(branch),
+            is_only_instance=len(module_class.signature.paths) == 1,
+        )
 
 
-def _returned(results: Sequence[Expression | str]) -> list[str]:
+def _format_return(results: Sequence[Expression | str]) -> list[str]:
     if len(results) == 1 and isinstance(results[0], Expression):
-        return results[0].lines("return ", "", 2)
+        return results[0].format_lines("return ", "", 2)
     flat = f"        return {', '.join(map(str, results))}"
-    return [flat] if len(flat) <= WIDTH else Expression("(", results, ")").lines("return ", "", 2)
+    return [flat] if len(flat) <= MAX_LINE_LENGTH else Expression("(", results, ")").format_lines("return ", "", 2)
 
 
-def _entry(name: str, call: Expression) -> Expression:
-    return Expression(f'"{name}": {call.head}', call.inside, call.tail)
+def _build_dict_entry(name: str, call: Expression) -> Expression:
+    return Expression(f'"{name}": {call.head}', call.items, call.tail)

@@ -9,21 +9,21 @@ from pathlib import Path
 import unetgen
 
 # Where targets that are no torch's live.
-_HOMES = {"layers": "network/layers.py", "attention": "network/attention.py"}
+_SOURCE_FILES = {"layers": "network/layers.py", "attention": "network/attention.py"}
 
 
-def own_layers(targets: Iterable[str]) -> list[str]:
+def collect_layer_sources(targets: Iterable[str]) -> list[str]:
     """The source of every class of ours among these, each once, and of the functions that they call."""
     wanted: dict[str, set[str]] = {}
     for target in targets:
         home, _, name = target.partition(".")
-        if home in _HOMES:
+        if home in _SOURCE_FILES:
             wanted.setdefault(home, set()).add(name)
-    return [text for home, names in sorted(wanted.items()) for text in _cut(home, names)]
+    return [text for home, names in sorted(wanted.items()) for text in _extract_definitions(home, names)]
 
 
-def _cut(home: str, names: set[str]) -> list[str]:
-    source = (Path(unetgen.__file__).parent / _HOMES[home]).read_text(encoding="utf-8")
+def _extract_definitions(namespace: str, names: set[str]) -> list[str]:
+    source = (Path(unetgen.__file__).parent / _SOURCE_FILES[namespace]).read_text(encoding="utf-8")
     found = {node.name: node for node in ast.parse(source).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     called = {n.id for name in names for n in ast.walk(found[name]) if isinstance(n, ast.Name) and n.id in found}
     parts = [ast.get_source_segment(source, found[name]) or "" for name in found if name in names | called]

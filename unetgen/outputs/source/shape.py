@@ -7,119 +7,122 @@ from dataclasses import dataclass, field
 from posixpath import relpath
 from typing import Any
 
-from unetgen.graph.branch import Branch, Visit
+from unetgen.graph.branch import ChildCall, ModuleNode
 from unetgen.graph.graph import Graph
-from unetgen.graph.liveness import overwriting
+from unetgen.graph.liveness import inplace_nodes
 from unetgen.graph.node import Node
 from unetgen.graph.ops import Call
 
 # What stands in for a layer that is written as an expression, and has no module.
-INLINE = ("layers.Concat", "layers.Add", "layers.Multiply", "layers.Maximum", "layers.Take")
+INLINE_TARGETS = ("layers.Concat", "layers.Add", "layers.Multiply", "layers.Maximum", "layers.SelectOutput")
 
-Key = tuple[Any, ...]
+SignatureKey = tuple[Any, ...]
 
 
 @dataclass(slots=True)
-class Shape:
+class ModuleSignature:
     """A class to be: one of its branches, and the paths of all."""
 
-    key: Key
-    branch: Branch
-    height: int
+    key: SignatureKey
+    module_node: ModuleNode
+    nesting_depth: int
     paths: list[str] = field(default_factory=list)
 
 
-class Layers:
+class LayerCalls:
     """The layers of a network as calls, each as it is made: in place where that is safe."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.overwriting = overwriting(graph)
+        self.inplace_nodes = inplace_nodes(graph)
 
-    def call(self, node: Node) -> Call:
+    def build_call(self, node: Node) -> Call:
         """The call that makes a node's layer."""
-        call = node.op.call()
-        more = {"inplace": True} if node.index in self.overwriting else {}
+        call = node.op.to_call()
+        more = {"inplace": True} if node.index in self.inplace_nodes else {}
         return Call(call.target, {**call.arguments, **more})
 
 
-def key_of(branch: Branch, layers: Layers) -> Key:
+def compute_key(module_node: ModuleNode, layers: LayerCalls) -> SignatureKey:
     """Equal for branches that can be one class."""
-    numbers = {index: number for number, index in enumerate(branch.values)}
+    numbers = {index: number for number, index in enumerate(module_node.values)}
 
-    def counted(visit: Visit) -> Key:
-        groups = (visit.reads, visit.writes, visit.done)
+    def counted(visit: ChildCall) -> SignatureKey:
+        groups = (visit.inputs, visit.outputs, visit.last_used)
         return (visit.child, *(tuple(numbers[i] for i in group) for group in groups))
 
-    children = tuple((name, *_child(child, layers)) for name, child in branch.children.items())
-    results = tuple(numbers[i] for i in branch.results)
-    return branch.label, len(branch.reads), children, tuple(map(counted, branch.visits)), results
+    children = tuple((name, *_compute_child_key(child, layers)) for name, child in module_node.children.items())
+    results = tuple(numbers[i] for i in module_node.outputs)
+    return module_node.label, len(module_node.inputs), children, tuple(map(counted, module_node.calls)), results
 
 
-def _child(child: Branch | Node, layers: Layers) -> Key:
-    if isinstance(child, Branch):
-        return ("module", key_of(child, layers))
-    call = layers.call(child)
-    shared = _apart(child) if child.layer != child.path else ""
-    inline = (tuple(call.arguments.items()),) if call.target in INLINE else ()
+def _compute_child_key(child: ModuleNode | Node, layers: LayerCalls) -> SignatureKey:
+    if isinstance(child, ModuleNode):
+        return ("module", compute_key(child, layers))
+    call = layers.build_call(child)
+    shared = _compute_relative_path(child) if child.layer_path != child.path else ""
+    inline = (tuple(call.arguments.items()),) if call.target in INLINE_TARGETS else ()
     return (call.target, tuple(call.arguments), shared, *inline)
 
 
-def _apart(node: Node) -> str:
+def _compute_relative_path(node: Node) -> str:
     """Where the layer that a node applies is, seen from the node."""
-    return relpath(node.layer.replace(".", "/"), node.path.replace(".", "/"))
+    return relpath(node.layer_path.replace(".", "/"), node.path.replace(".", "/"))
 
 
-def shapes(trunk: Branch, layers: Layers) -> list[Shape]:
+def collect_signatures(root: ModuleNode, layers: LayerCalls) -> list[ModuleSignature]:
     """The distinct shapes of a network, the innermost first."""
-    found: dict[Key, Shape] = {}
-    for branch in walk(trunk):
-        key = key_of(branch, layers)
-        shape = found.setdefault(key, Shape(key, branch, height(branch)))
+    found: dict[SignatureKey, ModuleSignature] = {}
+    for branch in walk_modules(root):
+        key = compute_key(branch, layers)
+        shape = found.setdefault(key, ModuleSignature(key, branch, compute_nesting_depth(branch)))
         shape.paths.append(branch.path)
-    return sorted(found.values(), key=lambda shape: shape.height)
+    return sorted(found.values(), key=lambda shape: shape.nesting_depth)
 
 
-def walk(branch: Branch) -> Iterator[Branch]:
+def walk_modules(module_node: ModuleNode) -> Iterator[ModuleNode]:
     """A branch and all in it, in the order of execution, but what is applied again."""
-    for name, child in branch.children.items():
-        if isinstance(child, Branch) and not again(branch, name):
-            yield from walk(child)
-    yield branch
+    for name, child in module_node.children.items():
+        if isinstance(child, ModuleNode) and not find_repeated_child(module_node, name):
+            yield from walk_modules(child)
+    yield module_node
 
 
-def height(branch: Branch) -> int:
+def compute_nesting_depth(module_node: ModuleNode) -> int:
     """How many modules are in one another."""
-    return 1 + max((height(child) for child in branch.children.values() if isinstance(child, Branch)), default=0)
+    return 1 + max(
+        (compute_nesting_depth(child) for child in module_node.children.values() if isinstance(child, ModuleNode)),
+        default=0,
+    )
 
 
-def again(branch: Branch, name: str) -> str:
+def find_repeated_child(module_node: ModuleNode, name: str) -> str:
     """The child whose weights a child uses throughout, which is then simply called once more; else nothing."""
-    child = branch.children[name]
+    child = module_node.children[name]
     if isinstance(child, Node):
-        return _sibling(child.layer, branch) if child.layer != child.path else ""
-    if not isinstance(child, Branch):
+        return _find_sibling_name(child.layer_path, module_node) if child.layer_path != child.path else ""
+    if not isinstance(child, ModuleNode):
         return ""
-    leaves = [leaf for leaf in _leaves(child) if leaf.op.parameters()]
-    owners = {_sibling(leaf.layer, branch) for leaf in leaves if leaf.layer != leaf.path}
-    whole = leaves and all(leaf.layer != leaf.path for leaf in leaves)
+    leaves = [leaf for leaf in _iter_leaves(child) if leaf.op.parameters()]
+    owners = {_find_sibling_name(leaf.layer_path, module_node) for leaf in leaves if leaf.layer_path != leaf.path}
+    whole = leaves and all(leaf.layer_path != leaf.path for leaf in leaves)
     return owners.pop() if whole and len(owners) == 1 else ""
 
 
-def _sibling(layer: str, branch: Branch) -> str:
-    inside = layer.removeprefix(f"{branch.path}.") if branch.path else layer
-    return inside.partition(".")[0] if inside != layer or not branch.path else ""
+def _find_sibling_name(layer: str, module_node: ModuleNode) -> str:
+    inside = layer.removeprefix(f"{module_node.path}.") if module_node.path else layer
+    return inside.partition(".")[0] if inside != layer or not module_node.path else ""
 
 
-def _leaves(branch: Branch) -> Iterator[Node]:
-    for child in branch.children.values():
-        if isinstance(child, Branch):
-            yield from _leaves(child)
+def _iter_leaves(module_node: ModuleNode) -> Iterator[Node]:
+    for child in module_node.children.values():
+        if isinstance(child, ModuleNode):
+            yield from _iter_leaves(child)
         else:
             yield child
 
 
-def arguments(call: Call) -> Mapping[str, Any]:
+def simplify_arguments(call: Call) -> Mapping[str, Any]:
     """A call's arguments as people write them: one number where all axes have the same."""
     alike = call.target.startswith(("nn.Conv", "nn.MaxPool", "nn.AvgPool", "layers.MaxPool"))
     return {

@@ -5,49 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-WIDTH = 120
+MAX_LINE_LENGTH = 120
 INDENT = "    "
 
 
 class Expression:
     """A call, or what else stands between commas: its beginning, what is in it, its end."""
 
-    def __init__(self, head: str, inside: Sequence[Expression | str] = (), tail: str = "") -> None:
+    def __init__(self, head: str, items: Sequence[Expression | str] = (), tail: str = "") -> None:
         self.head = head
-        self.inside = inside
+        self.items = items
         self.tail = tail
 
     def __str__(self) -> str:
-        return f"{self.head}{', '.join(map(str, self.inside))}{self.tail}"
+        return f"{self.head}{', '.join(map(str, self.items))}{self.tail}"
 
-    def lines(self, before: str, after: str, depth: int) -> list[str]:
+    def format_lines(self, prefix: str, suffix: str, depth: int) -> list[str]:
         """The lines of ``before expression after``; what is too long is broken at its commas, each with a line."""
-        flat = f"{INDENT * depth}{before}{self}{after}"
-        if len(flat) <= WIDTH or not self.inside:
+        flat = f"{INDENT * depth}{prefix}{self}{suffix}"
+        if len(flat) <= MAX_LINE_LENGTH or not self.items:
             return [flat]
-        lines = [f"{INDENT * depth}{before}{self.head}"]
-        for item in self.inside:
+        lines = [f"{INDENT * depth}{prefix}{self.head}"]
+        for item in self.items:
             inner = item if isinstance(item, Expression) else Expression(item)
-            lines += inner.lines("", ",", depth + 1)
-        return [*lines, f"{INDENT * depth}{self.tail}{after}"]
+            lines += inner.format_lines("", ",", depth + 1)
+        return [*lines, f"{INDENT * depth}{self.tail}{suffix}"]
 
 
-def called(name: str, arguments: Sequence[Expression | str]) -> Expression:
+def format_call(name: str, arguments: Sequence[Expression | str]) -> Expression:
     """A call."""
     return Expression(f"{name}(", arguments, ")")
 
 
-def literal(value: object) -> str:
+def format_literal(value: object) -> str:
     """A value as ruff writes it."""
     if isinstance(value, float) and not isfinite(value):
         return f'float("{value}")'
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
-        inner = ", ".join(map(literal, value))
+        inner = ", ".join(map(format_literal, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, list):
-        return f"[{', '.join(map(literal, value))}]"
+        return f"[{', '.join(map(format_literal, value))}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{format_literal(k)}: {format_literal(v)}" for k, v in value.items()) + "}"
     return repr(value)

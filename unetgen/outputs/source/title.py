@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from keyword import iskeyword
 
-from unetgen.outputs.source.shape import Key, Shape
+from unetgen.outputs.source.shape import ModuleSignature, SignatureKey
 
 # Labels that say nothing of what is inside.
-_VAGUE = ("Scope", "Sequence", "NoBlock")
+_UNINFORMATIVE_LABELS = ("Scope", "Sequence", "NoBlock")
 
 _DIGITS = "0123456789"
 
 
-def titles(shapes: Sequence[Shape], reserved: Iterable[str]) -> dict[Key, str]:
+def choose_class_names(signatures: Sequence[ModuleSignature], reserved: Iterable[str]) -> dict[SignatureKey, str]:
     """A name for each class, none of them reserved."""
     taken = set(reserved)
-    standing = [(_place(shape), _label(shape)) for shape in shapes]
+    standing = [(_find_common_location(shape), _choose_label(shape)) for shape in signatures]
     found = {}
-    for shape, (place, label) in zip(shapes, standing, strict=True):
+    for shape, (place, label) in zip(signatures, standing, strict=True):
         if sum(label == other for _, other in standing) == 1:
             tries = [label, f"{place}{label}"]
-        elif standing.count((place, label)) == 1 or not _level(shape):
+        elif standing.count((place, label)) == 1 or not _find_common_level(shape):
             tries = [f"{place}{label}"]
         else:
-            tries = [f"{place}{label}{_level(shape)}"]
+            tries = [f"{place}{label}{_find_common_level(shape)}"]
         numbered = (
             f"{tries[-1]}_{number}" if tries[-1][-1] in _DIGITS else f"{tries[-1]}{number}"
             for number in range(2, len(taken) + 3)
@@ -34,14 +34,14 @@ def titles(shapes: Sequence[Shape], reserved: Iterable[str]) -> dict[Key, str]:
     return found
 
 
-def _label(shape: Shape) -> str:
+def _choose_label(signature: ModuleSignature) -> str:
     """What a class is: its label if that says something, else its name in the module that holds it."""
-    path, label = shape.branch.path, shape.branch.label
+    path, label = signature.module_node.path, signature.module_node.label
     if not path:
         return "UNet"
-    if label not in _VAGUE:
+    if label not in _UNINFORMATIVE_LABELS:
         return label
-    named = [step for step in map(_stem, path.split(".")[1:]) if step and not iskeyword(step)]
+    named = [step for step in map(_strip_number, path.split(".")[1:]) if step and not iskeyword(step)]
     if named:
         return named[-1].title().replace("_", "")
     if label == "NoBlock":
@@ -49,22 +49,22 @@ def _label(shape: Shape) -> str:
     return "Blocks" if path.count(".") < 2 else "Block"
 
 
-def _place(shape: Shape) -> str:
+def _find_common_location(signature: ModuleSignature) -> str:
     """The side that all modules of a class are in, or the name that all of them have; nothing where they differ."""
-    sides = {path.partition(".")[0] for path in shape.paths}
-    stems = {_stem(path.rpartition(".")[2]) for path in shape.paths}
+    sides = {path.partition(".")[0] for path in signature.paths}
+    stems = {_strip_number(path.rpartition(".")[2]) for path in signature.paths}
     found = sides if len(sides) == 1 else stems
     name = found.pop().title() if len(found) == 1 else ""
-    return "" if name == _label(shape) else name
+    return "" if name == _choose_label(signature) else name
 
 
-def _level(shape: Shape) -> str:
+def _find_common_level(signature: ModuleSignature) -> str:
     """The level that all modules of a class are at; nothing where they are at several."""
-    levels = {step for path in shape.paths for step in path.split(".")[1:2]}
+    levels = {step for path in signature.paths for step in path.split(".")[1:2]}
     level = levels.pop() if len(levels) == 1 else ""
     return level if level.isdigit() else ""
 
 
-def _stem(step: str) -> str:
+def _strip_number(step: str) -> str:
     """A step of a path without the number it ends in; nothing where it is one."""
     return "" if step[:1].isdigit() else step.rstrip(_DIGITS)

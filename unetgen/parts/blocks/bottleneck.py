@@ -50,17 +50,17 @@ class Bottleneck(Striding):
         if before:
             x = shortcut = self.shortcut.emit(g, x, channels, stride, unit)
             stride = Stride()
-        x = self._unit(g, g.conv(x, middle, 1, name="conv1", bias=self.bias), 1)
-        x = self._unit(g, self._middle(g, x, middle, stride), 2)
+        x = self._emit_norm_activation(g, g.conv(x, middle, 1, name="conv1", bias=self.bias), 1)
+        x = self._emit_norm_activation(g, self._emit_middle_conv(g, x, middle, stride), 2)
         x = self.norm.emit(g, g.conv(x, channels, 1, name="conv3", bias=self.bias), "norm3")
         x = self.attention.emit(g, x)
         shortcut = shortcut if before else self.shortcut.emit(g, shortcut, channels, stride, unit)
         return self.activation.emit(g, g.add(x, shortcut), "sum_activation")
 
-    def _unit(self, g: Builder, x: Value, number: int) -> Value:
+    def _emit_norm_activation(self, g: Builder, x: Value, number: int) -> Value:
         return self.activation.emit(g, self.norm.emit(g, x, f"norm{number}"), f"activation{number}")
 
-    def _middle(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+    def _emit_middle_conv(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if channels % self.groups:
             g.refuse(self, "groups", f"{self.groups} does not divide {channels} channels", "use a divisor of them")
             return x

@@ -11,18 +11,18 @@ from unetgen.config.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Block, Norm, Shortcut, Stride
 from unetgen.parts.blocks.shortcuts import Projection
-from unetgen.parts.blocks.unit import ONCE, Step, Units, each_once
+from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Step, Units, validate_unique_steps
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.attentions import NoAttention
 from unetgen.parts.layers.norms import Batch
 
 # What stands between the first and the last convolution: a number, or a share of what comes in or goes out.
-Middle = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]
+MidChannels = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]
 NormStep = Literal["norm", "activation"]
 NormOrder = Annotated[
     tuple[NormStep, ...],
-    Field(strict=False, min_length=2, max_length=2, json_schema_extra=ONCE),
-    AfterValidator(each_once),
+    Field(strict=False, min_length=2, max_length=2, json_schema_extra=UNIQUE_ITEMS),
+    AfterValidator(validate_unique_steps),
 ]
 
 
@@ -59,7 +59,7 @@ class Conv(Units):
 
     type: ClassVar[str] = "conv"
 
-    mid_channels: Middle = "output"
+    mid_channels: MidChannels = "output"
     """The channels between the first and the last convolution."""
 
     def inert(self) -> list[Inert]:
@@ -77,7 +77,7 @@ class Conv(Units):
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
             here = stride if number == 1 else Stride()
-            x = self.unit(g, x, channels if last else int(middle), number, last=last, stride=here)
+            x = self.emit_unit(g, x, channels if last else int(middle), number, last=last, stride=here)
         return x
 
 
@@ -100,29 +100,29 @@ class Residual(Units):
 
     def inert(self) -> list[Inert]:
         found = super().inert()
-        if "activation" not in self.behind_conv:
+        if "activation" not in self.steps_after_conv:
             found.append(Inert("last_activation", "order", "no activation stands behind the last convolution"))
         return found
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         shortcut = x
         if self.shortcut.before_branch:
-            x = shortcut = self.shortcut.emit(g, x, channels, stride, self.parts_of_unit)
+            x = shortcut = self.shortcut.emit(g, x, channels, stride, self.shortcut_unit)
             stride = Stride()
-        x = self._branch(g, x, channels, stride)
+        x = self._emit_branch(g, x, channels, stride)
         x = self.attention.emit(g, x)
         if not self.shortcut.before_branch:
             # Behind the branch, in which order most others register their layers too.
-            shortcut = self.shortcut.emit(g, shortcut, channels, stride, self.parts_of_unit)
+            shortcut = self.shortcut.emit(g, shortcut, channels, stride, self.shortcut_unit)
         if self.padding == "valid" and self.kernel_size != 1:
             shortcut = g.crop_to(shortcut, x, name="shortcut_crop")
         x = g.add(x, shortcut)
-        after = "activation" in self.behind_conv and self.last_activation != "before_sum"
+        after = "activation" in self.steps_after_conv and self.last_activation != "before_sum"
         return self.activation.emit(g, x, "sum_activation") if after else x
 
-    def _branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+    def _emit_branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         moved: tuple[Step, ...] = ()
-        if "activation" in self.behind_conv and self.last_activation == "after_sum":
+        if "activation" in self.steps_after_conv and self.last_activation == "after_sum":
             moved = ("activation",)
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
@@ -130,5 +130,5 @@ class Residual(Units):
             if number == 1 and self.first == "conv":
                 left_out = ("norm", "activation", "dropout")
             here = stride if number == 1 else Stride()
-            x = self.unit(g, x, channels, number, last=last, skip=left_out, stride=here)
+            x = self.emit_unit(g, x, channels, number, last=last, omitted=left_out, stride=here)
         return x

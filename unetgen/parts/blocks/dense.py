@@ -30,7 +30,7 @@ class Dense(Units):
             return Block.emit_strided(self, g, x, channels, stride)
         made: list[Value] = []
         for number in range(1, self.repeats + 1):
-            y = self.unit(g, x, channels, number, last=number == self.repeats)
+            y = self.emit_unit(g, x, channels, number, last=number == self.repeats)
             if self.padding == "valid" and self.kernel_size != 1:
                 x = g.crop_to(x, y, name=f"crop{number}")
                 made = [g.crop_to(m, y, name=f"crop{number}_{i}") for i, m in enumerate(made, 1)]
@@ -42,7 +42,7 @@ class Dense(Units):
 
 
 # As the authors' code has them; a sixth and a third would round otherwise at some widths.
-_SHARES = (0.167, 0.333, 0.5)
+_WIDTH_SHARES = (0.167, 0.333, 0.5)
 
 
 class MultiResolution(Block):
@@ -62,7 +62,7 @@ class MultiResolution(Block):
     activation: Annotated[Activation, In("activation")] = Relu()
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        widths = [max(int(self.alpha * channels * share), 1) for share in _SHARES]
+        widths = [max(int(self.alpha * channels * share), 1) for share in _WIDTH_SHARES]
         shortcut = g.conv(x, sum(widths), 1, name="shortcut", bias=self.bias)
         shortcut = self.norm.emit(g, shortcut, "shortcut_norm")
         made = []

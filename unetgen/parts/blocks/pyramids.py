@@ -10,16 +10,16 @@ from unetgen.config.choice import In
 from unetgen.config.part import Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Norm
-from unetgen.graph.ops.resampling import Mode
-from unetgen.parts.blocks.unit import ONCE, each_once
+from unetgen.graph.ops.resampling import InterpolationMode
+from unetgen.parts.blocks.unit import UNIQUE_ITEMS, validate_unique_steps
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch
 
 Rates = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(strict=False, min_length=1, max_length=16)]
-BehindConv = Annotated[
+StepsAfterConv = Annotated[
     tuple[Literal["norm", "activation"], ...],
-    Field(strict=False, json_schema_extra=ONCE),
-    AfterValidator(each_once),
+    Field(strict=False, json_schema_extra=UNIQUE_ITEMS),
+    AfterValidator(validate_unique_steps),
 ]
 
 
@@ -28,7 +28,7 @@ class _Pyramid(Block):
     norm: Annotated[Norm, In("norm")] = Batch()
     activation: Annotated[Activation, In("activation")] = Relu()
 
-    def unit(self, g: Builder, x: Value, channels: int, kernel_size: int, dilation: int = 1) -> Value:
+    def emit_unit(self, g: Builder, x: Value, channels: int, kernel_size: int, dilation: int = 1) -> Value:
         """Draws a convolution with its norm and activation."""
         x = g.conv(x, channels, kernel_size, name="conv", padding="zeros", dilation=dilation, bias=self.bias)
         return self.activation.emit(g, self.norm.emit(g, x, "norm"), "activation")
@@ -47,7 +47,7 @@ class Aspp(_Pyramid):
     pointwise: bool = True
     pooled: bool = True
     join: Literal["concat", "sum"] = "concat"
-    order: BehindConv = ("norm", "activation")
+    order: StepsAfterConv = ("norm", "activation")
     """Of norm and activation behind each branch's convolution."""
 
     project: Literal["unit", "conv"] = "unit"
@@ -57,21 +57,21 @@ class Aspp(_Pyramid):
         made = []
         if self.pointwise:
             with g.scope("pointwise", label="Branch"):
-                made.append(self.branch(g, x, channels, 1, 1))
+                made.append(self.emit_branch(g, x, channels, 1, 1))
         for number, rate in enumerate(self.rates, 1):
             with g.scope(f"rate{number}", label="Branch"):
-                made.append(self.branch(g, x, channels, 3, rate))
+                made.append(self.emit_branch(g, x, channels, 3, rate))
         if self.pooled:
             with g.scope("pooled", label="Branch"):
-                mean = self.branch(g, g.global_pool(x), channels, 1, 1)
+                mean = self.emit_branch(g, g.global_pool(x), channels, 1, 1)
                 made.append(g.resize_to(mean, x, "nearest"))
         both = made[0] if len(made) == 1 else g.concat(*made) if self.join == "concat" else g.add(*made)
         with g.scope("project", label="Projection"):
             if self.project == "conv":
                 return g.conv(both, channels, 1, name="conv", bias=True)
-            return self.unit(g, both, channels, 1)
+            return self.emit_unit(g, both, channels, 1)
 
-    def branch(self, g: Builder, x: Value, channels: int, kernel_size: int, rate: int) -> Value:
+    def emit_branch(self, g: Builder, x: Value, channels: int, kernel_size: int, rate: int) -> Value:
         """Draws one branch."""
         x = g.conv(x, channels, kernel_size, name="conv", padding="zeros", dilation=rate, bias=self.bias)
         for step in self.order:
@@ -85,7 +85,7 @@ class PyramidPooling(_Pyramid):
     type: ClassVar[str] = "pyramid_pooling"
 
     bins: Rates = (1, 2, 3, 6)
-    mode: Mode = "linear"
+    mode: InterpolationMode = "linear"
     align_corners: bool = False
 
     def inert(self) -> list[Inert]:
@@ -97,7 +97,7 @@ class PyramidPooling(_Pyramid):
         made = [x]
         for number, bins in enumerate(self.bins, 1):
             with g.scope(f"bins{number}", label="Branch"):
-                small = self.unit(g, g.global_pool(x) if bins == 1 else g.bin_pool(x, bins), share, 1)
+                small = self.emit_unit(g, g.global_pool(x) if bins == 1 else g.bin_pool(x, bins), share, 1)
                 made.append(g.resize_to(small, x, self.mode, self.align_corners))
         with g.scope("project", label="Projection"):
-            return self.unit(g, g.concat(*made), channels, 3)
+            return self.emit_unit(g, g.concat(*made), channels, 3)

@@ -25,28 +25,28 @@ class Recurrent(Units):
     projection: Literal["needed", "always"] = "needed"
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        return self.recurring(g, self.projected(g, x, channels, stride), channels)
+        return self.emit_recurrent_units(g, self.emit_projection(g, x, channels, stride), channels)
 
-    def projected(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+    def emit_projection(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         """Draws the 1x1 convolution."""
         if self.projection == "needed" and x.channels == channels and not stride.changes:
             return x
         return g.conv(x, channels, 1, name="projection", stride=stride.factor, rounding=stride.rounding, bias=self.bias)
 
-    def recurring(self, g: Builder, x: Value, channels: int) -> Value:
+    def emit_recurrent_units(self, g: Builder, x: Value, channels: int) -> Value:
         """Draws the units, each as often as it recurs."""
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
             with g.scope(str(number), label="Unit"):
-                y = self.unit(g, x, channels, "", last=last)
+                y = self.emit_unit(g, x, channels, "", last=last)
             for step in range(1, self.steps + 1):
-                y = g.add(self.trimmed(g, x, y, f"crop{number}_{step}"), y, name=f"add{number}_{step}")
+                y = g.add(self.crop_to_match(g, x, y, f"crop{number}_{step}"), y, name=f"add{number}_{step}")
                 with g.scope(f"{number}_{step}", label="Unit", like=str(number) if self.shared else ""):
-                    y = self.unit(g, y, channels, "", last=last)
+                    y = self.emit_unit(g, y, channels, "", last=last)
             x = y
         return x
 
-    def trimmed(self, g: Builder, x: Value, y: Value, name: str) -> Value:
+    def crop_to_match(self, g: Builder, x: Value, y: Value, name: str) -> Value:
         """What is left of x where the convolutions between take pixels away."""
         return g.crop_to(x, y, name=name) if self.padding == "valid" and self.kernel_size != 1 else x
 
@@ -59,6 +59,6 @@ class RecurrentResidual(Recurrent):
     projection: Literal["needed", "always"] = "always"
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        x = self.projected(g, x, channels, stride)
-        y = self.recurring(g, x, channels)
-        return g.add(self.trimmed(g, x, y, "shortcut_crop"), y)
+        x = self.emit_projection(g, x, channels, stride)
+        y = self.emit_recurrent_units(g, x, channels)
+        return g.add(self.crop_to_match(g, x, y, "shortcut_crop"), y)

@@ -34,18 +34,18 @@ class DepthwiseSeparable(Striding):
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         for number in range(1, self.repeats + 1):
             here = stride if number == 1 else Stride()
-            x = depthwise(g, x, self.kernel_size, f"depthwise{number}", here, self.padding, bias=self.bias)
+            x = emit_depthwise_conv(g, x, self.kernel_size, f"depthwise{number}", here, self.padding, bias=self.bias)
             if self.between:
-                x = self._finished(g, x, f"depthwise{number}")
+                x = self._emit_norm_activation(g, x, f"depthwise{number}")
             x = g.conv(x, channels, 1, name=f"pointwise{number}", bias=self.bias)
-            x = self._finished(g, x, str(number))
+            x = self._emit_norm_activation(g, x, str(number))
         return x
 
-    def _finished(self, g: Builder, x: Value, name: str) -> Value:
+    def _emit_norm_activation(self, g: Builder, x: Value, name: str) -> Value:
         return self.activation.emit(g, self.norm.emit(g, x, f"{name}_norm"), f"{name}_activation")
 
 
-class _Inverted(Striding):
+class _InvertedBottleneck(Striding):
     """A depthwise convolution, a norm, and two 1x1 convolutions with more channels between them."""
 
     kernel_size: Kernel
@@ -55,16 +55,16 @@ class _Inverted(Striding):
     norm: Annotated[Norm, In("norm")]
     activation: Annotated[Activation, In("activation")] = Gelu()
 
-    def branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
+    def emit_branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         """Draws the convolutions."""
         wide = self.expansion * x.channels
-        x = depthwise(g, x, self.kernel_size, "depthwise", stride, self.padding, bias=self.bias)
+        x = emit_depthwise_conv(g, x, self.kernel_size, "depthwise", stride, self.padding, bias=self.bias)
         x = self.norm.emit(g, x, "norm")
         x = self.activation.emit(g, g.conv(x, wide, 1, name="expand", bias=self.bias), "activation")
         return g.conv(x, channels, 1, name="project", bias=self.bias)
 
 
-class ConvNeXt(_Inverted):
+class ConvNeXt(_InvertedBottleneck):
     """The block of ConvNeXt (Liu et al. 2022); where channels or size change a convolution goes before it.
 
     A depthwise 7x7 convolution, a layer norm, 4 times the channels and back, a learned scale for each channel, and
@@ -88,12 +88,12 @@ class ConvNeXt(_Inverted):
         if x.channels != channels or stride.changes:
             kernel = stride.factor
             x = g.conv(x, channels, kernel, name="entry", stride=kernel, bias=self.bias, rounding=stride.rounding)
-        y = self.branch(g, x, channels, Stride())
+        y = self.emit_branch(g, x, channels, Stride())
         y = g.channel_scale(y, self.layer_scale) if self.layer_scale else y
         return g.add(self.dropout.emit(g, y, "dropout", last=True), x)
 
 
-class MedNeXt(_Inverted):
+class MedNeXt(_InvertedBottleneck):
     """The block of MedNeXt (Roy et al. 2023): ConvNeXt's with a norm over each channel and no learned scale.
 
     Where the size changes the depthwise convolution does it, beside a 1x1 convolution with the same stride; where
@@ -107,7 +107,7 @@ class MedNeXt(_Inverted):
     norm: Annotated[Norm, In("norm")] = Group(groups="channels")
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        y = self.branch(g, x, channels, stride)
+        y = self.emit_branch(g, x, channels, stride)
         if stride.changes:
             factor, rounding = stride
             x = g.conv(x, channels, 1, name="shortcut", stride=factor, bias=self.bias, rounding=rounding)
@@ -162,7 +162,7 @@ class NafBlock(Striding):
             x = g.conv(x, channels, stride.factor, name="entry", stride=stride.factor, rounding=stride.rounding)
         with g.scope("spatial", label="SpatialMixing"):
             y = g.conv(self.norm.emit(g, x, "norm"), self.expansion * channels, 1, name="expand")
-            y = g.halve(depthwise(g, y, 3, "depthwise", Stride(), "zeros", bias=True))
+            y = g.halve(emit_depthwise_conv(g, y, 3, "depthwise", Stride(), "zeros", bias=True))
             if self.channel_attention:
                 y = g.scale(y, g.conv(g.global_pool(y), y.channels, 1, name="attention"), "channels", name="attend")
             x = g.add(x, g.channel_scale(g.conv(y, channels, 1, name="project"), 0.0))
@@ -172,7 +172,7 @@ class NafBlock(Striding):
             return g.add(x, g.channel_scale(y, 0.0))
 
 
-def depthwise(
+def emit_depthwise_conv(
     g: Builder, x: Value, kernel_size: Kernel, name: str, stride: Stride, padding: str, *, bias: bool
 ) -> Value:
     """Draws a convolution of each channel by itself, (c, *size) -> (c, *size / stride)."""

@@ -9,7 +9,7 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Shortcut, Stride, Unit
 
 
-class _Projected(Shortcut):
+class _ProjectionShortcut(Shortcut):
     when: Literal["needed", "always"] = "needed"
     """Where channels or size change only, or in every block."""
 
@@ -17,7 +17,9 @@ class _Projected(Shortcut):
     normed: Literal["as_block", "always", "never"] = "as_block"
     """Where the block's own norm stands behind its convolutions, always, or never."""
 
-    def project(self, g: Builder, x: Value, channels: int, unit: Unit, kernel_size: Kernel, stride: Stride) -> Value:
+    def emit_projection(
+        self, g: Builder, x: Value, channels: int, unit: Unit, kernel_size: Kernel, stride: Stride
+    ) -> Value:
         """Draws the convolution, and the block's norm behind it."""
         bias = unit.bias if self.bias == "as_block" else self.bias == "yes"
         padding = unit.padding if kernel_size != 1 else "valid"
@@ -29,7 +31,7 @@ class _Projected(Shortcut):
         return unit.norm.emit(g, x, "shortcut_norm") if normed else x
 
 
-class Projection(_Projected):
+class Projection(_ProjectionShortcut):
     """The identity, or a convolution where channels or size change (He et al. 2016)."""
 
     type: ClassVar[str] = "projection"
@@ -45,10 +47,10 @@ class Projection(_Projected):
     def emit(self, g: Builder, x: Value, channels: int, stride: Stride, unit: Unit) -> Value:
         if self.when == "needed" and x.channels == channels and not stride.changes:
             return x
-        return self.project(g, x, channels, unit, self.kernel_size, stride)
+        return self.emit_projection(g, x, channels, unit, self.kernel_size, stride)
 
 
-class PooledProjection(_Projected):
+class PooledProjection(_ProjectionShortcut):
     """The mean over each stride, then a 1x1 convolution: ResNet-D (He et al. 2019)."""
 
     type: ClassVar[str] = "pooled_projection"
@@ -58,7 +60,7 @@ class PooledProjection(_Projected):
             x = g.avg_pool(x, stride.factor, stride.factor, stride.rounding, name="shortcut_pool")
         if self.when == "needed" and x.channels == channels:
             return x
-        return self.project(g, x, channels, unit, 1, Stride())
+        return self.emit_projection(g, x, channels, unit, 1, Stride())
 
 
 class Repeat(Shortcut):

@@ -56,11 +56,11 @@ class UNetBlock(Block):
         return self
 
     @property
-    def _changes(self) -> int:
+    def _num_resolution_changes(self) -> int:
         return self.depth if self.pooled is None else self.pooled
 
     def inert(self) -> list[Inert]:
-        if self._changes:
+        if self._num_resolution_changes:
             return []
         idle = ("downsample", "upsample", "align")
         return [Inert(slot, "pooled", "no step changes the resolution") for slot in idle]
@@ -70,11 +70,11 @@ class UNetBlock(Block):
             g.refuse(self, "downsample", "it must change the resolution itself", "use max_pool, avg_pool or conv")
         with g.scope("entry", label="Unit"):
             first = self.block.emit(g, x, channels)
-        maps, x = self._down(g, first)
+        maps, x = self._emit_encoder(g, first)
         for level in reversed(range(self.depth)):
             with g.scope(f"up{level}", label="Unit"):
-                x = self._joined(g, x, maps[level], level)
-                x = self._at(g, level).emit(g, x, self.mid_channels if level else channels)
+                x = self._connect_skip(g, x, maps[level], level)
+                x = self._block_at(g, level).emit(g, x, self.mid_channels if level else channels)
         if not self.residual:
             return x
         if x.channels != first.channels:
@@ -83,29 +83,29 @@ class UNetBlock(Block):
             return x
         return g.add(x, first)
 
-    def _down(self, g: Builder, x: Value) -> tuple[list[Value], Value]:
+    def _emit_encoder(self, g: Builder, x: Value) -> tuple[list[Value], Value]:
         maps = []
         for level in range(self.depth + 1):
             with g.scope(f"down{level}", label="Unit"):
-                x = self._at(g, level).emit(g, x, self.mid_channels)
+                x = self._block_at(g, level).emit(g, x, self.mid_channels)
                 if level == self.depth:
                     break
                 maps.append(x)
-                if level < self._changes:
+                if level < self._num_resolution_changes:
                     with g.scope("down"):
                         x = self.downsample.emit(g, x, self.mid_channels)
         return maps, x
 
-    def _joined(self, g: Builder, x: Value, skip: Value, level: int) -> Value:
-        if level < self._changes:
+    def _connect_skip(self, g: Builder, x: Value, skip: Value, level: int) -> Value:
+        if level < self._num_resolution_changes:
             with g.scope("up"):
                 x = self.upsample.emit(g, x, self.mid_channels)
         with g.scope("skip"):
-            if level < self._changes:
+            if level < self._num_resolution_changes:
                 x, skip = self.align.emit(g, x, skip)
             return self.fusion.emit(g, x, skip)
 
-    def _at(self, g: Builder, level: int) -> Block:
+    def _block_at(self, g: Builder, level: int) -> Block:
         """The block of a level, with that level's dilation."""
         if self.dilations is None:
             return self.block

@@ -20,20 +20,21 @@ Padding = Literal["valid", "zeros", "reflect", "replicate", "circular"]
 Step = Literal["conv", "norm", "activation", "dropout"]
 
 # What ``each_once`` asks, for editors.
-ONCE: JsonDict = {"uniqueItems": True}
+UNIQUE_ITEMS: JsonDict = {"uniqueItems": True}
 Order = Annotated[
-    tuple[Step, ...], Field(strict=False, max_length=4, json_schema_extra={**ONCE, "contains": {"const": "conv"}})
+    tuple[Step, ...],
+    Field(strict=False, max_length=4, json_schema_extra={**UNIQUE_ITEMS, "contains": {"const": "conv"}}),
 ]
 
-USUAL_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
+DEFAULT_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
 
 # How many groups, or one for each channel that comes in: a depthwise convolution.
 Groups = Annotated[Literal["channels"] | Count, Field(union_mode="left_to_right")]
 
-_STAYS = Stride()
+_NO_STRIDE = Stride()
 
 
-def each_once(steps: tuple[str, ...]) -> tuple[str, ...]:
+def validate_unique_steps(steps: tuple[str, ...]) -> tuple[str, ...]:
     """An order with every step in it, and none of them twice."""
     twice = next((step for step in steps if steps.count(step) > 1), None)
     if twice is not None:
@@ -51,7 +52,7 @@ class Units(Striding):
     dilation: Kernel = 1
     groups: Groups = 1
     bias: bool = True
-    order: Order = USUAL_ORDER
+    order: Order = DEFAULT_ORDER
     norm: Annotated[Norm, In("norm")] = NoNorm()
     activation: Annotated[Activation, In("activation")] = Relu()
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
@@ -78,16 +79,16 @@ class Units(Striding):
         return found
 
     @property
-    def behind_conv(self) -> tuple[Step, ...]:
+    def steps_after_conv(self) -> tuple[Step, ...]:
         """The steps of a unit that follow its convolution."""
         return self.order[self.order.index("conv") + 1 :]
 
     @property
-    def parts_of_unit(self) -> Unit:
+    def shortcut_unit(self) -> Unit:
         """What a shortcut takes over."""
-        return Unit(self.bias, self.norm, self.padding, "norm" in self.behind_conv)
+        return Unit(self.bias, self.norm, self.padding, "norm" in self.steps_after_conv)
 
-    def unit(
+    def emit_unit(
         self,
         g: Builder,
         x: Value,
@@ -95,23 +96,23 @@ class Units(Striding):
         number: int | str,
         *,
         last: bool,
-        skip: tuple[Step, ...] = (),
-        stride: Stride = _STAYS,
+        omitted: tuple[Step, ...] = (),
+        stride: Stride = _NO_STRIDE,
     ) -> Value:
         """Draws one unit, (c, *size) -> (channels, *size / stride); ``skip`` names steps that are drawn elsewhere."""
         for step in self.order:
-            if step in skip:
+            if step in omitted:
                 continue
             name = f"{step}{number}"
             if step == "conv":
-                x = self._conv(g, x, channels, name, stride)
+                x = self._emit_conv(g, x, channels, name, stride)
             elif step == "dropout":
                 x = self.dropout.emit(g, x, name, last)
             else:
                 x = getattr(self, step).emit(g, x, name)
         return x
 
-    def _conv(self, g: Builder, x: Value, channels: int, name: str, stride: Stride) -> Value:
+    def _emit_conv(self, g: Builder, x: Value, channels: int, name: str, stride: Stride) -> Value:
         groups = self.groups if isinstance(self.groups, int) else x.channels
         for count in dict.fromkeys((x.channels, channels)) if groups > 1 else ():
             if count % groups:

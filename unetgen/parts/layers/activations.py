@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.part import defaults_of
+from unetgen.config.part import get_option_defaults
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation
 
@@ -16,19 +16,19 @@ Positive = Annotated[float, Field(gt=0, strict=True)]
 NotNegative = Annotated[float, Field(ge=0, strict=True)]
 
 
-class _Torch(Activation):
+class _TorchActivation(Activation):
     """An activation that is one torch layer, its fields the layer's arguments."""
 
     layer: ClassVar[str]
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        return g.activation(x, f"nn.{self.layer}", self._arguments(), name=name)
+        return g.activation(x, f"nn.{self.layer}", self._layer_arguments(), name=name)
 
-    def _arguments(self) -> dict[str, Any]:
+    def _layer_arguments(self) -> dict[str, Any]:
         given = vars(self)
         if not given:
             return given
-        defaults = defaults_of(type(self))
+        defaults = get_option_defaults(type(self))
         return {name: value for name, value in given.items() if value != defaults[name]}
 
 
@@ -41,14 +41,14 @@ class NoActivation(Activation):
         return x
 
 
-class Relu(_Torch):
+class Relu(_TorchActivation):
     """max(0, x)."""
 
     type: ClassVar[str] = "relu"
     layer: ClassVar[str] = "ReLU"
 
 
-class LeakyRelu(_Torch):
+class LeakyRelu(_TorchActivation):
     """x, or negative_slope * x below zero (Maas et al. 2013)."""
 
     type: ClassVar[str] = "leaky_relu"
@@ -71,7 +71,7 @@ class Prelu(Activation):
         return g.activation(x, "nn.PReLU", arguments, name=name, slopes=slopes)
 
 
-class Rrelu(_Torch):
+class Rrelu(_TorchActivation):
     """A leaky ReLU whose slope is drawn at random while training (Xu et al. 2015)."""
 
     type: ClassVar[str] = "rrelu"
@@ -82,18 +82,18 @@ class Rrelu(_Torch):
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Rrelu:
-        _in_order("lower", self.lower, "upper", self.upper)
+        _require_ascending("lower", self.lower, "upper", self.upper)
         return self
 
 
-class Relu6(_Torch):
+class Relu6(_TorchActivation):
     """min(max(0, x), 6)."""
 
     type: ClassVar[str] = "relu6"
     layer: ClassVar[str] = "ReLU6"
 
 
-class Elu(_Torch):
+class Elu(_TorchActivation):
     """alpha * (exp(x) - 1) below zero (Clevert et al. 2016)."""
 
     type: ClassVar[str] = "elu"
@@ -102,14 +102,14 @@ class Elu(_Torch):
     alpha: Positive = 1.0
 
 
-class Selu(_Torch):
+class Selu(_TorchActivation):
     """The self-normalising ELU (Klambauer et al. 2017)."""
 
     type: ClassVar[str] = "selu"
     layer: ClassVar[str] = "SELU"
 
 
-class Celu(_Torch):
+class Celu(_TorchActivation):
     """An ELU whose slope is continuous for every alpha (Barron 2017)."""
 
     type: ClassVar[str] = "celu"
@@ -118,7 +118,7 @@ class Celu(_Torch):
     alpha: Positive = 1.0
 
 
-class Gelu(_Torch):
+class Gelu(_TorchActivation):
     """x times the normal distribution's share below x (Hendrycks and Gimpel 2016)."""
 
     type: ClassVar[str] = "gelu"
@@ -127,35 +127,35 @@ class Gelu(_Torch):
     approximate: Literal["none", "tanh"] = "none"
 
 
-class Silu(_Torch):
+class Silu(_TorchActivation):
     """x * sigmoid(x), also called swish (Elfwing et al. 2018)."""
 
     type: ClassVar[str] = "silu"
     layer: ClassVar[str] = "SiLU"
 
 
-class Mish(_Torch):
+class Mish(_TorchActivation):
     """x * tanh(softplus(x)) (Misra 2020)."""
 
     type: ClassVar[str] = "mish"
     layer: ClassVar[str] = "Mish"
 
 
-class Hardswish(_Torch):
+class Hardswish(_TorchActivation):
     """A piecewise SiLU (Howard et al. 2019)."""
 
     type: ClassVar[str] = "hardswish"
     layer: ClassVar[str] = "Hardswish"
 
 
-class Hardsigmoid(_Torch):
+class Hardsigmoid(_TorchActivation):
     """A piecewise sigmoid."""
 
     type: ClassVar[str] = "hardsigmoid"
     layer: ClassVar[str] = "Hardsigmoid"
 
 
-class Hardtanh(_Torch):
+class Hardtanh(_TorchActivation):
     """x, cut off at both ends."""
 
     type: ClassVar[str] = "hardtanh"
@@ -166,11 +166,11 @@ class Hardtanh(_Torch):
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Hardtanh:
-        _in_order("min_val", self.min_val, "max_val", self.max_val)
+        _require_ascending("min_val", self.min_val, "max_val", self.max_val)
         return self
 
 
-class Hardshrink(_Torch):
+class Hardshrink(_TorchActivation):
     """x, and zero within lambd of zero."""
 
     type: ClassVar[str] = "hardshrink"
@@ -179,7 +179,7 @@ class Hardshrink(_Torch):
     lambd: NotNegative = 0.5
 
 
-class Softshrink(_Torch):
+class Softshrink(_TorchActivation):
     """x moved towards zero by lambd."""
 
     type: ClassVar[str] = "softshrink"
@@ -188,14 +188,14 @@ class Softshrink(_Torch):
     lambd: NotNegative = 0.5
 
 
-class Tanhshrink(_Torch):
+class Tanhshrink(_TorchActivation):
     """x - tanh(x)."""
 
     type: ClassVar[str] = "tanhshrink"
     layer: ClassVar[str] = "Tanhshrink"
 
 
-class Softplus(_Torch):
+class Softplus(_TorchActivation):
     """log(1 + exp(beta * x)) / beta, and x itself above the threshold."""
 
     type: ClassVar[str] = "softplus"
@@ -205,28 +205,28 @@ class Softplus(_Torch):
     threshold: Number = 20.0
 
 
-class Softsign(_Torch):
+class Softsign(_TorchActivation):
     """x / (1 + |x|)."""
 
     type: ClassVar[str] = "softsign"
     layer: ClassVar[str] = "Softsign"
 
 
-class Sigmoid(_Torch):
+class Sigmoid(_TorchActivation):
     """1 / (1 + exp(-x))."""
 
     type: ClassVar[str] = "sigmoid"
     layer: ClassVar[str] = "Sigmoid"
 
 
-class LogSigmoid(_Torch):
+class LogSigmoid(_TorchActivation):
     """log(sigmoid(x))."""
 
     type: ClassVar[str] = "log_sigmoid"
     layer: ClassVar[str] = "LogSigmoid"
 
 
-class Tanh(_Torch):
+class Tanh(_TorchActivation):
     """The hyperbolic tangent."""
 
     type: ClassVar[str] = "tanh"
@@ -263,7 +263,7 @@ class LogSoftmax(Activation):
         return g.activation(x, "nn.LogSoftmax", {"dim": 1}, name=name)
 
 
-def _in_order(low_name: str, low: float, high_name: str, high: float) -> None:
+def _require_ascending(low_name: str, low: float, high_name: str, high: float) -> None:
     if low >= high:
         what = f"{low_name} {low:g} is not below {high_name} {high:g}"
         raise PydanticCustomError("bounds", "{what}", {"what": what, "at": high_name})

@@ -16,14 +16,14 @@ from unetgen.graph.ops.whole_map import Statistic
 from unetgen.parts.layers.activations import Relu, Sigmoid
 
 
-def _odd(number: int) -> int:
+def _require_odd(number: int) -> int:
     if number % 2 == 0:
         raise PydanticCustomError("odd", "{what}", {"what": f"{number} is even", "hint": "write an odd number"})
     return number
 
 
 # An even window has no middle.
-Odd = Annotated[int, Field(ge=1, le=255, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
+Odd = Annotated[int, Field(ge=1, le=255, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_require_odd)]
 
 
 class NoAttention(Attention):
@@ -35,7 +35,7 @@ class NoAttention(Attention):
         return x
 
 
-class _Squeezing(Attention):
+class _SqueezeExciteBase(Attention):
     """A gate for each channel, from its mean, through two 1x1 convolutions."""
 
     reduction: Count = 16
@@ -44,7 +44,7 @@ class _Squeezing(Attention):
     bias: bool = True
     activation: Annotated[Activation, In("activation")] = Relu()
 
-    def squeeze(self, g: Builder, x: Value, statistic: Statistic = "mean") -> Value:
+    def emit_gate_logits(self, g: Builder, x: Value, statistic: Statistic = "mean") -> Value:
         """Draws (c, *size) -> (c, 1, ...)."""
         gate = g.global_pool(x, statistic)
         middle = max(x.channels // self.reduction, 1)
@@ -53,7 +53,7 @@ class _Squeezing(Attention):
         return g.conv(gate, x.channels, 1, name="excite", bias=self.bias)
 
 
-class SqueezeExcite(_Squeezing):
+class SqueezeExcite(_SqueezeExciteBase):
     """A gate for each channel from all channels' means (Hu et al. 2018)."""
 
     type: ClassVar[str] = "se"
@@ -64,7 +64,7 @@ class SqueezeExcite(_Squeezing):
     def emit(self, g: Builder, x: Value) -> Value:
         with g.scope("se", label="SqueezeExcite"):
             layer = "nn.Hardsigmoid" if self.hard else "nn.Sigmoid"
-            gate = g.activation(self.squeeze(g, x), layer, {}, name="gate")
+            gate = g.activation(self.emit_gate_logits(g, x), layer, {}, name="gate")
             return g.scale(x, gate, "channels")
 
 
@@ -81,7 +81,7 @@ class SpatialSqueezeExcite(Attention):
             return g.scale(x, gate, "pixels")
 
 
-class ConcurrentSqueezeExcite(_Squeezing):
+class ConcurrentSqueezeExcite(_SqueezeExciteBase):
     """Both gates beside each other, their results summed, or the larger of the two (Roy et al. 2018)."""
 
     type: ClassVar[str] = "scse"
@@ -91,14 +91,14 @@ class ConcurrentSqueezeExcite(_Squeezing):
     def emit(self, g: Builder, x: Value) -> Value:
         with g.scope("scse", label="ConcurrentSqueezeExcite"):
             with g.scope("channel"):
-                channel = g.scale(x, Sigmoid().emit(g, self.squeeze(g, x), "gate"), "channels")
+                channel = g.scale(x, Sigmoid().emit(g, self.emit_gate_logits(g, x), "gate"), "channels")
             with g.scope("spatial"):
                 gate = Sigmoid().emit(g, g.conv(x, 1, 1, name="conv", bias=self.bias), "gate")
                 pixel = g.scale(x, gate, "pixels")
             return g.add(channel, pixel) if self.join == "sum" else g.maximum(channel, pixel)
 
 
-class Cbam(_Squeezing):
+class Cbam(_SqueezeExciteBase):
     """A gate for each channel from its mean and its maximum, then one for each pixel (Woo et al. 2018)."""
 
     type: ClassVar[str] = "cbam"
@@ -110,9 +110,9 @@ class Cbam(_Squeezing):
     def emit(self, g: Builder, x: Value) -> Value:
         with g.scope("cbam", label="Cbam"):
             with g.scope("mean"):
-                mean = self.squeeze(g, x)
+                mean = self.emit_gate_logits(g, x)
             with g.scope("max", like="mean"):
-                most = self.squeeze(g, x, "max")
+                most = self.emit_gate_logits(g, x, "max")
             x = g.scale(x, Sigmoid().emit(g, g.add(mean, most), "channel_gate"), "channels", name="channels")
             both = g.concat(g.channel_pool(x, "mean", name="mean_of"), g.channel_pool(x, "max", name="max_of"))
             gate = g.conv(both, 1, self.kernel_size, name="conv", padding="zeros", bias=False)
@@ -128,12 +128,12 @@ class EfficientChannelAttention(Attention):
     """How many neighbours; adaptive is the odd number nearest to log2(channels) / 2 + 1 / 2, rounded up."""
 
     def emit(self, g: Builder, x: Value) -> Value:
-        kernel = self.kernel_size if isinstance(self.kernel_size, int) else _adaptive(x.channels)
+        kernel = self.kernel_size if isinstance(self.kernel_size, int) else _adaptive_kernel_size(x.channels)
         with g.scope("eca", label="EfficientChannelAttention"):
             gate = g.channel_conv(g.global_pool(x), kernel)
             return g.scale(x, Sigmoid().emit(g, gate, "gate"), "channels")
 
 
-def _adaptive(channels: int) -> int:
+def _adaptive_kernel_size(channels: int) -> int:
     nearest = int(abs(log2(channels) / 2 + 0.5))
     return nearest if nearest % 2 else nearest + 1

@@ -21,7 +21,7 @@ class NoDropout(Dropout):
         return x
 
 
-class _Dropping(Dropout):
+class _DropoutPart(Dropout):
     layer: ClassVar[str]
 
     rate: Rate
@@ -32,28 +32,28 @@ class _Dropping(Dropout):
         return g.dropout(x, self.layer, self.rate, name) if last or self.place == "every" else x
 
 
-class Element(_Dropping):
+class ElementDropout(_DropoutPart):
     """Single values (Srivastava et al. 2014). ``dropout: 0.5`` is short for this at that rate."""
 
     type: ClassVar[str] = "element"
     layer: ClassVar[str] = "nn.Dropout"
 
 
-class Channel(_Dropping):
+class Channel(_DropoutPart):
     """Whole channels (Tompson et al. 2015)."""
 
     type: ClassVar[str] = "channel"
     layer: ClassVar[str] = "nn.Dropout{dims}d"
 
 
-class Alpha(_Dropping):
+class Alpha(_DropoutPart):
     """Single values, keeping mean and variance of SELU's outputs (Klambauer et al. 2017)."""
 
     type: ClassVar[str] = "alpha"
     layer: ClassVar[str] = "nn.AlphaDropout"
 
 
-class Path(_Dropping):
+class Path(_DropoutPart):
     """Whole samples of a branch, whose shortcut is then all that is left: stochastic depth (Huang et al. 2016)."""
 
     type: ClassVar[str] = "path"

@@ -23,22 +23,22 @@ Fan = Literal["fan_in", "fan_out"]
 _ONES, _ZEROS = Call("nn.init.ones_"), Call("nn.init.zeros_")
 
 
-class _Init(Init):
+class _KernelInit(Init):
     """Fills kernels by ``kernel``, and the rest the usual way."""
 
     def rule(self, parameter: Parameter) -> Call:
         if parameter.role == "kernel":
-            return self.kernel()
+            return self.kernel_rule()
         if parameter.role == "slope":
             return Call("nn.init.constant_", {"val": parameter.start})
         return _ONES if parameter.role == "scale" else _ZEROS
 
     @abstractmethod
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         """The function that fills a kernel."""
 
 
-class TorchDefault(_Init):
+class TorchDefault(_KernelInit):
     """What torch does by itself: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases."""
 
     type: ClassVar[str] = "torch_default"
@@ -49,11 +49,11 @@ class TorchDefault(_Init):
             return Call("nn.init.uniform_", {"a": -bound, "b": bound})
         return super().rule(parameter)
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.kaiming_uniform_", {"a": sqrt(5)})
 
 
-class _He(_Init):
+class _HeInit(_KernelInit):
     mode: Fan = "fan_in"
     nonlinearity: Literal["relu", "leaky_relu", "linear"] = "relu"
     negative_slope: Annotated[float, Field(ge=0, strict=True)] = 0.0
@@ -67,58 +67,58 @@ class _He(_Init):
         return {"a": self.negative_slope, "mode": self.mode, "nonlinearity": self.nonlinearity}
 
 
-class HeNormal(_He):
+class HeNormal(_HeInit):
     """N(0, gain^2 / fan) (He et al. 2015), section 3 of the U-Net paper: N(0, 2 / fan_in)."""
 
     type: ClassVar[str] = "he_normal"
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.kaiming_normal_", self.arguments())
 
 
-class HeUniform(_He):
+class HeUniform(_HeInit):
     """The uniform distribution of He's variance (He et al. 2015)."""
 
     type: ClassVar[str] = "he_uniform"
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.kaiming_uniform_", self.arguments())
 
 
-class XavierNormal(_Init):
+class XavierNormal(_KernelInit):
     """N(0, gain^2 * 2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
 
     type: ClassVar[str] = "xavier_normal"
 
     gain: Positive = 1.0
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.xavier_normal_", {"gain": self.gain})
 
 
-class XavierUniform(_Init):
+class XavierUniform(_KernelInit):
     """The uniform distribution of Xavier's variance (Glorot and Bengio 2010)."""
 
     type: ClassVar[str] = "xavier_uniform"
 
     gain: Positive = 1.0
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.xavier_uniform_", {"gain": self.gain})
 
 
-class Orthogonal(_Init):
+class Orthogonal(_KernelInit):
     """Orthogonal kernels (Saxe et al. 2014)."""
 
     type: ClassVar[str] = "orthogonal"
 
     gain: Positive = 1.0
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.orthogonal_", {"gain": self.gain})
 
 
-class Normal(_Init):
+class Normal(_KernelInit):
     """N(mean, std^2)."""
 
     type: ClassVar[str] = "normal"
@@ -126,5 +126,5 @@ class Normal(_Init):
     mean: Number = 0.0
     std: Positive = 0.02
 
-    def kernel(self) -> Call:
+    def kernel_rule(self) -> Call:
         return Call("nn.init.normal_", {"mean": self.mean, "std": self.std})

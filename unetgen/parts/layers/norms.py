@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.part import Inert, defaults_of
+from unetgen.config.part import Inert, get_option_defaults
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Norm
 
@@ -34,10 +34,10 @@ class Batch(Norm):
     track_running_stats: bool = True
 
     def inert(self) -> list[Inert]:
-        return _momentum_without_statistics(self.track_running_stats)
+        return _inert_momentum(self.track_running_stats)
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        arguments = changed(self, num_features=x.channels)
+        arguments = non_default_arguments(self, num_features=x.channels)
         # Without running statistics the batch's own are used in evaluation too, and one value has none.
         elements = 1 if self.track_running_stats else 2
         return g.norm(x, "nn.BatchNorm{dims}d", arguments, name=name, affine=self.affine, elements=elements)
@@ -54,10 +54,10 @@ class Instance(Norm):
     track_running_stats: bool = False
 
     def inert(self) -> list[Inert]:
-        return _momentum_without_statistics(self.track_running_stats)
+        return _inert_momentum(self.track_running_stats)
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        arguments = changed(self, num_features=x.channels)
+        arguments = non_default_arguments(self, num_features=x.channels)
         return g.norm(x, "nn.InstanceNorm{dims}d", arguments, name=name, affine=self.affine, elements=2)
 
 
@@ -97,7 +97,7 @@ class Group(Norm):
             hint = f"use one of {', '.join(map(str, divisors))}"
             g.refuse(self, option, f"{wanted} does not divide {x.channels} channels", hint)
         groups = 1 if few else x.channels // wanted if self.group_size else wanted
-        arguments = {"num_groups": groups, "num_channels": x.channels, **changed(self)}
+        arguments = {"num_groups": groups, "num_channels": x.channels, **non_default_arguments(self)}
         for own in ("groups", "group_size", "few_channels"):
             arguments.pop(own, None)
         elements = 2 if x.channels == groups else 1
@@ -116,15 +116,15 @@ class Layer(Norm):
     affine: bool = True
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        arguments = changed(self, channels=x.channels)
+        arguments = non_default_arguments(self, channels=x.channels)
         return g.norm(x, "layers.ChannelLayerNorm", arguments, name=name, affine=self.affine)
 
 
-def changed(norm: Norm, **given: Any) -> dict[str, Any]:
+def non_default_arguments(norm: Norm, **extra: Any) -> dict[str, Any]:
     """The layer's arguments: those given, and the options that are not at torch's defaults."""
-    defaults = defaults_of(type(norm))
-    return {**given, **{name: value for name in defaults if (value := getattr(norm, name)) != defaults[name]}}
+    defaults = get_option_defaults(type(norm))
+    return {**extra, **{name: value for name in defaults if (value := getattr(norm, name)) != defaults[name]}}
 
 
-def _momentum_without_statistics(tracked: bool) -> list[Inert]:
-    return [] if tracked else [Inert("momentum", "track_running_stats", "no running statistics are kept")]
+def _inert_momentum(track_running_stats: bool) -> list[Inert]:
+    return [] if track_running_stats else [Inert("momentum", "track_running_stats", "no running statistics are kept")]

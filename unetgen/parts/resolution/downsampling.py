@@ -12,17 +12,19 @@ from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Downsample, Norm, Stride
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import ONCE, Padding, each_once
+from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Padding, validate_unique_steps
 from unetgen.parts.layers.activations import NoActivation
 from unetgen.parts.layers.norms import NoNorm
 
 Channels = Literal["keep", "next"]
 Step = Literal["conv", "norm", "activation"]
 Order = Annotated[
-    tuple[Step, ...], Field(strict=False, min_length=3, max_length=3, json_schema_extra=ONCE), AfterValidator(each_once)
+    tuple[Step, ...],
+    Field(strict=False, min_length=3, max_length=3, json_schema_extra=UNIQUE_ITEMS),
+    AfterValidator(validate_unique_steps),
 ]
 
-USUAL_ORDER: Order = ("conv", "norm", "activation")
+DEFAULT_ORDER: Order = ("conv", "norm", "activation")
 
 
 class NoDownsample(Downsample):
@@ -34,7 +36,7 @@ class NoDownsample(Downsample):
         return x
 
 
-class _Pool(Downsample):
+class _PoolingDownsample(Downsample):
     """``rounding`` says what happens to sizes that do not divide: refused, cut off, or filled up."""
 
     kernel_size: Kernel = 2
@@ -44,7 +46,7 @@ class _Pool(Downsample):
 
     rounding: Rounding = "exact"
 
-    def check(self, g: Builder) -> None:
+    def check_window(self, g: Builder) -> None:
         """Refuses windows that torch cannot have."""
         kernels, strides, paddings = (g.per_axis(v) for v in (self.kernel_size, self.stride, self.padding))
         if self.rounding == "ceil" and any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
@@ -54,23 +56,23 @@ class _Pool(Downsample):
             g.refuse(self, "padding", "it is more than half of the kernel", "use a larger kernel")
 
 
-class MaxPool(_Pool):
+class MaxPool(_PoolingDownsample):
     """The maximum of each window (Ronneberger et al. 2015)."""
 
     type: ClassVar[str] = "max_pool"
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        self.check(g)
+        self.check_window(g)
         return g.max_pool(x, self.kernel_size, self.stride, self.rounding, padding=self.padding)
 
 
-class AvgPool(_Pool):
+class AvgPool(_PoolingDownsample):
     """The mean of each window; pixels added at the ends count as zeros."""
 
     type: ClassVar[str] = "avg_pool"
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        self.check(g)
+        self.check_window(g)
         return g.avg_pool(x, self.kernel_size, self.stride, self.rounding, padding=self.padding)
 
 
@@ -91,12 +93,12 @@ class StridedConv(Downsample):
     padding: Padding = "zeros"
     rounding: Literal["exact", "floor"] = "exact"
     bias: bool = True
-    order: Order = USUAL_ORDER
+    order: Order = DEFAULT_ORDER
     norm: Annotated[Norm, In("norm")] = NoNorm()
     activation: Annotated[Activation, In("activation")] = NoActivation()
 
     def inert(self) -> list[Inert]:
-        borderless = all(k <= s for k, s in paired(self.kernel_size, self.stride))
+        borderless = all(k <= s for k, s in pair_axes(self.kernel_size, self.stride))
         reason = "a kernel no longer than its stride has no border"
         found = [Inert("padding", "kernel_size", reason)] if borderless else []
         if self.norm.type == self.activation.type == "none":
@@ -106,12 +108,12 @@ class StridedConv(Downsample):
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         for step in self.order:
             if step == "conv":
-                x = self._conv(g, x, x.channels if self.channels == "keep" else channels)
+                x = self._emit_conv(g, x, x.channels if self.channels == "keep" else channels)
             else:
                 x = getattr(self, step).emit(g, x, step)
         return x
 
-    def _conv(self, g: Builder, x: Value, channels: int) -> Value:
+    def _emit_conv(self, g: Builder, x: Value, channels: int) -> Value:
         return g.conv(
             x,
             channels,
@@ -178,7 +180,7 @@ class Transition(Downsample):
             return self.downsample.emit(g, x, channels)
 
 
-def paired(first: int | tuple[int, ...], second: int | tuple[int, ...]) -> list[tuple[int, int]]:
+def pair_axes(first: int | tuple[int, ...], second: int | tuple[int, ...]) -> list[tuple[int, int]]:
     """Two options axis by axis, where each is one number or one for each axis."""
     axes = max(len(v) if isinstance(v, tuple) else 1 for v in (first, second))
     left, right = (v if isinstance(v, tuple) else (v,) * axes for v in (first, second))

@@ -13,9 +13,9 @@ from unetgen.config.part import Amount, Count, Factor, Inert, Kernel
 from unetgen.config.part import Channels as Number
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Block, Dropout, Norm, Upsample
-from unetgen.graph.ops.resampling import Mode
+from unetgen.graph.ops.resampling import InterpolationMode
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import ONCE, Padding, each_once
+from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Padding, validate_unique_steps
 from unetgen.parts.layers.activations import NoActivation, Relu
 from unetgen.parts.layers.dropouts import NoDropout
 from unetgen.parts.layers.norms import Batch, NoNorm
@@ -24,18 +24,20 @@ from unetgen.parts.layers.norms import Batch, NoNorm
 Channels = Annotated[Literal["width", "half_width", "half", "keep"] | Number, Field(union_mode="left_to_right")]
 Step = Literal["conv", "norm", "activation", "dropout"]
 Order = Annotated[
-    tuple[Step, ...], Field(strict=False, min_length=4, max_length=4, json_schema_extra=ONCE), AfterValidator(each_once)
+    tuple[Step, ...],
+    Field(strict=False, min_length=4, max_length=4, json_schema_extra=UNIQUE_ITEMS),
+    AfterValidator(validate_unique_steps),
 ]
 
-USUAL_ORDER: Order = ("conv", "norm", "activation", "dropout")
+DEFAULT_ORDER: Order = ("conv", "norm", "activation", "dropout")
 
 
-class _Up(Upsample):
+class _UpsampleWithChannels(Upsample):
     """``channels`` is what is made: the level's width, half of it, as many as there are, half of them, or a number."""
 
     channels: Channels = "width"
 
-    def wanted(self, x: Value, width: int) -> int:
+    def resolve_channels(self, x: Value, width: int) -> int:
         """The channels that go out."""
         shares = {"width": width, "half_width": width // 2, "half": x.channels // 2, "keep": x.channels}
         return self.channels if isinstance(self.channels, int) else max(shares[self.channels], 1)
@@ -50,7 +52,7 @@ class NoUpsample(Upsample):
         return x
 
 
-class TransposedConv(_Up):
+class TransposedConv(_UpsampleWithChannels):
     """A transposed convolution, the paper's "up-convolution"; torch pads it with zeros only."""
 
     type: ClassVar[str] = "transposed_conv"
@@ -64,17 +66,17 @@ class TransposedConv(_Up):
     """Pixels added at the far end."""
 
     bias: bool = True
-    order: Order = USUAL_ORDER
+    order: Order = DEFAULT_ORDER
     norm: Annotated[Norm, In("norm")] = NoNorm()
     activation: Annotated[Activation, In("activation")] = NoActivation()
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
 
     @property
-    def _alone(self) -> bool:
+    def _is_only_conv(self) -> bool:
         return self.norm.type == self.activation.type == self.dropout.type == "none"
 
     def inert(self) -> list[Inert]:
-        found = [Inert("order", "norm", "there is only the convolution")] if self._alone else []
+        found = [Inert("order", "norm", "there is only the convolution")] if self._is_only_conv else []
         if self.dropout.type != "none":
             found.append(Inert("dropout.place", "dropout", "there is one place only"))
         return found
@@ -83,19 +85,19 @@ class TransposedConv(_Up):
         longest = zip(g.per_axis(self.output_padding), g.per_axis(self.stride), strict=True)
         if any(extra >= stride for extra, stride in longest):
             g.refuse(self, "output_padding", "it must be smaller than the stride", "use a larger stride")
-        if self._alone:
-            return self._conv(g, x, self.wanted(x, channels), "")
-        wanted = self.wanted(x, channels)
+        if self._is_only_conv:
+            return self._emit_conv(g, x, self.resolve_channels(x, channels), "")
+        wanted = self.resolve_channels(x, channels)
         for step in self.order:
             if step == "conv":
-                x = self._conv(g, x, wanted, "conv")
+                x = self._emit_conv(g, x, wanted, "conv")
             elif step == "dropout":
                 x = self.dropout.emit(g, x, "dropout", last=True)
             else:
                 x = getattr(self, step).emit(g, x, step)
         return x
 
-    def _conv(self, g: Builder, x: Value, channels: int, name: str) -> Value:
+    def _emit_conv(self, g: Builder, x: Value, channels: int, name: str) -> Value:
         return g.transposed_conv(
             x,
             channels,
@@ -108,7 +110,7 @@ class TransposedConv(_Up):
         )
 
 
-class Interpolate(_Up):
+class Interpolate(_UpsampleWithChannels):
     """Interpolation, with a convolution before or after it that makes the channels of the level above.
 
     ``linear`` is bilinear in 2-D and trilinear in 3-D; ``cubic`` exists in 2-D only.
@@ -117,7 +119,7 @@ class Interpolate(_Up):
     type: ClassVar[str] = "interpolate"
 
     factor: Factor = 2
-    mode: Mode = "nearest"
+    mode: InterpolationMode = "nearest"
     align_corners: bool = False
     projection: Literal["before", "after", "none"] = "after"
     kernel_size: Kernel = 1
@@ -137,20 +139,20 @@ class Interpolate(_Up):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         g.check_mode(self, self.mode)
-        wanted = self.wanted(x, channels)
+        wanted = self.resolve_channels(x, channels)
         if self.projection == "before":
-            x = self._project(g, x, wanted)
+            x = self._emit_projection(g, x, wanted)
         alone = self.projection == "none"
         x = g.interpolate(x, self.factor, self.mode, self.align_corners, name="" if alone else "resize")
-        return self._project(g, x, wanted) if self.projection == "after" else x
+        return self._emit_projection(g, x, wanted) if self.projection == "after" else x
 
-    def _project(self, g: Builder, x: Value, channels: int) -> Value:
+    def _emit_projection(self, g: Builder, x: Value, channels: int) -> Value:
         x = g.conv(x, channels, self.kernel_size, name="conv", padding=self.padding, bias=self.bias)
         x = self.norm.emit(g, x, "norm")
         return self.activation.emit(g, x, "activation")
 
 
-class PixelShuffle(_Up):
+class PixelShuffle(_UpsampleWithChannels):
     """A convolution to factor^dims times the channels, and those turned into pixels (Shi et al. 2016).
 
     ``blur`` takes the mean of each window of the factor's size afterwards, against checkerboards (Sugawara 2018).
@@ -176,7 +178,7 @@ class PixelShuffle(_Up):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         factor = g.per_axis(self.factor)
-        count = self.wanted(x, channels) * prod(factor)
+        count = self.resolve_channels(x, channels) * prod(factor)
         x = g.conv(x, count, self.kernel_size, name="conv", padding=self.padding, bias=self.bias)
         x = g.pixel_shuffle(x, self.factor, name="shuffle")
         if not self.blur:
@@ -185,7 +187,7 @@ class PixelShuffle(_Up):
         return g.avg_pool(x, self.factor, 1, "exact", name="blur")
 
 
-class Transition(_Up):
+class Transition(_UpsampleWithChannels):
     """A block before or after an upsampling; ``channels`` says what the block makes."""
 
     type: ClassVar[str] = "transition"
@@ -195,7 +197,7 @@ class Transition(_Up):
     upsample: Annotated[Upsample, In("upsample")] = Interpolate(projection="none")
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        wanted = self.wanted(x, channels)
+        wanted = self.resolve_channels(x, channels)
         if self.place == "before":
             x = self.block.emit(g, x, wanted)
         with g.scope("up", label=type(self.upsample).__name__):
@@ -218,12 +220,12 @@ class Squeezed(Upsample):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         middle = max(x.channels // self.reduction, 1)
-        x = self._unit(g, x, middle, "squeeze")
+        x = self._emit_unit(g, x, middle, "squeeze")
         with g.scope("up", label=type(self.upsample).__name__):
             x = self.upsample.emit(g, x, middle)
-        return self._unit(g, x, channels, "expand")
+        return self._emit_unit(g, x, channels, "expand")
 
-    def _unit(self, g: Builder, x: Value, channels: int, name: str) -> Value:
+    def _emit_unit(self, g: Builder, x: Value, channels: int, name: str) -> Value:
         with g.scope(name, label="Unit"):
             x = self.norm.emit(g, g.conv(x, channels, 1, name="conv", bias=self.bias), "norm")
             return self.activation.emit(g, x, "activation")

@@ -13,9 +13,9 @@ from unetgen.config.spec import DecoderLevel, Skip
 from unetgen.graph.algebra import Rounding
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Block, Decoder, Features, Maps, Upsample
-from unetgen.graph.ops.resampling import Mode
+from unetgen.graph.ops.resampling import InterpolationMode
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.skips.joining import joined, tapped
+from unetgen.parts.skips.joining import connect_skip, tap_encoder
 
 
 class PlainDecoder(Decoder):
@@ -29,8 +29,8 @@ class PlainDecoder(Decoder):
             level = levels[index]
             with g.scope(str(index), label=type(level.block).__name__):
                 with g.at("decoder", index, "skip"):
-                    feature = tapped(g, features, index, cast(Skip, level.skip))
-                maps.append(_node(g, maps[-1], [feature], index, level, level.width))
+                    feature = tap_encoder(g, features, index, cast(Skip, level.skip))
+                maps.append(_emit_decoder_node(g, maps[-1], [feature], index, level, level.width))
         levels_up = maps[::-1]
         return Maps(levels_up, levels_up)
 
@@ -59,8 +59,8 @@ class NestedDecoder(Decoder):
         return self.columns is not None
 
     def emit(self, g: Builder, x: Value, features: Features, levels: Sequence[DecoderLevel]) -> Maps:
-        rows = [[tapped(g, features, i, cast(Skip, level.skip))] for i, level in enumerate(levels)] + [[x]]
-        finest = next((i for i, level in enumerate(levels) if not cast(Skip, level.skip).dropped), len(levels))
+        rows = [[tap_encoder(g, features, i, cast(Skip, level.skip))] for i, level in enumerate(levels)] + [[x]]
+        finest = next((i for i, level in enumerate(levels) if not cast(Skip, level.skip).is_dropped), len(levels))
         most = len(levels) - finest
         columns = min(self.columns or most, most)
         if self.columns and self.columns > most:
@@ -69,20 +69,20 @@ class NestedDecoder(Decoder):
             for index in range(finest, len(levels) - column + 1):
                 inner = self.inner_width == "encoder" and column < len(levels) - index
                 width = rows[index][0].channels if inner else levels[index].width
-                self._extend(g, rows, index, column, levels[index], width)
+                self._append_node(g, rows, index, column, levels[index], width)
         # Rows without skips would be those below them, upsampled; only their last nodes are of use.
         for index in reversed(range(finest)):
-            self._extend(g, rows, index, columns + finest - index, levels[index], levels[index].width)
+            self._append_node(g, rows, index, columns + finest - index, levels[index], levels[index].width)
         return Maps([row[-1] for row in rows], rows[0][:0:-1])
 
-    def _extend(
+    def _append_node(
         self, g: Builder, rows: list[list[Value]], index: int, column: int, level: DecoderLevel, width: int
     ) -> None:
         """Draws one more node of a row."""
         below = rows[index + 1][min(column, len(rows[index + 1])) - 1]
         with g.scope(f"{index}_{column}", label=type(level.block).__name__):
             skips = rows[index] if self.skip_order == "oldest_first" else rows[index][::-1]
-            rows[index].append(_node(g, below, skips, index, level, width))
+            rows[index].append(_emit_decoder_node(g, below, skips, index, level, width))
 
 
 class FullScaleDecoder(Decoder):
@@ -102,7 +102,7 @@ class FullScaleDecoder(Decoder):
     rounding: Rounding = "exact"
     """Of the poolings, where a size does not divide."""
 
-    mode: Mode = "linear"
+    mode: InterpolationMode = "linear"
     align_corners: bool = False
 
     def emit(self, g: Builder, x: Value, features: Features, levels: Sequence[DecoderLevel]) -> Maps:
@@ -113,26 +113,30 @@ class FullScaleDecoder(Decoder):
                 sources = [features.maps[i] for i in range(index + 1)] + [
                     maps[i] for i in range(index + 1, len(levels) + 1)
                 ]
-                branches = [self._branch(g, i, index, source, features.maps[index]) for i, source in enumerate(sources)]
+                branches = [
+                    self._emit_branch(g, i, index, source, features.maps[index]) for i, source in enumerate(sources)
+                ]
                 x = g.concat(*branches, name="branches")
                 with g.at("decoder", index, "block"):
                     maps[index] = cast(Block, levels[index].block).emit(g, x, levels[index].width)
         ordered = [maps[i] for i in sorted(maps)]
         return Maps(ordered, ordered)
 
-    def _branch(self, g: Builder, source: int, level: int, x: Value, here: Value) -> Value:
+    def _emit_branch(self, g: Builder, source: int, level: int, x: Value, reference: Value) -> Value:
         with g.scope(f"from{source}", label="Branch"):
             if source < level:
                 factor = 2 ** (level - source)
                 x = g.max_pool(x, factor, factor, self.rounding, name="resize")
             elif source > level:
-                x = g.resize_to(x, here, self.mode, self.align_corners)
+                x = g.resize_to(x, reference, self.mode, self.align_corners)
             return self.branch.emit(g, x, self.branch_width)
 
 
-def _node(g: Builder, below: Value, skips: Sequence[Value], index: int, level: DecoderLevel, width: int) -> Value:
+def _emit_decoder_node(
+    g: Builder, below: Value, skips: Sequence[Value], index: int, level: DecoderLevel, width: int
+) -> Value:
     """One node: what comes from below, upsampled and joined, through the level's block."""
     skip, upsample, block = cast(Skip, level.skip), cast(Upsample, level.upsample), cast(Block, level.block)
-    x = joined(g, below, skips, skip, upsample, ("decoder", index), width)
+    x = connect_skip(g, below, skips, skip, upsample, ("decoder", index), width)
     with g.at("decoder", index, "block"):
         return block.emit(g, x, width)

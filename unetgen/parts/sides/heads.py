@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 from unetgen.config.choice import In
 from unetgen.config.part import Channels, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Block, Dropout, Head, Level, Maps, Norm
-from unetgen.graph.ops.resampling import Mode
+from unetgen.graph.kinds import Activation, Block, Dropout, Head, HeadLevel, Maps, Norm
+from unetgen.graph.ops.resampling import InterpolationMode
 from unetgen.graph.ops.whole_map import Statistic
 from unetgen.parts.blocks.convolutional import NoBlock
 from unetgen.parts.blocks.unit import Padding
@@ -62,17 +62,17 @@ class ConvHead(Head):
         return found
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        x = self.with_image(g, self.logits(g, x, channels), "global_add")
+        x = self.add_image(g, self.emit_logits(g, x, channels), "global_add")
         return self.activation.emit(g, x, "activation")
 
-    def logits(self, g: Builder, x: Value, channels: int) -> Value:
+    def emit_logits(self, g: Builder, x: Value, channels: int) -> Value:
         """Draws everything but the image's addition and the activation."""
         with g.scope("block", label=type(self.block).__name__):
             x = self.block.emit(g, x, self.block_channels or x.channels)
         x = g.conv(x, channels, self.kernel_size, name="conv", padding=self.padding, bias=self.bias)
         return self.norm.emit(g, x, "norm")
 
-    def with_image(self, g: Builder, x: Value, name: str) -> Value:
+    def add_image(self, g: Builder, x: Value, name: str) -> Value:
         """Draws the image's addition, where it is added."""
         if not self.global_residual:
             return x
@@ -96,7 +96,7 @@ class DeepSupervision(ConvHead):
     """Which maps, counted from the finest; all that the decoder offers, but the bottleneck, unless they are named."""
 
     resolution: Literal["native", "full"] = "native"
-    mode: Mode = "linear"
+    mode: InterpolationMode = "linear"
     align_corners: bool = False
     fused: Literal["none", "first", "only"] = "none"
     fused_bias: bool = True
@@ -131,20 +131,20 @@ class DeepSupervision(ConvHead):
         return self.fused != "only"
 
     def emit_all(self, g: Builder, maps: Maps, channels: int) -> list[Value]:
-        sides = [self._side(g, number, x, channels) for number, x in self._sources(g, maps)]
+        sides = [self._emit_side_output(g, number, x, channels) for number, x in self._supervised_maps(g, maps)]
         if self.global_residual and self.resolution == "native" and len(sides) > 1:
             message = "outputs of different sizes cannot all be added to the image"
             g.refuse(self, "global_residual", message, "add 'resolution: full'")
         if self.resolution == "full":
             g.check_mode(self, self.mode)
-            sides = [sides[0]] + [self._resized(g, n, x, sides[0]) for n, x in enumerate(sides[1:], 1)]
+            sides = [sides[0]] + [self._resize_to_finest(g, n, x, sides[0]) for n, x in enumerate(sides[1:], 1)]
         if self.fused != "none":
             fused = g.conv(g.concat(*sides, name="sides"), channels, 1, name="fuse", bias=self.fused_bias)
             sides = [fused, *sides] if self.fused == "first" else [fused]
-        sides = [self.with_image(g, x, f"global_add{number}") for number, x in enumerate(sides)]
+        sides = [self.add_image(g, x, f"global_add{number}") for number, x in enumerate(sides)]
         return [self.activation.emit(g, x, f"activation{number}") for number, x in enumerate(sides)]
 
-    def _sources(self, g: Builder, maps: Maps) -> list[tuple[int, Value]]:
+    def _supervised_maps(self, g: Builder, maps: Maps) -> list[tuple[int, Value]]:
         offered = list(maps.supervised)
         if self.levels is None:
             # A plain decoder's last map is the bottleneck's, which is supervised only where it is named.
@@ -155,11 +155,11 @@ class DeepSupervision(ConvHead):
             g.refuse(self, "levels", f"there is no map {unknown[0]}", f"they go from 0 to {len(offered) - 1}")
         return [(level, offered[level]) for level in self.levels if level < len(offered)] or [(0, offered[0])]
 
-    def _side(self, g: Builder, number: int, x: Value, channels: int) -> Value:
+    def _emit_side_output(self, g: Builder, number: int, x: Value, channels: int) -> Value:
         with g.scope(f"side{number}", label="Side"):
-            return self.logits(g, x, channels)
+            return self.emit_logits(g, x, channels)
 
-    def _resized(self, g: Builder, number: int, x: Value, finest: Value) -> Value:
+    def _resize_to_finest(self, g: Builder, number: int, x: Value, finest: Value) -> Value:
         return g.resize_to(x, finest, self.mode, self.align_corners, name=f"resize{number}")
 
 
@@ -168,7 +168,7 @@ class ClassificationHead(Head):
 
     type: ClassVar[str] = "classification"
 
-    level: Level = "bottleneck"
+    level: HeadLevel = "bottleneck"
     pool: Statistic = "mean"
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
     bias: bool = True

@@ -15,7 +15,7 @@ from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch
 
 # How many blocks each of the four stages has (He et al. 2016, table 1); from 50 layers on they are bottlenecks.
-_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+_BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _WIDTHS = (64, 128, 256, 512)
 
 
@@ -42,14 +42,14 @@ class ResNet(Encoder):
         maps = [x]
         for level in range(1, len(levels) + 1):
             with g.at("encoder", level, "encoder"), g.scope(str(level), label="Stem" if level == 1 else "Stage"):
-                maps.append(self._stem(g, maps[-1]) if level == 1 else self._stage(g, maps[-1], level - 2))
+                maps.append(self._emit_stem(g, maps[-1]) if level == 1 else self._emit_stage(g, maps[-1], level - 2))
         return Features(maps[:-1], [None] * len(levels), maps[-1])
 
-    def _stem(self, g: Builder, x: Value) -> Value:
+    def _emit_stem(self, g: Builder, x: Value) -> Value:
         x = g.conv(x, 64, 7, name="conv", stride=2, padding="zeros", bias=False, rounding="floor")
         return self.activation.emit(g, self.norm.emit(g, x, "norm"), "activation")
 
-    def _stage(self, g: Builder, x: Value, stage: int) -> Value:
+    def _emit_stage(self, g: Builder, x: Value, stage: int) -> Value:
         if stage == 0:
             x = g.max_pool(x, 3, 2, "floor", name="pool", padding=1)
         # What is not halved any more is dilated, from the second block of its stage on.
@@ -57,9 +57,9 @@ class ResNet(Encoder):
         factor = 1 if stage == 0 else 2
         before = self._dilation(stage - 1)
         width = _WIDTHS[stage] * (4 if self.layers >= 50 else 1)
-        for number in range(_STAGES[self.layers][stage]):
+        for number in range(_BLOCKS_PER_STAGE[self.layers][stage]):
             first = number == 0
-            block = self._block(stage, before if first else self._dilation(stage))
+            block = self._make_block(stage, before if first else self._dilation(stage))
             with g.scope(str(number), label=type(block).__name__):
                 stride = Stride(factor, "floor") if first and halved and stage else Stride()
                 x = block.emit_strided(g, x, width, stride)
@@ -68,7 +68,7 @@ class ResNet(Encoder):
     def _dilation(self, stage: int) -> int:
         return max(int(2 ** (stage + 2)) // self.output_stride, 1)
 
-    def _block(self, stage: int, dilation: int) -> Striding:
+    def _make_block(self, stage: int, dilation: int) -> Striding:
         if self.layers >= 50:
             return Bottleneck(dilation=dilation, norm=self.norm, activation=self.activation)
         return Residual(padding="zeros", bias=False, dilation=dilation, norm=self.norm, activation=self.activation)

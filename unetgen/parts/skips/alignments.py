@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from unetgen.config.part import Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Align
-from unetgen.graph.ops.resampling import Mode
+from unetgen.graph.ops.resampling import InterpolationMode
 
 Operand = Literal["skip", "upsampled"]
 
@@ -22,22 +22,22 @@ class Strict(Align):
         return upsampled, skip
 
 
-class _Changing(Align):
+class _MatchingAlign(Align):
     """One operand is brought to the size of the other."""
 
     operand: Operand
 
     def emit(self, g: Builder, upsampled: Value, skip: Value) -> tuple[Value, Value]:
         if self.operand == "skip":
-            return upsampled, self.change(g, skip, upsampled)
-        return self.change(g, upsampled, skip), skip
+            return upsampled, self.match_size(g, skip, upsampled)
+        return self.match_size(g, upsampled, skip), skip
 
     @abstractmethod
-    def change(self, g: Builder, x: Value, other: Value) -> Value:
+    def match_size(self, g: Builder, x: Value, other: Value) -> Value:
         """Draws x in the size of the other map."""
 
 
-class Crop(_Changing):
+class Crop(_MatchingAlign):
     """The centre of the larger map, as in Fig. 1 of Ronneberger et al. 2015, or its start."""
 
     type: ClassVar[str] = "crop"
@@ -45,11 +45,11 @@ class Crop(_Changing):
     operand: Operand = "skip"
     place: Literal["centre", "start"] = "centre"
 
-    def change(self, g: Builder, x: Value, other: Value) -> Value:
+    def match_size(self, g: Builder, x: Value, other: Value) -> Value:
         return g.crop_to(x, other, place=self.place)
 
 
-class Pad(_Changing):
+class Pad(_MatchingAlign):
     """The smaller map in a frame; an odd pixel is added at the end."""
 
     type: ClassVar[str] = "pad"
@@ -57,22 +57,22 @@ class Pad(_Changing):
     operand: Operand = "upsampled"
     mode: Literal["zeros", "replicate"] = "zeros"
 
-    def change(self, g: Builder, x: Value, other: Value) -> Value:
+    def match_size(self, g: Builder, x: Value, other: Value) -> Value:
         return g.pad_to(x, other, self.mode)
 
 
-class Resize(_Changing):
+class Resize(_MatchingAlign):
     """One map interpolated to the size of the other."""
 
     type: ClassVar[str] = "resize"
 
     operand: Operand = "upsampled"
-    mode: Mode = "nearest"
+    mode: InterpolationMode = "nearest"
     align_corners: bool = False
 
     def inert(self) -> list[Inert]:
         return [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
 
-    def change(self, g: Builder, x: Value, other: Value) -> Value:
+    def match_size(self, g: Builder, x: Value, other: Value) -> Value:
         g.check_mode(self, self.mode)
         return g.resize_to(x, other, self.mode, self.align_corners)

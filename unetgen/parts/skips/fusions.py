@@ -47,7 +47,7 @@ class SizeOnly(Fusion):
 
 
 class _Elementwise(Fusion):
-    def check(self, g: Builder, upsampled: Value, skip: Value) -> None:
+    def check_channels(self, g: Builder, upsampled: Value, skip: Value) -> None:
         if upsampled.channels != skip.channels:
             message = (
                 f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
@@ -62,7 +62,7 @@ class Add(_Elementwise):
     type: ClassVar[str] = "add"
 
     def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
-        self.check(g, upsampled, skip)
+        self.check_channels(g, upsampled, skip)
         return g.add(upsampled, skip)
 
 
@@ -72,5 +72,5 @@ class Multiply(_Elementwise):
     type: ClassVar[str] = "multiply"
 
     def emit(self, g: Builder, upsampled: Value, skip: Value) -> Value:
-        self.check(g, upsampled, skip)
+        self.check_channels(g, upsampled, skip)
         return g.multiply(upsampled, skip)

@@ -41,13 +41,13 @@ class Additive(Gate):
 
     def emit(self, g: Builder, below: Value, skip: Value) -> Value:
         inner = self.channels or below.channels
-        own = self._mixed(g, skip, inner, 3, "skip")
+        own = self._emit_unit(g, skip, inner, 3, "skip")
         own = g.max_pool(own, self.factor, self.factor, "exact", name="skip_pool")
-        x = g.add(own, self._mixed(g, below, inner, 3, "below"))
-        x = self.activation.emit(g, self._mixed(g, x, 1, 1, "gate"), "gate_activation")
+        x = g.add(own, self._emit_unit(g, below, inner, 3, "below"))
+        x = self.activation.emit(g, self._emit_unit(g, x, 1, 1, "gate"), "gate_activation")
         return g.scale(below, x, "pixels")
 
-    def _mixed(self, g: Builder, x: Value, channels: int, kernel_size: int, name: str) -> Value:
+    def _emit_unit(self, g: Builder, x: Value, channels: int, kernel_size: int, name: str) -> Value:
         x = Relu().emit(g, self.norm.emit(g, x, f"{name}_norm"), f"{name}_relu")
         padding = "zeros" if kernel_size > 1 else "valid"
         return g.conv(x, channels, kernel_size, name=f"{name}_conv", padding=padding, bias=self.bias)

@@ -10,7 +10,7 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Align, Features, Fusion, Gate, Transform, Upsample
 
 
-def tapped(g: Builder, features: Features, level: int, skip: Skip) -> Value:
+def tap_encoder(g: Builder, features: Features, level: int, skip: Skip) -> Value:
     """The map that a skip takes from the encoder."""
     if skip.tap == "after_block":
         return features.maps[level]
@@ -22,38 +22,44 @@ def tapped(g: Builder, features: Features, level: int, skip: Skip) -> Value:
     return value
 
 
-def joined(
-    g: Builder, below: Value, skips: Sequence[Value], skip: Skip, upsample: Upsample, place: tuple[str, int], width: int
+def connect_skip(
+    g: Builder,
+    below: Value,
+    skips: Sequence[Value],
+    skip: Skip,
+    upsample: Upsample,
+    side_and_level: tuple[str, int],
+    width: int,
 ) -> Value:
     """The map from below, upsampled and fused with the skips of its level, in the order that the skip says."""
-    if skip.gate.type != "none" and not skip.dropped:
-        with g.at(*place, "skip"), g.scope("gate", label=type(skip.gate).__name__):
+    if skip.gate.type != "none" and not skip.is_dropped:
+        with g.at(*side_and_level, "skip"), g.scope("gate", label=type(skip.gate).__name__):
             below = cast(Gate, skip.gate).emit(g, below, skips[-1])
     if skip.place == "before_upsample":
-        with g.at(*place, "skip"), g.scope("skip", label="Skip"):
-            x = _fused(g, below, below, skips, skip)
-        with g.at(*place, "upsample"), g.scope("up", label=type(upsample).__name__):
+        with g.at(*side_and_level, "skip"), g.scope("skip", label="Skip"):
+            x = _fuse(g, below, below, skips, skip)
+        with g.at(*side_and_level, "upsample"), g.scope("up", label=type(upsample).__name__):
             return upsample.emit(g, x, width)
-    with g.at(*place, "upsample"), g.scope("up", label=type(upsample).__name__):
+    with g.at(*side_and_level, "upsample"), g.scope("up", label=type(upsample).__name__):
         x = upsample.emit(g, below, width)
-    with g.at(*place, "skip"), g.scope("skip", label="Skip"):
-        return _fused(g, x, below, skips, skip)
+    with g.at(*side_and_level, "skip"), g.scope("skip", label="Skip"):
+        return _fuse(g, x, below, skips, skip)
 
 
-def _fused(g: Builder, x: Value, below: Value, skips: Sequence[Value], skip: Skip) -> Value:
-    if skip.dropped:
+def _fuse(g: Builder, x: Value, below: Value, skips: Sequence[Value], skip: Skip) -> Value:
+    if skip.is_dropped:
         return x
     if len(skips) == 1:
-        x, fitting = _fitted(g, x, below, skips[0], skip)
+        x, fitting = _align_and_transform(g, x, below, skips[0], skip)
         return cast(Fusion, skip.fusion).emit(g, x, fitting)
     fit = []
     for number, value in enumerate(skips):
         with g.scope(f"from{number}"):
-            x, fitting = _fitted(g, x, below, value, skip)
+            x, fitting = _align_and_transform(g, x, below, value, skip)
         fit.append(fitting)
     return cast(Fusion, skip.fusion).emit_all(g, x, fit)
 
 
-def _fitted(g: Builder, x: Value, below: Value, value: Value, skip: Skip) -> tuple[Value, Value]:
+def _align_and_transform(g: Builder, x: Value, below: Value, value: Value, skip: Skip) -> tuple[Value, Value]:
     x, value = cast(Align, skip.align).emit(g, x, value)
     return x, cast(Transform, skip.transform).emit(g, value, x, below)

@@ -10,7 +10,7 @@ from unetgen.config.choice import In
 from unetgen.config.part import Channels, Count, Factor, Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.kinds import Activation, Attention, Block, Dropout, Norm, Transform
-from unetgen.graph.ops.resampling import Mode
+from unetgen.graph.ops.resampling import InterpolationMode
 from unetgen.parts.blocks.convolutional import NoBlock
 from unetgen.parts.layers.activations import NoActivation, Relu, Sigmoid
 from unetgen.parts.layers.attentions import NoAttention
@@ -27,7 +27,7 @@ class NoTransform(Transform):
         return skip
 
 
-class Through(Transform):
+class SkipBlock(Transform):
     """A block on the skip, then an attention, an activation and a dropout, each of them if it is named."""
 
     type: ClassVar[str] = "through"
@@ -83,10 +83,10 @@ class ResidualPath(Transform):
         with g.scope("path", label="ResidualPath"):
             for step in range(1, self.steps + 1):
                 with g.scope(str(step)):
-                    x = self._step(g, x, self.channels or skip.channels)
+                    x = self._emit_step(g, x, self.channels or skip.channels)
         return x
 
-    def _step(self, g: Builder, x: Value, channels: int) -> Value:
+    def _emit_step(self, g: Builder, x: Value, channels: int) -> Value:
         shortcut = g.conv(x, channels, 1, name="shortcut", bias=self.bias)
         shortcut = self.norm.emit(g, shortcut, "shortcut_norm")
         x = g.conv(x, channels, 3, name="conv", padding="zeros", bias=self.bias)
@@ -101,19 +101,19 @@ class ResidualPath(Transform):
             return self.activation.emit(g, self.norm.emit(g, x, "norm"), "activation")
 
 
-class _Gate(Transform):
+class _AdditiveGate(Transform):
     inner_channels: Annotated[Literal["half", "skip"] | Channels, Field(union_mode="left_to_right")] = "half"
     """The channels in which skip and gating signal are added: half the skip's, as many, or a number."""
 
     norm: Annotated[Norm, In("norm")] = Batch()
 
-    def inner(self, skip: Value) -> int:
+    def resolve_inner_channels(self, skip: Value) -> int:
         """The channels of the additive attention."""
         shares = {"half": max(skip.channels // 2, 1), "skip": skip.channels}
         return self.inner_channels if isinstance(self.inner_channels, int) else shares[self.inner_channels]
 
 
-class AttentionGate(_Gate):
+class AttentionGate(_AdditiveGate):
     """Additive attention at the skip's own resolution (Oktay et al. 2018, as most reimplementations have it).
 
     sigmoid(psi(relu(W_x skip + W_g upsampled))) times the skip, each W and psi a 1x1 convolution and a norm.
@@ -125,17 +125,17 @@ class AttentionGate(_Gate):
 
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
         with g.scope("gate", label="AttentionGate"):
-            gating = self._mixed(g, upsampled, self.inner(skip), "gating")
-            own = self._mixed(g, skip, self.inner(skip), "skip")
+            gating = self._emit_conv_norm(g, upsampled, self.resolve_inner_channels(skip), "gating")
+            own = self._emit_conv_norm(g, skip, self.resolve_inner_channels(skip), "skip")
             x = Relu().emit(g, g.add(gating, own), "activation")
-            x = Sigmoid().emit(g, self._mixed(g, x, 1, "psi"), "sigmoid")
+            x = Sigmoid().emit(g, self._emit_conv_norm(g, x, 1, "psi"), "sigmoid")
             return g.scale(skip, x, "pixels")
 
-    def _mixed(self, g: Builder, x: Value, channels: int, name: str) -> Value:
+    def _emit_conv_norm(self, g: Builder, x: Value, channels: int, name: str) -> Value:
         return self.norm.emit(g, g.conv(x, channels, 1, name=name, bias=self.bias), f"{name}_norm")
 
 
-class GridAttentionGate(_Gate):
+class GridAttentionGate(_AdditiveGate):
     """Additive attention on the grid of the gating signal, a level below (Oktay et al. 2018, the authors' form).
 
     The skip is brought to that grid by a strided convolution, the gate back by interpolation, and the gated skip
@@ -145,7 +145,7 @@ class GridAttentionGate(_Gate):
     type: ClassVar[str] = "grid_attention_gate"
 
     factor: Factor = 2
-    mode: Mode = "linear"
+    mode: InterpolationMode = "linear"
     align_corners: bool = False
     gating_channels: Channels | None = None
     """What ``block`` makes; as many as it gets unless it is said."""
@@ -162,7 +162,7 @@ class GridAttentionGate(_Gate):
 
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
         g.check_mode(self, self.mode)
-        inner = self.inner(skip)
+        inner = self.resolve_inner_channels(skip)
         with g.scope("gate", label="GridAttentionGate"):
             with g.scope("signal", label=type(self.block).__name__):
                 signal = self.block.emit(g, below, self.gating_channels or below.channels)

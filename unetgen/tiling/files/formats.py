@@ -8,36 +8,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unetgen.errors import ImageError, MissingExtra, one_line
+from unetgen.errors import ImageError, MissingDependencyError, format_exception_line
 from unetgen.tiling.files import nifti, numpy_file, photograph, tiff, zarr_file
-from unetgen.tiling.files.picture import Format, Picture
+from unetgen.tiling.files.picture import ImageFile, ImageFormat
 
-_PHOTOGRAPH = Format(photograph.read, photograph.create, numbers=False)
-_TIFF = Format(tiff.read, tiff.create, numbers=True)
-_NIFTI = Format(nifti.read, nifti.create, numbers=True)
+_PILLOW_IMAGE = ImageFormat(photograph.read, photograph.create, supports_any_dtype=False)
+_TIFF = ImageFormat(tiff.read, tiff.create, supports_any_dtype=True)
+_NIFTI = ImageFormat(nifti.read, nifti.create, supports_any_dtype=True)
 
 FORMATS = {
-    ".npy": Format(numpy_file.read, numpy_file.create, numbers=True),
-    ".zarr": Format(zarr_file.read, zarr_file.create, numbers=True),
+    ".npy": ImageFormat(numpy_file.read, numpy_file.create, supports_any_dtype=True),
+    ".zarr": ImageFormat(zarr_file.read, zarr_file.create, supports_any_dtype=True),
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".nii": _NIFTI,
     ".nii.gz": _NIFTI,
-    ".png": _PHOTOGRAPH,
-    ".jpg": _PHOTOGRAPH,
-    ".jpeg": _PHOTOGRAPH,
-    ".bmp": _PHOTOGRAPH,
+    ".png": _PILLOW_IMAGE,
+    ".jpg": _PILLOW_IMAGE,
+    ".jpeg": _PILLOW_IMAGE,
+    ".bmp": _PILLOW_IMAGE,
 }
 
 
-def suffix(path: Path) -> str:
+def detect_suffix(path: Path) -> str:
     """The suffix that tells the format; an array inside a zarr group is zarr too. Raises ImageError."""
     if (path / "zarr.json").is_file() or (path / ".zarray").is_file():
         return ".zarr"
-    return _ending(path)
+    return _match_suffix(path)
 
 
-def _ending(path: Path) -> str:
+def _match_suffix(path: Path) -> str:
     name = path.name.lower()
     found = next((known for known in sorted(FORMATS, key=len, reverse=True) if name.endswith(known)), None)
     if found is None:
@@ -45,53 +45,55 @@ def _ending(path: Path) -> str:
     return found
 
 
-def read(path: Path, dims: int) -> Picture:
+def read_image(path: Path, dims: int) -> ImageFile:
     """An image for a network of so many dims. Raises ImageError, and MissingExtra."""
-    form = FORMATS[suffix(path)]
+    form = FORMATS[detect_suffix(path)]
     if not path.exists():
         raise ImageError(f"{path}: there is no such file; check the path")
     try:
         return form.read(path, dims)
     except ImportError as error:
-        raise MissingExtra(f"reading {path.name}", error.name or "a package", "images") from None
+        raise MissingDependencyError(f"reading {path.name}", error.name or "a package", "images") from None
     except ImageError:
         raise
     except Exception as error:  # each library has its own
-        raise ImageError(f"{path}: cannot be read: {one_line(error)}; write it anew, or in another format") from error
+        raise ImageError(
+            f"{path}: cannot be read: {format_exception_line(error)}; write it anew, or in another format"
+        ) from error
 
 
-def target(folder: Path, picture: Picture, labels: bool) -> Path:
+def output_path(folder: Path, image_file: ImageFile, labels: bool) -> Path:
     """Where the result for an image goes: its own name, its own format if that can hold the result, else TIFF."""
-    kind = suffix(picture.path)
-    name = picture.path.name
+    kind = detect_suffix(image_file.path)
+    name = image_file.path.name
     # An array in a zarr group is called by both: many groups have a 0.
-    stem = name[: -len(kind)] if name.lower().endswith(kind) else f"{picture.path.parent.stem}.{name}"
-    if FORMATS[kind] is _PHOTOGRAPH:
+    stem = name[: -len(kind)] if name.lower().endswith(kind) else f"{image_file.path.parent.stem}.{name}"
+    if FORMATS[kind] is _PILLOW_IMAGE:
         kind = ".png" if labels else ".tif"
     return folder / f"{stem}{kind}"
 
 
-def check_place(path: Path) -> None:
+def check_output_path(path: Path) -> None:
     """Raises ImageError where a folder lies in a result's place, unless it is what a result is: an array of zarr."""
-    if path.is_dir() and not (_ending(path) == ".zarr" and zarr_file.is_array(path)):
+    if path.is_dir() and not (_match_suffix(path) == ".zarr" and zarr_file.is_array(path)):
         raise ImageError(f"{path}: is a folder, which no result replaces; move it away or choose another place")
 
 
 @contextmanager
-def created(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+def open_output(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """An array to write (channels, *size) to; the file takes its place when it is complete. Raises ImageError."""
-    check_place(path)
+    check_output_path(path)
     partial = path.with_name(f".partial-{path.name}")
     try:
-        with FORMATS[_ending(path)].create(partial, shape, dtype, like) as out:
+        with FORMATS[_match_suffix(path)].create(partial, shape, dtype, like) as out:
             yield out
         # Tiles take their time, in which somebody may have put another folder there.
-        check_place(path)
+        check_output_path(path)
         if path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)
     except ImportError as error:
-        raise MissingExtra(f"writing {path.name}", error.name or "a package", "images") from None
+        raise MissingDependencyError(f"writing {path.name}", error.name or "a package", "images") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
     finally:

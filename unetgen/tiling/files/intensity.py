@@ -8,20 +8,20 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from unetgen.tiling.mirror import Image
+from unetgen.tiling.mirror import ImageArray
 
-Normalize = Literal["unit", "zscore", "none"]
+NormalizationMode = Literal["unit", "zscore", "none"]
 
-NORMALIZES: tuple[Normalize, ...] = get_args(Normalize)
+NORMALIZATION_MODES: tuple[NormalizationMode, ...] = get_args(NormalizationMode)
 
 # Values that are looked at together when an image's mean is taken.
-_AT_ONCE = 1 << 24
+_MAX_BLOCK_ELEMENTS = 1 << 24
 
 
-class Scaled:
+class LazyNormalized:
     """(image - offset) / scale, each (channels, 1, ...), as regions are read."""
 
-    def __init__(self, image: Image, offset: NDArray[Any], scale: NDArray[Any]) -> None:
+    def __init__(self, image: ImageArray, offset: NDArray[Any], scale: NDArray[Any]) -> None:
         self.image = image
         self.shape = image.shape
         spread = (-1, *[1] * (len(image.shape) - 1))
@@ -31,25 +31,25 @@ class Scaled:
         return (np.asarray(self.image[region], np.float32) - self.offset) / self.scale
 
 
-def normalized(image: Image, how: Normalize) -> Image:
+def normalize_image(image: ImageArray, mode: NormalizationMode) -> ImageArray:
     """An image (channels, *size) whose intensities are what ``how`` says.
 
     ``unit``: integers over the largest of their type, so from 0 to 1; other numbers as they are. ``zscore``: mean 0
     and deviation 1 in each channel, over the whole image. ``none``: as they are.
     """
-    if how == "zscore":
-        mean, deviation = _moments(image)
-        return Scaled(image, mean.astype(np.float32), np.maximum(deviation, 1e-8).astype(np.float32))
-    kind = _block(image, 0, 1).dtype
-    if how == "unit" and kind.kind in "iu":
-        return Scaled(image, np.zeros(1, np.float32), np.full(1, np.iinfo(kind).max, np.float32))
+    if mode == "zscore":
+        mean, deviation = _compute_mean_and_std(image)
+        return LazyNormalized(image, mean.astype(np.float32), np.maximum(deviation, 1e-8).astype(np.float32))
+    kind = _read_block(image, 0, 1).dtype
+    if mode == "unit" and kind.kind in "iu":
+        return LazyNormalized(image, np.zeros(1, np.float32), np.full(1, np.iinfo(kind).max, np.float32))
     return image
 
 
-def _moments(image: Image) -> tuple[NDArray[Any], NDArray[Any]]:
+def _compute_mean_and_std(image: ImageArray) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and deviation of each channel, in a walk over the image's slabs."""
     count, mean, squares = 0, np.zeros(image.shape[0]), np.zeros(image.shape[0])
-    for slab in _slabs(image):
+    for slab in _iter_slabs(image):
         values = slab.reshape(len(slab), -1).astype(np.float64)
         own, fresh = values.mean(1), values.shape[1]
         # Chan, Golub and LeVeque 1979: two stretches' moments joined without losing digits.
@@ -60,12 +60,12 @@ def _moments(image: Image) -> tuple[NDArray[Any], NDArray[Any]]:
     return mean, np.sqrt(squares / count)
 
 
-def _slabs(image: Image) -> Iterator[NDArray[Any]]:
+def _iter_slabs(image: ImageArray) -> Iterator[NDArray[Any]]:
     channels, length, *others = image.shape
-    step = max(_AT_ONCE // (channels * int(np.prod(others))), 1)
+    step = max(_MAX_BLOCK_ELEMENTS // (channels * int(np.prod(others))), 1)
     for start in range(0, length, step):
-        yield _block(image, start, min(start + step, length))
+        yield _read_block(image, start, min(start + step, length))
 
 
-def _block(image: Image, first: int, last: int) -> NDArray[Any]:
+def _read_block(image: ImageArray, first: int, last: int) -> NDArray[Any]:
     return np.asarray(image[(slice(None), slice(first, last), *[slice(None)] * (len(image.shape) - 2))])

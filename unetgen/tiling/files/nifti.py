@@ -9,24 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from unetgen.tiling.files.picture import Picture, as_channels_first
+from unetgen.tiling.files.picture import ImageFile, as_channels_first
 
 
-def read(path: Path, dims: int) -> Picture:
+def read(path: Path, dims: int) -> ImageFile:
     """(x, y, z), or with channels as the last axis."""
     import nibabel
 
     volume: Any = nibabel.load(path)
-    return Picture(path, as_channels_first(path, volume.dataobj, dims, -1), volume.affine)
+    return ImageFile(path, as_channels_first(path, volume.dataobj, dims, -1), volume.affine)
 
 
 @contextmanager
-def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """A volume with the affine of the image, if that has one."""
     import nibabel
 
     out = np.empty(tuple(shape), dtype)
     yield out
     stored = out[0] if shape[0] == 1 else np.moveaxis(out, 0, -1)
-    affine = like.about if like.about is not None else np.eye(4)
+    affine = like.metadata if like.metadata is not None else np.eye(4)
     nibabel.save(nibabel.Nifti1Image(stored, affine), path)  # type: ignore[no-untyped-call]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from unetgen.errors import ImageError
-from unetgen.tiling.files.picture import Picture, as_channels_first
+from unetgen.tiling.files.picture import ImageFile, as_channels_first
 
 
-def read(path: Path, dims: int) -> Picture:
+def read(path: Path, dims: int) -> ImageFile:
     """(channels, *size) or (*size). Raises ImageError; numpy's own words advise to run what such a file holds."""
     with path.open("rb") as file:
         start = file.read(len(np.lib.format.MAGIC_PREFIX))
@@ -25,11 +25,11 @@ def read(path: Path, dims: int) -> Picture:
         if "Python objects" not in str(error):
             raise
         raise ImageError(f"{path}: holds Python objects, which are not read; write an array of numbers") from None
-    return Picture(path, as_channels_first(path, array, dims, 0))
+    return ImageFile(path, as_channels_first(path, array, dims, 0))
 
 
 @contextmanager
-def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """A file of (channels, *size), on the disk while it is filled."""
     out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(shape))
     yield out

@@ -9,23 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from unetgen.tiling.files.picture import Picture, as_channels_first
+from unetgen.tiling.files.picture import ImageFile, as_channels_first
 
 # Palettes and bits say with numbers what others say with grey or colour.
-_SPOKEN_OUT = {"P": "RGB", "1": "L", "CMYK": "RGB"}
+_MODE_CONVERSIONS = {"P": "RGB", "1": "L", "CMYK": "RGB"}
 
 
-def read(path: Path, dims: int) -> Picture:
+def read(path: Path, dims: int) -> ImageFile:
     """Grey as one channel, colour as three, with transparency as four."""
     from PIL import Image
 
     with Image.open(path) as opened:
-        pixels = np.asarray(opened.convert(_SPOKEN_OUT[opened.mode]) if opened.mode in _SPOKEN_OUT else opened)
-    return Picture(path, as_channels_first(path, pixels, dims, -1))
+        pixels = np.asarray(
+            opened.convert(_MODE_CONVERSIONS[opened.mode]) if opened.mode in _MODE_CONVERSIONS else opened
+        )
+    return ImageFile(path, as_channels_first(path, pixels, dims, -1))
 
 
 @contextmanager
-def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """A grey PNG of one channel."""
     from PIL import Image
 

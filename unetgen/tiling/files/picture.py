@@ -11,26 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unetgen.errors import ImageError
-from unetgen.tiling.mirror import Image
+from unetgen.tiling.mirror import ImageArray
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageFile:
     """(channels, *size) in a file. ``about`` is what its format keeps beside the pixels."""
 
     path: Path
-    array: Image
-    about: Any = None
+    array: ImageArray
+    metadata: Any = None
 
 
-class Turned:
+class ChannelsFirst:
     """An array whose axes are named in another order, or that has no channels, read as (channels, *size)."""
 
-    def __init__(self, array: Any, channels: int | None) -> None:
+    def __init__(self, array: Any, channel_axis: int | None) -> None:
         self.array = array
-        self.channels = channels
+        self.channel_axis = channel_axis
         size = list(array.shape)
-        first = 1 if channels is None else size.pop(channels)
+        first = 1 if channel_axis is None else size.pop(channel_axis)
         self.shape = (first, *size)
 
     @property
@@ -40,13 +40,13 @@ class Turned:
     def __getitem__(self, region: Any) -> Any:
         window = list(region)
         first = window.pop(0)
-        if self.channels is None:
+        if self.channel_axis is None:
             return np.asarray(self.array[tuple(window)])[None][first]
-        window.insert(self.channels, first)
-        return np.moveaxis(np.asarray(self.array[tuple(window)]), self.channels, 0)
+        window.insert(self.channel_axis, first)
+        return np.moveaxis(np.asarray(self.array[tuple(window)]), self.channel_axis, 0)
 
 
-def as_channels_first(path: Path, array: Any, dims: int, channels: int) -> Image:
+def as_channels_first(path: Path, array: Any, dims: int, channel_axis: int) -> ImageArray:
     """An array as (channels, *size), where ``channels`` is the axis that has them if it has one more than ``dims``.
 
     Raises ImageError where it has another number of axes, or holds no numbers.
@@ -55,9 +55,9 @@ def as_channels_first(path: Path, array: Any, dims: int, channels: int) -> Image
     if np.dtype(array.dtype).kind not in "biuf":
         raise ImageError(f"{path}: holds {array.dtype}, which a network does not take; write real numbers")
     if axes == dims:
-        return Turned(array, None)
+        return ChannelsFirst(array, None)
     if axes == dims + 1:
-        return Turned(array, channels % axes)
+        return ChannelsFirst(array, channel_axis % axes)
     shape = " x ".join(map(str, array.shape))
     raise ImageError(
         f"{path}: has {axes} axes ({shape}), this network takes {dims}, or {dims + 1} with channels; "
@@ -66,13 +66,13 @@ def as_channels_first(path: Path, array: Any, dims: int, channels: int) -> Image
 
 
 # Gives an array to write (channels, *size) to, region by region; the file is there when it is left without an error.
-Create = Callable[[Path, Sequence[int], Any, Picture], AbstractContextManager[Any]]
+CreateFunction = Callable[[Path, Sequence[int], Any, ImageFile], AbstractContextManager[Any]]
 
 
-class Format(NamedTuple):
+class ImageFormat(NamedTuple):
     """A kind of file: how it is read for a network of so many dims, and how a result is written."""
 
-    read: Callable[[Path, int], Picture]
-    create: Create
-    numbers: bool
+    read: Callable[[Path, int], ImageFile]
+    create: CreateFunction
+    supports_any_dtype: bool
     """Whether it can hold any numbers, or labels only."""

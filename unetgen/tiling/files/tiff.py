@@ -9,27 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from unetgen.tiling.files.picture import Picture, as_channels_first
+from unetgen.tiling.files.picture import ImageFile, as_channels_first
 
 # What tifffile calls the axes that hold samples and channels.
-_CHANNELS = "SC"
+_CHANNEL_AXES = "SC"
 
 
-def read(path: Path, dims: int) -> Picture:
+def read(path: Path, dims: int) -> ImageFile:
     """The first series, its channels wherever they are named."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
-        named = [axis for axis, name in enumerate(series.axes) if name in _CHANNELS]
+        named = [axis for axis, name in enumerate(series.axes) if name in _CHANNEL_AXES]
         array = series.asarray(out="memmap") if series.dataoffset is None else None
     if array is None:
         array = tifffile.memmap(path, mode="r")
-    return Picture(path, as_channels_first(path, array, dims, named[0] if named else 0))
+    return ImageFile(path, as_channels_first(path, array, dims, named[0] if named else 0))
 
 
 @contextmanager
-def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """An uncompressed file, on the disk while it is filled: (channels, *size), or (*size) of one channel."""
     import tifffile
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.errors import ImageError
-from unetgen.tiling.files.picture import Picture, as_channels_first
+from unetgen.tiling.files.picture import ImageFile, as_channels_first
 
 # What one chunk of a result is at most along an axis.
-CHUNK = 256
+MAX_CHUNK = 256
 
 
 def is_array(path: Path) -> bool:
@@ -24,20 +24,20 @@ def is_array(path: Path) -> bool:
         return False
 
 
-def read(path: Path, dims: int) -> Picture:
+def read(path: Path, dims: int) -> ImageFile:
     """(channels, *size) or (*size)."""
     import zarr
 
     found = zarr.open(path, mode="r")
     if not isinstance(found, zarr.Array):
         raise ImageError(f"{path}: is a group, not an array; name one of its arrays: {path}/0")
-    return Picture(path, as_channels_first(path, found, dims, 0))
+    return ImageFile(path, as_channels_first(path, found, dims, 0))
 
 
 @contextmanager
-def create(path: Path, shape: Sequence[int], dtype: Any, like: Picture) -> Iterator[Any]:
+def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """An array of (channels, *size), on the disk while it is filled."""
     import zarr
 
-    chunks = (shape[0], *(min(CHUNK, length) for length in shape[1:]))
+    chunks = (shape[0], *(min(MAX_CHUNK, length) for length in shape[1:]))
     yield zarr.create_array(path, shape=tuple(shape), chunks=chunks, dtype=dtype)
