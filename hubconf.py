@@ -3,7 +3,7 @@
 dependencies = ["torch", "pydantic", "yaml", "pluggy"]
 
 from unetgen.api import build  # noqa: E402  # any spec: torch.hub.load(place, "build", "my.yaml")
-from unetgen.config.library import list_shipped_specs as _shipped  # noqa: E402
+from unetgen.config.spec_sources import list_shipped_specs as _shipped  # noqa: E402
 
 
 def _entry(name):

@@ -26,7 +26,7 @@ from benchmarks.interleaved import COLUMNS, Ratios, describe_machine
 from benchmarks.pair import TWINS, Twin
 from benchmarks.table import Table
 from unetgen import Spec, load_spec
-from unetgen.graph.cost import Cost, total_cost
+from unetgen.analysis.cost import Cost, total_cost
 from unetgen.graph.from_spec import build_graph
 
 Variant = tuple[int, Spec]

@@ -22,8 +22,8 @@ from torch import Tensor
 
 import unetgen
 from benchmarks.table import Table
-from unetgen.config.library import list_shipped_specs
-from unetgen.network.from_graph import UNet
+from unetgen.config.spec_sources import list_shipped_specs
+from unetgen.network.unet import UNet
 from unetgen.outputs.exports import onnx, pt2
 from unetgen.outputs.exports.metadata import read_metadata
 from unetgen.outputs.exports.program import (

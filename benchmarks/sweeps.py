@@ -26,8 +26,8 @@ import torchinfo
 import unetgen
 from benchmarks.interleaved import COLUMNS, Ratios, describe_machine
 from benchmarks.table import Table
-from unetgen.ablation.sweep import Sweep
-from unetgen.ablation.variant import Variant
+from unetgen.ablation.sweeps.sweep import Sweep
+from unetgen.ablation.sweeps.variant import Variant
 
 TEN_THOUSAND = """
 base: unet_milesial

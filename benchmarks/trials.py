@@ -24,11 +24,11 @@ from typing import Any
 import unetgen
 from benchmarks.interleaved import describe_machine
 from benchmarks.table import Table
-from unetgen.ablation.running.cluster import RayEngine
-from unetgen.ablation.running.engine import Event, TrialFinished
-from unetgen.ablation.running.local import LocalEngine
-from unetgen.ablation.running.run import RunListener
-from unetgen.ablation.running.trial import TrialLimits
+from unetgen.ablation.runs.engines.engine import Event, TrialFinished
+from unetgen.ablation.runs.engines.local import LocalEngine
+from unetgen.ablation.runs.engines.ray import RayEngine
+from unetgen.ablation.runs.run import RunListener
+from unetgen.ablation.runs.trial import TrialLimits
 
 SWEEP = """\
 base: {extends: unet_milesial, widths: [2, 2], input_size: [8, 8]}

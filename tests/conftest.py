@@ -6,28 +6,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+
+pytest.register_assert_rewrite("support")
+
+from support.command_line import Outcome  # noqa: E402
+from support.paths import GOLDEN, ROOT  # noqa: E402
+from support.plugin_site import Site  # noqa: E402
 
 # What the repository's own plugins add is tested in their folders; here unetgen is as it comes.
 OURS = [folder.name for folder in (Path(__file__).parent.parent / "plugins").glob("unetgen-*")]
 os.environ["UNETGEN_DISABLE_PLUGINS"] = ",".join(OURS)
 
-GOLDEN = Path(__file__).parent / "golden"
-ROOT = Path(__file__).parent.parent
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden with what is produced now")
-
-
-class Outcome(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -56,52 +50,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-TWICE = '''\
-"""A plugin as an author would write it."""
-
-from __future__ import annotations
-
-from typing import ClassVar
-
-import unetgen
-from unetgen.graph.kinds import Block
-
-
-class Twice(Block):
-    """Two convolutions and nothing else."""
-
-    type: ClassVar[str] = "twice"
-
-    kernel_size: int = 3
-
-    def emit(self, g, x, channels):
-        for number in (1, 2):
-            x = g.conv(x, channels, self.kernel_size, name=f"conv{number}", padding="zeros")
-        return x
-
-
-@unetgen.hookimpl
-def unetgen_parts():
-    return [Twice]
-'''
-
-
-class Site:
-    """A folder that Python takes for site-packages."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def install(self, name: str, source: str = TWICE, version: str = "1.2", entry: str | None = None) -> None:
-        module = name.lower().replace("-", "_")
-        info = self.folder / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[unetgen]\n{entry or f'{module} = {module}'}\n")
-        (self.folder / f"{module}.py").write_text(source)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetgen.ablation.running.run import run
-    from unetgen.ablation.running.target import trial
-    from unetgen.ablation.sweep import sweep
+    from unetgen.ablation.runs.run import run
+    from unetgen.ablation.runs.trial_function import trial
+    from unetgen.ablation.sweeps.sweep import sweep
     from unetgen.api import build, draw, graph_of, load, load_spec, specs
     from unetgen.config.spec import Spec
     from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
@@ -40,9 +40,9 @@ _MODULE_OF_NAME = {
     "load_weights": "unetgen.network.weights.checkpoint",
     "optimize": "unetgen.optimization.optimized",
     "save": "unetgen.network.weights.checkpoint",
-    "run": "unetgen.ablation.running.run",
-    "sweep": "unetgen.ablation.sweep",
-    "trial": "unetgen.ablation.running.target",
+    "run": "unetgen.ablation.runs.run",
+    "sweep": "unetgen.ablation.sweeps.sweep",
+    "trial": "unetgen.ablation.runs.trial_function",
 }
 
 __all__ = [

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unetgen.config.from_yaml import resolve
-from unetgen.config.library import apply_overrides, list_shipped_specs, load_tree
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
+from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
+from unetgen.config.spec_sources import apply_overrides, list_shipped_specs, load_tree
 from unetgen.figure.cell import Style
 from unetgen.figure.figure import Figure
 from unetgen.figure.palette import Theme
 from unetgen.graph.from_spec import build_graph
 from unetgen.graph.graph import Graph
-from unetgen.graph.size import check_sizes
+from unetgen.graph.size_errors import check_sizes
 from unetgen.plugins import load_registry
 
 if TYPE_CHECKING:
     import torch
 
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
 
 AnySpec = Spec | Mapping[str, Any] | str | Path
 
@@ -86,9 +86,9 @@ def build(
     """
     import torch
 
-    from unetgen.network.from_graph import build_network
-    from unetgen.network.init import materialize, sample_seed
-    from unetgen.network.transformation import apply_plugin_transforms
+    from unetgen.network.initialization import materialize, sample_seed
+    from unetgen.network.plugin_transforms import apply_plugin_transforms
+    from unetgen.network.unet import build_network
 
     registry = registry or load_registry()
     checked = load_spec(spec, registry=registry, **overrides)

@@ -3,12 +3,12 @@
 Importing it imports no torch.
 """
 
-from unetgen.config.choice import In
-from unetgen.config.part import Amount, Channels, Count, Factor, Inert, Kernel, Part, Trial
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Amount, Channels, Count, Factor, Inert, Kernel, Part, Trial
 from unetgen.config.spec import DecoderLevel, EncoderLevel
-from unetgen.graph.algebra import Rule
 from unetgen.graph.builder import Axes, Builder, Value
-from unetgen.graph.kinds import (
+from unetgen.graph.ops import Call, Parameter, Window
+from unetgen.graph.part_types import (
     Activation,
     Align,
     Attention,
@@ -32,7 +32,7 @@ from unetgen.graph.kinds import (
     Unit,
     Upsample,
 )
-from unetgen.graph.ops import Call, Parameter, Window
+from unetgen.graph.size_rule import Rule
 from unetgen.hookspecs import hookimpl
 
 __all__ = [

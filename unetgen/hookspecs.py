@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from unetgen.config.part import Part
+from unetgen.config.registry.part import Part
 from unetgen.config.spec import Spec
 
 if TYPE_CHECKING:
     from unetgen.graph.graph import Graph
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
 
 ENTRY_POINT_GROUP = "unetgen"
 
@@ -37,7 +37,7 @@ hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
 
 @hookspec
 def unetgen_parts() -> Iterable[type[Part]]:  # type: ignore[empty-body]  # a hookspec is a signature
-    """The parts that this plugin adds: subclasses of the kinds in ``unetgen.graph.kinds``, each with a ``type``."""
+    """The parts that this plugin adds: subclasses of the kinds in ``unetgen.graph.part_types``, each with a ``type``."""
 
 
 @hookspec

@@ -4,7 +4,7 @@
     [tool.pytest.ini_options]
     unetgen_plugin = "acme-unet"
 
-    # tests/test_parts.py
+    # tests/parts/test_parts.py
     def test_parts_keep_their_word(unetgen_check):
         unetgen_check()
 
@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _collect_checks(name: str) -> dict[str, Callable[[], None]]:
     from unetgen.testing import CHECKS
-    from unetgen.testing.collection import collect_subjects
+    from unetgen.testing.part_collection import collect_subjects
 
     _, subjects = collect_subjects(name)
     return {

@@ -39,9 +39,9 @@ def command(
     plugins: tuple[str, ...],
 ) -> None:
     """Check a spec, measure its network, and build it. SPEC is a file or a shipped spec's name (unet_paper)."""
+    from unetgen.analysis.report import NetworkReport
     from unetgen.graph.from_spec import build_graph
-    from unetgen.outputs.advice import collect_advice
-    from unetgen.outputs.report import NetworkReport
+    from unetgen.plugins.advice import collect_advice
 
     registry = load_command_registry(plugins)
     checked = load_spec(spec, assignments, registry)
@@ -49,7 +49,7 @@ def command(
 
     # From here on the spec is right, so torch is worth its second.
     from unetgen.api import build
-    from unetgen.outputs.layer_table import format_layer_table
+    from unetgen.network.layer_table import format_layer_table
 
     click.echo(format_layer_table(build(checked, device="meta", registry=registry), report.input_size))
     click.echo()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from unetgen.analysis.measures import COST_METRICS
 from unetgen.cli.options import InputSize, OutFile, load_command_registry, plugin_option
-from unetgen.outputs.measures import COST_METRICS
 
 if TYPE_CHECKING:
     from unetgen.ablation.comparison.comparison import Comparison
-    from unetgen.config.registry import Registry
-    from unetgen.outputs.sheet import DataTable
+    from unetgen.config.registry.registry import Registry
+    from unetgen.outputs.table import DataTable
 
 _EPILOG = """\b
 Examples:
@@ -104,7 +104,7 @@ def _describe_pareto(comparison: Comparison, num_kept: int, pareto: tuple[str, s
 
 
 def _build_weights_table(specs: tuple[str, ...], base: str | None, registry: Registry) -> DataTable:
-    from unetgen.ablation.comparison.first_weights import build_weights_table
+    from unetgen.ablation.comparison.initial_weights import build_weights_table
 
     if len(specs) < 2 and not Path(specs[0]).is_dir():
         raise click.UsageError("--weights compares networks; give two")

@@ -47,10 +47,10 @@ def command(
 
     SPEC is a file or a shipped spec's name; several come on one sheet.
     """
+    from unetgen.figure.contact_sheet import build_contact_sheet
     from unetgen.figure.figure import Figure
-    from unetgen.figure.sheet import build_contact_sheet
+    from unetgen.figure.file_output import write_scene
     from unetgen.figure.svg import render_svg
-    from unetgen.figure.writing import write_scene
     from unetgen.graph.from_spec import build_graph
 
     registry = load_command_registry(plugins)

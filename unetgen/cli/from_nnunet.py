@@ -30,9 +30,8 @@ def command(
     out: Path | None,
 ) -> None:
     """Turn a plans file of nnU-Net into a spec of the identical network."""
-    from unetgen.config.yaml_writer import dump_yaml
-    from unetgen.nnunet.plans import read_configuration
-    from unetgen.nnunet.plans import read_dataset_counts, read_plans, write_file
+    from unetgen.config.yaml.writer import dump_yaml
+    from unetgen.nnunet.plans import read_configuration, read_dataset_counts, read_plans, write_file
     from unetgen.nnunet.to_spec import convert_to_spec
 
     if dataset is not None:

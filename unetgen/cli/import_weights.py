@@ -12,9 +12,9 @@ import click
 from unetgen.cli.options import format_option, load_command_registry, load_spec, plugin_option, set_option
 
 if TYPE_CHECKING:
-    from unetgen.config.registry import Registry
+    from unetgen.config.registry.registry import Registry
     from unetgen.config.spec import Spec
-    from unetgen.network.weights.report import ImportReport
+    from unetgen.network.weights.import_report import ImportReport
 
 _EPILOG = """\b
 Examples:
@@ -93,8 +93,8 @@ def _import_weights(spec: Spec, request: _ImportRequest, registry: Registry) -> 
 def _export_weights(spec: Spec, request: _ImportRequest) -> ImportReport:
     from unetgen.api import build
     from unetgen.network.weights.checkpoint import load_weights
-    from unetgen.network.weights.file import write_state_dict
-    from unetgen.network.weights.inversion import export_with_key_map
+    from unetgen.network.weights.inverse_import import export_with_key_map
+    from unetgen.network.weights.tensor_file import write_state_dict
 
     model = build(spec, device="meta")
     load_weights(model, request.file)

@@ -41,9 +41,9 @@ def command(
     nodes: bool,
 ) -> None:
     """Tabulate a network's sizes, parameters and MACs, level by level or node by node."""
+    from unetgen.analysis.report import NetworkReport
     from unetgen.graph.from_spec import build_graph
-    from unetgen.outputs.advice import collect_advice
-    from unetgen.outputs.report import NetworkReport
+    from unetgen.plugins.advice import collect_advice
 
     registry = load_command_registry(plugins)
     checked = load_spec(spec, assignments, registry)
@@ -52,8 +52,8 @@ def command(
     if output_format == "json":
         click.echo(json.dumps({**report.to_dict(), "advice": [a._asdict() for a in said]}, indent=2))
         return
+    from unetgen.analysis.tables import build_level_table, build_node_table
     from unetgen.cli.console import print_renderables
-    from unetgen.outputs.table import build_level_table, build_node_table
 
     print_renderables(build_node_table(report) if nodes else build_level_table(report), "")
     for name, sentence in [*report.format_lines(), *(("advice", str(a)) for a in said)]:

@@ -29,9 +29,8 @@ def command(
 ) -> None:
     """Put the network of SPEC in the place of the one that nnU-Net planned."""
     from unetgen.graph.from_spec import build_graph
-    from unetgen.nnunet.plans import read_configuration
-    from unetgen.nnunet.plans import read_plans, write_file
-    from unetgen.nnunet.writing import insert_network
+    from unetgen.nnunet.plans import read_configuration, read_plans, write_file
+    from unetgen.nnunet.plans_writer import insert_network
 
     if out.suffix != ".json":
         raise click.UsageError(

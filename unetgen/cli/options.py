@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unetgen.config.from_yaml import resolve
-from unetgen.config.library import apply_assignments, load_tree
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
+from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
+from unetgen.config.spec_sources import apply_assignments, load_tree
 from unetgen.plugins import format_failure_warnings, load_registry
 
 if TYPE_CHECKING:
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,8 +16,8 @@ from unetgen.cli.options import InputSize, load_command_registry, load_model, pl
 from unetgen.errors import ImageError, SizeError, SourceLocation
 
 if TYPE_CHECKING:
-    from unetgen.network.from_graph import UNet
-    from unetgen.tiling.files.picture import ImageFile
+    from unetgen.network.unet import UNet
+    from unetgen.tiling.files.image_file import ImageFile
 
 _EPILOG = """\b
 Examples:
@@ -85,7 +85,7 @@ def _resolve_device(name: str) -> Any:
 
 def _plan_jobs(model: UNet, images: Sequence[Path], folder: Path, as_labels: bool) -> list[tuple[ImageFile, Path]]:
     """Every image with the place of its result, all looked at before the first is run."""
-    from unetgen.tiling.arguments import check_image
+    from unetgen.tiling.argument_checks import check_image
     from unetgen.tiling.files.formats import check_output_path, output_path, read_image
 
     jobs: dict[Path, ImageFile] = {}
@@ -132,8 +132,8 @@ def _predict_image(
 ) -> str:
     """Runs one image, and says what was written."""
     from unetgen.tiling.files.formats import open_output
-    from unetgen.tiling.files.intensity import normalize_image
-    from unetgen.tiling.keeping import get_result_format
+    from unetgen.tiling.files.normalization import normalize_image
+    from unetgen.tiling.postprocessing import get_result_format
     from unetgen.tiling.predict import predict
 
     size = tuple(image.array.shape[1:])

@@ -10,7 +10,7 @@ import click
 from unetgen.cli.options import OutFile, plugin_option
 
 if TYPE_CHECKING:
-    from unetgen.ablation.results.standings import ResultsTable
+    from unetgen.ablation.results.results_table import ResultsTable
 
 _EPILOG = """\b
 Examples:
@@ -50,7 +50,7 @@ def command(
 
     Means and deviations over the seeds, and for each variant whether it differs from the base by more than they do.
     """
-    from unetgen.ablation.running.folder import resolve_run_directory
+    from unetgen.ablation.runs.run_directory import resolve_run_directory
 
     folder = resolve_run_directory(sweep, None)
     output_format = output_format or (_FORMAT_BY_SUFFIX.get(out.suffix.lower(), "") if out else "text")
@@ -58,7 +58,7 @@ def command(
         raise click.UsageError(f"{out} has no suffix of a table or page; use one of {', '.join(_FORMAT_BY_SUFFIX)}")
     standings = _load_results_table(folder, base)
     if output_format == "html":
-        from unetgen.ablation.page.page import render_html
+        from unetgen.ablation.results.html_report.rendering import render_html
 
         text = render_html(folder, plugins, base, sort)
     else:
@@ -72,8 +72,8 @@ def command(
 
 
 def _load_results_table(folder: Path, base: str | None) -> ResultsTable:
-    from unetgen.ablation.results.ledger import ResultsDatabase
-    from unetgen.ablation.results.standings import ResultsTable
+    from unetgen.ablation.results.database import ResultsDatabase
+    from unetgen.ablation.results.results_table import ResultsTable
 
     with ResultsDatabase.open(folder, writing=False) as ledger:
         return ResultsTable.of(ledger, base)

@@ -13,9 +13,9 @@ from unetgen.cli.options import plugin_option
 from unetgen.errors import ExitCode
 
 if TYPE_CHECKING:
-    from unetgen.ablation.results.standings import ResultsTable
-    from unetgen.ablation.running.engine import Engine
-    from unetgen.ablation.running.folder import SkippedCombinations
+    from unetgen.ablation.results.results_table import ResultsTable
+    from unetgen.ablation.runs.engines.engine import Engine
+    from unetgen.ablation.runs.run_directory import SkippedCombinations
 
 _EPILOG = """\b
 Examples:
@@ -78,10 +78,10 @@ def command(
     Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 130 if it was
     interrupted.
     """
-    from unetgen.ablation.running.folder import resolve_run_directory
-    from unetgen.ablation.running.run import run
-    from unetgen.ablation.running.trial import TrialLimits
-    from unetgen.cli.running import open_progress_listener
+    from unetgen.ablation.runs.run import run
+    from unetgen.ablation.runs.run_directory import resolve_run_directory
+    from unetgen.ablation.runs.trial import TrialLimits
+    from unetgen.cli.run_progress import open_progress_listener
 
     machines = {name: run_options.pop(name) for name in ("workers", "cpus", "gpus", "address")}
     machines["cpus"] = machines["cpus"] or _choose_threads(engine, machines["workers"])
@@ -106,7 +106,7 @@ def _choose_threads(engine: str, workers: int) -> int:
 
 def _parse_options(assignments: Sequence[str]) -> dict[str, Any]:
     """The trial's options; values are read as those of ``--set`` are."""
-    from unetgen.config.yaml_source import parse_yaml_value
+    from unetgen.config.yaml.parser import parse_yaml_value
 
     found: dict[str, Any] = {}
     for option in assignments:
@@ -121,12 +121,12 @@ def _parse_options(assignments: Sequence[str]) -> dict[str, Any]:
 
 def _build_engine(name: str, *, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
     if name == "ray":
-        from unetgen.ablation.running.cluster import RayEngine
+        from unetgen.ablation.runs.engines.ray import RayEngine
 
         return RayEngine(cpus, gpus, address)
     if gpus or address:
         raise click.UsageError("--gpus and --address are for --engine ray; here --device chooses")
-    from unetgen.ablation.running.local import LocalEngine
+    from unetgen.ablation.runs.engines.local import LocalEngine
 
     return LocalEngine(workers)
 

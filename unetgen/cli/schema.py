@@ -23,8 +23,8 @@ and in a spec's first line:
 @plugin_option
 def command(out: Path | None, plugins: tuple[str, ...], *, of_sweeps: bool) -> None:
     """Print the JSON Schema of the spec language, or of sweep files, with all installed parts."""
-    from unetgen.ablation.from_yaml.schema import build_sweep_schema
-    from unetgen.outputs.schema import build_json_schema
+    from unetgen.ablation.sweeps.definition.schema import build_sweep_schema
+    from unetgen.outputs.schema.spec_schema import build_json_schema
 
     write = build_sweep_schema if of_sweeps else build_json_schema
     text = json.dumps(write(load_command_registry(plugins)), indent=2) + "\n"

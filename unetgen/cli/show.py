@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Print a spec with every default written out. The output is a spec itself, and resolves to itself."""
     from unetgen.config.provenance import trace_provenance
-    from unetgen.config.yaml_writer import dump_yaml
+    from unetgen.config.yaml.writer import dump_yaml
 
     checked = load_spec(spec, assignments, load_command_registry(plugins))
     if with_origin:

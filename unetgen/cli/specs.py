@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from unetgen.cli.options import format_option, load_command_registry, plugin_option
-from unetgen.config.plugin import PluginFailure
-from unetgen.config.registry import Registry
+from unetgen.config.registry.plugin import PluginFailure
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import UnetgenError
 
 _EPILOG = """\b
@@ -50,8 +50,8 @@ def command(
     if output_format == "json":
         click.echo(json.dumps([_report_to_dict(name, report) for name, report in rows], indent=2))
         return
+    from unetgen.analysis.tables import build_text_table
     from unetgen.cli.console import print_renderables
-    from unetgen.outputs.table import build_text_table
 
     head = ("name", "input", "parameters", "MACs", "what it adds")
     print_renderables(
@@ -65,7 +65,7 @@ def _load_matching_reports(
     search_terms: tuple[str, ...], dims: int | None, registry: Registry
 ) -> list[tuple[str, Any]]:
     """The reports of the shipped specs that have all words, ours and plugins', without drawing the others."""
-    from unetgen.config.library import list_plugin_specs, list_shipped_specs
+    from unetgen.config.spec_sources import list_plugin_specs, list_shipped_specs
 
     ours = [(name, _load_report(name, search_terms, dims, registry)) for name in list_shipped_specs()]
     theirs = []
@@ -79,8 +79,8 @@ def _load_matching_reports(
 
 
 def _load_report(name: str, search_terms: tuple[str, ...], dims: int | None, registry: Registry) -> Any:
+    from unetgen.analysis.report import NetworkReport
     from unetgen.api import graph_of, load_spec
-    from unetgen.outputs.report import NetworkReport
 
     spec = load_spec(name, registry=registry)
     text = json.dumps([name, spec.resolved()]).lower()
@@ -94,7 +94,7 @@ def _report_to_dict(name: str, report: Any) -> dict[str, Any]:
 
 
 def _format_row(name: str, report: Any) -> tuple[str, ...]:
-    from unetgen.outputs.report import format_shape
+    from unetgen.analysis.report import format_shape
 
     cost = report.cost
     return (

@@ -15,8 +15,8 @@ from unetgen.cli.options import InputSize, format_option, load_command_registry,
 from unetgen.errors import ExitCode
 
 if TYPE_CHECKING:
-    from unetgen.ablation.summary import Summary
-    from unetgen.ablation.sweep import Outcome, Sweep
+    from unetgen.ablation.sweeps.summary import Summary
+    from unetgen.ablation.sweeps.sweep import Outcome, Sweep
 
 _EPILOG = """\b
 Examples:
@@ -66,9 +66,9 @@ def command(
 
     Exits with 1 if a combination is invalid or cannot be matched, unless on_invalid is skip; with 3 if a plugin fails.
     """
-    from unetgen.ablation.storage.directory import is_written, write_sweep
-    from unetgen.ablation.summary import process_outcomes
-    from unetgen.ablation.sweep import sweep
+    from unetgen.ablation.sweeps.directory.writer import is_written, write_sweep
+    from unetgen.ablation.sweeps.summary import process_outcomes
+    from unetgen.ablation.sweeps.sweep import sweep
 
     opened = sweep(file, registry=load_command_registry(plugins), input_size=input_size)
     if on_invalid:
@@ -97,7 +97,7 @@ class _TableListing:
         self.num_variants = 0
 
     def add(self, outcome: Outcome) -> None:
-        from unetgen.ablation.variant import Variant
+        from unetgen.ablation.sweeps.variant import Variant
 
         if not isinstance(outcome, Variant):
             return
@@ -110,7 +110,7 @@ class _TableListing:
     def close(self, summary: Summary) -> None:
         if not self.rows:
             return
-        from unetgen.outputs.sheet import Column, DataTable
+        from unetgen.outputs.table import Column, DataTable
 
         columns = [
             Column("name", "variant"),
@@ -129,13 +129,13 @@ class _JsonListing:
     """All variants for programs."""
 
     def __init__(self, sweep: Sweep) -> None:
-        from unetgen.ablation.storage.index import JsonIndexWriter
+        from unetgen.ablation.sweeps.directory.index import JsonIndexWriter
 
         self.index = JsonIndexWriter(sys.stdout, sweep)
 
     def add(self, outcome: Outcome) -> None:
-        from unetgen.ablation.storage.index import variant_to_dict
-        from unetgen.ablation.variant import Variant
+        from unetgen.ablation.sweeps.directory.index import variant_to_dict
+        from unetgen.ablation.sweeps.variant import Variant
 
         if isinstance(outcome, Variant):
             self.index.add(variant_to_dict(outcome))
@@ -150,7 +150,7 @@ def _show_progress(sweep: Sweep) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from unetgen.ablation.outcome import PluginFailed
+    from unetgen.ablation.sweeps.outcome import PluginFailed
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 
 from unetgen.cli.options import format_option, load_command_registry, load_spec, plugin_option, set_option
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import ExitCode, PluginError, SpecError
 
 _EPILOG = """\b

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from unetgen.config.node import YamlNode, join_path
-from unetgen.config.slots import SLOT_BY_KEY, SLOTS
+from unetgen.config.registry.slots import SLOT_BY_KEY, SLOTS
+from unetgen.config.yaml.tree import YamlNode, join_path
 from unetgen.errors import SourceLocation
 
 # One spec's name is not another's, however much of it is inherited.

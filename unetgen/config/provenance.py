@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from unetgen.config.node import YamlNode, join_path
-from unetgen.config.slots import SIDES, SLOTS
+from unetgen.config.registry.slots import SIDES, SLOTS
 from unetgen.config.spec import SlotLocation, Spec
+from unetgen.config.yaml.tree import YamlNode, join_path
 
 _PRIMARY_SIDE = {"block": "encoder", "downsample": "encoder", "upsample": "decoder", "skip": "decoder"}
 

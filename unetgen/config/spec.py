@@ -11,10 +11,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-from unetgen.config.node import YamlNode
 from unetgen.config.overlay import compute_minimal_overlay
-from unetgen.config.part import Part, QualifiedNames
-from unetgen.config.slots import SIDES, SKIP_KEYS
+from unetgen.config.registry.part import Part, QualifiedNames
+from unetgen.config.registry.slots import SIDES, SKIP_KEYS
+from unetgen.config.yaml.tree import YamlNode
 
 SCHEMA_VERSION = 1
 

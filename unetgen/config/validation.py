@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from unetgen.config.choice import ValidationContext, validate_part
-from unetgen.config.node import YamlNode
-from unetgen.config.part import Inert, Part, format_yaml_value
-from unetgen.config.slots import SIDES, SLOT_BY_KEY, SLOTS
+from unetgen.config.part_field import ValidationContext, validate_part
+from unetgen.config.registry.part import Inert, Part, format_yaml_value
+from unetgen.config.registry.slots import SIDES, SLOT_BY_KEY, SLOTS
+from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import Problem, did_you_mean
 
 # (3, 3) and 3, are tuples in Python, and text in YAML.

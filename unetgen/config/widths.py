@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from unetgen.config.node import YamlNode
-from unetgen.config.part import Channels, format_yaml_value
+from unetgen.config.registry.part import Channels, format_yaml_value
 from unetgen.config.validation import parse_model
+from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import Problem
 
 MAX_DEPTH = 12

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from unetgen.figure.words import compress_repeats, describe_op, format_per_axis, humanize_label
+from unetgen.figure.op_labels import compress_repeats, describe_op, format_per_axis, humanize_label
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
 from unetgen.graph.ops import (

@@ -8,10 +8,10 @@ from math import log2, prod
 from typing import Literal, NamedTuple
 
 from unetgen.figure.arrow import Arrow, ArrowKind, ArrowReader
+from unetgen.figure.op_labels import describe_op, format_size
 from unetgen.figure.palette import Palette
 from unetgen.figure.scene import Box, Line, Scene, Text, measure_text_width
 from unetgen.figure.stage import DrawnMap, Stage
-from unetgen.figure.words import describe_op, format_size
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
 from unetgen.graph.ops import Add, Concat, Maximum, Multiply

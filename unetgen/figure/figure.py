@@ -8,21 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
+from unetgen.analysis.cost import total_cost
 from unetgen.errors import FormatError, did_you_mean
 from unetgen.figure.arrow import ArrowReader, GateModule
 from unetgen.figure.cell import FONT_SIZE, SMALL_FONT_SIZE, Cell, CellRenderer, Style
+from unetgen.figure.file_output import write_scene
 from unetgen.figure.layout import MARGIN, Edge, compute_layout
 from unetgen.figure.legend import draw_legend
 from unetgen.figure.palette import PALETTES, Theme
 from unetgen.figure.scene import Scene, Text
 from unetgen.figure.stage import Connection, Stage, split_into_stages
 from unetgen.figure.svg import render_svg
-from unetgen.figure.writing import write_scene
-from unetgen.graph.cost import total_cost
 from unetgen.graph.graph import Graph, Output
 from unetgen.graph.node import Node
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import check_sizes, smallest_fitting_size
+from unetgen.graph.size_errors import check_sizes, smallest_fitting_size
 
 TITLE_FONT_SIZE = 13.0
 

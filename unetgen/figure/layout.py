@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from unetgen.figure.arrow import Arrow
+from unetgen.figure.arrow_routing import GapCrossing, VerticalSegment, find_conflicts, order_tracks
 from unetgen.figure.cell import PORT_SPACING, Cell
 from unetgen.figure.palette import Palette
 from unetgen.figure.scene import Line, Point, Scene
-from unetgen.figure.tracks import GapCrossing, VerticalSegment, find_conflicts, order_tracks
 
 MARGIN = 14.0
 TRACK_SPACING = 6.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal
 
-from unetgen.config.part import Part
-from unetgen.graph.algebra import Rounding
-from unetgen.graph.border import compute_padding
-from unetgen.graph.drawing import Axes, BuildProblem, Value
+from unetgen.config.registry.part import Part
+from unetgen.graph.base_builder import Axes, BuildProblem, Value
+from unetgen.graph.conv_padding import compute_padding
+from unetgen.graph.external.builder import ExternalModuleBuilder
 from unetgen.graph.ops import (
     Activation,
     AdaptiveAvgPooling,
@@ -37,9 +37,9 @@ from unetgen.graph.ops import (
     ResizeTo,
     TransposedConvolution,
 )
+from unetgen.graph.ops.global_ops import Statistic
 from unetgen.graph.ops.resampling import InterpolationMode
-from unetgen.graph.ops.whole_map import Statistic
-from unetgen.graph.wrapping import ExternalModuleBuilder
+from unetgen.graph.size_rule import Rounding
 
 __all__ = ["Axes", "BuildProblem", "Builder", "Value"]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from unetgen.config.blame import attribute_plugin_errors
-from unetgen.config.node import YamlNode
-from unetgen.config.part import Part
-from unetgen.config.slots import SIDES, SKIP_KEYS
+from unetgen.config.registry.attribution import attribute_plugin_errors
+from unetgen.config.registry.part import Part
+from unetgen.config.registry.slots import SIDES, SKIP_KEYS
 from unetgen.config.spec import AXIS_NAMES, NamedHead, Skip, SlotLocation, Spec
+from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import Problem, SpecError
+from unetgen.graph.base_builder import UnknownSizeError
 from unetgen.graph.builder import Builder, BuildProblem, Value
-from unetgen.graph.checks import structural_problems
-from unetgen.graph.drawing import UnknownSizeError
 from unetgen.graph.graph import Graph, NodeSizeError, Output
-from unetgen.graph.kinds import Block, Decoder, Encoder, Head, Input, Maps
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import check_sizes
+from unetgen.graph.part_types import Block, Decoder, Encoder, Head, Input, Maps
+from unetgen.graph.size_errors import check_sizes
+from unetgen.graph.structure_checks import structural_problems
 
 
 def build_graph(spec: Spec) -> Graph:

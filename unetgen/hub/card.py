@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from unetgen.analysis.cost import level_costs
+from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec import Spec
-from unetgen.config.yaml_writer import dump_yaml
-from unetgen.graph.cost import level_costs
+from unetgen.config.yaml.writer import dump_yaml
 from unetgen.graph.graph import Graph
-from unetgen.outputs.report import NetworkReport
 
 FENCE = "```"
 

@@ -13,8 +13,8 @@ from unetgen.hub.publishing import WEIGHTS_FILE
 if TYPE_CHECKING:
     import torch
 
-    from unetgen.config.registry import Registry
-    from unetgen.network.from_graph import UNet
+    from unetgen.config.registry.registry import Registry
+    from unetgen.network.unet import UNet
 
 
 def from_pretrained(

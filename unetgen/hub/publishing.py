@@ -10,7 +10,7 @@ from unetgen.errors import MissingDependencyError, WeightsError, format_exceptio
 from unetgen.hub.card import render_model_card
 
 if TYPE_CHECKING:
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
 
 WEIGHTS_FILE, SPEC_FILE, CARD_FILE, FIGURE_FILE = "model.safetensors", "spec.yaml", "README.md", "figure.svg"
 
@@ -26,7 +26,7 @@ def save_pretrained(
 
     Raises WeightsError where it cannot be written.
     """
-    from unetgen.config.yaml_writer import dump_yaml
+    from unetgen.config.yaml.writer import dump_yaml
     from unetgen.figure.figure import Figure
     from unetgen.network.weights.checkpoint import save, unwrap_compiled
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unetgen.api import build
 from unetgen.graph.ops import Convolution, TransposedConvolution
-from unetgen.nnunet.head import check_head
+from unetgen.nnunet.head_checks import check_head
 
 
 class DeepSupervisionSwitch:

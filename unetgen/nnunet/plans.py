@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from unetgen.config.node import YamlNode, from_data
 from unetgen.config.validation import parse_model
+from unetgen.config.yaml.tree import YamlNode, from_data
 from unetgen.errors import PlansError, did_you_mean
 
 

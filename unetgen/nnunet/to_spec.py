@@ -8,7 +8,12 @@ from typing import Any
 
 from unetgen.api import graph_of
 from unetgen.errors import PlansError, SpecError
-from unetgen.nnunet.arguments import ArchitectureArgs, PlainConvArgs, ResidualEncoderArgs, read_architecture_args
+from unetgen.nnunet.architecture_args import (
+    ArchitectureArgs,
+    PlainConvArgs,
+    ResidualEncoderArgs,
+    read_architecture_args,
+)
 from unetgen.nnunet.plans import Configuration
 
 SpecData = dict[str, Any]

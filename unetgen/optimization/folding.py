@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from unetgen.graph.ops import Convolution, Normalization, TransposedConvolution
-from unetgen.network.from_graph import UNet
 from unetgen.network.scope import replace_module
-from unetgen.optimization.untouched import is_unmodified
+from unetgen.network.unet import UNet
+from unetgen.optimization.module_checks import is_unmodified
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

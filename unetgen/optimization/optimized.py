@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from unetgen.errors import FormatError
 from unetgen.graph.graph import Graph
-from unetgen.network.from_graph import NetworkOutput, UNet
+from unetgen.network.unet import NetworkOutput, UNet
 from unetgen.network.weights.checkpoint import unwrap_compiled
 from unetgen.optimization.folding import fold_batch_norms
-from unetgen.optimization.mixing import HALF_TYPES, cast_product_weights, check_dtype
-from unetgen.optimization.regrouping import replace_norms
+from unetgen.optimization.mixed_precision import HALF_TYPES, cast_product_weights, check_dtype
+from unetgen.optimization.norm_replacement import replace_norms
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec

@@ -7,14 +7,14 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unetgen.config.plugin import Provider
-from unetgen.config.registry import Registry
+from unetgen.config.registry.plugin import Provider
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import FormatError, PluginError, UnetgenError, did_you_mean, format_exception_line
 from unetgen.graph.ops.base import Size
 from unetgen.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
 
 # Ours say something of what they wrote, and take options; a plugin's need not.
 FormatWriter = Callable[..., str | None]
@@ -51,7 +51,7 @@ def _write_pt2(model: UNet, path: Path, *, input_size: Size | None = None) -> st
 
 
 def _write_python(model: UNet, path: Path) -> None:
-    from unetgen.network.weights.file import write_atomically
+    from unetgen.network.weights.tensor_file import write_atomically
     from unetgen.outputs.source.file import generate_source
 
     text = generate_source(model.spec, model.graph)

@@ -1,59 +1,141 @@
-"""Tables of a network for the terminal: by level, and node by node."""
+"""Sheet: rows of values under titled columns, and every format that they are written in."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from unetgen.graph.cost import level_costs, node_cost
-from unetgen.outputs.report import NetworkReport, format_shape
+CellValue = bool | int | float | str | None
 
-
-def build_level_table(report: NetworkReport) -> Table:
-    """One row for each level on each side: what goes out of it, and what it costs."""
-    table = _build_table("side", "level", "output", "parameters", "MACs")
-    # The end of an encoder level is its block; the downsampling behind it makes the next level's input.
-    inside = sorted(report.graph.nodes[1:], key=lambda node: node.path.split(".")[2:3] != ["down"])
-    last = {(node.side, node.level): node for node in inside}
-    for (side, level), cost in level_costs(report.graph, report.sizes).items():
-        node = last[side, level]
-        shape = format_shape((node.channels, *report.sizes[node.index]))
-        table.add_row(side, "" if side == "head" else str(level), shape, f"{cost.params:,}", f"{cost.macs:,}")
-    table.add_section()
-    table.add_row("total", "", format_shape(report.out_shape), f"{report.cost.params:,}", f"{report.cost.macs:,}")
-    return table
+# What stands where a row has nothing to say.
+EMPTY_CELL = "-"
 
 
-def build_node_table(report: NetworkReport) -> Table:
-    """One row for each op, in the order in which they run."""
-    table = _build_table("node", "op", "reads", "output", "parameters", "MACs")
-    nodes = report.graph.nodes
-    for node in nodes:
-        cost = node_cost(node, report.sizes)
-        reads = ", ".join(nodes[source].path for source in node.inputs)
-        shape = format_shape((node.channels, *report.sizes[node.index]))
-        table.add_row(node.path, node.op.kind, reads, shape, _format_nonzero(cost.params), _format_nonzero(cost.macs))
-    return table
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A title for people, a name for programs, and how people write the values."""
+
+    name: str
+    title: str
+    formatter: Callable[[Any], str] = str
+    is_numeric: bool = False
+    audience: Literal["all", "people", "programs"] = "all"
+    """Whom it is for."""
 
 
-def build_text_table(
-    headers: tuple[str, ...], rows: list[tuple[str, ...]], numeric_columns: tuple[str, ...] = ()
-) -> Table:
-    """A plain table; the columns named in ``right`` are numbers."""
-    table = _build_table(*headers, numeric_columns=numeric_columns)
-    for row in rows:
-        table.add_row(*row)
-    return table
+@dataclass(frozen=True)
+class DataTable:
+    """Rows under columns. People get values as they write them, programs get them as they are."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[CellValue, ...], ...]
+
+    def text(self, *, transposed: bool = False) -> str:
+        """For a terminal, as wide as it needs to be; ``turned`` has the rows beside each other, as columns."""
+        shown = self._select_columns("people")
+        titles, cells = [column.title for column in shown.columns], shown._format_cells()
+        right = [column.is_numeric for column in shown.columns]
+        if transposed:
+            titles, *cells = [list(line) for line in zip(titles, *cells, strict=True)]
+            right = [False] * len(titles)
+        table = Table(box=None, pad_edge=False)
+        for title, number in zip(titles, right, strict=True):
+            table.add_column(Text(title), justify="right" if number else "left", no_wrap=True)
+        for row in cells:
+            table.add_row(*map(Text, row))
+        # A cell that is folded or cut is worse than a line that is longer than the window.
+        stream = io.StringIO()
+        Console(file=stream, width=100_000).print(table)
+        return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+    def csv(self) -> str:
+        """Comma-separated values, RFC 4180 but for lines that end in a line feed."""
+        shown, text = self._select_columns("programs"), io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(column.name for column in shown.columns)
+        writer.writerows(["" if value is None else value for value in row] for row in shown.rows)
+        return text.getvalue()
+
+    def json(self) -> str:
+        """A list of objects."""
+        shown = self._select_columns("programs")
+        names = [column.name for column in shown.columns]
+        records = [dict(zip(names, row, strict=True)) for row in shown.rows]
+        return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
+
+    def markdown(self) -> str:
+        """A table of GitHub's Markdown."""
+        shown = self._select_columns("people")
+        titles = [_escape_markdown(column.title) for column in shown.columns]
+        rules = ["---:" if column.is_numeric else "---" for column in shown.columns]
+        rows = [[_escape_markdown(cell) for cell in cells] for cells in shown._format_cells()]
+        return "".join(f"| {' | '.join(cells)} |\n" for cells in (titles, rules, *rows))
+
+    def latex(self) -> str:
+        r"""A tabular with the rules of booktabs: ``\usepackage{booktabs}``."""
+        shown = self._select_columns("people")
+        spec = "".join("r" if column.is_numeric else "l" for column in shown.columns)
+        titles, *rows = map(_format_latex_row, [[column.title for column in shown.columns], *shown._format_cells()])
+        lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", titles, r"\midrule", *rows]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+    def _select_columns(self, audience: Literal["people", "programs"]) -> DataTable:
+        """The columns that are for some readers."""
+        kept = [number for number, column in enumerate(self.columns) if column.audience in ("all", audience)]
+        rows = tuple(tuple(row[number] for number in kept) for row in self.rows)
+        return DataTable(tuple(self.columns[number] for number in kept), rows)
+
+    def _format_cells(self) -> list[list[str]]:
+        return [
+            [
+                EMPTY_CELL if value is None else column.formatter(value)
+                for column, value in zip(self.columns, row, strict=True)
+            ]
+            for row in self.rows
+        ]
 
 
-def _build_table(*headers: str, numeric_columns: tuple[str, ...] = ("level", "parameters", "MACs")) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        numeric = header in numeric_columns
-        # A sentence at the end of a row may take several lines, numbers and names may not.
-        last = header == headers[-1] and not numeric
-        table.add_column(header, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
-    return table
+def _escape_markdown(text: str) -> str:
+    # A cell is one line, and what GitHub reads as HTML, code, emphasis or a link is none here.
+    escaped = "".join(f"\\{letter}" if letter in r"\|*_`[]<>~&!#" else letter for letter in text)
+    return " ".join(escaped.split())
 
 
-def _format_nonzero(count: int) -> str:
-    return f"{count:,}" if count else ""
+_LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "\u00b1": r"$\pm$",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}  # fmt: skip
+
+
+def _escape_latex(text: str) -> str:
+    return " ".join("".join(_LATEX_ESCAPES.get(letter, letter) for letter in text).split())
+
+
+def _format_latex_row(cells: Sequence[str]) -> str:
+    text = " & ".join(map(_escape_latex, cells))
+    # The rule or the row above would take these for arguments of its own.
+    return rf"{'{}' if text.startswith(('[', '*')) else ''}{text} \\"
+
+
+def format_count(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " P")) -> str:
+    """A count in four digits: ``31.03 M``."""
+    scaled, unit = float(value), 0
+    while abs(scaled) >= 999.95 and unit < len(units) - 1:
+        scaled, unit = scaled / 1000, unit + 1
+    if unit == 0:
+        return f"{value:,}{units[0]}"
+    return f"{scaled:.{2 if abs(scaled) < 99.995 else 1}f}{units[unit]}"
+
+
+def format_bytes(value: float) -> str:
+    """A number of bytes in four digits: ``751.8 MB``."""
+    return format_count(value, (" B", " kB", " MB", " GB", " TB", " PB"))

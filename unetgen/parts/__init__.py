@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inspect import isabstract, isclass
 
-from unetgen.config.part import Part
+from unetgen.config.registry.part import Part
 from unetgen.hookspecs import hookimpl
 from unetgen.parts.blocks import (
     bottleneck,
@@ -18,8 +18,8 @@ from unetgen.parts.blocks import (
     unet,
 )
 from unetgen.parts.layers import activations, attentions, dropouts, inits, norms
-from unetgen.parts.resolution import downsampling, upsampling
-from unetgen.parts.sides import decoders, encoders, heads, inputs, resnet
+from unetgen.parts.network import decoders, encoders, heads, inputs, resnet
+from unetgen.parts.resampling import downsampling, upsampling
 from unetgen.parts.skips import alignments, fusions, gates, transforms
 
 PART_MODULES = (

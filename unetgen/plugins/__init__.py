@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from unetgen import hookspecs
-from unetgen.config.part import Part
-from unetgen.config.plugin import Plugin, PluginFailure, Provider, require_contributions
-from unetgen.config.registry import RegisteredPart, Registry
-from unetgen.plugins.gifts import collect_contributions
-from unetgen.plugins.sources import (
+from unetgen.config.registry.part import Part
+from unetgen.config.registry.plugin import Plugin, PluginFailure, Provider, require_contributions
+from unetgen.config.registry.registry import RegisteredPart, Registry
+from unetgen.plugins.contributions import collect_contributions
+from unetgen.plugins.discovery import (
     DISABLE_ENV_VAR,
     Project,
     create_plugin,

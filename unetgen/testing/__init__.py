@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from unetgen.config.part import Part, Trial
-from unetgen.config.registry import Registry
+from unetgen.config.registry.part import Part, Trial
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import format_exception_line
-from unetgen.testing import claims, conduct
-from unetgen.testing.subject import Fault, PartBuildError, Subject
+from unetgen.testing import declared_checks, runtime_checks
+from unetgen.testing.part_under_test import Fault, PartBuildError, Subject
 
 __all__ = ["CHECKS", "Fault", "PartError", "Subject", "Trial", "all_faults", "check_part", "faults"]
 
@@ -24,16 +24,16 @@ __all__ = ["CHECKS", "Fault", "PartError", "Subject", "Trial", "all_faults", "ch
 CHECKS: dict[str, Callable[[Subject], Iterator[Fault]]] = {
     check.__name__: check
     for check in (
-        claims.described,
-        claims.shapes,
-        claims.costs,
-        claims.channels,
-        claims.options,
-        conduct.gradients,
-        conduct.independence,
-        conduct.first_weights,
-        conduct.copies,
-        conduct.tracing,
+        declared_checks.described,
+        declared_checks.shapes,
+        declared_checks.costs,
+        declared_checks.channels,
+        declared_checks.options,
+        runtime_checks.gradients,
+        runtime_checks.independence,
+        runtime_checks.first_weights,
+        runtime_checks.copies,
+        runtime_checks.tracing,
     )
 }
 

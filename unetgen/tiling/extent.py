@@ -12,10 +12,10 @@ from itertools import count
 
 from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
-from unetgen.graph.fit import FittingSizes
+from unetgen.graph.fitting_sizes import FittingSizes
 from unetgen.graph.graph import Graph, NodeSizeError
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import find_norm_on_single_value
+from unetgen.graph.size_errors import find_norm_on_single_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from unetgen.analysis.receptive_field import input_window
 from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
-from unetgen.graph.receptive_field import input_window
-from unetgen.graph.size import check_sizes
+from unetgen.graph.size_errors import check_sizes
 from unetgen.tiling.extent import TileExtent, compute_extents
 
 

@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unetgen.tiling.arguments import check_image, check_keep, prepare_output, resolve_tile, validate_batch
-from unetgen.tiling.keeping import Keep, build_postprocessor
-from unetgen.tiling.locality import find_nonlocal_modules
-from unetgen.tiling.mirror import ImageArray, read_mirrored
+from unetgen.tiling.argument_checks import check_image, check_keep, prepare_output, resolve_tile, validate_batch
+from unetgen.tiling.mirror_padding import ImageArray, read_mirrored
+from unetgen.tiling.nonlocal_ops import find_nonlocal_modules
 from unetgen.tiling.plan import AxisPlan, TileSpan, plan_axes
-from unetgen.tiling.seams import TileDisagreement
+from unetgen.tiling.postprocessing import Keep, build_postprocessor
+from unetgen.tiling.tile_disagreement import TileDisagreement
 
 if TYPE_CHECKING:
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
 
 TilePosition = tuple[TileSpan, ...]
 

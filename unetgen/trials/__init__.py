@@ -1,6 +1,6 @@
 """Trials that need no code: ``unetgen run SWEEP --trial unetgen.trials:segmentation``, or ``:cost``."""
 
-from unetgen.trials.costing import cost
-from unetgen.trials.segmenting import segmentation
+from unetgen.trials.cost_trial import cost
+from unetgen.trials.segmentation_trial import segmentation
 
 __all__ = ["cost", "segmentation"]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unetgen.errors import MissingDependencyError
-from unetgen.trials.samples import Sample
+from unetgen.trials.dataset import Sample
 
 AugmentationName = Literal["none", "flips", "paper"]
 

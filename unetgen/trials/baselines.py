@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from unetgen.ablation.running.context import TrialContext
+from unetgen.ablation.runs.context import TrialContext
 from unetgen.config.spec import Spec
 from unetgen.errors import MissingDependencyError
+from unetgen.trials.dataset import Dataset, Sample
+from unetgen.trials.metrics import SegmentationMetrics
 from unetgen.trials.options import Proportion, validate_options
-from unetgen.trials.samples import Dataset, Sample
-from unetgen.trials.scores import SegmentationMetrics
 
 # Every choice of thresholds is tried: of four in 128 bins there are ten million, half a second; of five 250 million.
 _NUM_BINS, _MAX_THRESHOLD_CLASSES = 128, 5

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, create_model
 
-from unetgen.config.node import from_data
 from unetgen.config.validation import parse_model
+from unetgen.config.yaml.tree import from_data
 from unetgen.errors import RunError
 from unetgen.graph.ops.base import Size
 

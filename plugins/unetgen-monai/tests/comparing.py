@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unetgen.graph.cost import count_parameters
-from unetgen.network.from_graph import UNet
+from unetgen.analysis.cost import count_parameters
+from unetgen.network.unet import UNet
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 STRIDES = (2, 2, 2, 2)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 
 PLUGIN = "unetgen_monai.plugin"
 

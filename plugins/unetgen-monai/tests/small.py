@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 import unetgen
-from unetgen.config.registry import Registry
-from unetgen.network.from_graph import UNet
+from unetgen.config.registry.registry import Registry
+from unetgen.network.unet import UNet
 
 Options = dict[str, Any]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import PLUGIN
+from unetgen_monai.plugin import unetgen_parts
 
 import unetgen
-from unetgen.config.registry import Registry
-from unetgen_monai.plugin import unetgen_parts
+from conftest import PLUGIN
+from unetgen.config.registry.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

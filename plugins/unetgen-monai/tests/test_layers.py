@@ -10,7 +10,7 @@ from small import built, spec_with
 from torch import nn
 
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 
 NORMS: list[dict[str, Any]] = [
     {"type": "batch"},

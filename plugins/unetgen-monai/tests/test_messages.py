@@ -9,7 +9,7 @@ from sentences import NEXT, SENTENCES
 from small import BASE
 
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import SpecError
 
 

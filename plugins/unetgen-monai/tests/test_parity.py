@@ -12,8 +12,8 @@ from monai.networks import nets
 from torch import nn
 
 import unetgen
-from unetgen.config.registry import Registry
-from unetgen.graph.cost import count_parameters, total_cost
+from unetgen.analysis.cost import count_parameters, total_cost
+from unetgen.config.registry.registry import Registry
 
 DOUBLING = [4, 8, 16, 32, 64]
 BASIC = [4, 4, 8, 16, 32]

@@ -9,8 +9,8 @@ from comparing import STRIDES, WIDTHS, check_equal, example, weighed
 from monai.networks import nets
 
 import unetgen
-from unetgen.config.registry import Registry
-from unetgen.graph.cost import count_parameters
+from unetgen.analysis.cost import count_parameters
+from unetgen.config.registry.registry import Registry
 
 
 def test_attention_unet(registry: Registry) -> None:

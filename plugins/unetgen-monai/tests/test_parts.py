@@ -9,12 +9,12 @@ import torch
 from small import PARTS, TABLE, Options, built, image, spec_with
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from unetgen_monai.plugin import unetgen_parts
 
 import unetgen
-from unetgen.config.registry import Registry
-from unetgen.graph.cost import count_parameters, total_cost
-from unetgen.network.from_graph import UNet
-from unetgen_monai.plugin import unetgen_parts
+from unetgen.analysis.cost import count_parameters, total_cost
+from unetgen.config.registry.registry import Registry
+from unetgen.network.unet import UNet
 
 EVERYWHERE = [(slot, name, dims) for slot, name in PARTS for dims in (1, 2, 3) if (name, dims) != ("monai_mednext", 1)]
 CHANGES = [(slot, name, options) for slot, name in PARTS for options in TABLE[slot, name]]

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-
-from unetgen.graph.algebra import Rounding, SizeConstraintError
-from unetgen.graph.builder import Builder, Value
-from unetgen.graph.graph import Graph
-from unetgen.graph.kinds import Block, Stride, Upsample
-from unetgen.graph.ops import ExternalModule, Window
-from unetgen.network.measurement import instantiate
-from unetgen.parts.layers.activations import NoActivation
-from unetgen.parts.layers.norms import NoNorm
 from unetgen_monai.basic_unet import TwoConv
 from unetgen_monai.convolution import Convolution, ResidualUnit, TransposedConvolution
 from unetgen_monai.dynunet import UnetBasic, UnetRes
 from unetgen_monai.mednext import MedNeXt, MedNeXtUp
 from unetgen_monai.upsample import UpSample
+
+from unetgen.graph.builder import Builder, Value
+from unetgen.graph.external.measurement import instantiate
+from unetgen.graph.graph import Graph
+from unetgen.graph.ops import ExternalModule, Window
+from unetgen.graph.part_types import Block, Stride, Upsample
+from unetgen.graph.size_rule import Rounding, SizeConstraintError
+from unetgen.parts.layers.activations import NoActivation
+from unetgen.parts.layers.norms import NoNorm
 
 BARE: dict[str, Any] = {"norm": NoNorm(), "activation": NoActivation()}
 

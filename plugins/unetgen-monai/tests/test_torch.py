@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PLUGIN
 from small import PARTS, built, image
 from torch.export import export
 
 import unetgen
-from unetgen.config.registry import Registry
-from unetgen.network.from_graph import UNet
+from conftest import PLUGIN
+from unetgen.config.registry.registry import Registry
+from unetgen.network.unet import UNet
 
 # Runs where nothing is known but the files.
 LOADING = f"""

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.part import Channels, Count
+from unetgen.config.registry.part import Channels, Count
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Attention, Transform
+from unetgen.graph.part_types import Attention, Transform
 
 ActivationName = Literal[
     "relu", "leakyrelu", "prelu", "relu6", "elu", "selu", "celu", "gelu", "swish", "mish", "sigmoid", "tanh"

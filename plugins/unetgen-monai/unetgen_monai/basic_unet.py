@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from unetgen.config.choice import In
+from unetgen.config.part_field import In
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Block, Norm
+from unetgen.graph.part_types import Activation, Block, Norm
 from unetgen.parts.layers.activations import LeakyRelu
 from unetgen.parts.layers.norms import Instance
 from unetgen_monai.layers import Layers

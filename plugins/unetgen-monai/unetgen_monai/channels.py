@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unetgen.config.part import Channels, Part
+from unetgen.config.registry.part import Channels, Part
 from unetgen.graph.builder import Value
 
 ChannelChoice = Annotated[Literal["width", "half_width", "half", "keep"] | Channels, Field(union_mode="left_to_right")]

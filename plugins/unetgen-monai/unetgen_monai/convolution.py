@@ -7,14 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.choice import In
-from unetgen.config.part import Count, Factor, Inert, Kernel, Trial
-from unetgen.graph.algebra import Rule
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Count, Factor, Inert, Kernel, Trial
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Norm, Stride, Striding, Upsample
+from unetgen.graph.part_types import Activation, Norm, Stride, Striding, Upsample
+from unetgen.graph.size_rule import Rule
 from unetgen.parts.layers.activations import Prelu
 from unetgen.parts.layers.norms import Instance
-from unetgen.parts.resolution.downsampling import pair_axes
+from unetgen.parts.resampling.downsampling import pair_axes
 from unetgen_monai.channels import OutputChannels
 from unetgen_monai.layers import Layers
 from unetgen_monai.sizes import build_receptive_window, build_window_rule, check_odd

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from unetgen.config.choice import In
-from unetgen.config.part import Kernel
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Norm, Stride, Striding
+from unetgen.graph.part_types import Activation, Norm, Stride, Striding
 from unetgen.parts.layers.activations import LeakyRelu
 from unetgen.parts.layers.norms import Instance
 from unetgen_monai.layers import Layers

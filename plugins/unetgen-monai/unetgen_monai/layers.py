@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.choice import In
-from unetgen.config.part import Inert, Part, Trial
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Inert, Part, Trial
 from unetgen.graph.builder import Builder
-from unetgen.graph.kinds import Activation, Dropout, Norm
+from unetgen.graph.part_types import Activation, Dropout, Norm
 from unetgen.parts.layers import activations, dropouts, norms
 
 NamedLayer = tuple[str, dict[str, Any]]

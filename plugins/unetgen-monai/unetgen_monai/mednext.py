@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from unetgen.config.part import Count, Part, Trial
-from unetgen.graph.algebra import Rule
+from unetgen.config.registry.part import Count, Part, Trial
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Stride, Striding, Upsample
+from unetgen.graph.part_types import Stride, Striding, Upsample
+from unetgen.graph.size_rule import Rule
 from unetgen_monai.sizes import build_window_rule, check_odd
 
 _MODULE = "monai.networks.blocks.mednext_block"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unetgen
-from unetgen.config.part import Part
+from unetgen.config.registry.part import Part
 from unetgen_monai.attention import AttentionGate, SqueezeExcite
 from unetgen_monai.basic_unet import TwoConv
 from unetgen_monai.convolution import Convolution, ResidualUnit, TransposedConvolution

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.part import Kernel
-from unetgen.graph.algebra import Rounding, Rule
+from unetgen.config.registry.part import Kernel
 from unetgen.graph.ops import Window
-from unetgen.parts.resolution.downsampling import pair_axes
+from unetgen.graph.size_rule import Rounding, Rule
+from unetgen.parts.resampling.downsampling import pair_axes
 
 
 def build_window_rule(extent: int, stride: int, padding: int, rounding: Rounding) -> Rule:

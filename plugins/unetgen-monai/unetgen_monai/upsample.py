@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.part import Factor, Inert, Kernel, Trial
-from unetgen.graph.algebra import Rule
+from unetgen.config.registry.part import Factor, Inert, Kernel, Trial
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Upsample
+from unetgen.graph.part_types import Upsample
+from unetgen.graph.size_rule import Rule
 from unetgen_monai.channels import OutputChannels
 
 Mode = Literal["deconv", "deconvgroup", "nontrainable", "pixelshuffle"]

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-import unetgen
 from torch import Tensor
-from unetgen.config.registry import Registry
-from unetgen.network.from_graph import UNet
+
+import unetgen
+from unetgen.config.registry.registry import Registry
+from unetgen.network.unet import UNet
 
 SIZES = {1: (24,), 2: (16, 24), 3: (8, 8, 16)}
 

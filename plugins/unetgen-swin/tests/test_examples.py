@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.yaml"))
 README = Path(__file__).parent.parent / "README.md"

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-import unetgen
-from conftest import CASES, PLACES, SIZES, image, spec
 from torch.export import Dim, export
 from torch.utils.flop_counter import FlopCounterMode
-from unetgen.config.registry import Registry
-from unetgen.graph.cost import total_cost
-from unetgen.network.from_graph import UNet
+
+import unetgen
+from conftest import CASES, PLACES, SIZES, image, spec
+from unetgen.analysis.cost import total_cost
+from unetgen.config.registry.registry import Registry
+from unetgen.network.unet import UNet
 
 Networks = dict[tuple[str, int], UNet]
 places = pytest.mark.parametrize("place", PLACES, ids=[f"{name}, {dims}-D" for name, dims in PLACES])

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+
 import unetgen
 from conftest import spec
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 
 BLOCK = "override: bottleneck.block"
 

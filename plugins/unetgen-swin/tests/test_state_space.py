@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from unetgen.network.living import measure_workspace_elements
-
 from unetgen_swin.scan import scan
 from unetgen_swin.state_space import SelectiveStateSpace, StateSpace
+
+from unetgen.graph.external.live_memory import measure_workspace_elements
 
 LENGTHS = [1, 2, 15, 16, 17, 255, 257, 4097]
 

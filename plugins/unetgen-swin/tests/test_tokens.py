@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
-
 from unetgen_swin.layers import SelfAttention, TransformerLayer
 from unetgen_swin.tokens import VisionTransformer, build_sincos_positions
 

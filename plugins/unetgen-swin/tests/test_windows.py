@@ -8,7 +8,6 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor
-
 from unetgen_swin.layers import DropPath
 from unetgen_swin.windows import (
     Swin,

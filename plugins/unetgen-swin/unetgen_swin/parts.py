@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from unetgen.config.part import Count, Inert, Kernel, Trial
+
+from unetgen.config.registry.part import Count, Inert, Kernel, Trial
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Block
+from unetgen.graph.part_types import Block
 
 Ratio = Annotated[float, Field(gt=0, le=16, strict=True)]
 DropRate = Annotated[float, Field(ge=0, lt=1, strict=True)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unetgen
-from unetgen.config.part import Part
-
+from unetgen.config.registry.part import Part
 from unetgen_swin.parts import StateSpace, Swin, VisionTransformer
 
 unetgen_api = (1, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 
 import operators
 from unetgen_timm.library import import_timm

@@ -14,10 +14,10 @@ import unetgen
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from unetgen.config.registry import Registry
-from unetgen.graph.cost import count_parameters, total_cost
-from unetgen.network.from_graph import UNet
-from unetgen.outputs.report import NetworkReport
+from unetgen.analysis.cost import count_parameters, total_cost
+from unetgen.analysis.report import NetworkReport
+from unetgen.config.registry.registry import Registry
+from unetgen.network.unet import UNet
 
 from conftest import EXAMPLES, PLUGIN, Process
 from specs import spec

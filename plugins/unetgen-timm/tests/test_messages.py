@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import timm
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import SpecError
 
 from conftest import PLUGIN, Process
@@ -256,7 +256,7 @@ def test_no_timm(tmp_path: Path, process: Process) -> None:
 def test_the_plugin_imports_neither_torch_nor_timm(process: Process) -> None:
     code = f"""
 import sys, unetgen
-from unetgen.outputs.schema import json_schema
+from unetgen.outputs.schema.spec_schema import json_schema
 registry = unetgen.load_registry([{PLUGIN!r}])
 assert "levels" in str(json_schema(registry)["$defs"]["encoder"])
 unetgen.graph_of("unet_paper", registry=registry)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 
 from conftest import EXAMPLES
 

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 import unetgen
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 from unetgen.graph.graph import Graph, NodeSizeError
 from unetgen.graph.ops import SelectOutput
 

@@ -12,9 +12,9 @@ import torch
 import unetgen
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
 from unetgen.errors import PluginError
-from unetgen.network.from_graph import UNet
+from unetgen.network.unet import UNet
 
 from conftest import PLUGIN, Process
 from specs import spec

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
-from unetgen.config.part import format_yaml_value
+from unetgen.config.registry.part import format_yaml_value
 
 from unetgen_timm.library import UnsupportedOptionError
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
-from unetgen.config.part import Inert, Trial
+from unetgen.config.registry.part import Inert, Trial
 from unetgen.config.spec import EncoderLevel
 from unetgen.errors import UnetgenError
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.graph import NodeSizeError
-from unetgen.graph.kinds import Encoder, Features
+from unetgen.graph.part_types import Encoder, Features
 
 from unetgen_timm import library
 from unetgen_timm.library import UnsupportedOptionError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unetgen
-from unetgen.config.part import Part
+from unetgen.config.registry.part import Part
 
 from unetgen_timm.parts import Timm
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from unetgen.errors import format_exception_line
-from unetgen.graph.algebra import Rule
+from unetgen.graph.size_rule import Rule
 
 from unetgen_timm import library
 from unetgen_timm.library import UnsupportedOptionError

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unetgen.ablation.comparison.difference import FlatSettings, find_differing_settings, flatten_settings
-from unetgen.ablation.comparison.gathering import choose_base, load_specs
-from unetgen.config.registry import Registry
+from unetgen.ablation.comparison.settings_diff import FlatSettings, find_differing_settings, flatten_settings
+from unetgen.ablation.comparison.spec_loading import choose_base, load_specs
+from unetgen.analysis.measures import COST_METRICS
+from unetgen.analysis.report import NetworkReport, format_shape
+from unetgen.config.registry.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.errors import Problem, SpecError, did_you_mean
 from unetgen.graph.from_spec import build_graph
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import accepts_size
-from unetgen.outputs.measures import COST_METRICS
-from unetgen.outputs.report import NetworkReport, format_shape
-from unetgen.outputs.sheet import CellValue, Column, DataTable, format_bytes, format_count
+from unetgen.graph.size_errors import accepts_size
+from unetgen.outputs.table import CellValue, Column, DataTable, format_bytes, format_count
 
 # Of two networks that are equally good in this, the one with more of it sees more.
 HIGHER_IS_BETTER = ("receptive_field",)

@@ -11,9 +11,9 @@ import click
 
 from unetgen.cli.options import format_option, load_command_registry, plugin_option
 from unetgen.cli.plugins import check, new
-from unetgen.config.plugin import Contributions
-from unetgen.config.registry import Registry
-from unetgen.config.slots import SLOTS
+from unetgen.config.registry.plugin import Contributions
+from unetgen.config.registry.registry import Registry
+from unetgen.config.registry.slots import SLOTS
 
 _EPILOG = """\b
 Examples:
@@ -39,7 +39,7 @@ def command(context: click.Context, slot: str | None, output_format: str, plugin
         return
     registry = load_command_registry(plugins)
     if slot is not None:
-        from unetgen.outputs.reference import format_reference
+        from unetgen.outputs.schema.part_reference import format_reference
 
         click.echo(format_reference(registry, *([] if slot == "all" else [slot])), nl=False)
     elif output_format == "json":
@@ -53,8 +53,8 @@ command.add_command(new.command, "new")
 
 
 def _print_tables(registry: Registry) -> None:
+    from unetgen.analysis.tables import build_text_table
     from unetgen.cli.console import print_renderables
-    from unetgen.outputs.table import build_text_table
 
     print_renderables(build_text_table(("slot", "name", "provider", "what it is"), _list_parts(registry)))
     if gifts := _list_contributions(registry):

@@ -25,7 +25,7 @@ def command(plugin: str, output_format: str) -> int:
     compilation are tried. Exits with 3 if something is wrong.
     """
     from unetgen.testing import CHECKS, all_faults
-    from unetgen.testing.collection import collect_subjects
+    from unetgen.testing.part_collection import collect_subjects
 
     provider, subjects = collect_subjects(plugin)
     found = {}

@@ -1,14 +1,9 @@
 """The primitives a network is drawn with. Each file is one family."""
 
+from unetgen.graph.external.module_op import ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
 from unetgen.graph.ops.base import Call, Input, Op, Parameter
 from unetgen.graph.ops.convolution import Convolution, TransposedConvolution
-from unetgen.graph.ops.fitting import CropTo, Pad, PadTo, PadToMultiple, ResizeTo
-from unetgen.graph.ops.joining import Add, Concat, Maximum, Multiply
-from unetgen.graph.ops.opaque import ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
-from unetgen.graph.ops.pointwise import Activation, Dropout, Normalization
-from unetgen.graph.ops.pooling import AvgPooling, MaxPooling
-from unetgen.graph.ops.resampling import Interpolation, PixelShuffle
-from unetgen.graph.ops.whole_map import (
+from unetgen.graph.ops.global_ops import (
     AdaptiveAvgPooling,
     BroadcastMultiply,
     ChannelConvolution,
@@ -18,6 +13,11 @@ from unetgen.graph.ops.whole_map import (
     Flatten,
     GlobalPooling,
 )
+from unetgen.graph.ops.merging import Add, Concat, Maximum, Multiply
+from unetgen.graph.ops.pointwise import Activation, Dropout, Normalization
+from unetgen.graph.ops.pooling import AvgPooling, MaxPooling
+from unetgen.graph.ops.resampling import Interpolation, PixelShuffle
+from unetgen.graph.ops.size_matching import CropTo, Pad, PadTo, PadToMultiple, ResizeTo
 
 __all__ = [
     "Activation",

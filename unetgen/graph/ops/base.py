@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from unetgen.graph.algebra import S, SizeArithmetic
+from unetgen.graph.size_rule import S, SizeArithmetic
 
 Size = tuple[int, ...]
 Interval = tuple[int, int]

@@ -8,8 +8,8 @@ from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar
 
-from unetgen.graph.algebra import Rounding, Rule, S, SizeArithmetic
 from unetgen.graph.ops.base import Call, Interval, Op, Parameter, SavedForBackward, Shape, Size
+from unetgen.graph.size_rule import Rounding, Rule, S, SizeArithmetic
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,4 +35,4 @@ class ModuleProfiler(Protocol):
 
 def load_profiler() -> ModuleProfiler:
     """The one of ``network/``, imported when first needed."""
-    return cast(ModuleProfiler, import_module("unetgen.network.measurement"))
+    return cast(ModuleProfiler, import_module("unetgen.graph.external.measurement"))

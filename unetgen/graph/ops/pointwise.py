@@ -90,7 +90,7 @@ class Dropout(Op):
 
     def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
         # The mask: of whole samples, of whole channels, or of single values.
-        if self.target == "attention.DropPath":
+        if self.target == "gating_layers.DropPath":
             return outputs[0]
         return prod(outputs[:2]) if self.target in _CHANNEL_DROPOUTS else prod(outputs)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from unetgen.graph.algebra import Rounding, Rule, S, SizeArithmetic
 from unetgen.graph.ops.base import Call, Interval, Op, SavedForBackward, Shape, Size
 from unetgen.graph.ops.convolution import window_input_interval, window_rule
+from unetgen.graph.size_rule import Rounding, Rule, S, SizeArithmetic
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from fractions import Fraction
 from math import floor, prod
 from typing import Any, ClassVar, Literal
 
-from unetgen.graph.algebra import Rule, S, SizeArithmetic
 from unetgen.graph.ops.base import Call, Interval, Op, Size
+from unetgen.graph.size_rule import Rule, S, SizeArithmetic
 
 InterpolationMode = Literal["nearest", "linear", "cubic"]
 

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unetgen.config.difference import find_differing_fields
-from unetgen.config.from_yaml import resolve
-from unetgen.config.library import load_tree
-from unetgen.config.registry import Registry
+from unetgen.config.registry.registry import Registry
+from unetgen.config.resolution import resolve
+from unetgen.config.spec_diff import find_differing_fields
+from unetgen.config.spec_sources import load_tree
 from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import build_graph
-from unetgen.network.from_graph import UNet, build_network
-from unetgen.network.init import initialize_external_modules, materialize
-from unetgen.network.transformation import apply_plugin_transforms
-from unetgen.network.weights.file import HASH_KEY, SPEC_KEY, VERSION_KEY, read_tensors, write_safetensors
+from unetgen.network.initialization import initialize_external_modules, materialize
+from unetgen.network.plugin_transforms import apply_plugin_transforms
+from unetgen.network.unet import UNet, build_network
 from unetgen.network.weights.key_map import KeyMap, translate_keys
+from unetgen.network.weights.tensor_file import HASH_KEY, SPEC_KEY, VERSION_KEY, read_tensors, write_safetensors
 
 
 def save(model: UNet, path: str | Path) -> None:

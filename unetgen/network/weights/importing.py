@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from unetgen.errors import WeightsError
-from unetgen.network.from_graph import UNet
-from unetgen.network.init import initialize_external_modules
+from unetgen.network.initialization import initialize_external_modules
+from unetgen.network.unet import UNet
 from unetgen.network.weights.checkpoint import unwrap_compiled
-from unetgen.network.weights.foreign import ExternalCheckpoint, WeightsSource
+from unetgen.network.weights.external_checkpoint import ExternalCheckpoint, WeightsSource
+from unetgen.network.weights.import_report import ImportReport
 from unetgen.network.weights.key_map import KeyMap, KeyTranslator, find_shipped_key_map, join_key
-from unetgen.network.weights.pairing import TensorMatching, match_by_key_map, match_by_structure
-from unetgen.network.weights.report import ImportReport
+from unetgen.network.weights.matching import TensorMatching, match_by_key_map, match_by_structure
 from unetgen.network.weights.state_layer import BATCH_COUNTER, get_layer_path
 
 

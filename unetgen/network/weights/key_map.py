@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from unetgen.config.library import get_shipped_folder
-from unetgen.config.yaml_source import parse_yaml_bytes
-from unetgen.config.yaml_writer import dump_yaml_lines
+from unetgen.config.spec_sources import get_shipped_folder
+from unetgen.config.yaml.parser import parse_yaml_bytes
+from unetgen.config.yaml.writer import dump_yaml_lines
 from unetgen.errors import SpecError, WeightsError
-from unetgen.network.weights.file import write_atomically
+from unetgen.network.weights.tensor_file import write_atomically
 
 # A mapping of their layer paths to ours, the name of a shipped map, or a YAML file of one. What maps to null is
 # something else that their files hold beside the weights, and is left out.

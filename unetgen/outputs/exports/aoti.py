@@ -13,8 +13,8 @@ import torch
 
 from unetgen.errors import FormatError, format_exception_line
 from unetgen.graph.ops.base import Size
-from unetgen.network.from_graph import UNet
-from unetgen.network.weights.file import write_atomically
+from unetgen.network.unet import UNet
+from unetgen.network.weights.tensor_file import write_atomically
 from unetgen.outputs.exports.metadata import collect_metadata
 from unetgen.outputs.exports.program import compute_max_relative_error, export_mode, export_verified
 

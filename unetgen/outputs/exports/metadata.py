@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile
 from unetgen.errors import FormatError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from unetgen.network.from_graph import UNet
+    from unetgen.network.unet import UNet
     from unetgen.outputs.exports.sizes import ExportSizes
 
 # What is read of a program's file, beside safetensors' own.

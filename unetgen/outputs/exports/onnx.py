@@ -11,12 +11,12 @@ from torch import Tensor
 
 from unetgen.errors import FormatError, MissingDependencyError
 from unetgen.graph.ops.base import Size
-from unetgen.network.from_graph import UNet
-from unetgen.network.weights.file import write_atomically
+from unetgen.network.unet import UNet
+from unetgen.network.weights.tensor_file import write_atomically
+from unetgen.outputs.exports.exact_norms import build_norm_decompositions
 from unetgen.outputs.exports.metadata import collect_metadata
-from unetgen.outputs.exports.norms import build_norm_decompositions
+from unetgen.outputs.exports.onnx_size_check import add_size_check
 from unetgen.outputs.exports.program import compute_max_relative_error, export_mode, export_verified
-from unetgen.outputs.exports.refusal import add_size_check
 
 # What the exporter writes without a conversion.
 DEFAULT_OPSET = 20

@@ -15,8 +15,8 @@ from torch.export import Dim, ExportedProgram
 
 from unetgen.errors import FormatError
 from unetgen.graph.ops.base import Size
-from unetgen.graph.size import check_sizes
-from unetgen.network.from_graph import UNet
+from unetgen.graph.size_errors import check_sizes
+from unetgen.network.unet import UNet
 from unetgen.outputs.exports.sizes import ExportSizes, iter_candidates
 
 # How far a program may be from the network, of the largest output.

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from unetgen.graph.ops.base import Size
-from unetgen.network.from_graph import UNet
-from unetgen.network.weights.file import write_atomically
+from unetgen.network.unet import UNet
+from unetgen.network.weights.tensor_file import write_atomically
 from unetgen.outputs.exports.metadata import collect_metadata
 from unetgen.outputs.exports.program import add_size_assertions, export_mode, export_verified
 

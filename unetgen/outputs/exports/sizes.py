@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from unetgen.graph.fit import FittingSizes, ResidueClass
+from unetgen.graph.fitting_sizes import FittingSizes, ResidueClass
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 

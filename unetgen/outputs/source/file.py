@@ -6,19 +6,19 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from unetgen.config.yaml_writer import dump_yaml
-from unetgen.graph.branch import build_module_tree
+from unetgen.config.yaml.writer import dump_yaml
 from unetgen.graph.graph import Graph
-from unetgen.outputs.source.fits import format_size_check
+from unetgen.graph.module_tree import build_module_tree
+from unetgen.outputs.source.bundled_layers import collect_layer_sources
+from unetgen.outputs.source.formatting import Expression, format_call
+from unetgen.outputs.source.init_function import format_init_function
 from unetgen.outputs.source.module import ModuleClass, ModuleClasses
-from unetgen.outputs.source.own_layers import collect_layer_sources
-from unetgen.outputs.source.shape import INLINE_TARGETS, LayerCalls, collect_signatures
-from unetgen.outputs.source.start import format_init_function
-from unetgen.outputs.source.text import Expression, format_call
+from unetgen.outputs.source.signatures import INLINE_TARGETS, LayerCalls, collect_signatures
+from unetgen.outputs.source.size_check import format_size_check
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
-    from unetgen.graph.kinds import Init
+    from unetgen.graph.part_types import Init
 
 
 def generate_source(spec: Spec, graph: Graph) -> str:

@@ -7,10 +7,10 @@ import keyword
 from collections.abc import Mapping
 from typing import Any
 
-from unetgen.graph.branch import ChildCall, ModuleNode
+from unetgen.graph.module_tree import ChildCall, ModuleNode
 from unetgen.graph.node import Node
-from unetgen.outputs.source.shape import INLINE_TARGETS, LayerCalls, find_repeated_child
-from unetgen.outputs.source.text import Expression, format_call
+from unetgen.outputs.source.formatting import Expression, format_call
+from unetgen.outputs.source.signatures import INLINE_TARGETS, LayerCalls, find_repeated_child
 
 # With more results than this, that levels do not tell apart, a module's tuple stays one.
 MAX_UNPACKED = 3

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
-from unetgen.graph.branch import ModuleNode
+from unetgen.graph.module_tree import ModuleNode
 from unetgen.graph.node import Node
-from unetgen.outputs.source.forward import ForwardWriter
-from unetgen.outputs.source.parameter import (
+from unetgen.outputs.source.arguments import (
     ChildArgument,
     ConstructorArgument,
     ModuleArguments,
     derive_constructor_arguments,
 )
-from unetgen.outputs.source.shape import (
+from unetgen.outputs.source.class_names import choose_class_names
+from unetgen.outputs.source.formatting import MAX_LINE_LENGTH, Expression, format_call, format_literal
+from unetgen.outputs.source.forward import ForwardWriter
+from unetgen.outputs.source.signatures import (
     INLINE_TARGETS,
     LayerCalls,
     ModuleSignature,
@@ -27,8 +29,6 @@ from unetgen.outputs.source.shape import (
     simplify_arguments,
     walk_modules,
 )
-from unetgen.outputs.source.text import MAX_LINE_LENGTH, Expression, format_call, format_literal
-from unetgen.outputs.source.title import choose_class_names
 
 # What the file itself is written with.
 _RESERVED_NAMES = {"F", "FITS", "Sequence", "Tensor", "annotations", "check", "initialise", "nn", "torch"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from unetgen.config.choice import In
-from unetgen.config.part import Channels, Count, Inert, Kernel
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Channels, Count, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Attention, Norm, Shortcut, Stride, Striding, Unit
+from unetgen.graph.part_types import Activation, Attention, Norm, Shortcut, Stride, Striding, Unit
 from unetgen.parts.blocks.shortcuts import Projection
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.attentions import NoAttention

@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.choice import In
-from unetgen.config.part import Channels, Count, Inert
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Channels, Count, Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Attention, Block, Stride, Striding
+from unetgen.graph.part_types import Attention, Block, Stride, Striding
 from unetgen.parts.blocks.convolutional import Conv
 from unetgen.parts.layers.attentions import NoAttention
 

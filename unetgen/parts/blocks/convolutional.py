@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from unetgen.config.choice import In
-from unetgen.config.part import Channels, Inert
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Attention, Block, Norm, Shortcut, Stride
+from unetgen.graph.part_types import Activation, Attention, Block, Norm, Shortcut, Stride
 from unetgen.parts.blocks.shortcuts import Projection
 from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Step, Units, validate_unique_steps
 from unetgen.parts.layers.activations import Relu

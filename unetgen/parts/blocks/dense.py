@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.choice import In
-from unetgen.config.part import Kernel
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Block, Norm, Stride
+from unetgen.graph.part_types import Activation, Block, Norm, Stride
 from unetgen.parts.blocks.unit import Units
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from unetgen.config.choice import In
-from unetgen.config.part import Inert
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Block, Norm
 from unetgen.graph.ops.resampling import InterpolationMode
+from unetgen.graph.part_types import Activation, Block, Norm
 from unetgen.parts.blocks.unit import UNIQUE_ITEMS, validate_unique_steps
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch

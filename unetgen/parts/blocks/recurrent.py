@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from unetgen.config.part import Count
+from unetgen.config.registry.part import Count
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Stride
+from unetgen.graph.part_types import Stride
 from unetgen.parts.blocks.unit import Units
 
 

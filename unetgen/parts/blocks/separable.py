@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.choice import In
-from unetgen.config.part import Count, Factor, Inert, Kernel
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Count, Factor, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Dropout, Norm, Stride, Striding, Upsample
+from unetgen.graph.part_types import Activation, Dropout, Norm, Stride, Striding, Upsample
 from unetgen.parts.layers.activations import Gelu, Relu
 from unetgen.parts.layers.dropouts import NoDropout
 from unetgen.parts.layers.norms import Batch, Group, Layer

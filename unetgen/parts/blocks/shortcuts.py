@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from unetgen.config.part import Kernel
+from unetgen.config.registry.part import Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Shortcut, Stride, Unit
+from unetgen.graph.part_types import Shortcut, Stride, Unit
 
 
 class _ProjectionShortcut(Shortcut):

@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.choice import In
-from unetgen.config.part import Channels, Inert
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Channels, Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Align, Block, Downsample, Fusion, Upsample
+from unetgen.graph.part_types import Align, Block, Downsample, Fusion, Upsample
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.resolution.downsampling import MaxPool
-from unetgen.parts.resolution.upsampling import Interpolate
+from unetgen.parts.resampling.downsampling import MaxPool
+from unetgen.parts.resampling.upsampling import Interpolate
 from unetgen.parts.skips.alignments import Crop
 from unetgen.parts.skips.fusions import Concat
 

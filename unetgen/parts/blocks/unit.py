@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.choice import In
-from unetgen.config.part import Count, Inert, Kernel
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Count, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Dropout, Norm, Stride, Striding, Unit
+from unetgen.graph.part_types import Activation, Dropout, Norm, Stride, Striding, Unit
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.dropouts import NoDropout
 from unetgen.parts.layers.norms import NoNorm

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.part import get_option_defaults
+from unetgen.config.registry.part import get_option_defaults
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation
+from unetgen.graph.part_types import Activation
 
 Number = Annotated[float, Field(strict=True)]
 Positive = Annotated[float, Field(gt=0, strict=True)]

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from unetgen.config.choice import In
-from unetgen.config.part import Count
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Count
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Attention
-from unetgen.graph.ops.whole_map import Statistic
+from unetgen.graph.ops.global_ops import Statistic
+from unetgen.graph.part_types import Activation, Attention
 from unetgen.parts.layers.activations import Relu, Sigmoid
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Dropout
+from unetgen.graph.part_types import Dropout
 
 Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
 
@@ -57,4 +57,4 @@ class Path(_DropoutPart):
     """Whole samples of a branch, whose shortcut is then all that is left: stochastic depth (Huang et al. 2016)."""
 
     type: ClassVar[str] = "path"
-    layer: ClassVar[str] = "attention.DropPath"
+    layer: ClassVar[str] = "gating_layers.DropPath"

@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.part import Inert
-from unetgen.graph.kinds import Init
+from unetgen.config.registry.part import Inert
 from unetgen.graph.ops import Call, Parameter
+from unetgen.graph.part_types import Init
 
 Number = Annotated[float, Field(strict=True)]
 Positive = Annotated[float, Field(gt=0, strict=True)]

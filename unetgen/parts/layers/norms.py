@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.part import Inert, get_option_defaults
+from unetgen.config.registry.part import Inert, get_option_defaults
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Norm
+from unetgen.graph.part_types import Norm
 
 Epsilon = Annotated[float, Field(gt=0, le=1, strict=True)]
 Share = Annotated[float, Field(gt=0, le=1, strict=True)]

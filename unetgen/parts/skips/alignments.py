@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
-from unetgen.config.part import Inert
+from unetgen.config.registry.part import Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Align
 from unetgen.graph.ops.resampling import InterpolationMode
+from unetgen.graph.part_types import Align
 
 Operand = Literal["skip", "upsampled"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Fusion
+from unetgen.graph.part_types import Fusion
 
 
 class NoFusion(Fusion):

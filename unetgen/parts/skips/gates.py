@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from unetgen.config.choice import In
-from unetgen.config.part import Channels, Factor
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Channels, Factor
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Gate, Norm
+from unetgen.graph.part_types import Activation, Gate, Norm
 from unetgen.parts.layers.activations import NoActivation, Relu
 from unetgen.parts.layers.norms import Batch
 

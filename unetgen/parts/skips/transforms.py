@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from unetgen.config.choice import In
-from unetgen.config.part import Channels, Count, Factor, Inert
+from unetgen.config.part_field import In
+from unetgen.config.registry.part import Channels, Count, Factor, Inert
 from unetgen.graph.builder import Builder, Value
-from unetgen.graph.kinds import Activation, Attention, Block, Dropout, Norm, Transform
 from unetgen.graph.ops.resampling import InterpolationMode
+from unetgen.graph.part_types import Activation, Attention, Block, Dropout, Norm, Transform
 from unetgen.parts.blocks.convolutional import NoBlock
 from unetgen.parts.layers.activations import NoActivation, Relu, Sigmoid
 from unetgen.parts.layers.attentions import NoAttention

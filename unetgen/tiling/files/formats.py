@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.errors import ImageError, MissingDependencyError, format_exception_line
-from unetgen.tiling.files import nifti, numpy_file, photograph, tiff, zarr_file
-from unetgen.tiling.files.picture import ImageFile, ImageFormat
+from unetgen.tiling.files import nifti, npy, pillow_image, tiff, zarr_file
+from unetgen.tiling.files.image_file import ImageFile, ImageFormat
 
-_PILLOW_IMAGE = ImageFormat(photograph.read, photograph.create, supports_any_dtype=False)
+_PILLOW_IMAGE = ImageFormat(pillow_image.read, pillow_image.create, supports_any_dtype=False)
 _TIFF = ImageFormat(tiff.read, tiff.create, supports_any_dtype=True)
 _NIFTI = ImageFormat(nifti.read, nifti.create, supports_any_dtype=True)
 
 FORMATS = {
-    ".npy": ImageFormat(numpy_file.read, numpy_file.create, supports_any_dtype=True),
+    ".npy": ImageFormat(npy.read, npy.create, supports_any_dtype=True),
     ".zarr": ImageFormat(zarr_file.read, zarr_file.create, supports_any_dtype=True),
     ".tif": _TIFF,
     ".tiff": _TIFF,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unetgen.tiling.files.picture import ImageFile, as_channels_first
+from unetgen.tiling.files.image_file import ImageFile, as_channels_first
 
 
 def read(path: Path, dims: int) -> ImageFile:

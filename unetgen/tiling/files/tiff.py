@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unetgen.tiling.files.picture import ImageFile, as_channels_first
+from unetgen.tiling.files.image_file import ImageFile, as_channels_first
 
 # What tifffile calls the axes that hold samples and channels.
 _CHANNEL_AXES = "SC"

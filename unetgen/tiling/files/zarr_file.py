@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.errors import ImageError
-from unetgen.tiling.files.picture import ImageFile, as_channels_first
+from unetgen.tiling.files.image_file import ImageFile, as_channels_first
 
 # What one chunk of a result is at most along an axis.
 MAX_CHUNK = 256

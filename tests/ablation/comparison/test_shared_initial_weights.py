@@ -1,0 +1,117 @@
+"""Fair starts: in variants of one spec, equal paths with equal shapes start from bit-identical weights."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from test_torch_features import shrunk
+
+import unetgen
+from support.plugin_site import Site
+from unetgen.ablation.sweeps.sweep import sweep
+from unetgen.config.spec_sources import list_shipped_specs
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+BASE = {"extends": "unet_milesial", "widths": [4, 8, 16, 32], "input_size": [32, 32]}
+
+
+def weights(spec: Any, **overrides: Any) -> dict[str, torch.Tensor]:
+    return dict(unetgen.build(spec, seed=7, **overrides).state_dict())
+
+
+def modules(state: dict[str, torch.Tensor]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The shapes of each module that has tensors of its own."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, tensor in state.items():
+        found.setdefault(key.rpartition(".")[0], {})[key] = tuple(tensor.shape)
+    return found
+
+
+def shared(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
+    """The keys of modules that both have in one shape; what stands under them must be equal bit by bit."""
+    theirs = modules(other)
+    keys = [key for path, shapes in modules(one).items() if theirs.get(path) == shapes for key in shapes]
+    assert [key for key in keys if not torch.equal(one[key], other[key])] == []
+    return keys
+
+
+def test_every_variant_of_a_grid_starts_from_the_same_weights() -> None:
+    source = {
+        "base": BASE,
+        "axes": {
+            "skip.fusion": ["concat", "add", "none"],
+            "upsample": ["transposed_conv", "interpolate", "pixel_shuffle"],
+            "block": ["conv", {"type": "residual", "padding": "zeros"}, {"type": "dense", "padding": "zeros"}],
+            "depth": [2, 3],
+        },
+        "on_invalid": "skip",
+    }
+    built = [weights(variant.spec) for variant in sweep(source)]
+    assert len(built) > 20
+    pairs = list(itertools.combinations(built, 2))
+    assert sum(bool(shared(one, other)) for one, other in pairs) > 0.8 * len(pairs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        ({"decoder.block": {"type": "residual", "padding": "zeros"}}, ("decoder.",)),
+        ({"levels.1.decoder.block": {"type": "residual", "padding": "zeros"}}, ("decoder.1.",)),
+        ({"levels.1.encoder.block.repeats": 3}, ("encoder.1.",)),
+        ({"skip.transform": "attention_gate"}, ("decoder.",)),
+        ({"upsample": "pixel_shuffle"}, ("decoder.",)),
+        ({"head.kernel_size": 3}, ("head.",)),
+    ],
+)
+def test_a_change_changes_nothing_elsewhere(overrides: dict[str, Any], changed: tuple[str, ...]) -> None:
+    before, after = weights(BASE), weights(BASE, **overrides)
+    kept = shared(before, after)
+    assert {key for key in before if not key.startswith(changed)} <= set(kept)
+    assert set(after) != set(before) or any(after[key].shape != before[key].shape for key in before)
+
+
+def test_another_level_changes_no_level_that_was_there() -> None:
+    shallow, deep = weights(BASE, depth=2), weights(BASE, depth=3)
+    kept = shared(shallow, deep)
+    assert {key for key in shallow if key.startswith(("encoder.0.", "encoder.1.", "decoder.0.", "head."))} <= set(kept)
+    assert any(key.startswith("decoder.1.") for key in kept)
+
+
+def test_a_plugins_block_changes_nothing_elsewhere(site: Site) -> None:
+    site.install("acme-unet")
+    before, after = weights(BASE), weights(BASE, **{"levels.1.encoder.block": "acme-unet/twice"})
+    assert {key for key in before if not key.startswith("encoder.1.")} <= set(shared(before, after))
+
+
+# One change to each network of the zoo that its parts allow.
+CHANGES: list[dict[str, Any]] = [
+    {"levels.0.skip": "none"},
+    {"head.kernel_size": 3},
+    {"levels.0.decoder.block.repeats": 3},
+    {"upsample": "interpolate"},
+    {"out_channels": 5},
+    {"in_channels": 5},
+]
+
+
+@pytest.mark.parametrize("name", list_shipped_specs())
+def test_variants_of_the_zoo_share_what_they_share(name: str) -> None:
+    try:
+        before = shrunk(name, depth=None)
+    except (unetgen.SpecError, TypeError):  # an encoder with widths of its own cannot be shrunk
+        before = unetgen.build(name, seed=1)
+    spec, tried = before.spec.resolved(), 0
+    base = dict(before.state_dict())
+    for change in CHANGES:
+        try:
+            after = dict(unetgen.build(spec, seed=1, **change).state_dict())
+        except unetgen.SpecError:
+            continue
+        shared(base, after)
+        assert set(base) & set(after)
+        tried += 1
+    assert tried >= 1

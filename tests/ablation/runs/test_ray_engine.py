@@ -1,0 +1,198 @@
+"""--engine ray: the same trials, the same ledger, and one line for whatever Ray does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from collections import deque
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_running import TARGETS, WRONG, Command, done, notes, place, rows, started
+
+import unetgen
+from support.paths import ROOT
+from unetgen.ablation.runs.engines import ray as cluster
+from unetgen.ablation.runs.engines.engine import Event, TrialFinished
+from unetgen.ablation.runs.engines.ray import RayEngine
+from unetgen.ablation.runs.run import RunListener
+from unetgen.ablation.runs.trial import Trial
+from unetgen.errors import RunError
+
+__all__ = ["place"]
+
+# A cluster of the test's own, where another test may have one too.
+RAY = ("--engine", "ray", "--address", "local")
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's workers start elsewhere; an installed unetgen is found from anywhere, one that is tested in place is not."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def test_trials_are_the_same_on_ray(place: Path, run: Command) -> None:
+    found = []
+    for out, engine in (("local", "local"), ("ray", "ray")):
+        arguments = ["--trial", f"{TARGETS}:drawn", "--repeat", "2", "--engine", engine, "--cpus", "1"]
+        arguments += ["--address", "local"] * (engine == "ray")
+        outcome = run("run", str(place / "sweep.yaml"), "-o", str(place / out), *arguments)
+        assert (outcome.code, outcome.err) == (0, "")
+        with closing(sqlite3.connect(place / out / "results.sqlite")) as opened:
+            tables = [
+                opened.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3, 4").fetchall()  # noqa: S608
+                for name in ("metrics", "curves")
+            ]
+        found.append((tables, outcome.out.replace(str(place / out), "OUT")))
+    assert found[0] == found[1]
+    assert len(found[0][0][0]) == 40
+    assert (place / "ray" / "ray.log").is_file()
+
+
+# A process that is gone says nothing of how it went there.
+GONE = "its process ended without a word, as it does where memory runs out; look at its log"
+
+
+def test_faults_are_one_line_each_on_ray_too(place: Path, run: Command) -> None:
+    arguments = ["--trial", f"{TARGETS}:wrong", "--repeat", str(len(WRONG)), "--timeout", "10", *RAY]
+    outcome = run(*started(place, *arguments, sweep="lone.yaml"))
+    out = place / "out"
+    name = next(out.glob("*.yaml")).stem
+    said = {**WRONG, "leaves": GONE, "is killed": GONE, "is ended": GONE}
+    lines = [
+        f"failed: {name}, seed {seed}: {sentence}; its log is {out}/trials/{name}/seed-{seed}/log.txt"
+        for seed, sentence in enumerate(said.values())
+    ]
+    assert sorted(outcome.err.splitlines()) == sorted(lines)
+    assert outcome.code == 3
+    (out / "right").touch()
+    assert run(*started(place, "--resume", sweep="lone.yaml")).code == 0
+
+
+def processes(name: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if name in (folder / "comm").read_text() and mine(int(folder.name)):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def mine(process: int) -> bool:
+    """Whether this test's process is among its ancestors."""
+    while process > 1:
+        if process == os.getpid():
+            return True
+        stat = Path(f"/proc/{process}/stat").read_text()
+        process = int(stat.rpartition(")")[2].split()[1])
+    return False
+
+
+class Killing(RunListener):
+    """Kills a process of Ray's when so many trials are over."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.ended = name, 0
+
+    def on_event(self, event: Event) -> None:
+        self.ended += isinstance(event, TrialFinished)
+        if self.ended == 2:
+            for process in processes(self.name):
+                os.kill(process, signal.SIGKILL)
+
+
+# The head alone, since a cluster takes long to start; with UNETGEN_TEST_EFFORT set a machine's own daemon too.
+@pytest.mark.parametrize("name", ["gcs_server", *(["raylet"] if "UNETGEN_TEST_EFFORT" in os.environ else [])])
+def test_a_cluster_that_dies_loses_nothing(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "2")
+    options = {"sleep": 1.5}
+    with pytest.raises(unetgen.UnetgenError) as error:
+        unetgen.run(
+            place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", repeat=2, options=options, engine=RayEngine(address="local"),
+            listener=Killing(name),
+        )  # fmt: skip
+    said = str(error.value)
+    log = place / "out" / "ray.log"
+    assert said == f"Ray is gone; {log} has its last words, --resume goes on when it is back" or (
+        said.startswith("Ray is gone: ") and said.endswith("; start it, then --resume goes on")
+    )
+    assert "\n" not in said
+    kept = rows(place, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
+    assert 2 <= kept < 8
+    monkeypatch.delenv("RAY_gcs_rpc_server_reconnect_timeout_s")
+    (place / "out" / "quick").touch()
+    assert unetgen.run(place / "out", resume=True).counts()["finished"] == 8
+    assert sum(times > 1 for note, times in notes(place).items() if note.startswith("done")) <= 2
+    assert len([note for note in notes(place) if note.startswith("done")]) == 8
+
+
+def test_a_cluster_that_cannot_do_it_says_so(place: Path, run: Command) -> None:
+    much = run(*started(place, "--trial", f"{TARGETS}:drawn", *RAY, "--cpus", "99"))
+    assert much.err.startswith("the cluster has ")
+    assert much.err.endswith(" CPU, 0 GPU, and a trial takes 99 CPU; ask for less, or add machines\n")
+    nowhere = run("run", str(place / "out"), "--resume", "--engine", "ray", "--address", "127.0.0.1:1")
+    assert nowhere.err == (
+        "Ray cannot be reached at 127.0.0.1:1: ConnectionRefusedError: [Errno 111] Connection refused; "
+        "start it, or leave its address out\n"
+    )
+    assert done(place) == 0
+
+
+class Failing:
+    """Ray, where everything goes wrong that rarely does."""
+
+    class exceptions:  # noqa: N801  # as Ray calls it
+        RayError = type("RayError", (Exception,), {})
+        OutOfMemoryError = type("OutOfMemoryError", (RayError,), {})
+        WorkerCrashedError = NodeDiedError = RayTaskError = type("WorkerCrashedError", (RayError,), {})
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def init(self, **options: Any) -> None:
+        raise self.error
+
+    def get(self, reference: Any) -> None:
+        raise self.error
+
+    def cluster_resources(self) -> dict[str, float]:
+        if isinstance(self.error, self.exceptions.RayError):
+            raise self.error
+        return {"CPU": 2.0}
+
+    def remote(self, **options: Any) -> Any:
+        return lambda function: function
+
+
+def test_what_ray_rarely_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    known = Failing.exceptions
+    trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path)
+    tasks = cluster._RayTasks(Failing(known.OutOfMemoryError()), RayEngine())
+    said = "its process was killed since the machine ran out of memory; give it less to do"
+    assert tasks._fetch_result(None, trial).error == said
+    with pytest.raises(RunError) as gone:
+        list(cluster._RayTasks(Failing(known.RayError("no head")), RayEngine()).run_trials(deque([trial])))
+    assert str(gone.value) == "Ray is gone: RayError: no head; start it, then --resume goes on"
+    with pytest.raises(RunError) as much:
+        cluster._RayTasks(Failing(ValueError()), RayEngine(gpus=0.5))._compute_max_in_flight()
+    assert str(much.value) == (
+        "the cluster has 2 CPU, 0 GPU, and a trial takes 1 CPU, 0.5 GPU; ask for less, or add machines"
+    )
+    with pytest.raises(RunError) as unreached:
+        cluster._connect(Failing(RuntimeError("no port")), None)
+    assert str(unreached.value) == ("Ray cannot be reached: RuntimeError: no port; start it, or leave its address out")
+
+
+def test_without_ray_the_extra_is_named(place: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    outcome = run(*started(place, "--trial", f"{TARGETS}:drawn", "--engine", "ray"))
+    assert (outcome.code, outcome.err) == (
+        2, "--engine ray needs ray, which is not installed; run: pip install 'unetgen[ray]'\n",
+    )  # fmt: skip

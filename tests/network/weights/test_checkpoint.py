@@ -1,0 +1,625 @@
+"""Weights files: what they carry, what is refused and in which words, and the weights of another implementation."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import unetgen
+from support.paths import ROOT
+from unetgen.errors import MissingDependencyError, WeightsError
+from unetgen.network.unet import UNet
+from unetgen.network.weights import tensor_file as weights_file
+
+SPEC: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "mine",
+    "in_channels": 1,
+    "out_channels": 2,
+    "widths": [4, 8],
+    "block": {"padding": "zeros", "norm": "batch"},
+}
+FOREIGN = "these weights are of another network; build the network that they belong to"
+
+
+def network(**overrides: Any) -> UNet:
+    return unetgen.build(SPEC, **{"seed": 3, **overrides})
+
+
+def trained(**overrides: Any) -> UNet:
+    """A network whose running statistics have moved."""
+    model = network(**overrides)
+    model(torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)))
+    return model
+
+
+def equal(first: nn.Module, second: nn.Module) -> bool:
+    one, two = first.state_dict(), second.state_dict()
+    return list(one) == list(two) and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "net.safetensors"
+
+
+def aligned(model: nn.Module) -> bool:
+    """Whether each tensor begins as torch's own do; elsewhere some processors round convolutions otherwise."""
+    return all(tensor.data_ptr() % 64 == 0 for tensor in model.state_dict().values())
+
+
+def refusal(*arguments: Any, **options: Any) -> str:
+    """What load_weights says of weights that it refuses."""
+    with pytest.raises(WeightsError) as refused:
+        unetgen.load_weights(*arguments, **options)
+    return str(refused.value)
+
+
+# There and back
+
+
+def test_a_file_alone_gives_the_network_back(file: Path) -> None:
+    model = trained()
+    unetgen.save(model, file)
+    again = unetgen.load(file)
+    assert equal(again, model)
+    assert not any(module.training for module in again.modules())
+    assert again.spec.resolved() == model.spec.resolved()
+
+
+def test_what_is_loaded_has_memory_of_its_own(file: Path) -> None:
+    """Not the file's: it is aligned as torch's is, and nobody who cuts the file short stops the network."""
+    model = trained()
+    unetgen.save(model, file)
+    again, laid = unetgen.load(file), unetgen.build(SPEC, device="meta")
+    unetgen.load_weights(laid, file)
+    os.truncate(file, 0)
+    for loaded in (again, laid):
+        assert equal(loaded, model)
+        assert aligned(loaded)
+    assert again.spec.hash == model.spec.hash
+    x = torch.randn(1, 1, 18, 32)
+    assert torch.equal(again(x), model.eval()(x))
+
+
+def test_a_loaded_network_can_be_trained(file: Path) -> None:
+    unetgen.save(trained(), file)
+    model = unetgen.load(file).train()
+    model(torch.randn(2, 1, 16, 16)).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_file_keeps_the_type_of_its_weights(file: Path, dtype: torch.dtype) -> None:
+    model = trained().to(dtype)
+    unetgen.save(model, file)
+    again = unetgen.load(file)
+    assert {p.dtype for p in again.parameters()} == {dtype}
+    assert equal(again, model)
+
+
+def test_the_layout_in_memory_does_not_matter(file: Path) -> None:
+    model = trained().to(memory_format=torch.channels_last)
+    unetgen.save(model, file)
+    assert equal(unetgen.load(file), model)
+
+
+def test_the_metadata_is_the_resolved_spec(file: Path) -> None:
+    from safetensors import safe_open
+
+    model = network()
+    unetgen.save(model, file)
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    assert metadata == {
+        "format": "pt",
+        "unetgen.spec": json.dumps(model.spec.resolved()),
+        "unetgen.hash": model.spec.hash,
+        "unetgen.version": unetgen.__version__,
+    }
+
+
+def test_another_process_needs_no_spec_file(tmp_path: Path) -> None:
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(json.dumps(SPEC))
+    model = unetgen.build(spec, seed=5).eval()
+    unetgen.save(model, tmp_path / "net.safetensors")
+    spec.unlink()
+    code = (
+        "import torch, unetgen\n"
+        "model = unetgen.load('net.safetensors')\n"
+        "print(model.spec.name, model(torch.ones(1, 1, 16, 16)).double().sum().item())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    name, total = done.stdout.split()
+    assert name == "mine"
+    assert float(total) == model(torch.ones(1, 1, 16, 16)).double().sum().item()
+
+
+def test_a_compiled_network_is_saved_as_the_network(file: Path) -> None:
+    model = trained()
+    unetgen.save(torch.compile(model, backend="eager"), file)
+    assert equal(unetgen.load(file), model)
+
+
+def test_the_suffix_of_a_file_does_not_matter(tmp_path: Path) -> None:
+    model = trained()
+    unetgen.save(model, tmp_path / "net.pt")
+    assert equal(unetgen.load(tmp_path / "net.pt"), model)
+
+
+def test_weights_go_into_a_network_that_is_there(file: Path) -> None:
+    model, other = trained(), network(seed=4)
+    unetgen.save(model, file)
+    before = other.encoder.get_submodule("0.conv1").weight
+    unetgen.load_weights(other, file)
+    assert equal(other, model)
+    assert other.encoder.get_submodule("0.conv1").weight is before  # an optimizer that holds it goes on working
+
+
+def test_weights_go_into_a_network_without_memory(file: Path) -> None:
+    model, empty = trained(), network(device="meta")
+    unetgen.save(model, file)
+    unetgen.load_weights(empty, file)
+    assert equal(empty, model)
+
+
+def test_a_state_dict_of_torch_goes_in_as_file_and_as_mapping(tmp_path: Path) -> None:
+    model = trained()
+    torch.save(model.state_dict(), tmp_path / "net.pt")
+    for weights in (tmp_path / "net.pt", model.state_dict()):
+        other = network(seed=9)
+        unetgen.load_weights(other, weights)
+        assert equal(other, model)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [{"name": "yours"}, {"description": "x"}, {"input_size": [32, 32]}, {"init": "normal"}],
+)
+def test_what_changes_no_arithmetic_may_differ(file: Path, harmless: dict[str, Any]) -> None:
+    model, other = trained(), network(**harmless)
+    unetgen.save(model, file)
+    unetgen.load_weights(other, file)
+    assert equal(other, model)
+
+
+# Whole or not at all
+
+
+def test_a_failing_write_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained()
+    unetgen.save(model, file)
+
+    def full(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+        path.write_bytes(b"half of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(weights_file, "_safetensors", lambda: (None, full))
+    with pytest.raises(WeightsError) as refused:
+        unetgen.save(network(seed=8), file)
+    monkeypatch.undo()
+    assert str(refused.value) == f"{file}: cannot be written: No space left on device; choose another place"
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert equal(unetgen.load(file), model)
+
+
+def test_an_interrupted_write_leaves_nothing_behind(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+        path.write_bytes(b"half of")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights_file, "_safetensors", lambda: (None, interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        unetgen.save(network(), file)
+    assert list(file.parent.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for target in (tmp_path / "nowhere" / "net.safetensors", tmp_path):
+        with pytest.raises(WeightsError) as refused:
+            unetgen.save(network(), target)
+        assert str(refused.value).startswith(f"{target}: cannot be written: ")
+        assert str(refused.value).endswith(("; choose another place", "; make it first"))
+        assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_no_bug_of_ours(tmp_path: Path) -> None:
+    """The system itself stops the write half-way, in a process of its own."""
+    code = (
+        "import resource, unetgen\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "try: unetgen.save(unetgen.build('unet_1d', seed=1), 'net.safetensors')\n"
+        "except unetgen.WeightsError as error: print(error)\n"
+    )
+    (tmp_path / "net.safetensors").write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("net.safetensors: cannot be written: ")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("net.safetensors", b"old")]
+
+
+def test_a_network_without_memory_has_no_weights_to_save(file: Path) -> None:
+    with pytest.raises(WeightsError) as refused:
+        unetgen.save(network(device="meta"), file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert "meta" in str(refused.value)
+    assert not file.exists()
+
+
+# Weights of another network
+
+
+def test_fields_come_before_tensors(file: Path) -> None:
+    unetgen.save(network(), file)
+    assert refusal(network(widths=[4, 16]), file) == f"{file}: {FOREIGN}\n  widths: [4, 8] there, [4, 16] here"
+    loose = refusal(network(widths=[4, 16]), file, strict=False).splitlines()
+    assert loose[:2] == [f"{file}: {FOREIGN}", "  widths: [4, 8] there, [4, 16] here"]
+    assert loose[2] == "  bottleneck.conv1.weight has shape (8, 4, 3, 3), this network's has (16, 4, 3, 3)"
+
+
+def test_every_differing_field_is_named(file: Path) -> None:
+    unetgen.save(network(), file)
+    message = refusal(network(**{"block.activation": "elu", "out_channels": 3, "block.kernel_size": 5}), file)
+    assert message.splitlines()[0] == f"{file}: {FOREIGN}"
+    assert "  out_channels: 2 there, 3 here" in message.splitlines()
+    assert "  block.kernel_size: 3 there, 5 here" in message.splitlines()
+    assert ".weight" not in message
+
+
+def test_equal_tensors_of_another_arithmetic_are_refused_unless_asked_for(file: Path) -> None:
+    model, other = trained(), network(**{"block.activation": "gelu"})
+    unetgen.save(model, file)
+    assert "block.activation" in refusal(other, file)
+    assert not equal(other, model)
+    unetgen.load_weights(other, file, strict=False)
+    assert equal(other, model)
+
+
+def test_a_refused_file_changes_no_weight(file: Path) -> None:
+    unetgen.save(network(), file)
+    other = network(widths=[4, 16])
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    refusal(other, file, strict=False)
+    assert all(torch.equal(value, before[key]) for key, value in other.state_dict().items())
+
+
+def test_a_state_dict_of_another_network() -> None:
+    state = network().state_dict()
+    del state["head.0.conv.bias"]
+    state["head.0.scale"] = torch.ones(1)
+    state["head.0.conv.weight"] = torch.ones(2, 4)
+    assert refusal(network(), state) == (
+        f"the state dict: {FOREIGN}\n"
+        "  head.0.conv.bias is missing\n"
+        "  head.0.scale is not of this network\n"
+        "  head.0.conv.weight has shape (2, 4), this network's has (2, 4, 1, 1)"
+    )
+
+
+def test_a_long_list_is_cut() -> None:
+    lines = refusal(network(), {}).splitlines()
+    assert lines[1] == "  encoder.0.conv1.weight is missing"
+    assert lines[-1] == f"  ... and {len(network().state_dict()) - 12} more"
+    assert len(lines) == 14
+
+
+def test_a_file_with_another_networks_tensors_does_not_load(file: Path) -> None:
+    spec = json.dumps(network().spec.resolved())
+    save_file(network(out_channels=3).state_dict(), file, {"unetgen.spec": spec})
+    with pytest.raises(WeightsError) as refused:
+        unetgen.load(file)
+    assert str(refused.value) == (
+        f"{file}: {FOREIGN}\n"
+        "  head.0.conv.weight has shape (3, 4, 1, 1), this network's has (2, 4, 1, 1)\n"
+        "  head.0.conv.bias has shape (3,), this network's has (2,)"
+    )
+
+
+# Files that are not what they should be
+
+
+def test_no_such_file(file: Path) -> None:
+    sentence = f"{file}: there is no such file; check the path"
+    assert refusal(network(), file) == sentence
+    with pytest.raises(WeightsError) as refused:
+        unetgen.load(file)
+    assert str(refused.value) == sentence
+
+
+def test_a_file_without_a_spec_needs_load_weights(file: Path) -> None:
+    model = trained()
+    save_file(model.state_dict(), file)
+    with pytest.raises(WeightsError) as refused:
+        unetgen.load(file)
+    assert str(refused.value) == (
+        f"{file}: this file carries no spec; build the network from its spec and use load_weights(model, path)"
+    )
+    other = network(seed=1)
+    unetgen.load_weights(other, file)
+    assert equal(other, model)
+
+
+@pytest.mark.parametrize("spec", ["nonsense", "[1]", "3", '"unet_paper"', '{"extends": "unet_paper"}'])
+def test_a_spec_in_a_file_is_a_resolved_one_or_refused(file: Path, spec: str) -> None:
+    """It is not a name, and leads to no other file: weights may come from a stranger."""
+    save_file(network().state_dict(), file, {"unetgen.spec": spec})
+    with pytest.raises(WeightsError) as refused:
+        unetgen.load(file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(WeightsError):
+        unetgen.load_weights(network(), file)
+
+
+def test_a_cut_file(file: Path) -> None:
+    unetgen.save(network(), file)
+    file.write_bytes(file.read_bytes()[:-10])
+    sentence = refusal(network(), file)
+    assert sentence.startswith(f"{file}: not a safetensors file: ")
+    assert sentence.endswith("; was it copied whole?")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", pickle.dumps({"a": 1}), pickle.dumps([1])],
+    ids=["empty", "text", "pickled mapping", "pickled list"],
+)
+def test_a_torch_file_that_is_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.pt"
+    path.write_bytes(content)
+    sentence = refusal(network(), path)
+    assert sentence.startswith(f"{path}: not a ")
+    assert "\n" not in sentence
+
+
+def test_a_checkpoint_of_more_than_weights(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({"epoch": 3, "state_dict": network().state_dict()}, path)
+    assert refusal(network(), path) == f"{path}: not a state dict, 'epoch' is no tensor; save model.state_dict()"
+    torch.save([torch.ones(1)], path)
+    assert refusal(network(), path) == f"{path}: not a state dict; save model.state_dict() with torch.save"
+
+
+class Evil:
+    """Writes a file when it is unpickled without care."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("how", [torch.save, lambda data, path: path.write_bytes(pickle.dumps(data, protocol=2))])
+@pytest.mark.parametrize("suffix", ["pt", "pth", "bin", "ckpt"])
+def test_code_in_a_file_does_not_run(tmp_path: Path, how: Any, suffix: str) -> None:
+    path, pwned = tmp_path / f"net.{suffix}", tmp_path / "pwned"
+    how({**network().state_dict(), "evil": Evil(pwned)}, path)
+    sentence = refusal(network(), path)
+    assert not pwned.exists()
+    assert sentence.startswith(f"{path}: not a file of tensors")
+    assert sentence.endswith("; save a state dict with torch.save")
+    assert "\n" not in sentence
+    assert "weights_only" not in sentence  # no advice to open it all the same
+
+
+def test_without_safetensors_the_extra_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    unetgen.save(model, file)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    sentence = "a weights file needs safetensors, which is not installed; run: pip install 'unetgen[weights]'"
+    for use in (
+        lambda: unetgen.save(model, file),
+        lambda: unetgen.load(file),
+        lambda: unetgen.load_weights(model, file),
+    ):
+        with pytest.raises(MissingDependencyError) as refused:
+            use()
+        assert str(refused.value) == sentence
+        assert isinstance(refused.value, ImportError)
+        assert refused.value.exit_code == 2
+
+
+def test_a_torch_file_needs_no_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained()
+    torch.save(model.state_dict(), tmp_path / "net.pt")
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    other = network(seed=1)
+    unetgen.load_weights(other, tmp_path / "net.pt")
+    assert equal(other, model)
+
+
+# Key maps
+
+
+def test_key_maps_that_do_not_fit() -> None:
+    state = network().state_dict()
+    fit = "is it the map of this network?"
+    assert refusal(network(), state, key_map={}) == (
+        f"the state dict: the key map has no layer 'encoder.0.conv1'; {fit}"
+    )
+    pair = {"a.weight": torch.ones(1), "b.weight": torch.zeros(1)}
+    assert refusal(network(), pair, key_map={"a": "x", "b": "x"}) == (
+        f"the state dict: two different tensors map to x.weight; {fit}"
+    )
+    shipped = sorted(path.stem for path in (ROOT / "specs" / "key_maps").glob("*.yaml"))
+    assert refusal(network(), state, key_map="unet_misleading") == (
+        f"unet_misleading: there is no such key map; shipped ones are {', '.join(shipped)}"
+    )
+
+
+def test_two_layers_with_equal_tensors_may_be_one_of_ours(tmp_path: Path) -> None:
+    model = trained()
+    renamed = {f"net.{key}": value for key, value in model.state_dict().items()}
+    renamed |= {f"again.{key}": value for key, value in model.state_dict().items()}
+    layers = {key.rpartition(".")[0] for key in model.state_dict()}
+    lines = [f"net.{layer}: {layer}\nagain.{layer}: {layer}\n" for layer in sorted(layers)]
+    (tmp_path / "map.yaml").write_text("".join(lines))
+    other = network(seed=1)
+    unetgen.load_weights(other, renamed, key_map=tmp_path / "map.yaml")
+    assert equal(other, model)
+
+
+class DoubleConv(nn.Module):
+    def __init__(self, channels: int, out: int, middle: int | None = None) -> None:
+        super().__init__()
+        middle = middle or out
+        self.double_conv = nn.Sequential(
+            nn.Conv2d(channels, middle, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(middle, out, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.double_conv(x)
+
+
+class Down(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), DoubleConv(channels, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.maxpool_conv(x)
+
+
+class Up(nn.Module):
+    def __init__(self, channels: int, out: int, *, bilinear: bool) -> None:
+        super().__init__()
+        self.up: nn.Module
+        if bilinear:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.conv = DoubleConv(channels, out, channels // 2)
+        else:
+            self.up = nn.ConvTranspose2d(channels, channels // 2, kernel_size=2, stride=2)
+            self.conv = DoubleConv(channels, out)
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        below = self.up(below)
+        rows, columns = skip.shape[2] - below.shape[2], skip.shape[3] - below.shape[3]
+        below = F.pad(below, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
+        return self.conv(torch.cat([skip, below], dim=1))
+
+
+class OutConv(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Milesial(nn.Module):
+    """The network of milesial/Pytorch-UNet, with its names, written down anew; ``base`` is 64 there."""
+
+    def __init__(self, base: int = 64, *, bilinear: bool = False) -> None:
+        super().__init__()
+        half = 2 if bilinear else 1
+        self.inc = DoubleConv(3, base)
+        self.down1 = Down(base, 2 * base)
+        self.down2 = Down(2 * base, 4 * base)
+        self.down3 = Down(4 * base, 8 * base)
+        self.down4 = Down(8 * base, 16 * base // half)
+        self.up1 = Up(16 * base, 8 * base // half, bilinear=bilinear)
+        self.up2 = Up(8 * base, 4 * base // half, bilinear=bilinear)
+        self.up3 = Up(4 * base, 2 * base // half, bilinear=bilinear)
+        self.up4 = Up(2 * base, base, bilinear=bilinear)
+        self.outc = OutConv(base, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x1 = self.inc(x)
+        x2 = self.down1(x1)
+        x3 = self.down2(x2)
+        x4 = self.down3(x3)
+        x = self.up1(self.down4(x4), x4)
+        x = self.up4(self.up3(self.up2(x, x3), x2), x1)
+        return self.outc(x)
+
+
+def filled(model: nn.Module) -> nn.Module:
+    """Weights and running statistics such as training leaves them."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                for tensor in (module.weight, module.running_var):
+                    tensor.uniform_(0.5, 1.5, generator=generator)
+                for tensor in (module.bias, module.running_mean):
+                    tensor.normal_(generator=generator)
+    return model.eval()
+
+
+def ours(*, bilinear: bool, base: int) -> UNet:
+    name = "unet_milesial_bilinear" if bilinear else "unet_milesial"
+    top = 8 if bilinear else 16
+    widths = {"widths": [base, 2 * base, 4 * base, 8 * base, top * base]}
+    decoder = {"decoder.widths": [base, base, 2 * base, 4 * base]} if bilinear else {}
+    return unetgen.build(name, seed=1, **widths, **decoder).eval()
+
+
+@pytest.mark.parametrize("bilinear", [False, True])
+def test_milesials_weights_give_milesials_outputs(tmp_path: Path, *, bilinear: bool) -> None:
+    theirs, mine = filled(Milesial(4, bilinear=bilinear)), ours(bilinear=bilinear, base=4)
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    unetgen.load_weights(mine, tmp_path / "theirs.pth", key_map="unet_milesial")
+    with torch.no_grad():
+        for size in ((64, 64), (77, 93), (93, 77), (16, 31)):
+            x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(2))
+            assert (mine(x) - theirs(x)).abs().max() == 0, size
+
+
+@pytest.mark.parametrize(("bilinear", "params"), [(False, 31_037_698), (True, 17_263_042)])
+def test_milesial_in_full_width(bilinear: bool, params: int) -> None:  # a parameter of the test
+    theirs = filled(Milesial(bilinear=bilinear))
+    mine = unetgen.build("unet_milesial_bilinear" if bilinear else "unet_milesial", seed=1).eval()
+    unetgen.load_weights(mine, theirs.state_dict(), key_map="unet_milesial")
+    assert sum(p.numel() for p in mine.parameters()) == sum(p.numel() for p in theirs.parameters()) == params
+    x = torch.randn(1, 3, 37, 48, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert (mine(x) - theirs(x)).abs().max() == 0
+
+
+def test_the_list_of_classes_in_milesials_own_files_is_left_out(tmp_path: Path) -> None:
+    """Its training script puts one beside the tensors, and its own loader takes it out again."""
+    theirs, mine = filled(Milesial(4)), ours(bilinear=False, base=4)
+    torch.save({**theirs.state_dict(), "mask_values": [0, 1]}, tmp_path / "theirs.pth")
+    unetgen.load_weights(mine, tmp_path / "theirs.pth", key_map="unet_milesial")
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(mine(x), theirs(x))
+
+
+def test_the_key_map_has_every_layer_of_ours_once() -> None:
+    theirs = Milesial(4)
+    layers = {key.rpartition(".")[0] for key in theirs.state_dict()}
+    assert len(layers) == len({key.rpartition(".")[0] for key in ours(bilinear=False, base=4).state_dict()})
+
+
+def test_a_file_is_known_by_its_content_whatever_its_length(tmp_path: Path) -> None:
+    """The first byte of a safetensors file is the lowest of its header's length, and 0x80 begins a pickle too."""
+    model, path = unetgen.build("unet_1d", seed=0), tmp_path / "net.safetensors"
+    for padding in range(0, 256, 8):
+        model.spec = unetgen.load_spec("unet_1d", description="x" * padding)
+        unetgen.save(model, path)
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert unetgen.load(path).spec.hash == model.spec.hash

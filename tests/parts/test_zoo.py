@@ -1,0 +1,208 @@
+"""Every network of the zoo: the numbers of its reference, and everything that people do with a network."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+import unetgen
+from support.command_line import Outcome
+from support.paths import ROOT
+from unetgen.analysis.cost import count_parameters
+from unetgen.graph.graph import Graph
+from unetgen.graph.size_errors import smallest_fitting_size
+
+ZOO = sorted(path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml"))
+
+
+class Row(NamedTuple):
+    """What a reference was measured to have: (channels, *size) in and out, and its parameters."""
+
+    name: str
+    input: tuple[int, ...]
+    outputs: list[tuple[int, ...]]
+    params: int
+    difference: str
+    measured: str
+
+
+def shape(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split("x")))
+
+
+def rows() -> list[Row]:
+    with (ROOT / "tests" / "data" / "zoo.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            Row(
+                r["name"],
+                shape(r["input"]),
+                [shape(o) for o in r["outputs"].split()],
+                int(r["params"]),
+                r["difference"],
+                r["measured"],
+            )
+            for r in csv.DictReader(file)
+        ]
+
+
+ROWS = rows()
+
+
+def test_every_network_has_a_row_and_its_sources() -> None:
+    assert {row.name for row in ROWS} >= set(ZOO)
+    for name in ZOO:
+        spec = unetgen.load_spec(name)
+        assert spec.name == name
+        assert spec.description
+        assert all(spec.about[key] for key in ("paper", "reference", "adds")), name
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.name}-{'x'.join(map(str, row.input))}")
+def test_numbers(row: Row) -> None:
+    """Parameters and shapes are those that the reference itself was measured to have."""
+    graph = unetgen.graph_of(row.name, input_size=None)
+    assert count_parameters(graph) == row.params
+    sizes = graph.sizes(row.input[1:])
+    made = [(graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
+    assert graph.in_channels == row.input[0]
+    assert made == row.outputs
+
+
+def small_size(graph: Graph) -> tuple[int, ...]:
+    size = smallest_fitting_size(graph, 1) or graph.input_size
+    assert size is not None
+    return size
+
+
+def maps(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    return [t for value in (outputs.values() if isinstance(outputs, dict) else outputs) for t in maps(value)]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
+    """On the meta device, at the size that the spec reports for."""
+    model = unetgen.build(name, device="meta").eval()
+    graph, size = model.graph, model.spec.input_size
+    assert size is not None
+    sizes = graph.sizes(size)
+    outputs = maps(model(torch.empty((2, graph.in_channels, *size), device="meta")))
+    assert [tuple(t.shape) for t in outputs] == [(2, graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
+    assert {k: tuple(p.shape) for k, p in model.named_parameters()} == {k: p.shape for k, p in graph.parameters.items()}
+
+
+def ways(spec: unetgen.Spec, graph: Graph) -> set[str]:
+    """The ways in which the maps of a network run through its levels."""
+    skips = [level.skip for level in spec.decoder_levels if level.skip is not None]
+    parts = [spec.encoder, spec.decoder, spec.input, *(head.part for head in spec.heads)]
+    parts += [part for skip in skips for part in (skip.gate, skip.align, skip.transform, skip.fusion)]
+    words = {word for skip in skips for word in (skip.tap, skip.place)}
+    return {*words, *(part.type for part in parts), f"{spec.dims} axes", f"{len(graph.outputs)} outputs"}
+
+
+def enough() -> list[str]:
+    """Networks with every way there is in the zoo, those first that add most for their size.
+
+    To trace a network by its Python code takes seconds for every hundred modules; parts are traced in test_testing.
+    """
+    graphs = {name: unetgen.graph_of(name) for name in ZOO}
+    held = {name: ways(unetgen.load_spec(name), graph) for name, graph in graphs.items()}
+    chosen: list[str] = []
+    missing = set().union(*held.values())
+    while missing:
+        chosen.append(max(ZOO, key=lambda name: len(held[name] & missing) / len(graphs[name].nodes)))
+        missing -= held[chosen[-1]]
+    return chosen
+
+
+ENOUGH = enough()
+
+
+@pytest.mark.parametrize("name", ENOUGH)
+def test_it_is_copied_and_exported(name: str) -> None:
+    """A copy and its program, both on the meta device: no number is needed for that."""
+    model = copy.deepcopy(unetgen.build(name, device="meta")).eval()
+    image = torch.empty((1, model.graph.in_channels, *small_size(model.graph)), device="meta")
+    with torch.no_grad():
+        program = torch.export.export(model, (image,)).module()
+        assert [t.shape for t in maps(program(image))] == [t.shape for t in maps(model(image))]
+
+
+@pytest.mark.parametrize("name", ENOUGH)
+def test_it_is_compiled_in_one_graph(name: str) -> None:
+    model = unetgen.build(name, device="meta").eval()
+    image = torch.empty((1, model.graph.in_channels, *small_size(model.graph)), device="meta")
+    with torch.no_grad():
+        compiled = torch.compile(model, fullgraph=True, backend="eager")
+        assert [t.shape for t in maps(compiled(image))] == [t.shape for t in maps(model(image))]
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_resolved_spec_says_the_same(name: str) -> None:
+    spec = unetgen.load_spec(name)
+    again = unetgen.load_spec(json.loads(json.dumps(spec.resolved())))
+    assert again.hash == spec.hash
+    assert unetgen.graph_of(again).digest == unetgen.graph_of(spec).digest
+
+
+@pytest.mark.parametrize("name", ENOUGH)
+def test_weights_are_saved_and_come_back(name: str, tmp_path: Path) -> None:
+    """A file alone rebuilds the network, with equal outputs."""
+    model, file = unetgen.build(name, seed=0).eval(), tmp_path / "net.safetensors"
+    unetgen.save(model, file)
+    again = unetgen.load(file)
+    file.unlink()  # some have 400 MB, and pytest keeps its folders
+    image = torch.rand((1, model.graph.in_channels, *small_size(model.graph)))
+    with torch.no_grad():
+        for there, here in zip(maps(model(image)), maps(again(image)), strict=True):
+            assert torch.equal(there, here)
+    assert again.spec.hash == model.spec.hash
+
+
+def test_specs_are_listed_and_filtered(run: Callable[..., Outcome]) -> None:
+    everything = json.loads(run("specs", "--format", "json").out)
+    assert {entry["name"] for entry in everything} >= set(ZOO)
+    assert all(entry["adds"] for entry in everything)
+    gated = [
+        entry["name"] for entry in json.loads(run("specs", "attention_gate", "--dims", "2", "--format", "json").out)
+    ]
+    assert "attention_unet" in gated
+    assert "unet_ljh" not in gated
+    light = json.loads(run("specs", "--max-params", "2e6", "--sort", "params", "--format", "json").out)
+    counts = [entry["params"]["total"] for entry in light]
+    assert counts == sorted(counts)
+    assert counts[-1] <= 2_000_000
+    shown = run("specs", "u2net").out
+    assert "u2netp" in shown
+    assert "blocks that are U-Nets themselves" in shown
+
+
+def network_table() -> str:
+    """The table of docs/zoo.md."""
+    lines = ["| name | paper | reference | what it adds | parameters | difference |", "|---|---|---|---|---|---|"]
+    for name in ZOO:
+        row = next(row for row in ROWS if row.name == name)
+        about = unetgen.load_spec(name).about
+        said = [about[key] for key in ("paper", "reference", "adds")]
+        lines.append(f"| `{name}` | {' | '.join(said)} | {row.params:,} | {row.difference} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_lists_every_network(request: pytest.FixtureRequest) -> None:
+    page = ROOT / "docs" / "zoo.md"
+    before, start, rest = page.read_text(encoding="utf-8").partition("<!-- networks -->\n")
+    shown, end, after = rest.partition("<!-- end of networks -->")
+    if request.config.getoption("--update-golden"):
+        page.write_text("".join((before, start, network_table(), end, after)), encoding="utf-8")
+    else:
+        assert shown == network_table(), "run pytest with --update-golden"

@@ -1,0 +1,514 @@
+"""What a plugin can give beside parts, where plugins are looked for, and which version of the hooks they were made for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+import unetgen
+from support.command_line import Outcome
+from support.paths import ROOT
+from support.plugin_site import TWICE, Site
+from unetgen import hookspecs, plugins
+from unetgen.authoring import Block, Builder, Value
+from unetgen.errors import FormatError, PluginError, SpecError
+
+Run = Callable[..., Outcome]
+
+pytestmark = pytest.mark.usefixtures("own_plugins")
+
+SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8]}
+
+HOOK = """\
+from pathlib import Path
+import unetgen
+
+@unetgen.hookimpl
+def unetgen_{name}({arguments}):
+    {body}
+"""
+
+
+def hook(name: str, body: str, arguments: str = "") -> str:
+    return HOOK.format(name=name, body=body, arguments=arguments)
+
+
+# When they are imported
+
+
+@pytest.mark.parametrize("command", ["validate", "show"])
+def test_a_spec_of_built_in_parts_imports_no_plugin(site: Site, run: Run, command: str) -> None:
+    site.install("acme-unet", "raise SystemExit(9)")
+    outcome = run(command, "unet_paper")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "acme_unet" not in sys.modules
+
+
+def test_a_vendors_name_imports_that_vendor_only(site: Site) -> None:
+    site.install("acme-unet")
+    site.install("bob-unet", "raise SystemExit(9)")
+    registry = unetgen.load_registry()
+    assert unetgen.load_spec(SPEC, registry=registry, block="acme-unet/twice").plugins == ("acme-unet 1.2",)
+    assert "bob_unet" not in sys.modules
+    assert registry.failures == ()
+
+
+def test_a_name_that_nobody_has_while_a_plugin_is_broken_is_that_plugins_failure(site: Site) -> None:
+    """Demand A30, for a spec that names its block and no plugin."""
+    site.install("acme-unet", "import nowhere")
+    with pytest.raises(PluginError) as failed:
+        unetgen.load_spec(SPEC, block="twice")
+    first, second = str(failed.value).splitlines()
+    assert first.startswith("override: block: unknown block 'twice'; blocks are ")
+    assert second == "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
+
+
+def test_build_asks_every_plugin_and_warns_of_the_broken(site: Site, run: Run) -> None:
+    """Demand A29: others are loaded all the same."""
+    site.install("acme-unet", "import sys; sys.exit(3)")
+    site.install("bob-unet", hook("advice", "return 'Wear a hat.'", "spec, graph"), "0.1")
+    outcome = run("build", "unet_paper")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == "advice           Wear a hat. (bob-unet 0.1)"
+    assert outcome.err == (
+        "warning: plugin acme-unet 1.2 failed to load: SystemExit: 3; "
+        "uninstall it, or set UNETGEN_DISABLE_PLUGINS=acme-unet\n"
+    )
+
+
+# Where they are looked for
+
+
+def test_the_nearest_pyproject_names_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_plugins: None
+) -> None:
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks/mine.py").write_text(TWICE)
+    (tmp_path / "pyproject.toml").write_text('[tool.unetgen]\nplugins = ["blocks/mine.py"]\n')
+    (tmp_path / "deep/down").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep/down")
+    model = unetgen.build(SPEC, seed=1, block="twice")
+    assert model.spec.plugins == (f"mine {provider_version(tmp_path / 'blocks/mine.py')}",)
+    monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "*")
+    with pytest.raises(SpecError):
+        unetgen.load_spec(SPEC, block="twice")
+
+
+def provider_version(file: Path) -> str:
+    import hashlib
+
+    return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[tool.unetgen]\nplugins = 3\n", "[tool.unetgen] plugins is no list of files and modules; write [\"a.py\"]"),
+        ("[tool.unetgen\n", "it cannot be read as TOML: Expected ']' at the end of a table declaration (at line 1, column 14); correct it"),
+    ],
+)  # fmt: skip
+def test_a_pyproject_that_makes_no_sense_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert unetgen.load_spec(SPEC).plugins == ()
+    with pytest.raises(PluginError) as refused:
+        unetgen.load_spec(SPEC, block="twice")
+    assert str(refused.value) == f"{tmp_path / 'pyproject.toml'}: {sentence}"
+
+
+def test_a_pyprojects_broken_file_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text("import nowhere")
+    (tmp_path / "pyproject.toml").write_text('[tool.unetgen]\nplugins = ["mine.py"]\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "unetgen", "inspect", "unet_1d"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"warning: plugin {tmp_path / 'mine.py'} failed to load: ModuleNotFoundError: No module named 'nowhere'; "
+        "correct it, or set UNETGEN_DISABLE_PLUGINS=mine\n"
+    )
+
+
+def test_a_notebooks_newest_class_is_used() -> None:
+    """Demand A35: a cell that is run twice is no collision; nothing is registered for good."""
+
+    def cell(width: int) -> type[Block]:
+        class Mine(Block):
+            type: ClassVar[str] = "mine"
+
+            def emit(self, g: Builder, x: Value, channels: int) -> Value:
+                return g.conv(x, channels, width, padding="zeros", name="conv")
+
+        return Mine
+
+    kernels = []
+    for width in (3, 5):
+        model = unetgen.build(SPEC, registry=unetgen.load_registry([cell(width)]), seed=1, block="mine")
+        kernels.append(tuple(model.get_submodule("bottleneck.conv").kernel_size))
+    assert kernels == [(3, 3), (5, 5)]
+
+
+def test_a_file_is_told_by_what_is_in_it(tmp_path: Path) -> None:
+    """Two folders, one content: one plugin. Another content: a notice for whoever wrote the spec with the first."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(TWICE)
+    both = unetgen.load_registry([str(tmp_path / "one/mine.py"), str(tmp_path / "two/mine.py")])
+    spec = unetgen.load_spec(SPEC, registry=both, block="twice")
+    (tmp_path / "two/mine.py").write_text(TWICE + "\n# better\n")
+    other = unetgen.load_registry([str(tmp_path / "two/mine.py")])
+    later = unetgen.load_spec(spec.resolved(), registry=other)
+    was, now = (provider_version(tmp_path / folder / "mine.py") for folder in ("one", "two"))
+    assert later.notices == (f"it was written with mine {was}, and this is mine {now}",)
+    assert later.hash == spec.hash
+
+
+def test_another_version_of_a_distribution_is_a_notice(site: Site, run: Run, tmp_path: Path) -> None:
+    site.install("acme-unet", version="1.3")
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**SPEC, "block": "twice", "plugins": ["acme-unet 1.2", "gone 2"]}))
+    outcome = run("validate", str(path))
+    assert (outcome.code, outcome.out) == (0, f"{path}: valid\n")
+    assert outcome.err == f"note: {path}: it was written with acme-unet 1.2, and this is acme-unet 1.3\n"
+
+
+# Which version they were made for
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ("(2, 0)", "it was made for plugin API 2.0, and unetgen {version} has {api}; upgrade unetgen"),
+        ("(1, 99)", "it was made for plugin API 1.99, and unetgen {version} has {api}; upgrade unetgen"),
+        ("(0, 9)", "it was made for plugin API 0.9, and unetgen {version} has {api}; upgrade acme-unet"),
+        ("'1'", "its unetgen_api is '1'; write the two numbers it was made for, such as (1, 0)"),
+    ],
+)
+def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(site: Site, wanted: str, sentence: str) -> None:
+    """Demand A37."""
+    site.install("acme-unet", f"unetgen_api = {wanted}\n{TWICE.replace('from __future__ import annotations', '')}")
+    registry = unetgen.load_registry()
+    registry.load()
+    (failure,) = registry.failures
+    api = ".".join(map(str, hookspecs.API_VERSION))
+    assert str(failure) == sentence.format(version=unetgen.__version__, api=api)
+
+
+def test_a_plugin_of_this_api_loads(site: Site) -> None:
+    site.install(
+        "acme-unet", f"unetgen_api = {hookspecs.API_VERSION}\n{TWICE.replace('from __future__ import annotations', '')}"
+    )
+    assert unetgen.load_spec(SPEC, block="twice").plugins == ("acme-unet 1.2",)
+
+
+@pytest.fixture(scope="session")
+def old_pluggy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """pluggy 1.6, which keeps a plugin that it has refused."""
+    target = tmp_path_factory.mktemp("pluggy")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), "pluggy==1.6.0"]
+    subprocess.run(command, check=True, capture_output=True)
+    return target
+
+
+@pytest.mark.parametrize("case", ["unetgen_partz():", "unetgen_parts(more):"])
+def test_misspelt_hooks_are_refused_with_older_pluggy_too(site: Site, old_pluggy: Path, case: str) -> None:
+    """Demand A32; test_plugins has the same with the pluggy that is installed."""
+    site.install("acme-unet", TWICE.replace("unetgen_parts():", case))
+    code = (
+        "import pluggy, unetgen; assert pluggy.__version__ == '1.6.0', pluggy.__version__\n"
+        "registry = unetgen.load_registry(); registry.load()\n"
+        "print(*registry.failures); assert registry.find('block', 'twice') is None"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{old_pluggy}:{site.folder}"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.startswith("PluginValidationError: ")
+    assert ("unknown hook 'unetgen_partz'" in done.stdout) is ("partz" in case)
+
+
+# Specs
+
+
+@pytest.fixture
+def with_specs(site: Site) -> Site:
+    site.install("acme-unet", hook("specs", "return Path(__file__).parent / 'acme_specs'"))
+    folder = site.folder / "acme_specs"
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(
+        "schema_version: 1\nname: tiny\nin_channels: 1\nout_channels: 2\nwidths: [4, 8]\n"
+    )
+    return site
+
+
+def test_a_plugins_spec_is_built_and_extended_by_its_name(with_specs: Site, run: Run, tmp_path: Path) -> None:
+    assert unetgen.load_spec("acme-unet/tiny").widths == (4, 8)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("schema_version: 1\nextends: acme-unet/tiny\nwidths: [4, 8, 16]\n")
+    assert unetgen.load_spec(mine).depth == 2
+    outcome = run("show", "acme-unet/tiny", "--provenance")
+    assert "acme-unet/tiny.yaml:5:9" in outcome.out
+    row = next(line for line in run("specs", "tiny").out.splitlines() if line.startswith("acme-unet/tiny "))
+    assert row.split()[1:6] == ["1", "x", "64", "x", "64"]
+
+
+def test_a_plugins_spec_that_is_not_there_is_named_with_those_that_are(with_specs: Site) -> None:
+    with pytest.raises(SpecError) as refused:
+        unetgen.load_spec("acme-unet/tiney")
+    assert str(refused.value) == (
+        "cannot read 'acme-unet/tiney': there is no such file and no shipped spec of that name; "
+        "did you mean 'acme-unet/tiny'?"
+    )
+
+
+def test_a_plugins_spec_that_is_wrong_is_a_warning_in_the_list(with_specs: Site, run: Run) -> None:
+    (with_specs.folder / "acme_specs/wrong.yaml").write_text("schema_version: 1\nwidths: [4]\n")
+    outcome = run("specs", "tiny")
+    assert outcome.code == 0
+    assert outcome.err.startswith("warning: plugin acme-unet 1.2 failed to describe its spec 'acme-unet/wrong': ")
+
+
+def test_a_folder_of_specs_must_be_there(site: Site) -> None:
+    site.install("acme-unet", hook("specs", "return [Path('/nowhere')]"))
+    registry = unetgen.load_registry()
+    registry.load()
+    assert str(registry.failures[0]) == "unetgen_specs() names /nowhere, which is no folder; ship it with the package"
+
+
+# Formats
+
+WRITE = "def write(model, path):\n        path.write_text(' '.join(model.state_dict()))\n    return {'keys': write}"
+
+
+def test_a_plugins_format_is_written_by_its_name_or_suffix(site: Site, run: Run, tmp_path: Path) -> None:
+    site.install("acme-unet", hook("formats", WRITE))
+    for arguments in (["-o", str(tmp_path / "a.keys")], ["-o", str(tmp_path / "a.txt"), "--format", "acme-unet/keys"]):
+        outcome = run("export", "unet_1d", *arguments)
+        assert (outcome.code, outcome.out, outcome.err) == (0, f"{arguments[1]}: written\n", "")
+    assert (tmp_path / "a.keys").read_text() == (tmp_path / "a.txt").read_text()
+    assert (tmp_path / "a.keys").read_text().startswith("encoder.0.conv1.weight ")
+
+
+def test_our_own_format_is_the_weights_file(run: Run, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    assert run("export", "unet_1d", "-o", str(first), "--seed", "3").code == 0
+    assert run("export", str(first), "-o", str(second)).code == 0
+    one, other, built = unetgen.load(first), unetgen.load(second), unetgen.build("unet_1d", seed=3)
+    for a, b, c in zip(one.parameters(), other.parameters(), built.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["-o", "a.keys"], 2, "a.keys: unknown format 'keys'; formats are aoti, onnx, pt2, python, safetensors\n"),
+        (["-o", "a.safetensor"], 2, "a.safetensor: unknown format 'safetensor'; did you mean 'safetensors'?\n"),
+        (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': there is no folder nowhere; make it first\n"),
+    ],
+)  # fmt: skip
+def test_a_format_that_nobody_writes_is_refused(run: Run, arguments: list[str], code: int, sentence: str) -> None:
+    outcome = run("export", "unet_1d", *arguments)
+    assert outcome.code == code
+    assert outcome.err.endswith(sentence)
+    assert not (ROOT / arguments[1]).exists()
+
+
+def test_two_formats_of_one_name_go_by_their_full_names(site: Site, tmp_path: Path) -> None:
+    from unetgen.outputs.formats import collect_formats, export
+
+    for name in ("acme-unet", "bob-unet"):
+        site.install(name, hook("formats", WRITE))
+    registry = unetgen.load_registry()
+    assert sorted(collect_formats(registry)) == [
+        "acme-unet/keys",
+        "aoti",
+        "bob-unet/keys",
+        "onnx",
+        "pt2",
+        "python",
+        "safetensors",
+    ]
+    with pytest.raises(FormatError):
+        export(unetgen.build(SPEC, seed=1), tmp_path / "a", "keys", registry)
+
+
+def test_a_format_that_fails_says_whose_it_is(site: Site, tmp_path: Path) -> None:
+    from unetgen.outputs.formats import export
+
+    site.install("acme-unet", hook("formats", "return {'keys': lambda model, path: 1 / 0}"))
+    with pytest.raises(PluginError) as failed:
+        export(unetgen.build(SPEC, seed=1), tmp_path / "a.keys", "keys", unetgen.load_registry())
+    assert str(failed.value) == (
+        f"{tmp_path / 'a.keys'}: format 'keys' of acme-unet 1.2 failed while writing: "
+        "ZeroDivisionError: division by zero"
+    )
+
+
+def test_a_format_is_a_function(site: Site) -> None:
+    site.install("acme-unet", hook("formats", "return {'keys': 3}"))
+    registry = unetgen.load_registry()
+    registry.load()
+    assert str(registry.failures[0]) == "format 'keys' is no function; give one that writes (model, path)"
+
+
+# Advice
+
+
+def test_advice_is_printed_where_a_network_is_looked_at(site: Site, run: Run) -> None:
+    body = "yield f'{spec.name} has {len(graph.nodes)} nodes.'\n    yield 'That is many.'"
+    site.install("acme-unet", hook("advice", body, "spec, graph"))
+    lines = run("inspect", "unet_1d").out.splitlines()
+    count = len(unetgen.graph_of("unet_1d").nodes)
+    assert lines[-2:] == [
+        f"advice           unet_1d has {count} nodes. (acme-unet 1.2)",
+        "advice           That is many. (acme-unet 1.2)",
+    ]
+    record = json.loads(run("inspect", "unet_1d", "--format", "json").out)
+    assert record["advice"][1] == {"provider": "acme-unet 1.2", "sentence": "That is many."}
+
+
+@pytest.mark.parametrize("answer", ["None", "[]"])
+def test_advice_may_be_none(site: Site, run: Run, answer: str) -> None:
+    site.install("acme-unet", hook("advice", f"return {answer}", "graph"))
+    outcome = run("inspect", "unet_1d")
+    assert "advice" not in outcome.out
+    assert outcome.err == ""
+
+
+def test_advice_that_fails_is_a_warning(site: Site, run: Run) -> None:
+    site.install("acme-unet", hook("advice", "return 1 / 0", "spec"))
+    outcome = run("inspect", "unet_1d")
+    assert outcome.code == 0
+    assert outcome.err == (
+        "warning: plugin acme-unet 1.2 failed to give advice: ZeroDivisionError: division by zero; "
+        "uninstall it, or set UNETGEN_DISABLE_PLUGINS=acme-unet\n"
+    )
+
+
+# Transforms of the finished network
+
+SPECTRAL = """\
+from torch import nn
+    for module in list(model.modules()):
+        if isinstance(module, nn.Conv2d):
+            nn.utils.parametrizations.spectral_norm(module)"""
+
+QUANTISED = """\
+import torch
+    model.get_submodule("head.0.conv").weight.data.round_()
+    return model"""
+
+
+def test_a_transform_is_asked_for_by_the_spec(site: Site, tmp_path: Path) -> None:
+    """What happens to be installed changes no network; what the spec names is recorded, saved and loaded."""
+    site.install("acme-norm", hook("model_built", SPECTRAL, "model"))
+    plain = unetgen.build(SPEC, seed=1)
+    assert not any("parametrizations" in key for key in plain.state_dict())
+    normed = unetgen.build(SPEC, seed=1, model_built=["acme-norm"]).eval()
+    assert "encoder.0.conv1.parametrizations.weight.original" in normed.state_dict()
+    assert normed.spec.resolved()["model_built"] == ["acme-norm"]
+    assert normed.spec.plugins == ("acme-norm 1.2",)
+    assert normed.spec.hash != plain.spec.hash
+    unetgen.save(normed, tmp_path / "net.safetensors")
+    x = torch.randn(1, 1, 44, 44)
+    assert torch.equal(unetgen.load(tmp_path / "net.safetensors")(x), normed(x))
+
+
+def test_transforms_run_in_the_order_of_the_spec(site: Site) -> None:
+    for name, factor in (("acme-double", "2"), ("bob-square", "None")):
+        body = f"weight = model.get_submodule('head.0.conv').weight.data\n    weight.mul_({factor} or weight)"
+        site.install(name, hook("model_built", body, "model"))
+    plain, one, other = (
+        unetgen.build(SPEC, seed=1, model_built=names).get_submodule("head.0.conv").weight
+        for names in ([], ["acme-double", "bob-square"], ["bob-square", "acme-double"])
+    )
+    assert torch.allclose(one, 4 * plain**2)
+    assert torch.allclose(other, 2 * plain**2)
+
+
+def test_a_transform_may_return_the_network(site: Site) -> None:
+    site.install("acme-round", hook("model_built", QUANTISED, "model, spec"))
+    weight = unetgen.build(SPEC, seed=1, model_built=["acme_round"]).get_submodule("head.0.conv").weight
+    assert torch.equal(weight, weight.round())
+
+
+def test_on_the_meta_device_nothing_is_transformed(site: Site) -> None:
+    site.install("acme-fail", hook("model_built", "1 / 0", "model"))
+    assert unetgen.build(SPEC, device="meta", model_built=["acme-fail"]).spec.model_built == ("acme-fail",)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("1 / 0", "plugin acme-norm 1.2 failed to transform the finished network: ZeroDivisionError: division by zero"),
+        ("return 3", "plugin acme-norm 1.2 made a int of the finished network; unetgen_model_built returns the UNet, or None where it changed it in place"),
+    ],
+)  # fmt: skip
+def test_a_transform_that_fails_says_whose_it_is(site: Site, body: str, sentence: str) -> None:
+    site.install("acme-norm", hook("model_built", body, "model"))
+    with pytest.raises(PluginError) as failed:
+        unetgen.build(SPEC, seed=1, model_built=["acme-norm"])
+    assert str(failed.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["acme-norm"], "model_built[0]: there is no plugin 'acme-norm'; run: pip install acme-norm, or give its file with --plugin"),
+        (["bob-unet"], "model_built[0]: plugin bob-unet 1.2 has no hook unetgen_model_built; delete 'bob-unet'"),
+        ("bob-unet", "model_built: this is no list of distributions; write [acme-lora]"),
+    ],
+)  # fmt: skip
+def test_a_transform_that_nobody_has_is_refused(site: Site, names: Any, sentence: str) -> None:
+    site.install("bob-unet")
+    with pytest.raises(SpecError) as refused:
+        unetgen.load_spec({**SPEC, "model_built": names})
+    assert str(refused.value) == sentence
+
+
+def test_a_transform_of_a_broken_plugin_is_that_plugins_failure(site: Site) -> None:
+    site.install("acme-norm", "import nowhere")
+    with pytest.raises(PluginError) as failed:
+        unetgen.load_spec({**SPEC, "model_built": ["acme-norm"]})
+    assert str(failed.value) == "plugin acme-norm 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
+
+
+# Known plugins, and the list of what there is
+
+
+def test_a_part_of_a_known_plugin_names_what_to_install() -> None:
+    with pytest.raises(SpecError) as refused:
+        unetgen.load_spec(SPEC, encoder={"type": "timm", "name": "resnet18"})
+    assert str(refused.value) == (
+        "override: encoder.type: unknown encoder 'timm'; it comes with unetgen-timm; run: pip install unetgen-timm"
+    )
+
+
+def test_the_list_says_what_each_plugin_gives_and_where_it_was_found(with_specs: Site, run: Run) -> None:
+    with_specs.install("bob-unet")
+    record = json.loads(run("plugins", "--format", "json").out)
+    assert record["plugins"] == [
+        {"provider": "acme-unet 1.2", "place": "entry point acme_unet = acme_unet", "gives": "1 spec"},
+        {"provider": "bob-unet 1.2", "place": "entry point bob_unet = bob_unet", "gives": "1 part"},
+    ]
+    assert run("plugins").out.splitlines()[-1].split() == [
+        "bob-unet",
+        "1.2",
+        "entry",
+        "point",
+        "bob_unet",
+        "=",
+        "bob_unet",
+        "1",
+        "part",
+    ]

@@ -1,0 +1,1 @@
+"""Code shared by the tests: reference networks, sample trials, plugins and files."""

@@ -1,0 +1,193 @@
+"""Sweep: the variants of a base spec, one after the other. Nothing is kept of a variant but its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unetgen.ablation.sweeps.axis import Combination, build_overlay, describe_choice
+from unetgen.ablation.sweeps.choice_effects import BASE_LABEL, ChoiceEffects
+from unetgen.ablation.sweeps.conditions.spec_values import SpecValues
+from unetgen.ablation.sweeps.definition.sweep_file import SweepDefinition, read_sweep_definition
+from unetgen.ablation.sweeps.matching.budget import Budget
+from unetgen.ablation.sweeps.matching.scale_grid import build_scale_grid
+from unetgen.ablation.sweeps.matching.search import Match, match_to_budget
+from unetgen.ablation.sweeps.outcome import BudgetNotReached, Duplicate, Excluded, Invalid, PluginFailed
+from unetgen.ablation.sweeps.variant import Variant
+from unetgen.analysis.report import NetworkReport
+from unetgen.config.overlay import NOT_INHERITED, merge
+from unetgen.config.part_cache import PartCache
+from unetgen.config.registry.registry import Registry
+from unetgen.config.resolution import resolve
+from unetgen.config.spec import Spec
+from unetgen.config.spec_sources import apply_overrides
+from unetgen.config.top_level import TopLevelFields
+from unetgen.config.yaml.tree import YamlNode, from_data
+from unetgen.errors import PluginError, Problem, SpecError
+from unetgen.graph.from_spec import build_graph
+from unetgen.graph.ops.base import Size
+from unetgen.graph.size_errors import accepts_size
+from unetgen.plugins import load_registry
+
+Outcome = Variant | Invalid | BudgetNotReached | Duplicate | Excluded | PluginFailed
+
+
+def sweep(
+    source: str | Path | Mapping[str, Any], *, registry: Registry | None = None, input_size: Size | None = None
+) -> Sweep:
+    """The sweep that a file, YAML text or a mapping describes; to iterate over it gives its variants.
+
+    ``input_size`` is laid over the base; one number is for all axes. Raises SpecError where the file or the base is
+    wrong.
+    """
+    registry = registry or load_registry()
+    return Sweep(read_sweep_definition(source, registry), registry, input_size)
+
+
+class Sweep:
+    """A sweep's file with its base drawn. Each variant is validated and measured as if it had been written by hand."""
+
+    def __init__(self, definition: SweepDefinition, registry: Registry, input_size: Size | None = None) -> None:
+        self.definition, self.registry = definition, registry
+        self._part_cache = PartCache()
+        self.base_overrides = {"input_size": _expand_size(input_size, definition.base)} if input_size else {}
+        tree = apply_overrides(definition.base, self.base_overrides, "--input-size") if input_size else definition.base
+        self.base_tree = tree.without(*NOT_INHERITED)
+        base = self._resolve(tree)
+        self.base_report = NetworkReport.of(base, build_graph(base))
+        budget = definition.budget
+        self.target = (budget.target or budget.metric.compute(self.base_report)) if budget else 0
+        self.choice_effects = ChoiceEffects(
+            lambda overlay: self._build_report_from_tree(merge(self.base_tree, overlay)), self.base_report.spec.hash
+        )
+
+    def __iter__(self) -> Iterator[Variant]:
+        """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
+        problems: list[Problem] = []
+        for outcome in self.outcomes():
+            if isinstance(outcome, Variant):
+                yield outcome
+            elif isinstance(outcome, PluginFailed):
+                raise outcome.error
+            elif isinstance(outcome, (Invalid, BudgetNotReached)) and self.definition.on_invalid != "skip":
+                problems += [replace(p, message=f"in {outcome.label}: {p.message}") for p in outcome.problems]
+                if self.definition.on_invalid == "error":
+                    break
+        if problems:
+            raise SpecError(problems)
+
+    @property
+    def count(self) -> int:
+        """How many combinations there are to be looked at, before any is left out."""
+        size = self.definition.mode.count_combinations(self.definition.axes)
+        return min(size, self.definition.mode.n or size)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What becomes of each combination, in the order of the mode."""
+        seen: dict[str, str] = {}
+        counted = 0
+        for combination in self.definition.mode.iter_combinations(self.definition.axes):
+            words = self.choice_effects.format_variant_label(combination)
+            if words == BASE_LABEL and combination and self.definition.mode.name == "one_at_a_time":
+                continue  # an axis that also lists the base's own value means the base
+            outcome = self._evaluate_combination(words, combination, seen)
+            yield outcome
+            # Of a sample only what the conditions let through is counted.
+            counted += not isinstance(outcome, Excluded)
+            if counted == self.definition.mode.n:
+                return
+
+    def _evaluate_combination(self, label: str, combination: Combination, seen: dict[str, str]) -> Outcome:
+        overlay = build_overlay(combination, self.choice_effects.equals_base)
+        tree = merge(self.base_tree, overlay)
+        tried = self._resolve_or_error(tree)
+        if not self._passes_conditions(label, combination, overlay, tried):
+            return Excluded(label)
+        try:
+            if not isinstance(tried, Spec):
+                raise tried
+            return self._build_outcome(label, combination, tree, tried, seen)
+        except SpecError as error:
+            return Invalid(label, self.choice_effects.attribute_problems(combination, error.problems))
+        except PluginError as error:
+            return PluginFailed(label, error)
+
+    def _build_outcome(
+        self, label: str, combination: Combination, tree: YamlNode, spec: Spec, seen: dict[str, str]
+    ) -> Outcome:
+        """What a combination that is a valid spec becomes. Raises SpecError where it is no network."""
+        report, match = self._build_report(spec), None
+        twin = self._find_duplicate(report.spec, combination, seen)
+        if twin is None and self.definition.budget is not None:
+            match = self._match_to_budget(tree, report, self.definition.budget)
+            if not match.is_within_tolerance:
+                return BudgetNotReached(label, match)
+            report = match.best.report
+            twin = self._find_duplicate(report.spec, combination, seen, rescaled=True) if match.settings else None
+        return twin or Variant(label, combination, report, match)
+
+    def _match_to_budget(self, tree: YamlNode, report: NetworkReport, budget: Budget) -> Match:
+        def rescaled(values: Mapping[str, Any]) -> NetworkReport:
+            return self._build_report_from_tree(apply_overrides(tree, values, "match"))
+
+        return match_to_budget(
+            rescaled, report, build_scale_grid(report.spec, budget, self.base_report.spec), budget, self.target
+        )
+
+    def _build_report_from_tree(self, tree: YamlNode) -> NetworkReport:
+        return self._build_report(self._resolve(tree))
+
+    def _build_report(self, spec: Spec) -> NetworkReport:
+        """A variant at its input size; where it names none, at the base's if that fits."""
+        graph, size = build_graph(spec), self.base_report.input_size
+        if spec.input_size is None and len(size) == spec.dims and accepts_size(graph, size):
+            return NetworkReport.of(spec, graph, size, is_size_assumed=True)
+        return NetworkReport.of(spec, graph)
+
+    def resolve_overlay(self, overlay: YamlNode) -> Spec:
+        """The base with something laid over it. Raises SpecError, and PluginError where a plugin fails."""
+        return self._resolve(merge(self.base_tree, overlay))
+
+    def _resolve(self, tree: YamlNode) -> Spec:
+        return resolve(tree, self.registry, self._part_cache)
+
+    def _resolve_or_error(self, tree: YamlNode) -> Spec | SpecError | PluginError:
+        try:
+            return self._resolve(tree)
+        except (SpecError, PluginError) as error:
+            return error
+
+    def _passes_conditions(
+        self, label: str, combination: Combination, overlay: YamlNode, spec_or_error: Spec | SpecError | PluginError
+    ) -> bool:
+        """Whether the conditions let a combination through, as it resolves, or as it is written if it does not."""
+        if not self.definition.conditions:
+            return True
+        if isinstance(spec_or_error, Spec):
+            said = from_data(spec_or_error.resolved(), "")
+        else:
+            said = merge(from_data(self.base_report.spec.resolved(), ""), overlay)
+        values = SpecValues(said, {axis.name: choice.label for axis, choice in combination if axis.has_labels})
+        return all(condition.holds(values, label) for condition in self.definition.conditions)
+
+    def _find_duplicate(
+        self, spec: Spec, combination: Combination, seen: dict[str, str], *, rescaled: bool = False
+    ) -> Duplicate | None:
+        """The earlier combination that is the same network, if there is one; else this one is remembered.
+
+        What is the base only once it is rescaled is no variant under another name, whether the base is one or not.
+        """
+        settings = ", ".join(describe_choice(axis, choice) for axis, choice in combination) or BASE_LABEL
+        earlier = seen.get(spec.hash, BASE_LABEL if rescaled and spec.hash == self.base_report.spec.hash else None)
+        if earlier is not None:
+            return Duplicate(f"{settings} when matched" if rescaled else settings, earlier)
+        seen[spec.hash] = settings
+        return None
+
+
+def _expand_size(size: Size, base: YamlNode) -> list[int]:
+    """A size, or one number for each axis of the base."""
+    dims = base.mapping["dims"].value if "dims" in base.mapping else TopLevelFields.model_fields["dims"].default
+    return list(size * dims) if len(size) == 1 and isinstance(dims, int) else list(size)

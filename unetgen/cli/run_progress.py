@@ -1,0 +1,53 @@
+"""Running: what a person sees of a run, a bar on a terminal, and every failure when it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unetgen.ablation.runs.engines.engine import Event, TrialFinished
+from unetgen.ablation.runs.log import LOG_FILE
+from unetgen.ablation.runs.run import RunListener
+from unetgen.ablation.runs.run_directory import SkippedCombinations
+from unetgen.ablation.runs.trial import Trial
+
+
+class ProgressListener(RunListener):
+    """Tells on stderr; a bar with the time that is left stands below while it is a terminal."""
+
+    def __init__(self, progress: Progress, folder: Path) -> None:
+        self.skipped = SkippedCombinations()
+        self._progress, self._folder, self._num_failed = progress, folder, 0
+        self._task = progress.add_task("trials", total=None)
+
+    def on_skipped(self, skipped: SkippedCombinations) -> None:
+        self.skipped = skipped
+
+    def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
+        self._progress.update(self._task, total=len(trials))
+        if num_finished:
+            click.echo(f"{num_finished:,} finished before, {len(trials):,} to do", err=True)
+
+    def on_event(self, event: Event) -> None:
+        if not isinstance(event, TrialFinished):
+            return
+        self._progress.advance(self._task)
+        if event.result.error:
+            self._num_failed += 1
+            self._progress.update(self._task, description=f"trials, {self._num_failed:,} failed")
+            log = self._folder / (event.trial.directory / LOG_FILE).relative_to(event.trial.run_directory)
+            click.echo(f"failed: {event.trial.label}: {event.result.error}; its log is {log}", err=True)
+
+
+@contextmanager
+def open_progress_listener(folder: Path) -> Iterator[ProgressListener]:
+    """A listener with its bar."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield ProgressListener(progress, folder)

@@ -1,0 +1,168 @@
+"""Ops that sum up a whole map, or lay what was summed up over one: the stuff of attention and of pyramids.
+
+They join every pixel with every other, so like norms over whole maps they do not count in receptive fields, which
+are about what a pixel sees of its neighbourhood; reports say where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from unetgen.graph.ops.base import Call, Op, Parameter, SavedForBackward, Size
+from unetgen.graph.size_rule import Rule, S, SizeArithmetic
+
+Statistic = Literal["mean", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPooling(Op):
+    """(c, *size) -> (c, 1, ...): one value for each channel."""
+
+    statistic: Statistic
+
+    kind: ClassVar[str] = "global_pool"
+    is_global: ClassVar[bool] = True
+
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], Rule(factor=0, plus=1), self.kind)
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "input" if self.statistic == "max" else ""
+
+    def to_call(self) -> Call:
+        return Call("gating_layers.GlobalPool", {"statistic": self.statistic})
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveAvgPooling(Op):
+    """(c, *size) -> (c, *bins): the mean of each of so many parts of an axis, whatever its length."""
+
+    bins: Size
+
+    kind: ClassVar[str] = "bin_pool"
+    is_global: ClassVar[bool] = True
+
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.apply(sizes[0], Rule(factor=0, plus=self.bins[axis], minimum=self.bins[axis]), self.kind)
+
+    def to_call(self) -> Call:
+        return Call(f"nn.AdaptiveAvgPool{len(self.bins)}d", {"output_size": self.bins})
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "input"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPooling(Op):
+    """(c, *size) -> (1, *size): one value for each pixel."""
+
+    statistic: Statistic
+
+    kind: ClassVar[str] = "channel_pool"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return 1
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "input" if self.statistic == "max" else ""
+
+    def to_call(self) -> Call:
+        return Call("gating_layers.ChannelPool", {"statistic": self.statistic})
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastMultiply(Op):
+    """A map times a smaller one: (c, 1, ...) for its channels, or (1, *size) for its pixels."""
+
+    by: Literal["channels", "pixels"]
+
+    kind: ClassVar[str] = "scale"
+
+    def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
+        return arithmetic.require_equal(sizes, self.kind) if self.by == "pixels" else sizes[0]
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "inputs"
+
+    def to_call(self) -> Call:
+        return Call("layers.Multiply")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConvolution(Op):
+    """A convolution along the channels of a pooled map (ECA, Wang et al. 2020)."""
+
+    channels: int
+    kernel: int
+
+    kind: ClassVar[str] = "channel_conv"
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("weight", (1, 1, self.kernel), "kernel", self.kernel),)
+
+    def macs(self, inputs: Size, outputs: Size) -> int:
+        return self.channels * self.kernel
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "input"
+
+    def to_call(self) -> Call:
+        return Call("gating_layers.ChannelConv", {"kernel_size": self.kernel})
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelScaling(Op):
+    """A learned factor for each channel (LayerScale, Touvron et al. 2021)."""
+
+    channels: int
+    start: float
+
+    kind: ClassVar[str] = "channel_scale"
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("weight", (self.channels,), "slope", start=self.start),)
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "input"
+
+    def to_call(self) -> Call:
+        return Call("gating_layers.ChannelScale", {"channels": self.channels, "start": self.start})
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten(Op):
+    """(c, 1, ...) -> (c,): the end of a classification head."""
+
+    kind: ClassVar[str] = "flatten"
+    may_alias_input: ClassVar[bool] = True
+    has_no_spatial_axes: ClassVar[bool] = True
+
+    def to_call(self) -> Call:
+        return Call("nn.Flatten")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelGate(Op):
+    """(c, *size) -> (c / 2, *size): half of the channels times the other half (NAFNet, Chen et al. 2022)."""
+
+    channels: int
+
+    kind: ClassVar[str] = "halve"
+
+    def out_channels(self, channels: Sequence[int]) -> int:
+        return channels[0] // 2
+
+    @property
+    def saved_for_backward(self) -> SavedForBackward:
+        return "input"
+
+    def to_call(self) -> Call:
+        return Call("gating_layers.SimpleGate")

@@ -1,0 +1,32 @@
+"""The kinds of part: what each slot of a spec asks of what stands in it."""
+
+from unetgen.graph.part_types.layers import Activation, Dropout, Init, Norm
+from unetgen.graph.part_types.levels import Attention, Block, Downsample, Shortcut, Stride, Striding, Unit, Upsample
+from unetgen.graph.part_types.network import Decoder, Encoder, Features, Head, HeadLevel, Input, Maps
+from unetgen.graph.part_types.skips import Align, Fusion, Gate, Transform
+
+__all__ = [
+    "Activation",
+    "Align",
+    "Attention",
+    "Block",
+    "Decoder",
+    "Downsample",
+    "Dropout",
+    "Encoder",
+    "Features",
+    "Fusion",
+    "Gate",
+    "Head",
+    "HeadLevel",
+    "Init",
+    "Input",
+    "Maps",
+    "Norm",
+    "Shortcut",
+    "Stride",
+    "Striding",
+    "Transform",
+    "Unit",
+    "Upsample",
+]  # fmt: skip

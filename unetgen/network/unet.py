@@ -1,0 +1,138 @@
+"""A Graph to an nn.Module: the tree of modules follows the nodes' paths, forward follows their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unetgen.errors import Problem, SizeError
+from unetgen.graph.external.measurement import instantiate
+from unetgen.graph.graph import Graph
+from unetgen.graph.liveness import inplace_nodes
+from unetgen.graph.module_tree import ModuleNode, build_module_tree
+from unetgen.graph.node import Node
+from unetgen.graph.ops import ExternalModule
+from unetgen.graph.size_errors import check_sizes
+from unetgen.network.layer_factory import build_layer
+from unetgen.network.scope import Scope, Step
+
+if TYPE_CHECKING:
+    from unetgen.config.spec import Spec
+
+
+# What a network returns: a map, a list of maps, or such under the names of its heads.
+NetworkOutput = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
+
+# The name of each output, and how many maps are in it where it is a list.
+OutputStructure = tuple[tuple[str, int | None], ...]
+
+_ONE_MAP: OutputStructure = (("", None),)
+
+
+class UNet(Scope):
+    """The finished network. ``spec`` and ``graph`` are the data it was built from; arithmetic uses neither.
+
+    ``model(x)`` takes (batch, in_channels, *size) and returns (batch, out_channels, *output_size): one map; with deep
+    supervision a list of maps, finest first; with named heads a dict of either. It is the same in training and in
+    evaluation. A size that does not fit raises SizeError, a ValueError, before anything is computed.
+    """
+
+    def __init__(self, spec: Spec, graph: Graph) -> None:
+        super().__init__("UNet")
+        self.spec = spec
+        self.graph = graph
+        self.output_structure: OutputStructure = tuple(
+            (o.name, len(o.nodes) if o.is_list else None) for o in graph.outputs
+        )
+        self._accepted_shapes: set[tuple[int, ...]] = set()
+
+    def forward(self, x: Tensor) -> NetworkOutput:  # type: ignore[override]  # a network has one input
+        if not torch.compiler.is_compiling():
+            self.check_input(x)
+        results = self._run([x])
+        return results[0] if self.output_structure == _ONE_MAP else _pack_outputs(results, self.output_structure)
+
+    def _repr_svg_(self) -> str:
+        """The U figure, for notebooks."""
+        from unetgen.figure.figure import Figure
+
+        return Figure.of(self.spec.name, self.graph, self.spec.input_size).svg
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:  # noqa: A002  # the hub's word
+        """Writes the network as the hub keeps it (see ``unetgen.hub``). Raises WeightsError."""
+        from unetgen.hub.publishing import save_pretrained
+
+        save_pretrained(self, folder, license=license)
+
+    def push_to_hub(self, repo_id: str, *, license: str | None = None, **options: Any) -> str:  # noqa: A002  # as above
+        """Puts the network on the Hugging Face Hub; gives the commit's address. Raises WeightsError, MissingExtra."""
+        from unetgen.hub.publishing import push_to_hub
+
+        return push_to_hub(self, repo_id, license=license, **options)
+
+    def check_input(self, x: Tensor) -> None:
+        """Raises SizeError where an image is none that the network takes."""
+        shape = tuple(x.shape[1:])
+        if shape in self._accepted_shapes:
+            return
+        if x.dim() != self.graph.dims + 2 or shape[0] != self.graph.in_channels:
+            axes = ", ".join(["batch", str(self.graph.in_channels), *(["size"] * self.graph.dims)])
+            message = f"the input has shape {tuple(x.shape)}, this network takes ({axes})"
+            hint = "add or move the batch and channel axes" if x.dim() != self.graph.dims + 2 else "check in_channels"
+            raise SizeError([Problem("shape", "input", message, hint)])
+        check_sizes(self.graph, shape[1:])
+        self._accepted_shapes.add(shape)
+
+
+def _pack_outputs(results: Sequence[Tensor], structure: OutputStructure) -> NetworkOutput:
+    """Maps in a row as the lists and names that they are handed out in."""
+    outputs: dict[str, Tensor | list[Tensor]] = {}
+    start = 0
+    for name, count in structure:
+        outputs[name] = results[start] if count is None else list(results[start : start + count])
+        start += count or 1
+    return outputs.pop("") if "" in outputs else outputs
+
+
+def build_network(spec: Spec, graph: Graph) -> UNet:
+    """The network of a graph on torch's default device, its weights not yet filled in any particular way."""
+    model = UNet(spec, graph)
+    _NetworkBuilder(graph).populate(model, build_module_tree(graph))
+    return model
+
+
+class _NetworkBuilder:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.inplace_nodes = inplace_nodes(graph)
+        self.layers: dict[str, torch.nn.Module] = {}
+
+    def populate(self, scope: Scope, module_node: ModuleNode) -> None:
+        """Gives a scope its children and its steps: those of its branch."""
+        for name, child in module_node.children.items():
+            if isinstance(child, ModuleNode):
+                inner = Scope(child.label)
+                # Inside a module that is computed again nothing is kept anyway.
+                inner._is_checkpointed = child.path in self.graph.checkpointing
+                scope.add_module(name, inner)
+                self.populate(inner, child)
+            elif child.layer_path != child.path:
+                scope._shared_layers[name] = [self.layers[child.layer_path]]
+            else:
+                self.layers[child.path] = self._build_layer(child)
+                scope.add_module(name, self.layers[child.path])
+        numbers = {index: number for number, index in enumerate(module_node.values)}
+        scope._steps = tuple(
+            Step(child, *(tuple(numbers[i] for i in group) for group in groups)) for child, *groups in module_node.calls
+        )
+        scope._output_indices = tuple(numbers[index] for index in module_node.outputs)
+        scope._num_values = len(numbers)
+
+    def _build_layer(self, node: Node) -> torch.nn.Module:
+        if isinstance(node.op, ExternalModule):
+            return instantiate(node.op.to_call(), node.op.origin)
+        return build_layer(node.op.to_call(), **({"inplace": True} if node.index in self.inplace_nodes else {}))
