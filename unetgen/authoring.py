@@ -7,7 +7,8 @@ from unetgen.config.part_field import In
 from unetgen.config.registry.part import Amount, Channels, Count, Factor, Inert, Kernel, Part, Trial
 from unetgen.config.spec import DecoderLevel, EncoderLevel
 from unetgen.graph.builder import Axes, Builder, Value
-from unetgen.graph.ops import Call, Parameter, Window
+from unetgen.graph.external.module_op import Window
+from unetgen.graph.ops import Call, Parameter
 from unetgen.graph.part_types import (
     Activation,
     Align,

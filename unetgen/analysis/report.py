@@ -12,7 +12,7 @@ from unetgen.analysis.receptive_field import ReceptiveField, receptive_fields
 from unetgen.config.spec import AXIS_NAMES, Spec
 from unetgen.graph.fitting_sizes import FittingSizes
 from unetgen.graph.graph import Graph
-from unetgen.graph.ops import ExternalModule, SelectOutput
+from unetgen.graph.external.module_op import ExternalModule, SelectOutput
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import check_sizes, smallest_fitting_size
 

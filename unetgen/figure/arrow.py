@@ -9,24 +9,8 @@ from typing import Literal, NamedTuple
 from unetgen.figure.op_labels import compress_repeats, describe_op, format_per_axis, humanize_label
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
-from unetgen.graph.ops import (
-    Add,
-    AvgPooling,
-    BroadcastMultiply,
-    Concat,
-    Convolution,
-    CropTo,
-    ExternalModule,
-    Interpolation,
-    Maximum,
-    MaxPooling,
-    Multiply,
-    PadTo,
-    PadToMultiple,
-    PixelShuffle,
-    ResizeTo,
-    TransposedConvolution,
-)
+from unetgen.graph.external.module_op import ExternalModule
+from unetgen.graph.ops import Add, AvgPooling, BroadcastMultiply, Concat, Convolution, CropTo, Interpolation, Maximum, MaxPooling, Multiply, PadTo, PadToMultiple, PixelShuffle, ResizeTo, TransposedConvolution
 from unetgen.graph.ops.base import Op, Size
 
 ArrowKind = Literal["conv", "block", "down", "up", "skip", "head"]

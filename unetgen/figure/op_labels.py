@@ -6,19 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from unetgen.graph.ops import (
-    Activation,
-    AvgPooling,
-    Convolution,
-    Dropout,
-    ExternalModule,
-    Interpolation,
-    MaxPooling,
-    Normalization,
-    Pad,
-    PixelShuffle,
-    TransposedConvolution,
-)
+from unetgen.graph.external.module_op import ExternalModule
+from unetgen.graph.ops import Activation, AvgPooling, Convolution, Dropout, Interpolation, MaxPooling, Normalization, Pad, PixelShuffle, TransposedConvolution
 from unetgen.graph.ops.base import Op, Size
 
 # Modules whose names say less to people than these.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from unetgen.graph.external.module_op import MultiOutputModule
 from unetgen.graph.fitting_sizes import FittingSizes, find_fitting_sizes
 from unetgen.graph.node import Node
-from unetgen.graph.ops import MultiOutputModule
 from unetgen.graph.ops.base import Parameter, Size
 from unetgen.graph.size_rule import IntegerSizes, SizeConstraintError
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from unetgen.config.spec import AXIS_NAMES
 from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import Problem, SizeError
+from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.graph import Graph, NodeSizeError
 from unetgen.graph.node import Node
-from unetgen.graph.ops import ExternalModule, Normalization
+from unetgen.graph.ops import Normalization
 from unetgen.graph.ops.base import Size
 
 # Where the sizes that fit cannot be listed, so many around a size are tried one by one.

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from unetgen.config.registry.attribution import attribute_plugin_errors
 from unetgen.graph.external.measurement import instantiate
-from unetgen.graph.ops import Call, ExternalModule, Parameter
+from unetgen.graph.external.module_op import ExternalModule
+from unetgen.graph.ops import Call, Parameter
 from unetgen.graph.part_types import Init
 from unetgen.network.layer_factory import resolve_target
 from unetgen.network.scope import replace_module

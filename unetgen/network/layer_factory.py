@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
-from importlib import import_module
 from typing import Any
 
 from torch import nn
 
+from unetgen.graph.external.targets import get_nested_attribute, import_target
 from unetgen.graph.ops import Call
 from unetgen.network import gating_layers, layers
 
@@ -17,16 +16,10 @@ _NAMESPACES: dict[str, Any] = {"nn": nn, "layers": layers, "gating_layers": gati
 
 def resolve_target(target: str) -> Callable[..., Any]:
     """What a target names. Targets come from parts' Python code, never from a spec."""
-    module, colon, name = target.partition(":")
-    if colon:
-        return _get_nested_attribute(import_module(module), name)
-    root, _, name = target.partition(".")
-    return _get_nested_attribute(_NAMESPACES[root], name)
-
-
-def _get_nested_attribute(root: Any, name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = reduce(getattr, name.split("."), root)
-    return found
+    if ":" in target:
+        return import_target(target)
+    namespace, _, name = target.partition(".")
+    return get_nested_attribute(_NAMESPACES[namespace], name)
 
 
 def build_layer(call: Call, **extra_arguments: Any) -> nn.Module:

@@ -15,7 +15,7 @@ from unetgen.graph.graph import Graph
 from unetgen.graph.liveness import inplace_nodes
 from unetgen.graph.module_tree import ModuleNode, build_module_tree
 from unetgen.graph.node import Node
-from unetgen.graph.ops import ExternalModule
+from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.size_errors import check_sizes
 from unetgen.network.layer_factory import build_layer
 from unetgen.network.scope import Scope, Step

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from unetgen.graph.node import Node
-from unetgen.graph.ops import ExternalModule, MultiOutputModule
+from unetgen.graph.external.module_op import ExternalModule, MultiOutputModule
 from unetgen.network.unet import UNet
 
 Size = tuple[int, ...]

@@ -17,7 +17,7 @@ from unetgen_monai.upsample import UpSample
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.external.measurement import instantiate
 from unetgen.graph.graph import Graph
-from unetgen.graph.ops import ExternalModule, Window
+from unetgen.graph.external.module_op import ExternalModule, Window
 from unetgen.graph.part_types import Block, Stride, Upsample
 from unetgen.graph.size_rule import Rounding, SizeConstraintError
 from unetgen.parts.layers.activations import NoActivation

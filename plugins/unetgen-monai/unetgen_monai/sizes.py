@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic_core import PydanticCustomError
 
 from unetgen.config.registry.part import Kernel
-from unetgen.graph.ops import Window
+from unetgen.graph.external.module_op import Window
 from unetgen.graph.size_rule import Rounding, Rule
 from unetgen.parts.resampling.downsampling import pair_axes
 

@@ -11,7 +11,7 @@ import torch
 import unetgen
 from unetgen.config.registry.registry import Registry
 from unetgen.graph.graph import Graph, NodeSizeError
-from unetgen.graph.ops import SelectOutput
+from unetgen.graph.external.module_op import SelectOutput
 
 from specs import spec
 

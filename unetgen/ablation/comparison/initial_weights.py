@@ -15,7 +15,7 @@ from unetgen.config.spec import Spec
 from unetgen.errors import Problem, SpecError
 from unetgen.graph.from_spec import build_graph
 from unetgen.graph.graph import Graph
-from unetgen.graph.ops import ExternalModule
+from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.ops.base import Shape
 from unetgen.graph.part_types import Init
 from unetgen.outputs.table import Column, DataTable

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from unetgen.config.registry.part import Part
 from unetgen.graph.base_builder import Axes, BaseBuilder, Value
-from unetgen.graph.ops import Call, ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
+from unetgen.graph.external.module_op import ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
+from unetgen.graph.ops import Call
 from unetgen.graph.ops.base import Size
-from unetgen.graph.ops.instrument import load_profiler
 from unetgen.graph.size_rule import Rule
 
 # What becomes of a size: nothing, what a rule says for all axes or for each, or what torch finds for the spec's size.
@@ -116,10 +116,12 @@ class ExternalModuleBuilder(BaseBuilder):
         origin: str,
     ) -> tuple[int, SizeOption]:
         """Channels and size as torch finds them."""
+        from unetgen.graph.external import measurement  # torch, when a size is asked for
+
         bound = size == "measured"
         given = self.size_of(inputs[0]) if bound else self._probe_size(inputs[0], multiple)
         shapes = tuple((value.channels, *given) for value in inputs)
-        found = load_profiler().profile_module(call, shapes, origin).shapes[0]
+        found = measurement.profile_module(call, shapes, origin).shapes[0]
         if bound:
             size = tuple(Rule(factor=0, plus=n) for n in found[1:])
         return found[0] if channels is None else channels, size

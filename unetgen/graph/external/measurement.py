@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unetgen.errors import PluginError, format_exception_line
 from unetgen.graph.external.live_memory import get_storage_id, measure_workspace_elements
+from unetgen.graph.external.module_profile import ModuleProfile
+from unetgen.graph.external.targets import import_target
 from unetgen.graph.ops import Call, Parameter
 from unetgen.graph.ops.base import Shape
-from unetgen.graph.ops.instrument import ModuleProfile
-from unetgen.network.layer_factory import build_layer
 
 
 def read_parameters(call: Call, origin: str) -> tuple[Parameter, ...]:
@@ -34,7 +34,7 @@ def profile_module(call: Call, inputs: tuple[Shape, ...], origin: str) -> Module
 def instantiate(call: Call, origin: str) -> nn.Module:
     """The module of a call on torch's default device. Raises PluginError where it cannot be made."""
     try:
-        return _validate_module(build_layer(call))
+        return _validate_module(import_target(call.target)(**call.arguments))
     except Exception as error:
         if _needs_real_data(error):
             return _instantiate_on_cpu(call, origin)
@@ -53,7 +53,7 @@ def _instantiate_on_cpu(call: Call, origin: str) -> nn.Module:
     device = torch.get_default_device()
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            return _validate_module(build_layer(call)).to(device)
+            return _validate_module(import_target(call.target)(**call.arguments)).to(device)
     except Exception as error:
         raise _plugin_error(error, origin, f"making {call.target}") from error
 

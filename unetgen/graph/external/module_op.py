@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from unetgen.errors import PluginError
+from unetgen.graph.external.module_profile import ModuleProfile
 from unetgen.graph.ops.base import Call, Interval, Op, Parameter, SavedForBackward, Shape, Size
 from unetgen.graph.ops.convolution import window_input_interval
-from unetgen.graph.ops.instrument import ModuleProfile, load_profiler
 from unetgen.graph.size_rule import IntegerSizes, Rule, S, SizeArithmetic
 
 _PART_BUG_HINT = "this is a fault of the part that drew it"
@@ -81,7 +81,9 @@ class ExternalModule(Op):
         return low - (self.pixels or 0), high + (before // after or 1) - 1 + (self.pixels or 0)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        return load_profiler().read_parameters(self.to_call(), self.origin)
+        from unetgen.graph.external import measurement  # torch, when a cost is asked for
+
+        return measurement.read_parameters(self.to_call(), self.origin)
 
     def macs(self, inputs: Size, outputs: Size) -> int:
         return self.profile(inputs, outputs).macs
@@ -102,7 +104,9 @@ class ExternalModule(Op):
     def profile(self, inputs: Size, outputs: Size) -> ModuleProfile:
         """What torch says of it for inputs of one size. Raises PluginError where it makes something else of them."""
         given = tuple((channels, *inputs) for channels in self.in_channels)
-        found = load_profiler().profile_module(self.to_call(), given, self.origin)
+        from unetgen.graph.external import measurement  # torch, when a cost is asked for
+
+        found = measurement.profile_module(self.to_call(), given, self.origin)
         self.check_profile(found, inputs, outputs)
         return found
 

@@ -1,6 +1,5 @@
 """The primitives a network is drawn with. Each file is one family."""
 
-from unetgen.graph.external.module_op import ExternalModule, MultiOutputModule, SelectOutput, SizeSpec, Window
 from unetgen.graph.ops.base import Call, Input, Op, Parameter
 from unetgen.graph.ops.convolution import Convolution, TransposedConvolution
 from unetgen.graph.ops.global_ops import (
@@ -34,14 +33,12 @@ __all__ = [
     "Convolution",
     "CropTo",
     "Dropout",
-    "ExternalModule",
     "Flatten",
     "GlobalPooling",
     "Input",
     "Interpolation",
     "MaxPooling",
     "Maximum",
-    "MultiOutputModule",
     "Multiply",
     "Normalization",
     "Op",
@@ -51,8 +48,5 @@ __all__ = [
     "Parameter",
     "PixelShuffle",
     "ResizeTo",
-    "SelectOutput",
-    "SizeSpec",
     "TransposedConvolution",
-    "Window",
 ]  # fmt: skip

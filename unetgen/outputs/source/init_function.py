@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unetgen.graph.graph import Graph
-from unetgen.graph.ops import Call, ExternalModule, Parameter
+from unetgen.graph.external.module_op import ExternalModule
+from unetgen.graph.ops import Call, Parameter
 from unetgen.graph.part_types import Init
 from unetgen.outputs.source.formatting import format_call, format_literal
 from unetgen.parts.layers.inits import TorchDefault
