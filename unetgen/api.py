@@ -84,20 +84,15 @@ def build(
     On ``device="meta"`` nothing is allocated, and no plugin transforms what is built. ``overrides`` are as in
     ``load_spec``. Raises SpecError, and PluginError where a plugin's code fails.
     """
-    import torch
-
-    from unetgen.network.initialization import materialize, sample_seed
-    from unetgen.network.plugin_transforms import apply_plugin_transforms
-    from unetgen.network.unet import build_network
+    from unetgen.network.assembly import assemble, assemble_on_meta
+    from unetgen.network.initialization import sample_seed
 
     registry = registry or load_registry()
     checked = load_spec(spec, registry=registry, **overrides)
-    with torch.device("meta"):
-        model = build_network(checked, graph_of(checked))
+    graph = graph_of(checked)
     if str(device) == "meta":
-        return model
-    materialize(model, sample_seed() if seed is None else seed)
-    model = apply_plugin_transforms(model, registry)
+        return assemble_on_meta(checked, graph)
+    model = assemble(checked, graph, registry, sample_seed() if seed is None else seed)
     return model if device is None else model.to(device)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.external.measurement import instantiate
+from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.graph import Graph
 from unetgen.graph.liveness import inplace_nodes
 from unetgen.graph.module_tree import ModuleNode, build_module_tree
 from unetgen.graph.node import Node
-from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.size_errors import check_sizes
 from unetgen.network.layer_factory import build_layer
+from unetgen.network.model_methods import ModelMethods
 from unetgen.network.scope import Scope, Step
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ OutputStructure = tuple[tuple[str, int | None], ...]
 _ONE_MAP: OutputStructure = (("", None),)
 
 
-class UNet(Scope):
+class UNet(Scope, ModelMethods):
     """The finished network. ``spec`` and ``graph`` are the data it was built from; arithmetic uses neither.
 
     ``model(x)`` takes (batch, in_channels, *size) and returns (batch, out_channels, *output_size): one map; with deep
@@ -55,24 +55,6 @@ class UNet(Scope):
             self.check_input(x)
         results = self._run([x])
         return results[0] if self.output_structure == _ONE_MAP else _pack_outputs(results, self.output_structure)
-
-    def _repr_svg_(self) -> str:
-        """The U figure, for notebooks."""
-        from unetgen.figure.figure import Figure
-
-        return Figure.of(self.spec.name, self.graph, self.spec.input_size).svg
-
-    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:  # noqa: A002  # the hub's word
-        """Writes the network as the hub keeps it (see ``unetgen.hub``). Raises WeightsError."""
-        from unetgen.hub.publishing import save_pretrained
-
-        save_pretrained(self, folder, license=license)
-
-    def push_to_hub(self, repo_id: str, *, license: str | None = None, **options: Any) -> str:  # noqa: A002  # as above
-        """Puts the network on the Hugging Face Hub; gives the commit's address. Raises WeightsError, MissingExtra."""
-        from unetgen.hub.publishing import push_to_hub
-
-        return push_to_hub(self, repo_id, license=license, **options)
 
     def check_input(self, x: Tensor) -> None:
         """Raises SizeError where an image is none that the network takes."""

@@ -17,9 +17,9 @@ from unetgen.config.spec_diff import find_differing_fields
 from unetgen.config.spec_sources import load_tree
 from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import build_graph
-from unetgen.network.initialization import initialize_external_modules, materialize
-from unetgen.network.plugin_transforms import apply_plugin_transforms
-from unetgen.network.unet import UNet, build_network
+from unetgen.network.assembly import assemble
+from unetgen.network.initialization import initialize_external_modules
+from unetgen.network.unet import UNet
 from unetgen.network.weights.key_map import KeyMap, translate_keys
 from unetgen.network.weights.tensor_file import HASH_KEY, SPEC_KEY, VERSION_KEY, read_tensors, write_safetensors
 
@@ -43,14 +43,7 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
         hint = "build the network from its spec and use load_weights(model, path)"
         raise WeightsError(f"{path}: this file carries no spec; {hint}")
     spec = resolve(load_tree(carried, registry), registry)
-    with torch.device("meta"):
-        model = build_network(spec, build_graph(spec))
-    if spec.model_built:
-        # A transform may look at weights, so there are some; those of the file are laid over them.
-        materialize(model, 0, with_initial_weights=False)
-        model = apply_plugin_transforms(model, registry)
-    else:
-        initialize_external_modules(model, 0, with_initial_weights=False)
+    model = assemble(spec, build_graph(spec), registry)
     _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
     return model.eval().to(device)
