@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +12,13 @@ import pytest
 
 pytest.register_assert_rewrite("support")
 
-from support.command_line import Outcome  # noqa: E402
+from support.command_line import CliResult, RunCli, call_main  # noqa: E402
 from support.paths import GOLDEN, ROOT  # noqa: E402
-from support.plugin_site import Site  # noqa: E402
+from support.plugin_site import PluginSite  # noqa: E402
 
 # What the repository's own plugins add is tested in their folders; here unetgen is as it comes.
-OURS = [folder.name for folder in (Path(__file__).parent.parent / "plugins").glob("unetgen-*")]
-os.environ["UNETGEN_DISABLE_PLUGINS"] = ",".join(OURS)
+REPOSITORY_PLUGINS = [folder.name for folder in (Path(__file__).parent.parent / "plugins").glob("unetgen-*")]
+os.environ["UNETGEN_DISABLE_PLUGINS"] = ",".join(REPOSITORY_PLUGINS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,24 +26,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Runs ``unetgen ARGUMENTS`` in this process, from the repository's root."""
-    from unetgen.cli.main import main
-
+def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """Run ``unetgen ARGUMENTS`` in this process, from the repository's root."""
     monkeypatch.chdir(ROOT)
 
-    def command(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["unetgen", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
+    def run(*arguments: str) -> CliResult:
+        return call_main(list(arguments), monkeypatch, capsys)
 
-    return command
+    return run
 
 
 @pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
+def single_torch_thread() -> Iterator[None]:
     """Networks this small wait longer for a second thread, on a busy machine, than they run."""
     import torch
 
@@ -53,7 +48,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def own_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def isolated_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test finds its own plugins, and leaves none to the next."""
     from unetgen import plugins
 
@@ -69,15 +64,30 @@ def own_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_plugins: None) -> Site:
+def plugin_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolated_plugins: None) -> PluginSite:
     """An empty one."""
-    made = Site(tmp_path / "site")
+    made = PluginSite(tmp_path / "site")
     monkeypatch.syspath_prepend(str(made.folder))
     return made
 
 
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this repository, built once in a session, whichever worker asks first."""
+    from filelock import FileLock
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with FileLock(folder / "wheel.lock"):
+        if not list((folder / "wheel").glob("*.whl")):
+            build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "wheel")]
+            done = subprocess.run([*build, str(ROOT)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+    return next((folder / "wheel").glob("*.whl"))
+
+
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Compares a text with ``tests/golden/NAME``, or writes it there with --update-golden."""
 
     def check(name: str, text: str) -> None:

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from support.paths import ROOT
-
-Run = Callable[..., Outcome]
 
 BAD = "tests/data/mistakes.yaml"
 
@@ -30,14 +28,14 @@ def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 # build
 
 
-def test_build_without_a_spec_builds_the_paper(run: Run, golden: Callable[[str, str], None]) -> None:
-    outcome = run("build")
+def test_build_without_a_spec_builds_the_paper(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    outcome = run_cli("build")
     assert (outcome.code, outcome.err) == (0, "")
-    golden("build.txt", outcome.out)
+    check_golden("build.txt", outcome.out)
 
 
-def test_build_shows_another_size(run: Run) -> None:
-    outcome = run("build", "specs/unet_paper.yaml", "--input-size", "188")
+def test_build_shows_another_size(run_cli: RunCli) -> None:
+    outcome = run_cli("build", "specs/unet_paper.yaml", "--input-size", "188")
     assert outcome.code == 0
     assert "1 x 188 x 188 -> 2 x 4 x 4" in outcome.out
 
@@ -49,16 +47,16 @@ def test_build_shows_another_size(run: Run) -> None:
         ("140x140", "the smallest that fits is 188 (output 4)"),
     ],
 )
-def test_build_refuses_sizes_that_do_not_fit(run: Run, size: str, sentence: str) -> None:
-    outcome = run("build", "unet_paper", "--input-size", size)
+def test_build_refuses_sizes_that_do_not_fit(run_cli: RunCli, size: str, sentence: str) -> None:
+    outcome = run_cli("build", "unet_paper", "--input-size", size)
     assert (outcome.code, outcome.out) == (1, "")
     assert all(line.endswith(sentence) for line in outcome.err.splitlines())
     assert "Traceback" not in outcome.err
 
 
-def test_build_writes_weights(run: Run, tmp_path: Path) -> None:
+def test_build_writes_weights(run_cli: RunCli, tmp_path: Path) -> None:
     target = tmp_path / "net.safetensors"
-    outcome = run(
+    outcome = run_cli(
         "build", "unet_1d", "--set", "widths=[2,4]", "--set", "input_size=[64]", "--seed", "3", "--out", str(target)
     )
     assert outcome.code == 0
@@ -71,14 +69,14 @@ def test_build_writes_weights(run: Run, tmp_path: Path) -> None:
 # validate
 
 
-def test_validate_says_all_problems_of_many_files(run: Run, golden: Callable[[str, str], None]) -> None:
-    outcome = run("validate", "specs/unet_paper.yaml", BAD, "nowhere.yaml")
+def test_validate_says_all_problems_of_many_files(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    outcome = run_cli("validate", "specs/unet_paper.yaml", BAD, "nowhere.yaml")
     assert outcome.code == 1
-    golden("validate.txt", outcome.out)
+    check_golden("validate.txt", outcome.out)
 
 
-def test_validate_as_json_is_clean(run: Run) -> None:
-    outcome = run("validate", "unet_paper", BAD, "--format", "json")
+def test_validate_as_json_is_clean(run_cli: RunCli) -> None:
+    outcome = run_cli("validate", "unet_paper", BAD, "--format", "json")
     assert (outcome.code, outcome.err) == (1, "")
     good, bad = json.loads(outcome.out)
     assert good == {"spec": "unet_paper", "valid": True, "problems": []}
@@ -88,87 +86,87 @@ def test_validate_as_json_is_clean(run: Run) -> None:
     }  # fmt: skip
 
 
-def test_notices_go_to_stderr(run: Run, tmp_path: Path) -> None:
+def test_notices_go_to_stderr(run_cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "old.yaml"
     path.write_text("extends: unet_1d\nwidths: [4, 8]\n")
     text = path.read_text()
-    outcome = run("validate", str(path))
+    outcome = run_cli("validate", str(path))
     assert (outcome.code, outcome.err) == (0, "")
     path.write_text(text.replace("extends: unet_1d\n", "in_channels: 1\nout_channels: 1\n"))
-    outcome = run("validate", str(path))
+    outcome = run_cli("validate", str(path))
     assert outcome.err == f"note: {path}: no schema_version; read as version 1\n"
 
 
 # show, inspect, specs, plugins, schema, new
 
 
-def test_show_prints_a_spec_that_resolves_to_itself(run: Run, tmp_path: Path) -> None:
-    first = run("show", "unet_tutorial").out
+def test_show_prints_a_spec_that_resolves_to_itself(run_cli: RunCli, tmp_path: Path) -> None:
+    first = run_cli("show", "unet_tutorial").out
     path = tmp_path / "resolved.yaml"
     path.write_text(first)
-    assert run("show", str(path)).out == first
-    assert json.loads(run("show", "unet_tutorial", "--format", "json").out)["name"] == "unet_tutorial"
+    assert run_cli("show", str(path)).out == first
+    assert json.loads(run_cli("show", "unet_tutorial", "--format", "json").out)["name"] == "unet_tutorial"
 
 
-def test_show_provenance(run: Run, golden: Callable[[str, str], None]) -> None:
-    golden("provenance.txt", run("show", "unet_tutorial", "--provenance").out)
-    rows = json.loads(run("show", "unet_tutorial", "--provenance", "--format", "json").out)
+def test_show_provenance(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    check_golden("provenance.txt", run_cli("show", "unet_tutorial", "--provenance").out)
+    rows = json.loads(run_cli("show", "unet_tutorial", "--provenance", "--format", "json").out)
     assert {"path": "block.padding", "value": "valid", "origin": "unet_tutorial.yaml:14:18"} in rows
 
 
-def test_inspect_tables(run: Run, golden: Callable[[str, str], None]) -> None:
-    golden("inspect.txt", run("inspect").out)
-    golden("inspect_nodes.txt", run("inspect", "unet_1d", "--nodes").out)
+def test_inspect_tables(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    check_golden("inspect.txt", run_cli("inspect").out)
+    check_golden("inspect_nodes.txt", run_cli("inspect", "unet_1d", "--nodes").out)
 
 
-def test_inspect_takes_a_small_size_that_fits_where_none_is_named(run: Run) -> None:
+def test_inspect_takes_a_small_size_that_fits_where_none_is_named(run_cli: RunCli) -> None:
     sentence = "(a size that fits; the spec names none)"
-    named = run("inspect", "unet_paper", "--set", "input_size=null", "--input-size", "188").out
+    named = run_cli("inspect", "unet_paper", "--set", "input_size=null", "--input-size", "188").out
     assert "1 x 188 x 188 -> 2 x 4 x 4" in named
     assert sentence not in named
-    assert f"1 x 64 -> 5 x 64 {sentence}" in run("inspect", "unet_1d", "--set", "input_size=null").out
+    assert f"1 x 64 -> 5 x 64 {sentence}" in run_cli("inspect", "unet_1d", "--set", "input_size=null").out
 
 
-def test_inspect_as_json(run: Run) -> None:
-    record = json.loads(run("inspect", "specs/unet_paper.yaml", "--format", "json").out)
+def test_inspect_as_json(run_cli: RunCli) -> None:
+    record = json.loads(run_cli("inspect", "specs/unet_paper.yaml", "--format", "json").out)
     assert record["params"]["total"] == 31_030_658
     assert (record["macs"], record["flops"]) == (150_428_424_448, 300_856_848_896)
     assert (record["input"], record["output"]) == ([1, 572, 572], [2, 388, 388])
     assert sum(row["params"] for row in record["levels"]) == record["params"]["total"]
 
 
-def test_specs_lists_what_is_shipped(run: Run, golden: Callable[[str, str], None]) -> None:
-    golden("specs.txt", run("specs").out)
-    rows = json.loads(run("specs", "--format", "json").out)
+def test_specs_lists_what_is_shipped(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    check_golden("specs.txt", run_cli("specs").out)
+    rows = json.loads(run_cli("specs", "--format", "json").out)
     assert sorted(row["name"] for row in rows) == sorted(unetgen.specs())
 
 
-def test_plugins_lists_every_part(run: Run) -> None:
-    rows = json.loads(run("plugins", "--format", "json").out)["parts"]
+def test_plugins_lists_every_part(run_cli: RunCli) -> None:
+    rows = json.loads(run_cli("plugins", "--format", "json").out)["parts"]
     assert {"slot": "block", "name": "residual"}.items() <= next(r for r in rows if r["name"] == "residual").items()
     assert all(row["description"] for row in rows)
-    assert "residual" in run("plugins").out
+    assert "residual" in run_cli("plugins").out
 
 
-def test_schema_knows_every_part_and_key(run: Run, tmp_path: Path) -> None:
-    schema = json.loads(run("schema").out)
+def test_schema_knows_every_part_and_key(run_cli: RunCli, tmp_path: Path) -> None:
+    schema = json.loads(run_cli("schema").out)
     blocks = unetgen.load_registry().list_names("block")
     assert schema["$defs"]["block_overlay"]["anyOf"][0]["enum"] == blocks
     assert set(schema["properties"]) >= {"extends", "levels", "$schema"}
     target = tmp_path / "schema.json"
-    assert run("schema", "-o", str(target)).out == ""
+    assert run_cli("schema", "-o", str(target)).out == ""
     assert json.loads(target.read_text()) == schema
 
 
-def test_new_writes_a_spec_that_builds(run: Run, tmp_path: Path) -> None:
+def test_new_writes_a_spec_that_builds(run_cli: RunCli, tmp_path: Path) -> None:
     target = tmp_path / "my.yaml"
-    assert run("new", str(target)).out == f"{target}: written; next: unetgen build {target}\n"
-    assert run("validate", str(target)).code == 0
-    assert target.read_text() == run("new").out
-    again = run("new", str(target))
+    assert run_cli("new", str(target)).out == f"{target}: written; next: unetgen build {target}\n"
+    assert run_cli("validate", str(target)).code == 0
+    assert target.read_text() == run_cli("new").out
+    again = run_cli("new", str(target))
     assert again.code == 2
     assert f"Error: {target} is there already; use --force to write over it" in again.err
-    assert run("new", str(target), "--force").code == 0
+    assert run_cli("new", str(target), "--force").code == 0
 
 
 # codes and errors
@@ -181,41 +179,41 @@ def test_new_writes_a_spec_that_builds(run: Run, tmp_path: Path) -> None:
         ("build", "--input-size", "0"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
-    outcome = run(*arguments)
+def test_wrong_usage_is_2(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
+    outcome = run_cli(*arguments)
     assert outcome.code == 2
     assert "Error: " in outcome.err
 
 
-def test_a_bug_of_ours_is_4_and_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_ours_is_4_and_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("the roof is gone")
 
     monkeypatch.setattr("unetgen.cli.show.loaded", broken)
-    outcome = run("show")
+    outcome = run_cli("show")
     assert outcome.code == 4
     assert outcome.err == (
         "unetgen: internal error: RuntimeError: the roof is gone; please report it with the output of --traceback\n"
     )
-    assert "Traceback" in run("--traceback", "show").err
+    assert "Traceback" in run_cli("--traceback", "show").err
 
 
-def test_traceback_is_shown_only_on_request(run: Run) -> None:
-    assert "Traceback" not in run("build", BAD).err
-    assert "Traceback" in run("--traceback", "build", BAD).err
+def test_traceback_is_shown_only_on_request(run_cli: RunCli) -> None:
+    assert "Traceback" not in run_cli("build", BAD).err
+    assert "Traceback" in run_cli("--traceback", "build", BAD).err
 
 
 @pytest.mark.parametrize(
     "command", ["build", "validate", "show", "inspect", "import-weights", "specs", "plugins", "schema", "new"]
 )
-def test_every_command_has_help_with_examples(run: Run, command: str) -> None:
-    outcome = run(command, "--help")
+def test_every_command_has_help_with_examples(run_cli: RunCli, command: str) -> None:
+    outcome = run_cli(command, "--help")
     assert outcome.code == 0
     assert f"unetgen {command}" in outcome.out.partition("Examples:")[2]
 
 
-def test_version(run: Run) -> None:
-    assert run("--version").out.startswith("unetgen ")
+def test_version(run_cli: RunCli) -> None:
+    assert run_cli("--version").out.startswith("unetgen ")
 
 
 @pytest.mark.parametrize(
@@ -263,10 +261,10 @@ def test_completion_offers_the_commands() -> None:
         "block: {type: os.system}\n",
     ],
 )
-def test_a_spec_is_data(run: Run, tmp_path: Path, text: str) -> None:
+def test_a_spec_is_data(run_cli: RunCli, tmp_path: Path, text: str) -> None:
     path = tmp_path / "evil.yaml"
     path.write_text("schema_version: 1\nin_channels: 1\nout_channels: 1\nwidths: [1, 2]\n" + text)
-    outcome = run("build", str(path))
+    outcome = run_cli("build", str(path))
     assert outcome.code == 1
     assert not list(tmp_path.glob("pwned"))
     assert not (ROOT / "pwned").exists()

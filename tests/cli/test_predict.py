@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ import zarr
 from PIL import Image
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from support.image_files import BYTES, NUMBERS, WRITERS, pixels, write_picture, write_tiff, write_zarr
 from unetgen.tiling import predict
 from unetgen.tiling.files.formats import FORMATS, open_output, read_image
 from unetgen.tiling.files.normalization import normalize_image
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +37,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("keep", ["labels", "probabilities"])
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_file_gives_what_its_array_gives(
-    suffix: str, keep: Any, weights: Path, tmp_path: Path, run: Callable[..., Outcome]
+    suffix: str, keep: Any, weights: Path, tmp_path: Path, run_cli: RunCli
 ) -> None:
     image = tmp_path / f"image{suffix}"
     WRITERS[suffix](image)
-    done = run("predict", str(weights), str(image), "-o", str(tmp_path / "out"), "--tile", "92", "--keep", keep)
+    done = run_cli("predict", str(weights), str(image), "-o", str(tmp_path / "out"), "--tile", "92", "--keep", keep)
     assert (done.code, done.err) == (0, "")
     bytewise = suffix in (".png", ".jpg", ".jpeg", ".bmp")
     written = tmp_path / "out" / f"image{(('.png' if keep == 'labels' else '.tif') if bytewise else suffix)}"
@@ -65,12 +64,12 @@ def test_a_file_gives_what_its_array_gives(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [written.name]  # and nothing half done
 
 
-def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     volume = np.random.default_rng(0).normal(size=(12, 20, 24)).astype("float32")
     affine = np.array([[0, 2, 0, 5], [1.5, 0, 0, -7], [0, 0, 3, 9], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "v.nii.gz")
     arguments = ["--set", "widths=[4, 4]", "--set", "in_channels=1", "--set", "block.padding=zeros", "--tile", "24"]
-    done = run("predict", "unet_3d", str(tmp_path / "v.nii.gz"), "-o", str(tmp_path / "out"), *arguments)
+    done = run_cli("predict", "unet_3d", str(tmp_path / "v.nii.gz"), "-o", str(tmp_path / "out"), *arguments)
     assert done.code == 0
     assert done.err == "note: unet_3d: a spec has no trained weights; these are the first ones, of seed 0\n"
     found = nibabel.load(tmp_path / "out" / "v.nii.gz")
@@ -132,7 +131,7 @@ def everything_refused() -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     from contextlib import chdir
 
     given, code, sentence = REFUSED[name]
@@ -140,7 +139,7 @@ def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, ru
         everything_refused()
         before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
         folder = [] if "-o" in given else ["-o", "out"]
-        done = run("predict", str(weights), *given, *folder)
+        done = run_cli("predict", str(weights), *given, *folder)
         assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
     assert done.code == code
     assert sentence in done.err if code == 2 else done.err == sentence + "\n"
@@ -148,26 +147,24 @@ def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, ru
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".zarr", ".jpg"])
-def test_the_same_again_replaces_what_it_wrote(
-    suffix: str, weights: Path, tmp_path: Path, run: Callable[..., Outcome]
-) -> None:
+def test_the_same_again_replaces_what_it_wrote(suffix: str, weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     image = tmp_path / f"image{suffix}"
     WRITERS[suffix](image)
     command = ["predict", str(weights), str(image), "-o", str(tmp_path / "out")]
     written = tmp_path / "out" / f"image{'.png' if suffix == '.jpg' else suffix}"
-    assert run(*command, "--keep", "labels").code == 0
+    assert run_cli(*command, "--keep", "labels").code == 0
     labels = pixels(written)
     if written.is_dir():
         (written / "old").touch()
-    assert run(*command, "--keep", "labels", "--tile", "92").code == 0
+    assert run_cli(*command, "--keep", "labels", "--tile", "92").code == 0
     assert np.array_equal(pixels(written), labels)
     assert not (written / "old").exists()
 
 
-def test_seams_are_accepted_and_told(weights: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_seams_are_accepted_and_told(weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     write_picture(tmp_path / "a.png")
     said = ["--set", "widths=[4, 4, 4]", "--set", "in_channels=1", "--tile", "32", "--seams"]
-    done = run("predict", "unet_milesial", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *said)
+    done = run_cli("predict", "unet_milesial", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *said)
     assert done.code == 0
     start = f"warning: {tmp_path / 'a.png'}: pixels see beyond tiles of 34 x 34, so the result is not that of the whole image"
     assert done.err.splitlines()[1].startswith(start)

@@ -259,9 +259,9 @@ def problems(text: str) -> SpecError:
     return refused.value
 
 
-def test_every_sentence(golden: Callable[[str, str], None]) -> None:
+def test_every_sentence(check_golden: Callable[[str, str], None]) -> None:
     pages = [f"## {name}\n{problems(text)}\n" for name, text in REFUSED.items()]
-    golden("messages.txt", "\n".join(pages))
+    check_golden("messages.txt", "\n".join(pages))
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -415,8 +415,8 @@ def test_resolving_is_idempotent_and_canonical(name: str) -> None:
     assert yaml.safe_load(text) == spec.resolved(), "a YAML 1.1 reader sees the same"
 
 
-def test_the_resolved_paper_is_a_golden_file(golden: object) -> None:
-    golden("unet_paper.resolved.yaml", dump_yaml(unetgen.load_spec("unet_paper").resolved()))  # type: ignore[operator]
+def test_the_resolved_paper_is_a_golden_file(check_golden: object) -> None:
+    check_golden("unet_paper.resolved.yaml", dump_yaml(unetgen.load_spec("unet_paper").resolved()))  # type: ignore[operator]
 
 
 def test_equal_networks_have_one_hash_however_they_are_written() -> None:

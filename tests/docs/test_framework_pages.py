@@ -28,7 +28,7 @@ def python(page: str) -> str:
 
 
 def run(*command: str, folder: Path) -> str:
-    ran = [sys.executable, "-W", "ignore", str(ROOT / "tests" / "beside_torchvision.py"), *command]
+    ran = [sys.executable, "-W", "ignore", str(ROOT / "tests" / "support" / "torchvision_stub.py"), *command]
     done = subprocess.run(ran, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

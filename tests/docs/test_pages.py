@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from support.paths import ROOT
 from unetgen.config.registry.slots import SLOTS
 
@@ -44,23 +43,23 @@ def blocks(kind: str) -> list[pytest.param]:
     ]
 
 
-def answered(block: str, run: Callable[..., Outcome]) -> str:
+def answered(block: str, run_cli: RunCli) -> str:
     """The block with what its commands print now."""
     lines = []
     for line in block.splitlines():
         if line.startswith("$ "):
             program, *arguments = shlex.split(line[2:])
             assert program == "unetgen", f"only unetgen is run here, not {program}"
-            outcome = run(*arguments)
+            outcome = run_cli(*arguments)
             lines += [line, *(text.rstrip() for text in (outcome.out + outcome.err).splitlines())]
     return "\n".join(lines) + "\n"
 
 
 @pytest.mark.parametrize(("page", "match"), blocks("console"))
 def test_commands_print_what_the_page_shows(
-    page: Path, match: re.Match[str], run: Callable[..., Outcome], request: pytest.FixtureRequest
+    page: Path, match: re.Match[str], run_cli: RunCli, request: pytest.FixtureRequest
 ) -> None:
-    now = answered(match[2], run)
+    now = answered(match[2], run_cli)
     if request.config.getoption("--update-golden"):
         text = page.read_text(encoding="utf-8")
         page.write_text(text.replace(match[0], f"```console\n{now}```"), encoding="utf-8")
@@ -69,7 +68,7 @@ def test_commands_print_what_the_page_shows(
 
 
 def test_the_page_of_ablations_does_what_it_says(
-    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = after = ABLATION.read_text(encoding="utf-8")
@@ -77,7 +76,7 @@ def test_the_page_of_ablations_does_what_it_says(
         if named := FILE.match(block[2]):
             Path(named[1]).write_text(block[2], encoding="utf-8")
         elif block[1] == "console":
-            after = after.replace(block[0], f"```console\n{answered(block[2], run)}```")
+            after = after.replace(block[0], f"```console\n{answered(block[2], run_cli)}```")
     table = f"<!-- both -->\n{unmatched_and_matched()}<!-- end of both -->"
     after = re.sub(r"<!-- both -->.*<!-- end of both -->", lambda _: table, after, flags=re.DOTALL)
     if request.config.getoption("--update-golden"):

@@ -10,7 +10,6 @@ import venv
 from pathlib import Path
 
 import pytest
-from test_packaging import wheel as wheel  # noqa: PLC0414  # a fixture
 
 from support.paths import ROOT
 

@@ -32,7 +32,11 @@ def given(command: str, folder: Path) -> str:
     """Gives a command as a person would, from the environment that runs the tests."""
     program, _, arguments = command.partition(" ")
     words = {"unetgen": ["-m", "unetgen"], "python": []}[program]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'torchvisions'}"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support' / 'torchvision_site'}",
+    }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *words, *shlex.split(arguments)], cwd=folder, capture_output=True, text=True,
         check=False, env=environment,

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from support.paths import ROOT
 from support.spec_strategies import specs as random_specs
 from unetgen.config.spec_sources import list_shipped_specs
@@ -381,13 +381,13 @@ def test_letters_outside_latin_are_looked_for_on_the_machine(
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("style", STYLES)
-def test_golden(style: Any, theme: Any, golden: Callable[[str, str], None]) -> None:
-    golden(f"figures/unet_paper_{style}_{theme}.svg", unetgen.draw("unet_paper", style=style, theme=theme).svg)
+def test_golden(style: Any, theme: Any, check_golden: Callable[[str, str], None]) -> None:
+    check_golden(f"figures/unet_paper_{style}_{theme}.svg", unetgen.draw("unet_paper", style=style, theme=theme).svg)
 
 
 @pytest.mark.parametrize("name", ["unetplusplus", "unet3plus", "attention_unet_grid", "u2netp"])
-def test_golden_of_others(name: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"figures/{name}.svg", unetgen.draw(name).svg)
+def test_golden_of_others(name: str, check_golden: Callable[[str, str], None]) -> None:
+    check_golden(f"figures/{name}.svg", unetgen.draw(name).svg)
 
 
 def test_the_figure_of_the_docs_is_up_to_date(request: pytest.FixtureRequest) -> None:
@@ -428,13 +428,13 @@ def test_letters_take_no_more_than_is_reckoned() -> None:
                 assert real <= measure_text_width(text.string, text.size, bold=text.bold) * 1.03, text.string
 
 
-def test_files_of_every_kind(run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_files_of_every_kind(run_cli: RunCli, tmp_path: Path) -> None:
     import pypdfium2
     from PIL import Image
 
     for kind in ("svg", "png", "pdf"):
         out = tmp_path / f"unet.{kind}"
-        done = run("draw", "unet_paper", "-o", str(out), "--style", "compact")
+        done = run_cli("draw", "unet_paper", "-o", str(out), "--style", "compact")
         assert (done.code, done.err) == (0, "")
         assert re.fullmatch(rf"{out}: written, \d+ x \d+ points\n", done.out)
     scene = unetgen.draw("unet_paper", style="compact").scene
@@ -455,9 +455,9 @@ def test_one_figure_is_one_file(tmp_path: Path) -> None:
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
-def test_without_a_file_svg_is_printed(run: Callable[..., Outcome]) -> None:
-    assert run("draw", "unet_paper").out == unetgen.draw("unet_paper").svg
-    several = run("draw", "unet_paper", "unet_1d", "--style", "compact").out
+def test_without_a_file_svg_is_printed(run_cli: RunCli) -> None:
+    assert run_cli("draw", "unet_paper").out == unetgen.draw("unet_paper").svg
+    several = run_cli("draw", "unet_paper", "unet_1d", "--style", "compact").out
     assert ">unet_paper</text>" in several
     assert ">unet_1d</text>" in several
 
@@ -470,10 +470,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_drawn_is_told(name: str, run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_is_told(name: str, run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "folder.svg").mkdir()
     arguments, code, sentence = REFUSED[name]
-    done = run("draw", "unet_paper", *(argument.format(tmp=tmp_path) for argument in arguments))
+    done = run_cli("draw", "unet_paper", *(argument.format(tmp=tmp_path) for argument in arguments))
     assert (done.code, done.err) == (code, sentence.format(tmp=tmp_path))
 
 

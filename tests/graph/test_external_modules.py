@@ -15,7 +15,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
+from support.paths import TESTS
 from unetgen.analysis.cost import count_parameters, total_cost
 from unetgen.analysis.memory import estimate_memory
 from unetgen.analysis.receptive_field import receptive_field
@@ -24,16 +25,15 @@ from unetgen.config.registry.registry import Registry
 from unetgen.errors import PluginError, SizeError, SpecError
 from unetgen.graph.size_errors import check_sizes
 
-pytestmark = [pytest.mark.usefixtures("own_plugins"), pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.usefixtures("isolated_plugins"), pytest.mark.usefixtures("single_torch_thread")]
 
-TESTS = Path(__file__).parent
 
 SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 2, "out_channels": 3, "widths": [4, 6]}
 
 
 @pytest.fixture
 def registry() -> Registry:
-    return unetgen.load_registry(["wrapped_parts"])
+    return unetgen.load_registry(["support.external_parts"])
 
 
 def built(registry: Registry, *, seed: int = 1, **more: Any) -> Any:
@@ -65,7 +65,7 @@ def test_a_module_is_named_by_its_part_or_as_its_author_says(registry: Registry)
 def test_a_declared_module_is_not_even_imported_until_it_is_measured() -> None:
     code = (
         "import sys, unetgen\n"
-        "registry = unetgen.load_registry(['torchless'])\n"
+        "registry = unetgen.load_registry(['support.parts_without_torch'])\n"
         f"graph = unetgen.graph_of({SPEC!r}, registry=registry, block='far')\n"
         "assert graph.output_size((8, 8)) == (8, 8) and 'torch' not in sys.modules\n"
         "from unetgen.analysis.cost import count_parameters\n"
@@ -186,11 +186,11 @@ def test_memory_counts_what_is_alive_inside(registry: Registry) -> None:
     assert op.workspace_elements((2, 2, 16, 16), (2, 4, 16, 16)) == 2 * 4 * 16 * 16
 
 
-def test_the_layer_table_has_a_row_for_it(registry: Registry, run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_the_layer_table_has_a_row_for_it(registry: Registry, run_cli: RunCli, tmp_path: Path) -> None:
     spec = tmp_path / "mine.yaml"
     spec.write_text("schema_version: 1\nin_channels: 2\nout_channels: 3\nwidths: [4, 6]\nblock: shift\n")
-    outcome = run("build", str(spec), "--plugin", str(TESTS / "wrapped_parts.py"), "--input-size", "8")
-    row = next(line for line in outcome.out.splitlines() if "Shifting (shift)" in line)
+    outcome = run_cli("build", str(spec), "--plugin", str(TESTS / "support" / "external_parts.py"), "--input-size", "8")
+    row = next(line for line in outcome.out.splitlines() if "ShiftedConv (shift)" in line)
     assert row.split()[-5:] == ["4,", "8,", "8]", "77", "4,608"]
 
 
@@ -222,7 +222,7 @@ def test_a_backbone_that_returns_more_than_it_says_is_told_so(registry: Registry
     with pytest.raises(PluginError) as refused:
         total_cost(graph, graph.sizes((16, 16)))
     assert str(refused.value) == (
-        "encoder.backbone: encoder 'backbone' of wrapped_parts: it says that it returns 2 maps and returns 3; "
+        "encoder.backbone: encoder 'backbone' of support.external_parts: it says that it returns 2 maps and returns 3; "
         "this is a fault of the part that drew it"
     )
 
@@ -284,13 +284,13 @@ def test_it_exports_and_compiles(registry: Registry) -> None:
 
 def test_a_module_that_two_scopes_share_stays_shared() -> None:
     """Where its first weights are made anew, they are so in both places."""
-    from support import external_parts as wrapped_parts
+    from support import external_parts
     from unetgen.graph.builder import Builder
     from unetgen.network.initialization import materialize
     from unetgen.network.unet import build_network
 
     g = Builder(2, 4)
-    part = wrapped_parts.Shift()
+    part = external_parts.Shift()
     with g.scope("first", label="Step"):
         x = part.emit(g, g.input, 4)
     with g.scope("second", label="Step", like="first"):
@@ -306,16 +306,16 @@ def test_a_module_that_two_scopes_share_stays_shared() -> None:
 
 # Failures
 
-WHERE = "bottleneck.fails: block 'fails' of wrapped_parts"
+WHERE = "bottleneck.fails: block 'fails' of support.external_parts"
 
 
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ("emit", "bottleneck: block 'fails' of wrapped_parts failed in the bottleneck: ZeroDivisionError: division by zero"),
-        ("init", f"{WHERE} failed while making wrapped_parts:Failing: ValueError: no way"),
-        ("nothing", f"{WHERE} failed while making wrapped_parts:nothing: TypeError: it made a int, not an nn.Module"),
-        ("lost", f"{WHERE} failed while making wrapped_parts:Lost: AttributeError: module 'wrapped_parts' has no attribute 'Lost'"),
+        ("emit", "bottleneck: block 'fails' of support.external_parts failed in the bottleneck: ZeroDivisionError: division by zero"),
+        ("init", f"{WHERE} failed while making support.external_parts:Failing: ValueError: no way"),
+        ("nothing", f"{WHERE} failed while making support.external_parts:not_a_module: TypeError: it made a int, not an nn.Module"),
+        ("lost", f"{WHERE} failed while making support.external_parts:Lost: AttributeError: module 'support.external_parts' has no attribute 'Lost'"),
     ],
 )  # fmt: skip
 def test_a_failure_says_where_whose_and_why(registry: Registry, how: str, sentence: str) -> None:
@@ -331,28 +331,28 @@ def test_a_failure_at_a_level_names_it(registry: Registry) -> None:
     with pytest.raises(PluginError) as failed:
         unetgen.graph_of(spec, registry=registry, encoder={"block": {"type": "fails", "how": "emit", "channels": 16}})
     assert str(failed.value) == (
-        "encoder.3: block 'fails' of wrapped_parts failed at level 3 of the encoder: ZeroDivisionError: division by zero"
+        "encoder.3: block 'fails' of support.external_parts failed at level 3 of the encoder: ZeroDivisionError: division by zero"
     )
 
 
-def test_traceback_shows_the_frames(run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_traceback_shows_the_frames(run_cli: RunCli, tmp_path: Path) -> None:
     spec = tmp_path / "mine.yaml"
     spec.write_text(
         "schema_version: 1\nin_channels: 2\nout_channels: 3\nwidths: [4, 6]\nblock: {type: fails, how: emit}\n"
     )
-    plugin = str(TESTS / "wrapped_parts.py")
-    plain = run("inspect", str(spec), "--plugin", plugin)
+    plugin = str(TESTS / "support" / "external_parts.py")
+    plain = run_cli("inspect", str(spec), "--plugin", plugin)
     assert plain.code == 3
     assert plain.err.count("\n") == 1
-    told = run("--traceback", "inspect", str(spec), "--plugin", plugin)
+    told = run_cli("--traceback", "inspect", str(spec), "--plugin", plugin)
     assert 'raise ZeroDivisionError("division by zero")' in told.err
 
 
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ("forward", "encoder.0.fails: block 'fails' of wrapped_parts failed while running on 2 x 8 x 8: ValueError: not today"),
-        ("channels", "encoder.0.fails: block 'fails' of wrapped_parts: of 8 x 8 pixels it makes 2 x 8 x 8, and says 4 x 8 x 8; this is a fault of the part that drew it"),
+        ("forward", "encoder.0.fails: block 'fails' of support.external_parts failed while running on 2 x 8 x 8: ValueError: not today"),
+        ("channels", "encoder.0.fails: block 'fails' of support.external_parts: of 8 x 8 pixels it makes 2 x 8 x 8, and says 4 x 8 x 8; this is a fault of the part that drew it"),
     ],
 )  # fmt: skip
 def test_what_it_does_is_held_against_what_it_says(registry: Registry, how: str, sentence: str) -> None:

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
 from support import spec_strategies as strategies
+from support.networks import flatten_outputs
 from unetgen.analysis.cost import count_parameters, total_cost
 from unetgen.analysis.memory import estimate_memory
 from unetgen.analysis.receptive_field import input_window
@@ -52,7 +53,7 @@ from unetgen.graph.size_errors import accepts_size, smallest_fitting_size
 from unetgen.network.scope import Scope
 from unetgen.network.unet import UNet
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 # The same specs in every run and on every machine; nothing is kept between runs.
 # How many times as many examples: UNETGEN_TEST_EFFORT=10 for an hour's search.
@@ -110,13 +111,6 @@ def layers_of(model: nn.Module, graph: Graph) -> Iterator[tuple[list[Node], nn.M
     return ((found, model.get_submodule(path)) for path, found in nodes.items())
 
 
-def flat(output: Any) -> list[Tensor]:
-    """All maps of an output, whether it is one, a list of them, or a mapping."""
-    if isinstance(output, Tensor):
-        return [output]
-    return [one for part in (output.values() if isinstance(output, dict) else output) for one in flat(part)]
-
-
 @contextmanager
 def hooked(model: nn.Module, graph: Graph, seen: Any) -> Iterator[None]:
     """Calls ``seen(node, input sizes, output)`` for each layer that runs; the output is None before it ran."""
@@ -170,7 +164,7 @@ def _check_fitting(spec: Spec, graph: Graph, size: Size) -> None:
         output = model(picture(graph, size).to(device))
     expected = [(1, n.channels, *(() if n.op.has_no_spatial_axes else sizes[n.index])) for n in graph.nodes]
     assert shapes == {node.path: expected[node.index] for node in graph.nodes[1:]}
-    assert [tuple(made.shape) for made in flat(output)] == [expected[index] for index in graph.output_nodes]
+    assert [tuple(made.shape) for made in flatten_outputs(output)] == [expected[index] for index in graph.output_nodes]
     assert losses == []
     assert counter.get_total_flops() == cost.flops
     _check_parameters(model, graph, cost.params)
@@ -368,7 +362,7 @@ def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
     """The output and all gradients of one training step; dropouts drop the same values each time."""
     torch.manual_seed(0)
     x = picture(graph, size, batch=2, dtype=torch.float64).requires_grad_()
-    outputs = flat(model(x))
+    outputs = flatten_outputs(model(x))
     sum(output.square().mean() for output in outputs).backward()
     grads = [tensor.grad for tensor in (x, *model.parameters())]
     return [*(output.detach() for output in outputs), *(grad for grad in grads if grad is not None)]
@@ -403,7 +397,7 @@ def _kept_bytes(model: nn.Module, x: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        for output in flat(model(x)):
+        for output in flatten_outputs(model(x)):
             keep(output)
     return sum(count for address, count in kept.items() if address not in own)
 

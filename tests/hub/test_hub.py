@@ -43,7 +43,7 @@ def test_a_folder_gives_the_same_network_in_another_process(model: Any, tmp_path
     assert unetgen.load_spec(tmp_path / "net" / "spec.yaml").hash == model.spec.hash
 
 
-def test_the_card_is_what_the_hub_reads(model: Any, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+def test_the_card_is_what_the_hub_reads(model: Any, tmp_path: Path, check_golden: Callable[[str, str], None]) -> None:
     from huggingface_hub import ModelCard
 
     model.save_pretrained(tmp_path, license="apache-2.0")
@@ -55,7 +55,7 @@ def test_the_card_is_what_the_hub_reads(model: Any, tmp_path: Path, golden: Call
     html = MarkdownIt().enable("table").render(card.text)
     assert html.count("<table>") == 2
     assert '<img src="figure.svg"' in html
-    golden("card.md", (tmp_path / "README.md").read_text(encoding="utf-8"))
+    check_golden("card.md", (tmp_path / "README.md").read_text(encoding="utf-8"))
 
 
 def test_what_is_pushed_is_that_folder(model: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten
 import unetgen
 from unetgen.network.unet import UNet
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 BASE: dict[str, Any] = {
     "schema_version": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,22 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
 import unetgen
+from support.networks import (
+    build_narrow,
+    outputs_in_process,
+    random_image,
+    run_node_by_node,
+    size_with_two_coarse_pixels,
+    small_fitting_size,
+    traceable_depth,
+)
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec_sources import list_shipped_specs
-from unetgen.graph.fitting_sizes import FittingSizes
 from unetgen.graph.graph import Graph
 from unetgen.network.layer_table import format_layer_table
 from unetgen.network.unet import UNet
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 # The first steps; tests/network/test_topologies.py has one network for each other way of being strung together.
 SPECS = sorted(name for name, path in list_shipped_specs().items() if path.parent.name != "zoo")
@@ -34,55 +42,6 @@ TRACED = {
     "upsample_nearest1d",
     "getitem", "sym_size", "add", "floordiv", "mul", "sub",  # how large a map is
 }  # fmt: skip
-
-
-def shrunk(name: str, depth: int | None = None, **overrides: Any) -> UNet:
-    """A shipped network with a sixteenth of its widths, in evaluation mode; ``depth`` cuts off its coarsest levels."""
-    spec = unetgen.load_spec(name)
-    described = spec.resolved()
-    depth = depth or spec.depth
-    described |= {"depth": depth, "input_size": None, "widths": [max(w // 16, 2) for w in spec.widths[: depth + 1]]}
-    decoder = [max(level.width // 16, 2) for level in spec.decoder_levels[:depth]]
-    described["levels"] = {level: told for level, told in described.get("levels", {}).items() if int(level) <= depth}
-    return unetgen.build(described, seed=1, **{"decoder.widths": decoder}, **overrides).eval()
-
-
-def traceable_depth(name: str) -> int:
-    """How deep a network is that traces in seconds; every part of a level is in it at least once."""
-    return 1 if unetgen.load_spec(name).dims == 3 else 2
-
-
-def fitting(graph: Graph, skip: int = 0) -> tuple[int, ...]:
-    """A small size that fits, unequal where the axes allow it, whose coarsest map has more than one pixel."""
-    size = []
-    for axis, fit in enumerate(graph.fits):
-        n = _two_below(graph, axis, fit)
-        for _ in range(1 + skip + (axis == graph.dims - 1)):
-            n = fit.smallest_above(n) or n
-        size.append(n)
-    return tuple(size)
-
-
-def _two_below(graph: Graph, axis: int, fit: FittingSizes) -> int:
-    """The smallest size with two pixels on the coarsest map: torch traces one pixel as a one, not as a size."""
-    n = fit.smallest or 0
-    while min(graph.sizes_along(axis, n)) < 2:
-        n = fit.smallest_above(n) or 0
-    return n
-
-
-def image(model: UNet, size: Sequence[int] | None = None, batch: int = 2) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(batch, model.graph.in_channels, *(size or fitting(model.graph)), generator=generator)
-
-
-def by_nodes(model: UNet, x: Tensor) -> dict[str, Tensor]:
-    """What each layer makes when the graph is run one node after the other, nothing overwritten and nothing freed."""
-    values = [x]
-    for node in model.graph.nodes[1:]:
-        module = model.get_submodule(node.layer_path)
-        values.append(module(*(values[i].clone() for i in node.inputs)).clone())
-    return {node.path: value for node, value in zip(model.graph.nodes, values, strict=True)}
 
 
 @pytest.fixture(autouse=True)
@@ -103,16 +62,16 @@ def _fresh_compiler() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_forward_is_the_graph_run_node_by_node(name: str) -> None:
-    model = shrunk(name)
-    x = image(model)
+    model = build_narrow(name)
+    x = random_image(model)
     head = model.graph.nodes[model.graph.output].path
-    assert torch.equal(model(x), by_nodes(model, x)[head])
+    assert torch.equal(model(x), run_node_by_node(model, x)[head])
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_four_parts_by_hand_are_the_network(name: str) -> None:
-    model = shrunk(name)
-    x = image(model)
+    model = build_narrow(name)
+    x = random_image(model)
     *features, coarsest = model.encoder(x)
     assert [f.shape[1] for f in features] == list(model.spec.widths[:-1])
     below = model.bottleneck(coarsest)
@@ -126,7 +85,7 @@ def test_the_four_parts_by_hand_are_the_network(name: str) -> None:
 @pytest.mark.usefixtures("_fresh_compiler")
 @pytest.mark.parametrize("name", SPECS)
 def test_one_compiled_graph_serves_every_size(name: str) -> None:
-    model = shrunk(name, depth=2)
+    model = build_narrow(name, depth=2)
     graphs = []
 
     def backend(module: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
@@ -135,7 +94,7 @@ def test_one_compiled_graph_serves_every_size(name: str) -> None:
 
     compiled = torch.compile(model, backend=backend, fullgraph=True, dynamic=True)
     for skip in (0, 1):
-        x = image(model, fitting(model.graph, skip))
+        x = random_image(model, small_fitting_size(model.graph, skip))
         torch.testing.assert_close(compiled(x), model(x))
     assert len(graphs) == 1
 
@@ -143,8 +102,8 @@ def test_one_compiled_graph_serves_every_size(name: str) -> None:
 @pytest.mark.usefixtures("_fresh_compiler")
 @pytest.mark.parametrize("name", ["unet_1d", "unet_milesial_bilinear", "unet_paper"])  # every operation of the seven
 def test_compiles_through_autograd_tracing(name: str) -> None:
-    model = shrunk(name, depth=1)
-    x = image(model)
+    model = build_narrow(name, depth=1)
+    x = random_image(model)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
     torch.testing.assert_close(compiled(x), model(x))
 
@@ -152,10 +111,10 @@ def test_compiles_through_autograd_tracing(name: str) -> None:
 @torch.enable_grad()
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_a_compiled_training_step_is_the_plain_one() -> None:
-    plain = shrunk("unet_milesial", depth=1).train()
+    plain = build_narrow("unet_milesial", depth=1).train()
     other = copy.deepcopy(plain)
     compiled = torch.compile(other, backend="aot_eager", fullgraph=True)
-    x = image(plain)
+    x = random_image(plain)
     for network in (plain, compiled):
         network(x).square().sum().backward()
     for key, parameter in plain.named_parameters():
@@ -168,8 +127,8 @@ def test_a_compiled_training_step_is_the_plain_one() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_compiles_to_machine_code() -> None:
-    model = shrunk("unet_paper", depth=1)
-    x = image(model)
+    model = build_narrow("unet_paper", depth=1)
+    x = random_image(model)
     torch.testing.assert_close(torch.compile(model, fullgraph=True)(x), model(x))
 
 
@@ -181,16 +140,16 @@ def calls(program: ExportedProgram) -> set[str]:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_export_has_nothing_but_the_arithmetic(name: str) -> None:
-    model = shrunk(name)
-    x = image(model)
+    model = build_narrow(name)
+    x = random_image(model)
     program = export(model, (x,))
     assert calls(program) <= TRACED
     assert torch.equal(program.module()(x), model(x))
 
 
 def test_strict_export() -> None:
-    model = shrunk("unet_paper", depth=2)
-    x = image(model)
+    model = build_narrow("unet_paper", depth=2)
+    x = random_image(model)
     program = export(model, (x,), strict=True)
     assert calls(program) <= TRACED
     assert torch.equal(program.module()(x), model(x))
@@ -204,7 +163,7 @@ def exact_axes(graph: Graph) -> dict[int, Any]:
     """The closed form of ``graph.fits`` as torch writes it: ``16*n - 4`` with bounds, or bounds alone."""
     axes: dict[int, Any] = {}
     for axis, fit in enumerate(graph.fits):
-        first, period = _two_below(graph, axis, fit), fit.period
+        first, period = size_with_two_coarse_pixels(graph, axis, fit), fit.period
         if len(fit.classes) == period:
             axes[2 + axis] = Dim(f"n{axis}", min=first, max=512)
             continue
@@ -217,27 +176,27 @@ def exact_axes(graph: Graph) -> dict[int, Any]:
 @pytest.mark.parametrize("axes", [free_axes, exact_axes])
 @pytest.mark.parametrize("name", SPECS)
 def test_one_exported_program_serves_every_size_that_fits(name: str, axes: Callable[[Graph], dict[int, Any]]) -> None:
-    model = shrunk(name, depth=traceable_depth(name))
-    program = export(model, (image(model),), dynamic_shapes=(axes(model.graph),))
+    model = build_narrow(name, depth=traceable_depth(name))
+    program = export(model, (random_image(model),), dynamic_shapes=(axes(model.graph),))
     assert calls(program) <= TRACED
     for skip in (1, 3):
-        other = image(model, fitting(model.graph, skip))
+        other = random_image(model, small_fitting_size(model.graph, skip))
         torch.testing.assert_close(program.module()(other), model(other))
 
 
 def test_the_papers_sizes_are_those_that_export_finds() -> None:
-    model = shrunk("unet_paper")
+    model = build_narrow("unet_paper")
     height = 16 * Dim("height", min=12, max=64) - 4
-    program = export(model, (image(model, (204, 220)),), dynamic_shapes=({2: height},))
+    program = export(model, (random_image(model, (204, 220)),), dynamic_shapes=({2: height},))
     assert "VR[188, 1020]" in {str(bounds) for bounds in program.range_constraints.values()}
-    other = image(model, (188, 220))
+    other = random_image(model, (188, 220))
     torch.testing.assert_close(program.module()(other), model(other))
 
 
 def test_batch_exports_as_free_too() -> None:
-    model = shrunk("unet_milesial", depth=2)
-    program = export(model, (image(model),), dynamic_shapes=({0: Dim("batch")},))
-    other = image(model, batch=5)
+    model = build_narrow("unet_milesial", depth=2)
+    program = export(model, (random_image(model),), dynamic_shapes=({0: Dim("batch")},))
+    other = random_image(model, batch=5)
     torch.testing.assert_close(program.module()(other), model(other))
 
 
@@ -247,10 +206,10 @@ def test_batch_exports_as_free_too() -> None:
 @torch.enable_grad()
 @pytest.mark.parametrize("name", SPECS)
 def test_a_deep_copy_is_equal_and_its_own(name: str) -> None:
-    model = shrunk(name)
+    model = build_narrow(name)
     twin = copy.deepcopy(model)
     assert twin.spec is model.spec
-    x = image(model)
+    x = random_image(model)
     before = model(x)
     assert torch.equal(twin(x), before)
     assert not {p.data_ptr() for p in twin.parameters()} & {p.data_ptr() for p in model.parameters()}
@@ -260,26 +219,19 @@ def test_a_deep_copy_is_equal_and_its_own(name: str) -> None:
     assert torch.equal(model(x), before)
 
 
-def outputs_of(models: dict[str, UNet]) -> dict[str, Any]:
-    """In another process: what each network makes of its image, and what it says it is."""
-    torch.set_num_threads(1)  # as here: sums over more threads differ in their last bits
-    with torch.no_grad():
-        return {name: (model(image(model)).numpy(), model.spec.hash) for name, model in models.items()}
-
-
 def test_pickles_into_a_spawned_process() -> None:
-    models = {name: shrunk(name) for name in SPECS}
+    models = {name: build_narrow(name) for name in SPECS}
     with torch.multiprocessing.get_context("spawn").Pool(1) as pool:
-        there = pool.apply(outputs_of, (models,))
+        there = pool.apply(outputs_in_process, (models,))
     for name, (output, identity) in there.items():
-        assert torch.equal(torch.from_numpy(output), models[name](image(models[name])))
+        assert torch.equal(torch.from_numpy(output), models[name](random_image(models[name])))
         assert identity == models[name].spec.hash
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_autocast(name: str) -> None:
-    model = shrunk(name)
-    x = image(model)
+    model = build_narrow(name)
+    x = random_image(model)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = model(x)
     assert half.dtype == torch.bfloat16
@@ -289,8 +241,8 @@ def test_autocast(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "unet_1d"])  # torch has no such layout in 1-D
 def test_channels_last(name: str) -> None:
-    model = shrunk(name)
-    x = image(model)
+    model = build_narrow(name)
+    x = random_image(model)
     expected = model(x)
     layout = torch.channels_last if model.graph.dims == 2 else torch.channels_last_3d
     result = model.to(memory_format=layout)(x.to(memory_format=layout))
@@ -300,8 +252,8 @@ def test_channels_last(name: str) -> None:
 
 
 def test_double_precision() -> None:
-    model = shrunk("unet_paper").double()
-    x = image(model).double()
+    model = build_narrow("unet_paper").double()
+    x = random_image(model).double()
     assert model(x).dtype == torch.float64
     torch.testing.assert_close(model(x).float(), model.float()(x.float()), atol=1e-5, rtol=1e-4)
 
@@ -311,9 +263,9 @@ def test_double_precision() -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_every_hook_fires_once_and_sees_the_true_value(name: str) -> None:
-    model = shrunk(name)
-    x = image(model)
-    plain, expected = model(x), by_nodes(model, x)
+    model = build_narrow(name)
+    x = random_image(model)
+    plain, expected = model(x), run_node_by_node(model, x)
     fired: Counter[str] = Counter()
     seen: dict[str, Tensor] = {}
 
@@ -334,8 +286,8 @@ def test_every_hook_fires_once_and_sees_the_true_value(name: str) -> None:
 
 @pytest.mark.parametrize("path", ["encoder", "bottleneck", "decoder", "decoder.0", "decoder.1.up", "head"])
 def test_what_a_hook_keeps_stays_as_it_was(path: str) -> None:
-    model = shrunk("unet_paper")
-    x = image(model)
+    model = build_narrow("unet_paper")
+    x = random_image(model)
     kept: list[Any] = []
     given: list[tuple[Tensor, ...]] = []
     module = model.get_submodule(path)
@@ -350,8 +302,8 @@ def test_what_a_hook_keeps_stays_as_it_was(path: str) -> None:
 
 
 def test_a_hooks_own_result_is_what_goes_on() -> None:
-    model = shrunk("unet_paper")
-    x = image(model)
+    model = build_narrow("unet_paper")
+    x = random_image(model)
     model.bottleneck.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
     *features, coarsest = model.encoder(x)
     zero = torch.zeros_like(model.bottleneck(coarsest))
@@ -360,8 +312,8 @@ def test_a_hooks_own_result_is_what_goes_on() -> None:
 
 @pytest.mark.parametrize("sequence", [list, tuple])
 def test_a_hook_may_give_the_features_in_any_sequence(sequence: Callable[..., Any]) -> None:
-    model = shrunk("unet_paper")
-    x = image(model)
+    model = build_narrow("unet_paper")
+    x = random_image(model)
     plain = model(x)
     model.encoder.register_forward_hook(lambda _, __, features: sequence(features))
     assert torch.equal(model(x), plain)
@@ -369,12 +321,12 @@ def test_a_hook_may_give_the_features_in_any_sequence(sequence: Callable[..., An
 
 @torch.enable_grad()
 def test_backward_hooks_on_the_parts_see_gradients() -> None:
-    model = shrunk("unet_paper")
+    model = build_narrow("unet_paper")
     fired: Counter[str] = Counter()
     for path in ("encoder", "encoder.0", "bottleneck", "decoder", "decoder.0", "head"):
         model.get_submodule(path).register_full_backward_hook(lambda *_, path=path: fired.update([path]))
     # Without a gradient for the image torch warns of its own hooks.
-    model(image(model).requires_grad_()).sum().backward()
+    model(random_image(model).requires_grad_()).sum().backward()
     assert fired == dict.fromkeys(("encoder", "encoder.0", "bottleneck", "decoder", "decoder.0", "head"), 1)
 
 
@@ -396,8 +348,8 @@ PARTS = ["encoder", "encoder.0", "encoder.0.down", "bottleneck", "decoder", "dec
 
 @pytest.mark.parametrize("path", PARTS)
 def test_a_wrapped_part_is_called(path: str) -> None:
-    model = shrunk("unet_paper")
-    x = image(model)
+    model = build_narrow("unet_paper")
+    x = random_image(model)
     plain = model(x)
     wrapped = Wrapped(model.get_submodule(path))
     model.set_submodule(path, wrapped)
@@ -417,8 +369,8 @@ def _replaced_by_compiled(model: UNet, path: str, backend: Callable[..., Any]) -
 @pytest.mark.parametrize("compiled", [_compiled_in_place, _replaced_by_compiled])
 @pytest.mark.parametrize("path", ["encoder", "bottleneck", "decoder", "head"])
 def test_a_part_may_be_compiled_by_itself(path: str, compiled: Callable[..., None]) -> None:
-    model = shrunk("unet_paper", depth=2)
-    x = image(model)
+    model = build_narrow("unet_paper", depth=2)
+    x = random_image(model)
     plain = model(x)
     graphs = []
 
@@ -433,7 +385,7 @@ def test_a_part_may_be_compiled_by_itself(path: str, compiled: Callable[..., Non
 
 @pytest.mark.parametrize("path", PARTS)
 def test_a_patched_forward_is_called(path: str) -> None:
-    model = shrunk("unet_paper")
+    model = build_narrow("unet_paper")
     module, called = model.get_submodule(path), []
     original = module.forward
 
@@ -442,13 +394,13 @@ def test_a_patched_forward_is_called(path: str) -> None:
         return original(*maps)
 
     module.forward = forward
-    model(image(model))
+    model(random_image(model))
     assert called == [path]
 
 
 def test_a_replaced_bottleneck_is_what_runs() -> None:
-    model = shrunk("unet_milesial")
-    x = image(model)
+    model = build_narrow("unet_milesial")
+    x = random_image(model)
     *features, coarsest = model.encoder(x)
     model.bottleneck = nn.Conv2d(coarsest.shape[1], model.spec.bottleneck_width, 1)
     expected = model.head(model.decoder(model.bottleneck(coarsest), *reversed(features)))
@@ -469,13 +421,13 @@ def process_group(tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("process_group")
 @pytest.mark.parametrize("name", SPECS)
 def test_data_parallel_training_uses_every_parameter(name: str) -> None:
-    model = shrunk(name, depth=traceable_depth(name)).train()
+    model = build_narrow(name, depth=traceable_depth(name)).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     parallel = nn.parallel.DistributedDataParallel(model)
     optimizer = torch.optim.SGD(parallel.parameters(), lr=0.1)
     for _ in range(2):  # an unused parameter is complained of in the second step
         optimizer.zero_grad()
-        parallel(image(model)).square().mean().backward()
+        parallel(random_image(model)).square().mean().backward()
         optimizer.step()
     kernels = [key for key in before if key.endswith("weight")]
     assert kernels
@@ -485,7 +437,7 @@ def test_data_parallel_training_uses_every_parameter(name: str) -> None:
 def test_statistics_and_modes_are_left_alone_by_what_only_looks() -> None:
     model = unetgen.build("unet_tutorial", widths=[4, 8, 16], seed=1, device="meta").train()
     model.decoder.eval()
-    real = shrunk("unet_tutorial", depth=2).train()
+    real = build_narrow("unet_tutorial", depth=2).train()
     real.bottleneck.eval()
     state = copy.deepcopy(real.state_dict())
     modes = [module.training for module in (*model.modules(), *real.modules())]
@@ -503,7 +455,7 @@ def test_statistics_and_modes_are_left_alone_by_what_only_looks() -> None:
 
 @pytest.mark.parametrize("name", ["unet_paper", "unet_milesial", "unet_1d"])
 def test_skips_are_freed_as_soon_as_they_are_joined(name: str) -> None:
-    model = shrunk(name)
+    model = build_narrow(name)
     last = {level: model.graph.nodes[index].path for level, index in model.graph.skips.items()}
     skips: dict[int, weakref.ref[Tensor]] = {}
     alive: dict[int, list[int]] = {}
@@ -517,13 +469,13 @@ def test_skips_are_freed_as_soon_as_they_are_joined(name: str) -> None:
 
         model.get_submodule(path).register_forward_hook(made)
         model.decoder.get_submodule(f"{level}.conv1").register_forward_pre_hook(joined)
-    model(image(model))
+    model(random_image(model))
     assert alive == {level: list(range(level)) for level in last}
 
 
 def test_the_image_is_not_held_by_the_network() -> None:
-    model = shrunk("unet_paper")
-    x = image(model)
+    model = build_narrow("unet_paper")
+    x = random_image(model)
     watched = weakref.ref(x)
     result = model(x)
     del x

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from support.paths import ROOT
 from unetgen.errors import PlansError
 from unetgen.graph.size_errors import smallest_fitting_size
@@ -23,9 +22,9 @@ from unetgen.nnunet.checkpoint import in_order
 from unetgen.nnunet.plans import read_configuration, read_plans
 from unetgen.nnunet.to_spec import convert_to_spec
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
-BENCH = ROOT / "tests" / "nnunet_bench.py"
+BENCH = ROOT / "tests" / "support" / "nnunet_bench.py"
 NAME = "Dataset007_Discs"
 
 
@@ -145,18 +144,18 @@ def test_under_nnunets_names_supervision_is_switched_and_weights_stay(name: str,
     assert trained.compute_conv_feature_map_size(patch) == pytest.approx(estimate, rel=0.15)
 
 
-def test_nnunet_plans_and_trains_both_alike(tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_nnunet_plans_and_trains_both_alike(tmp_path: Path, run_cli: RunCli) -> None:
     """Its own commands: plans by two planners, then a few steps of its network, of ours from its plans, of another."""
     pytest.importorskip("nnunetv2", reason="the extra 'parity' is not installed")
     bench(tmp_path, "plan")
     folder = tmp_path / "preprocessed" / NAME
     for planner in ("nnUNetPlans", "nnUNetResEncUNetMPlans"):
         given = [str(folder / f"{planner}.json"), "-c", "2d", "--dataset", str(folder / "dataset.json")]
-        assert run("from-nnunet", *given, "-o", str(tmp_path / f"{planner}.yaml")).code == 0
+        assert run_cli("from-nnunet", *given, "-o", str(tmp_path / f"{planner}.yaml")).code == 0
         graph = unetgen.graph_of(tmp_path / f"{planner}.yaml")
         assert (graph.in_channels, graph.out_channels, len(graph.output_nodes)) == (1, 2, 3)
     own = str(folder / "nnUNetPlans.json")
-    done = run("nnunet", own, str(tmp_path / "nnUNetPlans.yaml"), "-c", "2d", "-o", str(folder / "samePlans.json"))
+    done = run_cli("nnunet", own, str(tmp_path / "nnUNetPlans.yaml"), "-c", "2d", "-o", str(folder / "samePlans.json"))
     assert done.out == (
         f"{folder}/samePlans.json: written; train it with: nnUNetv2_train DATASET 2d FOLD -p samePlans\n"
     )
@@ -170,11 +169,11 @@ def result(text: str) -> Any:
     return json.loads(next(line.removeprefix("RESULT ") for line in text.splitlines() if line.startswith("RESULT ")))
 
 
-def test_what_is_written_is_the_plan_with_another_network(tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_what_is_written_is_the_plan_with_another_network(tmp_path: Path, run_cli: RunCli) -> None:
     made, _ = PLANNED["plain"]
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps({**plans(made, [64, 64]), "kept": 1}))
-    done = run(
+    done = run_cli(
         "nnunet",
         str(path),
         "attention_unet",
@@ -227,7 +226,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_go_together_is_told(name: str, tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_what_does_not_go_together_is_told(name: str, tmp_path: Path, run_cli: RunCli) -> None:
     given, code, sentence = REFUSED[name]
     names = {"p": "nnUNetPlans.json", "o": "mine.json", "d": "dataset.json", "l": "labels.json", "t": "text.txt"}
     places = {key: str(tmp_path / file) for key, file in {**names, "w": f"{'w' * 300}.json"}.items()}
@@ -235,7 +234,7 @@ def test_what_does_not_go_together_is_told(name: str, tmp_path: Path, run: Calla
     Path(places["d"]).write_text(json.dumps({"channel_names": {"0": "a"}, "labels": {"background": 0, "a": 1}}))
     Path(places["l"]).write_text(json.dumps({"labels": {"background": 0, "a": 1}}))
     Path(places["t"]).write_text("text")
-    done = run(*(argument.format(**places) for argument in given))
+    done = run_cli(*(argument.format(**places) for argument in given))
     lines = [line for line in done.err.splitlines(keepends=True) if not line.startswith("note: ")]
     assert done.code == code
     assert "".join(lines) == sentence.format(**places)
@@ -374,12 +373,12 @@ def test_configurations_that_are_none_are_told_by_their_place(name: str, tmp_pat
     assert told(tmp_path / "plans.json", written) == f"{tmp_path}/plans.json: configurations.{sentence}"
 
 
-def test_plans_without_patches_take_no_network(tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_plans_without_patches_take_no_network(tmp_path: Path, run_cli: RunCli) -> None:
     written = plans(architecture("PlainConvUNet", 2, FLAT, HALVED), [64, 64])
     del written["configurations"]["2d"]["patch_size"]
     path = tmp_path / "plans.json"
     path.write_text(json.dumps(written))
-    done = run("nnunet", str(path), "unet_tutorial", "-c", "2d", "-o", str(tmp_path / "mine.json"))
+    done = run_cli("nnunet", str(path), "unet_tutorial", "-c", "2d", "-o", str(tmp_path / "mine.json"))
     assert done.code == 1
     assert done.err == f"{path}: configurations.2d: 'patch_size' is missing; add 'patch_size: ...'\n"
 

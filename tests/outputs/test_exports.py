@@ -15,14 +15,14 @@ import pytest
 import torch
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.outputs.exports import aoti, onnx, program, pt2
 from unetgen.outputs.exports.metadata import METADATA_KEYS, read_metadata
 from unetgen.outputs.exports.program import flatten_outputs, make_example_input
 from unetgen.outputs.exports.sizes import iter_candidates
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 NARROW = {"widths": [4, 8, 8], "input_size": None}
 
@@ -63,12 +63,12 @@ def session(path: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
     return lambda x: [torch.from_numpy(y) for y in opened.run(None, {"image": x.numpy()})]
 
 
-def check(model: Any, run: Callable[[torch.Tensor], Any], sizes: Any, bound: float) -> None:
+def check(model: Any, run_cli: Callable[[torch.Tensor], Any], sizes: Any, bound: float) -> None:
     for size in sizes:
         for batch in (1, 3):
             x = make_example_input(model, size, batch)
             with torch.no_grad():
-                ours, theirs = flatten_outputs(model(x)), flatten_outputs(run(x))
+                ours, theirs = flatten_outputs(model(x)), flatten_outputs(run_cli(x))
             assert len(ours) == len(theirs)
             for a, b in zip(ours, theirs, strict=True):
                 assert (a - b).abs().max() <= bound * a.abs().max()
@@ -138,10 +138,10 @@ def test_programs_of_one_size_refuse_others_in_their_runtimes_words(tmp_path: Pa
         session(tmp_path / "one.onnx")(torch.zeros(1, 3, 48, 56))
 
 
-def test_the_command_says_what_it_wrote(run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_the_command_says_what_it_wrote(run_cli: RunCli, tmp_path: Path) -> None:
     model = network("a list")
     unetgen.save(model, tmp_path / "net.safetensors")
-    done = run(
+    done = run_cli(
         "export",
         str(tmp_path / "net.safetensors"),
         "-o",
@@ -177,23 +177,23 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_written_is_told(name: str, run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_told(name: str, run_cli: RunCli, tmp_path: Path) -> None:
     (file, *more), sentence = REFUSED[name]
     narrow = ["--set", "widths=[4, 4]", "--set", "input_size=null"]
-    done = run("export", "unet_milesial", *narrow, "-o", str(tmp_path / file), *more)
+    done = run_cli("export", "unet_milesial", *narrow, "-o", str(tmp_path / file), *more)
     assert (done.code, done.err) == (2, sentence.format(tmp=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_suffixes_in_capitals_are_read(run: Callable[..., Outcome], tmp_path: Path) -> None:
-    done = run(
+def test_suffixes_in_capitals_are_read(run_cli: RunCli, tmp_path: Path) -> None:
+    done = run_cli(
         "export", "unet_milesial", "--set", "widths=[4, 4]", "--set", "input_size=null", "-o", str(tmp_path / "n.PY")
     )
     assert (done.code, done.out) == (0, f"{tmp_path}/n.PY: written\n")
 
 
-def test_a_size_that_does_not_fit_leaves_no_file(run: Callable[..., Outcome], tmp_path: Path) -> None:
-    done = run("export", "unet_paper", "-o", str(tmp_path / "net.onnx"), "--input-size", "100")
+def test_a_size_that_does_not_fit_leaves_no_file(run_cli: RunCli, tmp_path: Path) -> None:
+    done = run_cli("export", "unet_paper", "-o", str(tmp_path / "net.onnx"), "--input-size", "100")
     assert done.code == 1
     assert done.err.startswith("input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve")
     assert list(tmp_path.iterdir()) == []

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 import unetgen
-from support.command_line import Outcome
-from support.plugin_site import Site
+from support.command_line import RunCli
+from support.plugin_site import PluginSite
 from unetgen.config.spec_sources import list_shipped_specs
-
-Run = Callable[..., Outcome]
 
 HEAD = "schema_version: 1\nin_channels: 2\nout_channels: 2\n"
 BASE = HEAD + "widths: [8, 16, 32]\n"
@@ -217,25 +215,27 @@ def by_schema(schema: Path, files: Iterable[str]) -> dict[str, bool]:
 
 
 @pytest.fixture
-def schema(run: Run, tmp_path: Path) -> Path:
+def schema(run_cli: RunCli, tmp_path: Path) -> Path:
     """The schema of all that is installed, in a file."""
     file = tmp_path / "unetgen.schema.json"
-    assert run("schema", "-o", str(file)).code == 0
+    assert run_cli("schema", "-o", str(file)).code == 0
     return file
 
 
 @pytest.fixture
-def acme(site: Site) -> None:
-    site.install("acme-unet", ACME)
+def acme(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", ACME)
 
 
-def test_schema_and_validate_say_the_same(acme: None, schema: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schema_and_validate_say_the_same(
+    acme: None, schema: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = schema.parent
     written(folder, {"base": UNDER, "growing": HEAD + "depth: 2\nwidths: {base: 8}\n"})
     expected = dict.fromkeys(written(folder, GOOD), True) | dict.fromkeys(written(folder, BAD), False)
     assert len(expected) == len(GOOD) + len(BAD) >= 80
     monkeypatch.chdir(folder)
-    outcome = json.loads(run("validate", *expected, "--format", "json").out)
+    outcome = json.loads(run_cli("validate", *expected, "--format", "json").out)
     assert {row["spec"]: row["valid"] for row in outcome} == expected, [row for row in outcome if row["problems"]]
     assert by_schema(schema, expected) == expected
 

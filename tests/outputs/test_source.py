@@ -15,7 +15,8 @@ import torch
 from hypothesis import HealthCheck, given, reject, settings
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
+from support.networks import flatten_outputs
 from support.spec_strategies import specs as random_specs
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.graph.fitting_sizes import FittingSizes, ResidueClass
@@ -23,7 +24,7 @@ from unetgen.graph.size_errors import smallest_fitting_size
 from unetgen.outputs.source.file import generate_source
 from unetgen.outputs.source.size_check import merge_into_ranges
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 WIDTH = "120"
 
@@ -59,13 +60,6 @@ def like(value: torch.Tensor, fresh: torch.Generator) -> torch.Tensor:
     return torch.rand(value.shape, generator=fresh) * 0.1 + (0.5 if value.dim() == 1 else -0.05)
 
 
-def maps(result: Any) -> list[torch.Tensor]:
-    if isinstance(result, torch.Tensor):
-        return [result]
-    values = result.values() if isinstance(result, dict) else result
-    return [tensor for value in values for tensor in maps(value)]
-
-
 def sizes(model: Any, count: int) -> list[tuple[int, ...]]:
     """The smallest that fit, all axes alike."""
     found, size = [], smallest_fitting_size(model.graph, 1) or model.graph.input_size
@@ -91,7 +85,9 @@ def test_every_shipped_network_is_equal_to_the_bit(shipped_name: str) -> None:
             with torch.no_grad():
                 b = theirs(x)
             assert type(a) is type(b)
-            assert all(torch.equal(first, second) for first, second in zip(maps(a), maps(b), strict=True))
+            assert all(
+                torch.equal(first, second) for first, second in zip(flatten_outputs(a), flatten_outputs(b), strict=True)
+            )
     state, other = ours.state_dict(), theirs.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in state)  # running statistics too
 
@@ -114,9 +110,9 @@ def test_every_file_is_clean_and_imports_torch_alone(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-def test_golden(golden: Callable[[str, str], None]) -> None:
-    golden("unet_paper.py.txt", written("unet_paper"))
-    golden("attention_unet.py.txt", written("attention_unet"))
+def test_golden(check_golden: Callable[[str, str], None]) -> None:
+    check_golden("unet_paper.py.txt", written("unet_paper"))
+    check_golden("attention_unet.py.txt", written("attention_unet"))
 
 
 def test_names_say_what_maps_numbers_and_modules_are() -> None:
@@ -234,7 +230,7 @@ def test_a_concatenation_of_one_is_written_as_such() -> None:
     ours, theirs = pair({"extends": "unet_milesial", "widths": [4, 4], "input_size": None, "head": head})
     x = torch.randn(1, 3, 8, 8)
     with torch.no_grad():
-        assert all(map(torch.equal, maps(ours.eval()(x)), maps(theirs.eval()(x))))
+        assert all(map(torch.equal, flatten_outputs(ours.eval()(x)), flatten_outputs(theirs.eval()(x))))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -250,13 +246,13 @@ def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:
     ours, theirs = pair(data)
     x = torch.randn(2, graph.in_channels, *size)
     with torch.no_grad():
-        a, b = maps(ours.eval()(x)), maps(theirs.eval()(x))
+        a, b = flatten_outputs(ours.eval()(x)), flatten_outputs(theirs.eval()(x))
     # Weights that lie elsewhere in memory may be summed in another order: to the bit is for the shipped ones, above.
     assert all(torch.allclose(f, s, rtol=1e-4, atol=1e-6, equal_nan=True) for f, s in zip(a, b, strict=True))
 
 
-def test_it_runs_where_there_is_no_unetgen(tmp_path: Path, run: Callable[..., Outcome]) -> None:
-    done = run(
+def test_it_runs_where_there_is_no_unetgen(tmp_path: Path, run_cli: RunCli) -> None:
+    done = run_cli(
         "export", "unet_paper", "--set", "widths=[4, 8, 8]", "--set", "input_size=null", "-o", str(tmp_path / "net.py")
     )
     assert (done.code, done.out) == (0, f"{tmp_path}/net.py: written\n")
@@ -297,14 +293,14 @@ def test_gradients_are_equal_and_compilers_take_it() -> None:
 def test_a_plugins_module_is_imported_and_the_docstring_says_so() -> None:
     from unetgen.plugins import load_registry
 
-    registry = load_registry(["wrapped_parts"])
+    registry = load_registry(["support.external_parts"])
     checked = unetgen.load_spec(
         {"schema_version": 1, "in_channels": 1, "out_channels": 1, "widths": [4, 4], "block": "far"},
-        registry=load_registry(["torchless"]),
+        registry=load_registry(["support.parts_without_torch"]),
     )
     text = generate_source(checked, unetgen.graph_of(checked))
-    assert "It needs torch and wrapped_parts." in text
-    assert "from wrapped_parts import Shifting\n" in text
+    assert "It needs torch and support." in text
+    assert "from support.external_parts import ShiftedConv\n" in text
     module_of(text)["UNet"]()
     assert registry
 
@@ -388,7 +384,10 @@ def test_classes_that_apply_other_layers_again_are_others(tmp_path: Path) -> Non
 def test_whatever_names_there_are_the_file_can_be_read(overrides: dict[str, Any]) -> None:
     ours, theirs = pair("unet_milesial", widths=[4, 8], input_size=None, **overrides)
     x = torch.randn(2, 3, *(4,) * ours.graph.dims)
-    assert all(torch.equal(a, b) for a, b in zip(maps(ours.eval()(x)), maps(theirs.eval()(x)), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(flatten_outputs(ours.eval()(x)), flatten_outputs(theirs.eval()(x)), strict=True)
+    )
 
 
 def test_checkpointing_is_left_out_and_that_is_said() -> None:

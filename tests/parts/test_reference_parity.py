@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 import unetgen
+from support.networks import flatten_outputs
 from support.paths import ROOT
+from support.torchvision_stub import declare_operators
 from unetgen.analysis.cost import count_parameters
 from unetgen.network.weights.importing import find_shipped_key_map
 
@@ -114,13 +116,9 @@ PAIRS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def torchvision_without_cuda() -> None:
-    """Its wheel is built for CUDA and registers operators that a CPU torch does not have; nobody here runs them."""
-    boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-    library = torch.library.Library("torchvision", "DEF")
-    library.define(f"nms{boxes}")
-    library.define(f"qnms{boxes}")
-    torchvision_without_cuda.kept = library
+def torchvision_operators() -> None:
+    """Make torchvision importable, for the libraries that import it."""
+    declare_operators()
 
 
 def weighed(pair: Pair) -> tuple[nn.Module, nn.Module]:
@@ -137,10 +135,6 @@ def weighed(pair: Pair) -> tuple[nn.Module, nn.Module]:
     return theirs, ours
 
 
-def as_list(outputs: Any) -> list[Tensor]:
-    return [outputs] if isinstance(outputs, Tensor) else list(outputs)
-
-
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_same_outputs(name: str) -> None:
     """In evaluation and float64 no output differs by more than 1e-9 of the largest."""
@@ -148,7 +142,7 @@ def test_the_same_outputs(name: str) -> None:
     theirs, ours = weighed(pair)
     image = torch.randn(1, *pair.image, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = as_list(pair.theirs(theirs, image)), as_list(ours(image))
+        expected, found = flatten_outputs(pair.theirs(theirs, image)), flatten_outputs(ours(image))
     assert [tuple(t.shape) for t in found] == [tuple(t.shape) for t in expected]
     for there, here in zip(expected, found, strict=True):
         assert (there - here).abs().max() <= 1e-9 * max(float(there.abs().max()), 1.0)
@@ -209,7 +203,7 @@ def trained(model: nn.Module, image: Tensor, steps: int = 10) -> list[float]:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     losses = []
     for _ in range(steps):
-        outputs = as_list(model(image))
+        outputs = flatten_outputs(model(image))
         target = [torch.linspace(0, 1, t.numel(), dtype=t.dtype).reshape(t.shape) for t in outputs]
         loss = sum(((output - wanted) ** 2).mean() for output, wanted in zip(outputs, target, strict=True))
         optimizer.zero_grad()

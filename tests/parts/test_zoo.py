@@ -5,20 +5,17 @@ from __future__ import annotations
 import copy
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
+from support.networks import flatten_outputs, smallest_size, topology_features
 from support.paths import ROOT
 from unetgen.analysis.cost import count_parameters
-from unetgen.graph.graph import Graph
-from unetgen.graph.size_errors import smallest_fitting_size
 
 ZOO = sorted(path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml"))
 
@@ -76,18 +73,6 @@ def test_numbers(row: Row) -> None:
     assert made == row.outputs
 
 
-def small_size(graph: Graph) -> tuple[int, ...]:
-    size = smallest_fitting_size(graph, 1) or graph.input_size
-    assert size is not None
-    return size
-
-
-def maps(outputs: Any) -> list[Tensor]:
-    if isinstance(outputs, Tensor):
-        return [outputs]
-    return [t for value in (outputs.values() if isinstance(outputs, dict) else outputs) for t in maps(value)]
-
-
 @pytest.mark.parametrize("name", ZOO)
 def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
     """On the meta device, at the size that the spec reports for."""
@@ -95,18 +80,9 @@ def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
     graph, size = model.graph, model.spec.input_size
     assert size is not None
     sizes = graph.sizes(size)
-    outputs = maps(model(torch.empty((2, graph.in_channels, *size), device="meta")))
+    outputs = flatten_outputs(model(torch.empty((2, graph.in_channels, *size), device="meta")))
     assert [tuple(t.shape) for t in outputs] == [(2, graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
     assert {k: tuple(p.shape) for k, p in model.named_parameters()} == {k: p.shape for k, p in graph.parameters.items()}
-
-
-def ways(spec: unetgen.Spec, graph: Graph) -> set[str]:
-    """The ways in which the maps of a network run through its levels."""
-    skips = [level.skip for level in spec.decoder_levels if level.skip is not None]
-    parts = [spec.encoder, spec.decoder, spec.input, *(head.part for head in spec.heads)]
-    parts += [part for skip in skips for part in (skip.gate, skip.align, skip.transform, skip.fusion)]
-    words = {word for skip in skips for word in (skip.tap, skip.place)}
-    return {*words, *(part.type for part in parts), f"{spec.dims} axes", f"{len(graph.outputs)} outputs"}
 
 
 def enough() -> list[str]:
@@ -115,7 +91,7 @@ def enough() -> list[str]:
     To trace a network by its Python code takes seconds for every hundred modules; parts are traced in test_testing.
     """
     graphs = {name: unetgen.graph_of(name) for name in ZOO}
-    held = {name: ways(unetgen.load_spec(name), graph) for name, graph in graphs.items()}
+    held = {name: topology_features(unetgen.load_spec(name), graph) for name, graph in graphs.items()}
     chosen: list[str] = []
     missing = set().union(*held.values())
     while missing:
@@ -131,19 +107,19 @@ ENOUGH = enough()
 def test_it_is_copied_and_exported(name: str) -> None:
     """A copy and its program, both on the meta device: no number is needed for that."""
     model = copy.deepcopy(unetgen.build(name, device="meta")).eval()
-    image = torch.empty((1, model.graph.in_channels, *small_size(model.graph)), device="meta")
+    image = torch.empty((1, model.graph.in_channels, *smallest_size(model.graph)), device="meta")
     with torch.no_grad():
         program = torch.export.export(model, (image,)).module()
-        assert [t.shape for t in maps(program(image))] == [t.shape for t in maps(model(image))]
+        assert [t.shape for t in flatten_outputs(program(image))] == [t.shape for t in flatten_outputs(model(image))]
 
 
 @pytest.mark.parametrize("name", ENOUGH)
 def test_it_is_compiled_in_one_graph(name: str) -> None:
     model = unetgen.build(name, device="meta").eval()
-    image = torch.empty((1, model.graph.in_channels, *small_size(model.graph)), device="meta")
+    image = torch.empty((1, model.graph.in_channels, *smallest_size(model.graph)), device="meta")
     with torch.no_grad():
         compiled = torch.compile(model, fullgraph=True, backend="eager")
-        assert [t.shape for t in maps(compiled(image))] == [t.shape for t in maps(model(image))]
+        assert [t.shape for t in flatten_outputs(compiled(image))] == [t.shape for t in flatten_outputs(model(image))]
     torch.compiler.reset()
 
 
@@ -162,27 +138,27 @@ def test_weights_are_saved_and_come_back(name: str, tmp_path: Path) -> None:
     unetgen.save(model, file)
     again = unetgen.load(file)
     file.unlink()  # some have 400 MB, and pytest keeps its folders
-    image = torch.rand((1, model.graph.in_channels, *small_size(model.graph)))
+    image = torch.rand((1, model.graph.in_channels, *smallest_size(model.graph)))
     with torch.no_grad():
-        for there, here in zip(maps(model(image)), maps(again(image)), strict=True):
+        for there, here in zip(flatten_outputs(model(image)), flatten_outputs(again(image)), strict=True):
             assert torch.equal(there, here)
     assert again.spec.hash == model.spec.hash
 
 
-def test_specs_are_listed_and_filtered(run: Callable[..., Outcome]) -> None:
-    everything = json.loads(run("specs", "--format", "json").out)
+def test_specs_are_listed_and_filtered(run_cli: RunCli) -> None:
+    everything = json.loads(run_cli("specs", "--format", "json").out)
     assert {entry["name"] for entry in everything} >= set(ZOO)
     assert all(entry["adds"] for entry in everything)
     gated = [
-        entry["name"] for entry in json.loads(run("specs", "attention_gate", "--dims", "2", "--format", "json").out)
+        entry["name"] for entry in json.loads(run_cli("specs", "attention_gate", "--dims", "2", "--format", "json").out)
     ]
     assert "attention_unet" in gated
     assert "unet_ljh" not in gated
-    light = json.loads(run("specs", "--max-params", "2e6", "--sort", "params", "--format", "json").out)
+    light = json.loads(run_cli("specs", "--max-params", "2e6", "--sort", "params", "--format", "json").out)
     counts = [entry["params"]["total"] for entry in light]
     assert counts == sorted(counts)
     assert counts[-1] <= 2_000_000
-    shown = run("specs", "u2net").out
+    shown = run_cli("specs", "u2net").out
     assert "u2netp" in shown
     assert "blocks that are U-Nets themselves" in shown
 

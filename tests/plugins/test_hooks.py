@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,16 +13,14 @@ import pytest
 import torch
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
 from support.paths import ROOT
-from support.plugin_site import TWICE, Site
+from support.plugin_site import EXAMPLE_PLUGIN, PluginSite
 from unetgen import hookspecs, plugins
 from unetgen.authoring import Block, Builder, Value
 from unetgen.errors import FormatError, PluginError, SpecError
 
-Run = Callable[..., Outcome]
-
-pytestmark = pytest.mark.usefixtures("own_plugins")
+pytestmark = pytest.mark.usefixtures("isolated_plugins")
 
 SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8]}
 
@@ -45,25 +42,25 @@ def hook(name: str, body: str, arguments: str = "") -> str:
 
 
 @pytest.mark.parametrize("command", ["validate", "show"])
-def test_a_spec_of_built_in_parts_imports_no_plugin(site: Site, run: Run, command: str) -> None:
-    site.install("acme-unet", "raise SystemExit(9)")
-    outcome = run(command, "unet_paper")
+def test_a_spec_of_built_in_parts_imports_no_plugin(plugin_site: PluginSite, run_cli: RunCli, command: str) -> None:
+    plugin_site.install("acme-unet", "raise SystemExit(9)")
+    outcome = run_cli(command, "unet_paper")
     assert (outcome.code, outcome.err) == (0, "")
     assert "acme_unet" not in sys.modules
 
 
-def test_a_vendors_name_imports_that_vendor_only(site: Site) -> None:
-    site.install("acme-unet")
-    site.install("bob-unet", "raise SystemExit(9)")
+def test_a_vendors_name_imports_that_vendor_only(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
+    plugin_site.install("bob-unet", "raise SystemExit(9)")
     registry = unetgen.load_registry()
     assert unetgen.load_spec(SPEC, registry=registry, block="acme-unet/twice").plugins == ("acme-unet 1.2",)
     assert "bob_unet" not in sys.modules
     assert registry.failures == ()
 
 
-def test_a_name_that_nobody_has_while_a_plugin_is_broken_is_that_plugins_failure(site: Site) -> None:
+def test_a_name_that_nobody_has_while_a_plugin_is_broken_is_that_plugins_failure(plugin_site: PluginSite) -> None:
     """Demand A30, for a spec that names its block and no plugin."""
-    site.install("acme-unet", "import nowhere")
+    plugin_site.install("acme-unet", "import nowhere")
     with pytest.raises(PluginError) as failed:
         unetgen.load_spec(SPEC, block="twice")
     first, second = str(failed.value).splitlines()
@@ -71,11 +68,11 @@ def test_a_name_that_nobody_has_while_a_plugin_is_broken_is_that_plugins_failure
     assert second == "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
 
 
-def test_build_asks_every_plugin_and_warns_of_the_broken(site: Site, run: Run) -> None:
+def test_build_asks_every_plugin_and_warns_of_the_broken(plugin_site: PluginSite, run_cli: RunCli) -> None:
     """Demand A29: others are loaded all the same."""
-    site.install("acme-unet", "import sys; sys.exit(3)")
-    site.install("bob-unet", hook("advice", "return 'Wear a hat.'", "spec, graph"), "0.1")
-    outcome = run("build", "unet_paper")
+    plugin_site.install("acme-unet", "import sys; sys.exit(3)")
+    plugin_site.install("bob-unet", hook("advice", "return 'Wear a hat.'", "spec, graph"), "0.1")
+    outcome = run_cli("build", "unet_paper")
     assert outcome.code == 0
     assert outcome.out.splitlines()[-1] == "advice           Wear a hat. (bob-unet 0.1)"
     assert outcome.err == (
@@ -88,10 +85,10 @@ def test_build_asks_every_plugin_and_warns_of_the_broken(site: Site, run: Run) -
 
 
 def test_the_nearest_pyproject_names_plugins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_plugins: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolated_plugins: None
 ) -> None:
     (tmp_path / "blocks").mkdir()
-    (tmp_path / "blocks/mine.py").write_text(TWICE)
+    (tmp_path / "blocks/mine.py").write_text(EXAMPLE_PLUGIN)
     (tmp_path / "pyproject.toml").write_text('[tool.unetgen]\nplugins = ["blocks/mine.py"]\n')
     (tmp_path / "deep/down").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "deep/down")
@@ -163,10 +160,10 @@ def test_a_file_is_told_by_what_is_in_it(tmp_path: Path) -> None:
     """Two folders, one content: one plugin. Another content: a notice for whoever wrote the spec with the first."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "mine.py").write_text(TWICE)
+        (tmp_path / folder / "mine.py").write_text(EXAMPLE_PLUGIN)
     both = unetgen.load_registry([str(tmp_path / "one/mine.py"), str(tmp_path / "two/mine.py")])
     spec = unetgen.load_spec(SPEC, registry=both, block="twice")
-    (tmp_path / "two/mine.py").write_text(TWICE + "\n# better\n")
+    (tmp_path / "two/mine.py").write_text(EXAMPLE_PLUGIN + "\n# better\n")
     other = unetgen.load_registry([str(tmp_path / "two/mine.py")])
     later = unetgen.load_spec(spec.resolved(), registry=other)
     was, now = (provider_version(tmp_path / folder / "mine.py") for folder in ("one", "two"))
@@ -174,11 +171,13 @@ def test_a_file_is_told_by_what_is_in_it(tmp_path: Path) -> None:
     assert later.hash == spec.hash
 
 
-def test_another_version_of_a_distribution_is_a_notice(site: Site, run: Run, tmp_path: Path) -> None:
-    site.install("acme-unet", version="1.3")
+def test_another_version_of_a_distribution_is_a_notice(
+    plugin_site: PluginSite, run_cli: RunCli, tmp_path: Path
+) -> None:
+    plugin_site.install("acme-unet", version="1.3")
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({**SPEC, "block": "twice", "plugins": ["acme-unet 1.2", "gone 2"]}))
-    outcome = run("validate", str(path))
+    outcome = run_cli("validate", str(path))
     assert (outcome.code, outcome.out) == (0, f"{path}: valid\n")
     assert outcome.err == f"note: {path}: it was written with acme-unet 1.2, and this is acme-unet 1.3\n"
 
@@ -195,9 +194,13 @@ def test_another_version_of_a_distribution_is_a_notice(site: Site, run: Run, tmp
         ("'1'", "its unetgen_api is '1'; write the two numbers it was made for, such as (1, 0)"),
     ],
 )
-def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(site: Site, wanted: str, sentence: str) -> None:
+def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(
+    plugin_site: PluginSite, wanted: str, sentence: str
+) -> None:
     """Demand A37."""
-    site.install("acme-unet", f"unetgen_api = {wanted}\n{TWICE.replace('from __future__ import annotations', '')}")
+    plugin_site.install(
+        "acme-unet", f"unetgen_api = {wanted}\n{EXAMPLE_PLUGIN.replace('from __future__ import annotations', '')}"
+    )
     registry = unetgen.load_registry()
     registry.load()
     (failure,) = registry.failures
@@ -205,9 +208,10 @@ def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(site: Site, wante
     assert str(failure) == sentence.format(version=unetgen.__version__, api=api)
 
 
-def test_a_plugin_of_this_api_loads(site: Site) -> None:
-    site.install(
-        "acme-unet", f"unetgen_api = {hookspecs.API_VERSION}\n{TWICE.replace('from __future__ import annotations', '')}"
+def test_a_plugin_of_this_api_loads(plugin_site: PluginSite) -> None:
+    plugin_site.install(
+        "acme-unet",
+        f"unetgen_api = {hookspecs.API_VERSION}\n{EXAMPLE_PLUGIN.replace('from __future__ import annotations', '')}",
     )
     assert unetgen.load_spec(SPEC, block="twice").plugins == ("acme-unet 1.2",)
 
@@ -222,15 +226,15 @@ def old_pluggy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", ["unetgen_partz():", "unetgen_parts(more):"])
-def test_misspelt_hooks_are_refused_with_older_pluggy_too(site: Site, old_pluggy: Path, case: str) -> None:
+def test_misspelt_hooks_are_refused_with_older_pluggy_too(plugin_site: PluginSite, old_pluggy: Path, case: str) -> None:
     """Demand A32; test_plugins has the same with the pluggy that is installed."""
-    site.install("acme-unet", TWICE.replace("unetgen_parts():", case))
+    plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace("unetgen_parts():", case))
     code = (
         "import pluggy, unetgen; assert pluggy.__version__ == '1.6.0', pluggy.__version__\n"
         "registry = unetgen.load_registry(); registry.load()\n"
         "print(*registry.failures); assert registry.find('block', 'twice') is None"
     )
-    env = {**os.environ, "PYTHONPATH": f"{old_pluggy}:{site.folder}"}
+    env = {**os.environ, "PYTHONPATH": f"{old_pluggy}:{plugin_site.folder}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
     assert done.stdout.startswith("PluginValidationError: ")
     assert ("unknown hook 'unetgen_partz'" in done.stdout) is ("partz" in case)
@@ -240,28 +244,30 @@ def test_misspelt_hooks_are_refused_with_older_pluggy_too(site: Site, old_pluggy
 
 
 @pytest.fixture
-def with_specs(site: Site) -> Site:
-    site.install("acme-unet", hook("specs", "return Path(__file__).parent / 'acme_specs'"))
-    folder = site.folder / "acme_specs"
+def with_specs(plugin_site: PluginSite) -> PluginSite:
+    plugin_site.install("acme-unet", hook("specs", "return Path(__file__).parent / 'acme_specs'"))
+    folder = plugin_site.folder / "acme_specs"
     folder.mkdir()
     (folder / "tiny.yaml").write_text(
         "schema_version: 1\nname: tiny\nin_channels: 1\nout_channels: 2\nwidths: [4, 8]\n"
     )
-    return site
+    return plugin_site
 
 
-def test_a_plugins_spec_is_built_and_extended_by_its_name(with_specs: Site, run: Run, tmp_path: Path) -> None:
+def test_a_plugins_spec_is_built_and_extended_by_its_name(
+    with_specs: PluginSite, run_cli: RunCli, tmp_path: Path
+) -> None:
     assert unetgen.load_spec("acme-unet/tiny").widths == (4, 8)
     mine = tmp_path / "mine.yaml"
     mine.write_text("schema_version: 1\nextends: acme-unet/tiny\nwidths: [4, 8, 16]\n")
     assert unetgen.load_spec(mine).depth == 2
-    outcome = run("show", "acme-unet/tiny", "--provenance")
+    outcome = run_cli("show", "acme-unet/tiny", "--provenance")
     assert "acme-unet/tiny.yaml:5:9" in outcome.out
-    row = next(line for line in run("specs", "tiny").out.splitlines() if line.startswith("acme-unet/tiny "))
+    row = next(line for line in run_cli("specs", "tiny").out.splitlines() if line.startswith("acme-unet/tiny "))
     assert row.split()[1:6] == ["1", "x", "64", "x", "64"]
 
 
-def test_a_plugins_spec_that_is_not_there_is_named_with_those_that_are(with_specs: Site) -> None:
+def test_a_plugins_spec_that_is_not_there_is_named_with_those_that_are(with_specs: PluginSite) -> None:
     with pytest.raises(SpecError) as refused:
         unetgen.load_spec("acme-unet/tiney")
     assert str(refused.value) == (
@@ -270,15 +276,15 @@ def test_a_plugins_spec_that_is_not_there_is_named_with_those_that_are(with_spec
     )
 
 
-def test_a_plugins_spec_that_is_wrong_is_a_warning_in_the_list(with_specs: Site, run: Run) -> None:
+def test_a_plugins_spec_that_is_wrong_is_a_warning_in_the_list(with_specs: PluginSite, run_cli: RunCli) -> None:
     (with_specs.folder / "acme_specs/wrong.yaml").write_text("schema_version: 1\nwidths: [4]\n")
-    outcome = run("specs", "tiny")
+    outcome = run_cli("specs", "tiny")
     assert outcome.code == 0
     assert outcome.err.startswith("warning: plugin acme-unet 1.2 failed to describe its spec 'acme-unet/wrong': ")
 
 
-def test_a_folder_of_specs_must_be_there(site: Site) -> None:
-    site.install("acme-unet", hook("specs", "return [Path('/nowhere')]"))
+def test_a_folder_of_specs_must_be_there(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", hook("specs", "return [Path('/nowhere')]"))
     registry = unetgen.load_registry()
     registry.load()
     assert str(registry.failures[0]) == "unetgen_specs() names /nowhere, which is no folder; ship it with the package"
@@ -289,19 +295,21 @@ def test_a_folder_of_specs_must_be_there(site: Site) -> None:
 WRITE = "def write(model, path):\n        path.write_text(' '.join(model.state_dict()))\n    return {'keys': write}"
 
 
-def test_a_plugins_format_is_written_by_its_name_or_suffix(site: Site, run: Run, tmp_path: Path) -> None:
-    site.install("acme-unet", hook("formats", WRITE))
+def test_a_plugins_format_is_written_by_its_name_or_suffix(
+    plugin_site: PluginSite, run_cli: RunCli, tmp_path: Path
+) -> None:
+    plugin_site.install("acme-unet", hook("formats", WRITE))
     for arguments in (["-o", str(tmp_path / "a.keys")], ["-o", str(tmp_path / "a.txt"), "--format", "acme-unet/keys"]):
-        outcome = run("export", "unet_1d", *arguments)
+        outcome = run_cli("export", "unet_1d", *arguments)
         assert (outcome.code, outcome.out, outcome.err) == (0, f"{arguments[1]}: written\n", "")
     assert (tmp_path / "a.keys").read_text() == (tmp_path / "a.txt").read_text()
     assert (tmp_path / "a.keys").read_text().startswith("encoder.0.conv1.weight ")
 
 
-def test_our_own_format_is_the_weights_file(run: Run, tmp_path: Path) -> None:
+def test_our_own_format_is_the_weights_file(run_cli: RunCli, tmp_path: Path) -> None:
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
-    assert run("export", "unet_1d", "-o", str(first), "--seed", "3").code == 0
-    assert run("export", str(first), "-o", str(second)).code == 0
+    assert run_cli("export", "unet_1d", "-o", str(first), "--seed", "3").code == 0
+    assert run_cli("export", str(first), "-o", str(second)).code == 0
     one, other, built = unetgen.load(first), unetgen.load(second), unetgen.build("unet_1d", seed=3)
     for a, b, c in zip(one.parameters(), other.parameters(), built.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -316,18 +324,20 @@ def test_our_own_format_is_the_weights_file(run: Run, tmp_path: Path) -> None:
         (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': there is no folder nowhere; make it first\n"),
     ],
 )  # fmt: skip
-def test_a_format_that_nobody_writes_is_refused(run: Run, arguments: list[str], code: int, sentence: str) -> None:
-    outcome = run("export", "unet_1d", *arguments)
+def test_a_format_that_nobody_writes_is_refused(
+    run_cli: RunCli, arguments: list[str], code: int, sentence: str
+) -> None:
+    outcome = run_cli("export", "unet_1d", *arguments)
     assert outcome.code == code
     assert outcome.err.endswith(sentence)
     assert not (ROOT / arguments[1]).exists()
 
 
-def test_two_formats_of_one_name_go_by_their_full_names(site: Site, tmp_path: Path) -> None:
+def test_two_formats_of_one_name_go_by_their_full_names(plugin_site: PluginSite, tmp_path: Path) -> None:
     from unetgen.outputs.formats import collect_formats, export
 
     for name in ("acme-unet", "bob-unet"):
-        site.install(name, hook("formats", WRITE))
+        plugin_site.install(name, hook("formats", WRITE))
     registry = unetgen.load_registry()
     assert sorted(collect_formats(registry)) == [
         "acme-unet/keys",
@@ -342,10 +352,10 @@ def test_two_formats_of_one_name_go_by_their_full_names(site: Site, tmp_path: Pa
         export(unetgen.build(SPEC, seed=1), tmp_path / "a", "keys", registry)
 
 
-def test_a_format_that_fails_says_whose_it_is(site: Site, tmp_path: Path) -> None:
+def test_a_format_that_fails_says_whose_it_is(plugin_site: PluginSite, tmp_path: Path) -> None:
     from unetgen.outputs.formats import export
 
-    site.install("acme-unet", hook("formats", "return {'keys': lambda model, path: 1 / 0}"))
+    plugin_site.install("acme-unet", hook("formats", "return {'keys': lambda model, path: 1 / 0}"))
     with pytest.raises(PluginError) as failed:
         export(unetgen.build(SPEC, seed=1), tmp_path / "a.keys", "keys", unetgen.load_registry())
     assert str(failed.value) == (
@@ -354,8 +364,8 @@ def test_a_format_that_fails_says_whose_it_is(site: Site, tmp_path: Path) -> Non
     )
 
 
-def test_a_format_is_a_function(site: Site) -> None:
-    site.install("acme-unet", hook("formats", "return {'keys': 3}"))
+def test_a_format_is_a_function(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", hook("formats", "return {'keys': 3}"))
     registry = unetgen.load_registry()
     registry.load()
     assert str(registry.failures[0]) == "format 'keys' is no function; give one that writes (model, path)"
@@ -364,30 +374,30 @@ def test_a_format_is_a_function(site: Site) -> None:
 # Advice
 
 
-def test_advice_is_printed_where_a_network_is_looked_at(site: Site, run: Run) -> None:
+def test_advice_is_printed_where_a_network_is_looked_at(plugin_site: PluginSite, run_cli: RunCli) -> None:
     body = "yield f'{spec.name} has {len(graph.nodes)} nodes.'\n    yield 'That is many.'"
-    site.install("acme-unet", hook("advice", body, "spec, graph"))
-    lines = run("inspect", "unet_1d").out.splitlines()
+    plugin_site.install("acme-unet", hook("advice", body, "spec, graph"))
+    lines = run_cli("inspect", "unet_1d").out.splitlines()
     count = len(unetgen.graph_of("unet_1d").nodes)
     assert lines[-2:] == [
         f"advice           unet_1d has {count} nodes. (acme-unet 1.2)",
         "advice           That is many. (acme-unet 1.2)",
     ]
-    record = json.loads(run("inspect", "unet_1d", "--format", "json").out)
+    record = json.loads(run_cli("inspect", "unet_1d", "--format", "json").out)
     assert record["advice"][1] == {"provider": "acme-unet 1.2", "sentence": "That is many."}
 
 
 @pytest.mark.parametrize("answer", ["None", "[]"])
-def test_advice_may_be_none(site: Site, run: Run, answer: str) -> None:
-    site.install("acme-unet", hook("advice", f"return {answer}", "graph"))
-    outcome = run("inspect", "unet_1d")
+def test_advice_may_be_none(plugin_site: PluginSite, run_cli: RunCli, answer: str) -> None:
+    plugin_site.install("acme-unet", hook("advice", f"return {answer}", "graph"))
+    outcome = run_cli("inspect", "unet_1d")
     assert "advice" not in outcome.out
     assert outcome.err == ""
 
 
-def test_advice_that_fails_is_a_warning(site: Site, run: Run) -> None:
-    site.install("acme-unet", hook("advice", "return 1 / 0", "spec"))
-    outcome = run("inspect", "unet_1d")
+def test_advice_that_fails_is_a_warning(plugin_site: PluginSite, run_cli: RunCli) -> None:
+    plugin_site.install("acme-unet", hook("advice", "return 1 / 0", "spec"))
+    outcome = run_cli("inspect", "unet_1d")
     assert outcome.code == 0
     assert outcome.err == (
         "warning: plugin acme-unet 1.2 failed to give advice: ZeroDivisionError: division by zero; "
@@ -409,9 +419,9 @@ import torch
     return model"""
 
 
-def test_a_transform_is_asked_for_by_the_spec(site: Site, tmp_path: Path) -> None:
+def test_a_transform_is_asked_for_by_the_spec(plugin_site: PluginSite, tmp_path: Path) -> None:
     """What happens to be installed changes no network; what the spec names is recorded, saved and loaded."""
-    site.install("acme-norm", hook("model_built", SPECTRAL, "model"))
+    plugin_site.install("acme-norm", hook("model_built", SPECTRAL, "model"))
     plain = unetgen.build(SPEC, seed=1)
     assert not any("parametrizations" in key for key in plain.state_dict())
     normed = unetgen.build(SPEC, seed=1, model_built=["acme-norm"]).eval()
@@ -424,10 +434,10 @@ def test_a_transform_is_asked_for_by_the_spec(site: Site, tmp_path: Path) -> Non
     assert torch.equal(unetgen.load(tmp_path / "net.safetensors")(x), normed(x))
 
 
-def test_transforms_run_in_the_order_of_the_spec(site: Site) -> None:
+def test_transforms_run_in_the_order_of_the_spec(plugin_site: PluginSite) -> None:
     for name, factor in (("acme-double", "2"), ("bob-square", "None")):
         body = f"weight = model.get_submodule('head.0.conv').weight.data\n    weight.mul_({factor} or weight)"
-        site.install(name, hook("model_built", body, "model"))
+        plugin_site.install(name, hook("model_built", body, "model"))
     plain, one, other = (
         unetgen.build(SPEC, seed=1, model_built=names).get_submodule("head.0.conv").weight
         for names in ([], ["acme-double", "bob-square"], ["bob-square", "acme-double"])
@@ -436,14 +446,14 @@ def test_transforms_run_in_the_order_of_the_spec(site: Site) -> None:
     assert torch.allclose(other, 2 * plain**2)
 
 
-def test_a_transform_may_return_the_network(site: Site) -> None:
-    site.install("acme-round", hook("model_built", QUANTISED, "model, spec"))
+def test_a_transform_may_return_the_network(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-round", hook("model_built", QUANTISED, "model, spec"))
     weight = unetgen.build(SPEC, seed=1, model_built=["acme_round"]).get_submodule("head.0.conv").weight
     assert torch.equal(weight, weight.round())
 
 
-def test_on_the_meta_device_nothing_is_transformed(site: Site) -> None:
-    site.install("acme-fail", hook("model_built", "1 / 0", "model"))
+def test_on_the_meta_device_nothing_is_transformed(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-fail", hook("model_built", "1 / 0", "model"))
     assert unetgen.build(SPEC, device="meta", model_built=["acme-fail"]).spec.model_built == ("acme-fail",)
 
 
@@ -454,8 +464,8 @@ def test_on_the_meta_device_nothing_is_transformed(site: Site) -> None:
         ("return 3", "plugin acme-norm 1.2 made a int of the finished network; unetgen_model_built returns the UNet, or None where it changed it in place"),
     ],
 )  # fmt: skip
-def test_a_transform_that_fails_says_whose_it_is(site: Site, body: str, sentence: str) -> None:
-    site.install("acme-norm", hook("model_built", body, "model"))
+def test_a_transform_that_fails_says_whose_it_is(plugin_site: PluginSite, body: str, sentence: str) -> None:
+    plugin_site.install("acme-norm", hook("model_built", body, "model"))
     with pytest.raises(PluginError) as failed:
         unetgen.build(SPEC, seed=1, model_built=["acme-norm"])
     assert str(failed.value) == sentence
@@ -469,15 +479,15 @@ def test_a_transform_that_fails_says_whose_it_is(site: Site, body: str, sentence
         ("bob-unet", "model_built: this is no list of distributions; write [acme-lora]"),
     ],
 )  # fmt: skip
-def test_a_transform_that_nobody_has_is_refused(site: Site, names: Any, sentence: str) -> None:
-    site.install("bob-unet")
+def test_a_transform_that_nobody_has_is_refused(plugin_site: PluginSite, names: Any, sentence: str) -> None:
+    plugin_site.install("bob-unet")
     with pytest.raises(SpecError) as refused:
         unetgen.load_spec({**SPEC, "model_built": names})
     assert str(refused.value) == sentence
 
 
-def test_a_transform_of_a_broken_plugin_is_that_plugins_failure(site: Site) -> None:
-    site.install("acme-norm", "import nowhere")
+def test_a_transform_of_a_broken_plugin_is_that_plugins_failure(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-norm", "import nowhere")
     with pytest.raises(PluginError) as failed:
         unetgen.load_spec({**SPEC, "model_built": ["acme-norm"]})
     assert str(failed.value) == "plugin acme-norm 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
@@ -494,14 +504,14 @@ def test_a_part_of_a_known_plugin_names_what_to_install() -> None:
     )
 
 
-def test_the_list_says_what_each_plugin_gives_and_where_it_was_found(with_specs: Site, run: Run) -> None:
+def test_the_list_says_what_each_plugin_gives_and_where_it_was_found(with_specs: PluginSite, run_cli: RunCli) -> None:
     with_specs.install("bob-unet")
-    record = json.loads(run("plugins", "--format", "json").out)
+    record = json.loads(run_cli("plugins", "--format", "json").out)
     assert record["plugins"] == [
         {"provider": "acme-unet 1.2", "place": "entry point acme_unet = acme_unet", "gives": "1 spec"},
         {"provider": "bob-unet 1.2", "place": "entry point bob_unet = bob_unet", "gives": "1 part"},
     ]
-    assert run("plugins").out.splitlines()[-1].split() == [
+    assert run_cli("plugins").out.splitlines()[-1].split() == [
         "bob-unet",
         "1.2",
         "entry",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.plugin_site import Site
+from support.plugin_site import PluginSite
 
 MANY = 50
 
@@ -71,9 +71,9 @@ print(*sorted(name for name in sys.modules if name.startswith("many_")))
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with fifty distributions of four parts each."""
     folder = tmp_path_factory.mktemp("many")
-    site = Site(folder / "site")
+    plugin_site = PluginSite(folder / "site")
     for number in range(MANY):
-        site.install(f"many-{number}", PLUGIN.replace("NUMBER", str(number)))
+        plugin_site.install(f"many-{number}", PLUGIN.replace("NUMBER", str(number)))
     return folder
 
 

@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,13 @@ import pytest
 import torch
 
 import unetgen
-from support.command_line import Outcome
-from support.plugin_site import TWICE, Site
+from support.command_line import RunCli
+from support.plugin_site import EXAMPLE_PLUGIN, PluginSite
 from unetgen import plugins
 from unetgen.config.registry.registry import Registry
 from unetgen.errors import PluginError, SpecError
 
-Run = Callable[..., Outcome]
-
-pytestmark = pytest.mark.usefixtures("own_plugins")
+pytestmark = pytest.mark.usefixtures("isolated_plugins")
 
 SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8]}
 
@@ -60,7 +57,7 @@ def refusal(spec: Any, **overrides: Any) -> str:
 def plugin_file(tmp_path: Path) -> Path:
     path = tmp_path / "elsewhere" / "my_blocks.py"
     path.parent.mkdir()
-    path.write_text(TWICE)
+    path.write_text(EXAMPLE_PLUGIN)
     return path
 
 
@@ -85,9 +82,9 @@ def test_a_files_part_goes_by_two_names(plugin_file: Path, name: str) -> None:
     assert spec.bottleneck.type == "twice"
 
 
-def test_a_module_is_found_by_its_name(site: Site, run: Run) -> None:
-    (site.folder / "acme_blocks.py").write_text(TWICE)
-    outcome = run("plugins", "--plugin", "acme_blocks", "--format", "json")
+def test_a_module_is_found_by_its_name(plugin_site: PluginSite, run_cli: RunCli) -> None:
+    (plugin_site.folder / "acme_blocks.py").write_text(EXAMPLE_PLUGIN)
+    outcome = run_cli("plugins", "--plugin", "acme_blocks", "--format", "json")
     row = next(part for part in json.loads(outcome.out)["parts"] if part["name"] == "twice")
     assert row == {
         "slot": "block",
@@ -105,17 +102,17 @@ def test_a_module_is_found_by_its_name(site: Site, run: Run) -> None:
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_a_file_that_was_asked_for_must_load(tmp_path: Path, run: Run, source: str | None, cause: str) -> None:
+def test_a_file_that_was_asked_for_must_load(tmp_path: Path, run_cli: RunCli, source: str | None, cause: str) -> None:
     path = tmp_path / "mine.py"
     if source is not None:
         path.write_text(source)
-    outcome = run("validate", "unet_paper", "--plugin", str(path))
+    outcome = run_cli("validate", "unet_paper", "--plugin", str(path))
     assert (outcome.code, outcome.out) == (3, "")
     assert outcome.err == f"plugin {path} failed to load: {cause}\n"
 
 
 def test_a_file_may_import_what_lies_beside_it(plugin_file: Path) -> None:
-    (plugin_file.parent / "acme_beside.py").write_text(TWICE)
+    (plugin_file.parent / "acme_beside.py").write_text(EXAMPLE_PLUGIN)
     plugin_file.write_text("from acme_beside import Twice, unetgen_parts\n")
     given = unetgen.load_registry([str(plugin_file)])
     assert unetgen.load_spec(SPEC, registry=given, block="twice").bottleneck.type == "twice"
@@ -137,8 +134,8 @@ def test_a_network_with_a_files_part_pickles(plugin_file: Path) -> None:
 # Installed distributions
 
 
-def test_an_installed_part_builds_runs_and_is_named_in_the_resolved_spec(site: Site) -> None:
-    site.install("acme-unet")
+def test_an_installed_part_builds_runs_and_is_named_in_the_resolved_spec(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     found = registry()
     assert found.failures == ()
     model = unetgen.build(SPEC, registry=found, seed=1, bottleneck={"block": "twice"}, block={"padding": "zeros"})
@@ -148,45 +145,45 @@ def test_an_installed_part_builds_runs_and_is_named_in_the_resolved_spec(site: S
     assert "Twice(" in repr(model)
 
 
-def test_a_spec_without_plugins_parts_names_no_plugin(site: Site) -> None:
-    site.install("acme-unet")
+def test_a_spec_without_plugins_parts_names_no_plugin(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     assert "plugins" not in unetgen.load_spec(SPEC, registry=registry()).resolved()
 
 
-def test_a_resolved_spec_with_a_plugin_resolves_to_itself(site: Site) -> None:
-    site.install("acme-unet")
+def test_a_resolved_spec_with_a_plugin_resolves_to_itself(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     first = unetgen.load_spec(SPEC, registry=registry(), block={"type": "acme-unet/twice", "kernel_size": 5})
     second = unetgen.load_spec(first.resolved(), registry=registry())
     assert second.resolved() == first.resolved()
     assert second.hash == first.hash
 
 
-def test_a_plugins_part_survives_saving(site: Site, tmp_path: Path) -> None:
-    site.install("acme-unet")
+def test_a_plugins_part_survives_saving(plugin_site: PluginSite, tmp_path: Path) -> None:
+    plugin_site.install("acme-unet")
     model = unetgen.build(SPEC, registry=registry(), seed=1, block="twice").eval()
     unetgen.save(model, tmp_path / "net.safetensors")
     again = unetgen.load(tmp_path / "net.safetensors", registry=registry())
     assert torch.equal(again(torch.ones(1, 1, 8, 8)), model(torch.ones(1, 1, 8, 8)))
 
 
-def test_the_command_line_finds_what_is_installed(site: Site, tmp_path: Path) -> None:
-    site.install("acme-unet")
+def test_the_command_line_finds_what_is_installed(plugin_site: PluginSite, tmp_path: Path) -> None:
+    plugin_site.install("acme-unet")
     (tmp_path / "mine.yaml").write_text(json.dumps({**SPEC, "block": "twice"}))
-    done = process("show", "mine.yaml", "--format", "json", cwd=tmp_path, PYTHONPATH=str(site.folder))
+    done = process("show", "mine.yaml", "--format", "json", cwd=tmp_path, PYTHONPATH=str(plugin_site.folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["plugins"] == ["acme-unet 1.2"]
 
 
-def test_installed_plugins_import_no_torch(site: Site, tmp_path: Path) -> None:
-    site.install("acme-unet")
+def test_installed_plugins_import_no_torch(plugin_site: PluginSite, tmp_path: Path) -> None:
+    plugin_site.install("acme-unet")
     code = f"import sys, unetgen; unetgen.graph_of({SPEC!r}, block='twice'); assert 'torch' not in sys.modules"
-    env = {**os.environ, "PYTHONPATH": str(site.folder)}
+    env = {**os.environ, "PYTHONPATH": str(plugin_site.folder)}
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
 
 
-def test_a_part_of_another_kind_enters_too(site: Site) -> None:
-    source = TWICE.replace("Block", "Head").replace("Twice", "Double").replace('"twice"', '"double"')
-    site.install("acme-unet", source)
+def test_a_part_of_another_kind_enters_too(plugin_site: PluginSite) -> None:
+    source = EXAMPLE_PLUGIN.replace("Block", "Head").replace("Twice", "Double").replace('"twice"', '"double"')
+    plugin_site.install("acme-unet", source)
     model = unetgen.build(SPEC, registry=registry(), seed=1, head="double")
     assert model.spec.resolved()["plugins"] == ["acme-unet 1.2"]
     assert "head.0.conv2.weight" in model.state_dict()
@@ -212,16 +209,16 @@ BROKEN = {
     ),
     "no hook": ("x = 1", "it implements none of unetgen's hooks; they are in unetgen/hookspecs.py"),
     "misspelt hook": (
-        TWICE.replace("def unetgen_parts", "def unetgen_partz"),
+        EXAMPLE_PLUGIN.replace("def unetgen_parts", "def unetgen_partz"),
         "PluginValidationError: unknown hook 'unetgen_partz' in plugin <module 'acme_unet' from 'SITE/acme_unet.py'>",
     ),
     "extra argument": (
-        TWICE.replace("def unetgen_parts()", "def unetgen_parts(more)"),
+        EXAMPLE_PLUGIN.replace("def unetgen_parts()", "def unetgen_parts(more)"),
         "PluginValidationError: Plugin 'acme-unet' for hook 'unetgen_parts' hookimpl definition: unetgen_parts(more) "
         "Argument(s) {'more'} are declared in the hookimpl but can not be found in the hookspec",
     ),
     "unknown options": (
-        TWICE.replace("    kernel_size", "    model_config = {'extra': 'ignore'}\n    kernel_size"),
+        EXAMPLE_PLUGIN.replace("    kernel_size", "    model_config = {'extra': 'ignore'}\n    kernel_size"),
         "Twice accepts unknown options; leave extra='forbid' in its model_config",
     ),
     "no part": (
@@ -248,12 +245,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_plugin_is_one_warning(site: Site, run: Run, case: str) -> None:
+def test_a_broken_plugin_is_one_warning(plugin_site: PluginSite, run_cli: RunCli, case: str) -> None:
     """``inspect`` asks every plugin for advice."""
     source, cause = BROKEN[case]
-    cause = cause.replace("SITE", str(site.folder))
-    site.install("acme-unet", source)
-    outcome = run("inspect", "unet_paper")
+    cause = cause.replace("SITE", str(plugin_site.folder))
+    plugin_site.install("acme-unet", source)
+    outcome = run_cli("inspect", "unet_paper")
     assert outcome.code == 0
     assert outcome.out.startswith("side        level  output")
     assert outcome.err == (
@@ -262,10 +259,10 @@ def test_a_broken_plugin_is_one_warning(site: Site, run: Run, case: str) -> None
     )
 
 
-def test_a_broken_plugin_takes_no_other_with_it(site: Site, run: Run) -> None:
-    site.install("acme-unet", "import nowhere")
-    site.install("bob-unet", version="0.1")
-    outcome = run("plugins", "--format", "json")
+def test_a_broken_plugin_takes_no_other_with_it(plugin_site: PluginSite, run_cli: RunCli) -> None:
+    plugin_site.install("acme-unet", "import nowhere")
+    plugin_site.install("bob-unet", version="0.1")
+    outcome = run_cli("plugins", "--format", "json")
     record = json.loads(outcome.out)
     assert record["failed"] == [
         {"provider": "acme-unet 1.2", "cause": "ModuleNotFoundError: No module named 'nowhere'"}
@@ -274,14 +271,14 @@ def test_a_broken_plugin_takes_no_other_with_it(site: Site, run: Run) -> None:
     assert outcome.err.count("\n") == 1
 
 
-def test_a_name_that_leads_nowhere_is_a_broken_plugin(site: Site) -> None:
-    site.install("acme-unet", entry="acme = acme_unet:missing")
+def test_a_name_that_leads_nowhere_is_a_broken_plugin(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", entry="acme = acme_unet:missing")
     (failure,) = all_loaded().failures
     assert str(failure) == "AttributeError: module 'acme_unet' has no attribute 'missing'"
 
 
-def test_an_interrupt_is_no_broken_plugin(site: Site) -> None:
-    site.install("acme-unet", "raise KeyboardInterrupt")
+def test_an_interrupt_is_no_broken_plugin(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         all_loaded()
 
@@ -305,12 +302,12 @@ def test_an_interrupt_is_no_broken_plugin(site: Site) -> None:
 )
 @pytest.mark.parametrize("command", ["validate", "show", "build"])
 def test_a_spec_that_needs_a_broken_plugin_is_3(
-    site: Site, run: Run, tmp_path: Path, command: str, needs: dict[str, Any], said: str
+    plugin_site: PluginSite, run_cli: RunCli, tmp_path: Path, command: str, needs: dict[str, Any], said: str
 ) -> None:
-    site.install("acme-unet", "import nowhere")
+    plugin_site.install("acme-unet", "import nowhere")
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps({**SPEC, **needs}))
-    outcome = run(command, str(path))
+    outcome = run_cli(command, str(path))
     assert outcome.code == 3
     *_, first, second = (outcome.out if command == "validate" else outcome.err).splitlines()
     assert first.startswith(f"{path}:1:")
@@ -318,15 +315,15 @@ def test_a_spec_that_needs_a_broken_plugin_is_3(
     assert second == "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
 
 
-def test_the_original_exception_is_the_cause(site: Site) -> None:
-    site.install("acme-unet", "import nowhere")
+def test_the_original_exception_is_the_cause(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", "import nowhere")
     with pytest.raises(PluginError) as refused:
         unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/twice")
     assert isinstance(refused.value.__cause__, ModuleNotFoundError)
 
 
-def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(site: Site) -> None:
-    site.install("acme-unet", "import nowhere")
+def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", "import nowhere")
     assert refusal(SPEC, block="convv") == (
         f"override: block: unknown block 'convv'; did you mean 'conv'? Blocks are {listed('block')}"
     )
@@ -336,35 +333,37 @@ def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(site: Site) -> Non
 
 
 @pytest.mark.parametrize("source", ["import nowhere", "import sys; sys.exit(0)", "def"])
-def test_strict_raises(site: Site, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    site.install("acme-unet", source)
+def test_strict_raises(plugin_site: PluginSite, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    plugin_site.install("acme-unet", source)
     monkeypatch.setenv(plugins.STRICT_ENV_VAR, "1")
     with pytest.raises(PluginError) as refused:
         registry()
     assert str(refused.value).startswith("plugin acme-unet 1.2 failed to load: ")
     assert refused.value.__cause__ is not None
-    outcome = run("validate", "unet_paper")
+    outcome = run_cli("validate", "unet_paper")
     assert (outcome.code, outcome.out, outcome.err) == (3, "", f"{refused.value}\n")
 
 
 @pytest.mark.parametrize("off", ["", "0"])
-def test_strict_can_be_off(site: Site, monkeypatch: pytest.MonkeyPatch, off: str) -> None:
-    site.install("acme-unet", "import nowhere")
+def test_strict_can_be_off(plugin_site: PluginSite, monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+    plugin_site.install("acme-unet", "import nowhere")
     monkeypatch.setenv(plugins.STRICT_ENV_VAR, off)
     assert len(all_loaded().failures) == 1
 
 
 @pytest.mark.parametrize("names", ["acme-unet", "other, acme-unet ,", "*", "acme_unet", "Acme-UNet"])
-def test_a_disabled_plugin_is_not_even_imported(site: Site, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
-    site.install("acme-unet", "raise SystemExit(9)")
+def test_a_disabled_plugin_is_not_even_imported(
+    plugin_site: PluginSite, monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    plugin_site.install("acme-unet", "raise SystemExit(9)")
     monkeypatch.setenv(plugins.DISABLE_ENV_VAR, names)
     assert all_loaded().failures == ()
     assert "acme_unet" not in sys.modules
 
 
-def test_one_of_two_can_be_disabled(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.install("acme-unet")
-    site.install("bob-unet")
+def test_one_of_two_can_be_disabled(plugin_site: PluginSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin_site.install("acme-unet")
+    plugin_site.install("bob-unet")
     monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "bob-unet")
     entry = registry().find("block", "twice")
     assert entry is not None
@@ -379,7 +378,7 @@ def test_one_name_from_two_distributions_is_asked_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
 ) -> None:
     for name in order:
-        made = Site(tmp_path / name)
+        made = PluginSite(tmp_path / name)
         made.install(name)
         monkeypatch.syspath_prepend(str(made.folder))
     assert refusal(SPEC, block="twice") == (
@@ -394,8 +393,8 @@ def test_one_name_from_two_distributions_is_asked_about(
         assert again.resolved() == spec.resolved()
 
 
-def test_a_built_in_name_is_never_taken_over(site: Site) -> None:
-    site.install("acme-unet", TWICE.replace('"twice"', '"conv"'))
+def test_a_built_in_name_is_never_taken_over(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace('"twice"', '"conv"'))
     found = registry()
     assert unetgen.load_spec(SPEC, registry=found).plugins == ()
     theirs = unetgen.load_spec(SPEC, registry=found, block="acme-unet/conv")
@@ -403,8 +402,8 @@ def test_a_built_in_name_is_never_taken_over(site: Site) -> None:
     assert theirs.plugins == ("acme-unet 1.2",)
 
 
-def test_a_part_named_like_a_built_in_stays_itself_when_resolved(site: Site) -> None:
-    site.install("acme-unet", TWICE.replace('"twice"', '"conv"'))
+def test_a_part_named_like_a_built_in_stays_itself_when_resolved(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace('"twice"', '"conv"'))
     theirs = unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/conv")
     again = unetgen.load_spec(theirs.resolved(), registry=registry())
     assert type(again.bottleneck).__name__ == "Twice"
@@ -413,34 +412,34 @@ def test_a_part_named_like_a_built_in_stays_itself_when_resolved(site: Site) -> 
 
 
 @pytest.mark.parametrize("parts", ["[Twice, Twice]", "(Twice for _ in range(3))"])
-def test_the_same_part_twice_is_harmless(site: Site, parts: str) -> None:
-    site.install("acme-unet", TWICE.replace("return [Twice]", f"return {parts}"))
+def test_the_same_part_twice_is_harmless(plugin_site: PluginSite, parts: str) -> None:
+    plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace("return [Twice]", f"return {parts}"))
     found = registry()
     assert found.failures == ()
     assert len(found.entries["block"]["twice"]) == 1
 
 
-def test_two_names_for_one_module_are_harmless(site: Site) -> None:
-    site.install("acme-unet", entry="one = acme_unet\ntwo = acme_unet")
+def test_two_names_for_one_module_are_harmless(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", entry="one = acme_unet\ntwo = acme_unet")
     assert unetgen.load_spec(SPEC, registry=registry(), block="twice").plugins == ("acme-unet 1.2",)
 
 
-def test_two_parts_of_one_name_in_one_distribution_are_a_broken_plugin(site: Site) -> None:
-    other = TWICE.replace("return [Twice]", "return [Twice, type('Other', (Twice,), {})]")
-    site.install("acme-unet", other)
+def test_two_parts_of_one_name_in_one_distribution_are_a_broken_plugin(plugin_site: PluginSite) -> None:
+    other = EXAMPLE_PLUGIN.replace("return [Twice]", "return [Twice, type('Other', (Twice,), {})]")
+    plugin_site.install("acme-unet", other)
     (failure,) = all_loaded().failures
     assert str(failure) == "Twice and Other are both blocks called 'twice'; give one of them another type"
 
 
-def test_a_misspelt_name_finds_a_plugins_part(site: Site) -> None:
-    site.install("acme-unet")
+def test_a_misspelt_name_finds_a_plugins_part(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     assert refusal(SPEC, block="twise") == (
         f"override: block: unknown block 'twise'; did you mean 'twice' (acme-unet 1.2)? Blocks are {listed('block', 'twice')}"
     )
 
 
-def test_the_options_of_a_plugins_part_are_checked_like_ours(site: Site) -> None:
-    site.install("acme-unet")
+def test_the_options_of_a_plugins_part_are_checked_like_ours(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     assert refusal(SPEC, block={"type": "twice", "kernel_sise": 3}) == (
         "override: block.kernel_sise: unknown option of block 'twice'; did you mean 'kernel_size'?"
     )
@@ -449,15 +448,17 @@ def test_the_options_of_a_plugins_part_are_checked_like_ours(site: Site) -> None
 # Not installed
 
 
-def test_a_missing_plugin_is_named_with_what_to_install(site: Site, run: Run, tmp_path: Path) -> None:
-    site.install("acme-unet")
+def test_a_missing_plugin_is_named_with_what_to_install(
+    plugin_site: PluginSite, run_cli: RunCli, tmp_path: Path
+) -> None:
+    plugin_site.install("acme-unet")
     resolved = unetgen.load_spec(SPEC, registry=registry(), **{"bottleneck.block": "twice"}).resolved()
     path = tmp_path / "resolved.json"
     path.write_text(json.dumps(resolved))
-    for item in site.folder.glob("acme*"):
+    for item in plugin_site.folder.glob("acme*"):
         item.rename(tmp_path / item.name)
     plugins.clear_cache()
-    outcome = run("validate", str(path))
+    outcome = run_cli("validate", str(path))
     assert (outcome.code, outcome.err) == (1, "")
     (line,) = outcome.out.splitlines()
     assert line.startswith(f"{path}:1:")
@@ -475,8 +476,8 @@ def test_a_missing_file_is_not_to_be_installed(plugin_file: Path) -> None:
     assert "--plugin" in sentence
 
 
-def test_a_disabled_plugin_is_not_to_be_installed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.install("acme-unet")
+def test_a_disabled_plugin_is_not_to_be_installed(plugin_site: PluginSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin_site.install("acme-unet")
     resolved = unetgen.load_spec(SPEC, registry=registry(), block="twice").resolved()
     monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "acme-unet")
     sentence = refusal(resolved)
@@ -484,51 +485,53 @@ def test_a_disabled_plugin_is_not_to_be_installed(site: Site, monkeypatch: pytes
     assert "UNETGEN_DISABLE_PLUGINS" in sentence
 
 
-def test_weights_with_a_missing_plugin_say_so(site: Site, tmp_path: Path) -> None:
-    site.install("acme-unet")
+def test_weights_with_a_missing_plugin_say_so(plugin_site: PluginSite, tmp_path: Path) -> None:
+    plugin_site.install("acme-unet")
     model = unetgen.build(SPEC, registry=registry(), seed=1, block="twice")
     unetgen.save(model, tmp_path / "net.safetensors")
-    for item in site.folder.glob("acme*"):
+    for item in plugin_site.folder.glob("acme*"):
         item.rename(tmp_path / item.name)
     with pytest.raises(SpecError) as refused:
         unetgen.load(tmp_path / "net.safetensors", registry=registry())
     assert str(refused.value).endswith("the spec needs acme-unet 1.2; run: pip install acme-unet")
 
 
-def test_a_part_that_fails_while_it_is_read_says_whose_it_is(site: Site) -> None:
+def test_a_part_that_fails_while_it_is_read_says_whose_it_is(plugin_site: PluginSite) -> None:
     """Validators refuse by ValueError, which becomes a problem of the spec; anything else is a failure of the plugin."""
     check = "    @field_validator('kernel_size')\n    @classmethod\n    def check(cls, value):\n        return value / 0\n\n"
-    source = TWICE.replace("    def emit", f"{check}    def emit").replace(
+    source = EXAMPLE_PLUGIN.replace("    def emit", f"{check}    def emit").replace(
         "import unetgen\n", "from pydantic import field_validator\n\nimport unetgen\n", 1
     )
-    site.install("acme-unet", source)
+    plugin_site.install("acme-unet", source)
     with pytest.raises(PluginError) as failed:
         unetgen.load_spec(SPEC, registry=registry(), block={"type": "twice", "kernel_size": 5})
     assert str(failed.value) == (
         "block 'twice' of acme-unet 1.2 failed while its options were read: ZeroDivisionError: division by zero"
     )
-    site.install("bob-unet", source.replace("value / 0", "int('no')").replace('"twice"', '"thrice"'))
+    plugin_site.install("bob-unet", source.replace("value / 0", "int('no')").replace('"twice"', '"thrice"'))
     sentence = refusal(SPEC, block={"type": "thrice", "kernel_size": 5})
     assert sentence == "override: block.kernel_size: invalid literal for int() with base 10: 'no'"
 
 
-def test_an_init_that_fails_says_whose_it_is(site: Site) -> None:
-    source = TWICE.replace("Block", "Init").replace("def emit(self, g, x, channels)", "def rule(self, parameter)")
-    site.install("acme-unet", source)
+def test_an_init_that_fails_says_whose_it_is(plugin_site: PluginSite) -> None:
+    source = EXAMPLE_PLUGIN.replace("Block", "Init").replace(
+        "def emit(self, g, x, channels)", "def rule(self, parameter)"
+    )
+    plugin_site.install("acme-unet", source)
     with pytest.raises(PluginError) as failed:
         unetgen.build(SPEC, registry=registry(), seed=1, init="twice")
     assert str(failed.value).startswith("init 'twice' of acme-unet 1.2 failed while weights were started: NameError: ")
 
 
-def test_parts_with_options_of_any_kind_are_listed(site: Site, run: Run) -> None:
+def test_parts_with_options_of_any_kind_are_listed(plugin_site: PluginSite, run_cli: RunCli) -> None:
     """Also those whose source cannot be read, and options that are words, lists and mappings."""
     options = (
         "    name: str = 'a'\n    table: dict[str, int] = {}\n    sizes: list[int] = Field([1], description='Some.')\n"
     )
-    source = TWICE.replace("    kernel_size: int = 3\n", options).replace("self.kernel_size", "3")
+    source = EXAMPLE_PLUGIN.replace("    kernel_size: int = 3\n", options).replace("self.kernel_size", "3")
     made = f"from pydantic import Field\nexec({source.replace('from __future__ import annotations', 'from pydantic import Field')!r})\n"
-    site.install("acme-unet", made)
-    outcome = run("plugins", "--options", "block")
+    plugin_site.install("acme-unet", made)
+    outcome = run_cli("plugins", "--options", "block")
     assert (outcome.code, outcome.err) == (0, "")
     rows = [line for line in outcome.out.splitlines() if line.startswith(("| `name`", "| `table`", "| `sizes`"))]
     assert rows == [
@@ -592,9 +595,9 @@ from unetgen.graph.part_types import Maps
     ],
 )
 def test_a_drawing_that_cannot_be_meant_is_refused(
-    site: Site, kind: str, arguments: str, body: str, sentence: str
+    plugin_site: PluginSite, kind: str, arguments: str, body: str, sentence: str
 ) -> None:
-    site.install("acme-unet", DRAW.format(kind=kind, arguments=arguments, body=body))
+    plugin_site.install("acme-unet", DRAW.format(kind=kind, arguments=arguments, body=body))
     with pytest.raises(SpecError) as refused:
         unetgen.graph_of(SPEC, registry=registry(), **{kind.lower(): "odd"})
     assert any(str(problem).endswith(sentence) for problem in refused.value.problems), str(refused.value)
@@ -617,15 +620,17 @@ def test_a_drawing_that_cannot_be_meant_is_refused(
         ),
     ],
 )
-def test_a_drawing_with_names_that_cannot_be_is_the_plugins_fault(site: Site, body: str, sentence: str) -> None:
-    site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
+def test_a_drawing_with_names_that_cannot_be_is_the_plugins_fault(
+    plugin_site: PluginSite, body: str, sentence: str
+) -> None:
+    plugin_site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
     with pytest.raises(PluginError) as failed:
         unetgen.graph_of(SPEC, registry=registry(), block="odd")
     assert str(failed.value).endswith(sentence)
 
 
-def test_a_part_that_asks_for_the_size_binds_the_network_to_it(site: Site) -> None:
+def test_a_part_that_asks_for_the_size_binds_the_network_to_it(plugin_site: PluginSite) -> None:
     body = "assert x.size; return g.conv(x, channels, 1, name='conv')"
-    site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
+    plugin_site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
     graph = unetgen.graph_of(SPEC, registry=registry(), block="odd", input_size=[8, 12])
     assert [str(fit) for fit in graph.fits] == ["n = 8", "n = 12"]

@@ -10,18 +10,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from support.paths import ROOT
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return next(target.glob("*.whl"))
 
 
 def test_wheel_carries_specs_types_and_data(wheel: Path) -> None:

@@ -13,7 +13,7 @@ from unetgen.authoring import Block, Builder, Count, Value, hookimpl
 CONVS: Any = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
-class Wrapped(Block):
+class ModuleBlock(Block):
     """A block that wraps the module of its own name; it is right where that is."""
 
     module: ClassVar[str]
@@ -23,7 +23,7 @@ class Wrapped(Block):
         return g.module(self, self.module, x, channels=channels, arguments=arguments)
 
 
-class Right(nn.Module):
+class CorrectModule(nn.Module):
     def __init__(self, dims: int, inputs: int, outputs: int, padding: int = 1) -> None:
         super().__init__()
         self.conv = CONVS[dims](inputs, outputs, 3, padding=padding)
@@ -32,26 +32,26 @@ class Right(nn.Module):
         return self.conv(x)
 
 
-class Fine(Wrapped):
+class Fine(ModuleBlock):
     """Nothing is wrong with it."""
 
     type: ClassVar[str] = "fine"
-    module: ClassVar[str] = "Right"
+    module: ClassVar[str] = "CorrectModule"
 
 
-class ShrinkingIn3D(Right):
+class ShrinkingIn3D(CorrectModule):
     def __init__(self, dims: int, inputs: int, outputs: int) -> None:
         super().__init__(dims, inputs, outputs, padding=0 if dims == 3 else 1)
 
 
-class WrongShape(Wrapped):
+class WrongShape(ModuleBlock):
     """Forgets its padding in three dimensions."""
 
     type: ClassVar[str] = "wrong_shape"
     module: ClassVar[str] = "ShrinkingIn3D"
 
 
-class Growing(Right):
+class LateParameter(CorrectModule):
     """Gets a parameter when it first runs, which nobody could know of."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,34 +60,34 @@ class Growing(Right):
         return self.conv(x) * self.scale
 
 
-class WrongParams(Wrapped):
+class WrongParams(ModuleBlock):
     """Has a parameter more than it says."""
 
     type: ClassVar[str] = "wrong_params"
-    module: ClassVar[str] = "Growing"
+    module: ClassVar[str] = "LateParameter"
 
 
-SHARED: dict[int, nn.Parameter] = {}
+SHARED_PARAMETERS: dict[int, nn.Parameter] = {}
 
 
-class Sharing(Right):
+class SharedParameter(CorrectModule):
     def __init__(self, dims: int, inputs: int, outputs: int) -> None:
         super().__init__(dims, inputs, outputs)
         with torch.device("cpu"):
-            self.scale = SHARED.setdefault(outputs, nn.Parameter(torch.ones(1)))
+            self.scale = SHARED_PARAMETERS.setdefault(outputs, nn.Parameter(torch.ones(1)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x) * self.scale.to(x.device)
 
 
-class SharedState(Wrapped):
+class SharedState(ModuleBlock):
     """Its instances have one tensor together."""
 
     type: ClassVar[str] = "shared_state"
-    module: ClassVar[str] = "Sharing"
+    module: ClassVar[str] = "SharedParameter"
 
 
-class Remembering(Right):
+class ClassLevelState(CorrectModule):
     seen: ClassVar[list[float]] = [0.0]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,42 +96,42 @@ class Remembering(Right):
         return self.conv(x) + self.seen[0]
 
 
-class SharedMemory(Wrapped):
+class SharedMemory(ModuleBlock):
     """Its class remembers what each instance has seen."""
 
     type: ClassVar[str] = "shared_memory"
-    module: ClassVar[str] = "Remembering"
+    module: ClassVar[str] = "ClassLevelState"
 
 
-class Deaf(Right):
+class IgnoresOption(CorrectModule):
     def __init__(self, dims: int, inputs: int, outputs: int, depth: int) -> None:
         super().__init__(dims, inputs, outputs)
         self.depth = depth
 
 
-class InertOption(Wrapped):
+class InertOption(ModuleBlock):
     """Hands an option on to a module that does nothing with it."""
 
     type: ClassVar[str] = "inert_option"
-    module: ClassVar[str] = "Deaf"
+    module: ClassVar[str] = "IgnoresOption"
 
     depth: Count = 2
 
 
-class Idle(Right):
+class UnusedLayer(CorrectModule):
     def __init__(self, dims: int, inputs: int, outputs: int) -> None:
         super().__init__(dims, inputs, outputs)
         self.unused = nn.Linear(3, 3)
 
 
-class UnusedParameter(Wrapped):
+class UnusedParameter(ModuleBlock):
     """Has a layer that it never runs."""
 
     type: ClassVar[str] = "unused_parameter"
-    module: ClassVar[str] = "Idle"
+    module: ClassVar[str] = "UnusedLayer"
 
 
-class Random(Right):
+class UnseededInit(CorrectModule):
     def __init__(self, dims: int, inputs: int, outputs: int) -> None:
         super().__init__(dims, inputs, outputs)
         if not self.conv.weight.is_meta:
@@ -139,65 +139,65 @@ class Random(Right):
             nn.init.normal_(self.conv.weight, generator=generator)
 
 
-class RandomInit(Wrapped):
+class RandomInit(ModuleBlock):
     """Starts otherwise each time, whatever the seed."""
 
     type: ClassVar[str] = "random_init"
-    module: ClassVar[str] = "Random"
+    module: ClassVar[str] = "UnseededInit"
 
 
-class Deciding(Right):
+class DataDependentBranch(CorrectModule):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
         return y if x.is_meta or y.mean().item() < 1e9 else -y
 
 
-class ExportBreaker(Wrapped):
+class ExportBreaker(ModuleBlock):
     """Decides by the values in a tensor."""
 
     type: ClassVar[str] = "export_breaker"
-    module: ClassVar[str] = "Deciding"
+    module: ClassVar[str] = "DataDependentBranch"
 
 
-class Sparing(Right):
+class SkipsWorkOnMeta(CorrectModule):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
         return y if x.is_meta else 0.5 * (y + self.conv(x))
 
 
-class LyingMacs(Wrapped):
+class WrongMacs(ModuleBlock):
     """Works twice as much as it does where it is measured."""
 
     type: ClassVar[str] = "lying_macs"
-    module: ClassVar[str] = "Sparing"
+    module: ClassVar[str] = "SkipsWorkOnMeta"
 
 
-class EvenOnly(Right):
+class EvenOnly(CorrectModule):
     def forward(self, x: Tensor) -> Tensor:
         first, second = x[..., ::2], x[..., 1::2]
         return self.conv(torch.stack((first, second), -1).flatten(-2))
 
 
-class OddSizes(Wrapped):
+class OddSizes(ModuleBlock):
     """Can do with even sizes only, and says nothing of that."""
 
     type: ClassVar[str] = "odd_sizes"
     module: ClassVar[str] = "EvenOnly"
 
 
-class Writing(Right):
+class InPlaceOnInput(CorrectModule):
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x.mul_(2.0))
 
 
-class MutatedInput(Wrapped):
+class MutatedInput(ModuleBlock):
     """Writes on the map that it is given, which others read too."""
 
     type: ClassVar[str] = "mutated_input"
-    module: ClassVar[str] = "Writing"
+    module: ClassVar[str] = "InPlaceOnInput"
 
 
-class FourChannels(Right):
+class FourChannels(CorrectModule):
     def __init__(self, dims: int, inputs: int, outputs: int) -> None:
         super().__init__(dims, inputs, outputs)
         self.norm = nn.GroupNorm(4, outputs)
@@ -206,21 +206,21 @@ class FourChannels(Right):
         return self.norm(self.conv(x))
 
 
-class FewChannels(Wrapped):
+class FewChannels(ModuleBlock):
     """Needs a multiple of four channels, and leaves it to torch to say so."""
 
     type: ClassVar[str] = "few_channels"
     module: ClassVar[str] = "FourChannels"
 
 
-class Silent(Wrapped):
+class Silent(ModuleBlock):
     type: ClassVar[str] = "Silent Block"
-    module: ClassVar[str] = "Right"
+    module: ClassVar[str] = "CorrectModule"
 
 
 @hookimpl
 def unetgen_parts() -> list[type[Block]]:
     return [
         Fine, WrongShape, WrongParams, SharedState, SharedMemory, InertOption, UnusedParameter, RandomInit,
-        ExportBreaker, LyingMacs, OddSizes, MutatedInput, FewChannels, Silent,
+        ExportBreaker, WrongMacs, OddSizes, MutatedInput, FewChannels, Silent,
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import unetgen
 from unetgen.network.unet import UNet
@@ -23,12 +24,12 @@ SPEC: dict[str, Any] = {
 }
 
 
-def ours(**overrides: Any) -> UNet:
+def build_equivalent(**overrides: Any) -> UNet:
     """The same arithmetic, built here."""
     return unetgen.build(SPEC, **{"seed": 7, **overrides}).eval()
 
 
-def trained(net: nn.Module, seed: int = 1) -> nn.Module:
+def with_trained_state(net: nn.Module, seed: int = 1) -> nn.Module:
     """Weights and running statistics such as training leaves them."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -38,7 +39,7 @@ def trained(net: nn.Module, seed: int = 1) -> nn.Module:
     return net.eval()
 
 
-def run_through(
+def unet_forward(
     x: Tensor, down: Sequence[nn.Module], ups: Sequence[nn.Module], back: Sequence[nn.Module], head: nn.Module
 ) -> Tensor:
     """The arithmetic. ``down`` goes from the finest stage to the bottom, ``ups`` and ``back`` the other way."""
@@ -60,7 +61,7 @@ def stage(channels: int, out: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-class Jumbled(nn.Module):
+class ShuffledUNet(nn.Module):
     """Registers its head first and its stages from the deepest on; only the order within each shape is that of use."""
 
     def __init__(self) -> None:
@@ -71,12 +72,12 @@ class Jumbled(nn.Module):
         self.back = nn.ModuleList([stage(8, 4), stage(16, 8)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return run_through(
+        return unet_forward(
             x, [self.a, self.b, self.c], [self.ups[1], self.ups[0]], [self.back[1], self.back[0]], self.out
         )
 
 
-class Listed(nn.Module):
+class DoublyRegisteredBlock(nn.Module):
     """A convolution with its norm, each registered by name and once more in a list."""
 
     def __init__(self, channels: int, out: int) -> None:
@@ -89,37 +90,41 @@ class Listed(nn.Module):
         return self.all_modules(x)
 
 
-class ListedEncoder(nn.Module):
+class DoublyRegisteredEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         sizes = zip((1, *WIDTHS), WIDTHS, strict=False)
-        self.stages = nn.ModuleList(nn.Sequential(Listed(i, o), Listed(o, o)) for i, o in sizes)
+        self.stages = nn.ModuleList(
+            nn.Sequential(DoublyRegisteredBlock(i, o), DoublyRegisteredBlock(o, o)) for i, o in sizes
+        )
 
 
-class ListedDecoder(nn.Module):
-    def __init__(self, encoder: ListedEncoder) -> None:
+class DoublyRegisteredDecoder(nn.Module):
+    def __init__(self, encoder: DoublyRegisteredEncoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.stages = nn.ModuleList(nn.Sequential(Listed(2 * w, w), Listed(w, w)) for w in (8, 4))
+        self.stages = nn.ModuleList(
+            nn.Sequential(DoublyRegisteredBlock(2 * w, w), DoublyRegisteredBlock(w, w)) for w in (8, 4)
+        )
         self.transpconvs = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in (8, 4))
         self.seg = nn.Conv2d(4, 2, 1)
 
 
-class Doubled(nn.Module):
+class DoublyRegisteredUNet(nn.Module):
     """Holds every layer two times, and those of its encoder four times."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = ListedEncoder()
-        self.decoder = ListedDecoder(self.encoder)
+        self.encoder = DoublyRegisteredEncoder()
+        self.decoder = DoublyRegisteredDecoder(self.encoder)
 
     def forward(self, x: Tensor) -> Tensor:
-        return run_through(
+        return unet_forward(
             x, list(self.encoder.stages), list(self.decoder.transpconvs), list(self.decoder.stages), self.decoder.seg
         )
 
 
-class Wrapped(nn.Module):
+class WrappedConv(nn.Module):
     """A convolution under one more name."""
 
     def __init__(self, channels: int, out: int) -> None:
@@ -130,12 +135,12 @@ class Wrapped(nn.Module):
         return self.conv(x)
 
 
-class Basic(nn.Module):
+class ConvsThenNorms(nn.Module):
     """Two convolutions first, then two norms."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = Wrapped(channels, out), Wrapped(out, out)
+        self.conv1, self.conv2 = WrappedConv(channels, out), WrappedConv(out, out)
         self.norm1, self.norm2 = nn.BatchNorm2d(out), nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,11 +148,11 @@ class Basic(nn.Module):
         return torch.relu(self.norm2(self.conv2(x)))
 
 
-class Up(nn.Module):
+class RecursiveUp(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.transp_conv = nn.ConvTranspose2d(2 * width, width, 2, 2)
-        self.conv_block = Basic(2 * width, width)
+        self.conv_block = ConvsThenNorms(2 * width, width)
 
 
 class SkipLayer(nn.Module):
@@ -158,14 +163,18 @@ class SkipLayer(nn.Module):
         self.downsample, self.next_layer, self.upsample = downsample, next_layer, upsample
 
 
-class Nested(nn.Module):
+class RecursiveUNet(nn.Module):
     """Registers its stages in lists, and all of them again in a recursion over its levels."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.input_block, self.downsample, self.bottleneck = Basic(1, 4), Basic(4, 8), Basic(8, 16)
-        self.upsamples = nn.ModuleList([Up(8), Up(4)])
-        self.output_block = Wrapped(4, 2)
+        self.input_block, self.downsample, self.bottleneck = (
+            ConvsThenNorms(1, 4),
+            ConvsThenNorms(4, 8),
+            ConvsThenNorms(8, 16),
+        )
+        self.upsamples = nn.ModuleList([RecursiveUp(8), RecursiveUp(4)])
+        self.output_block = WrappedConv(4, 2)
         self.output_block.conv = nn.Conv2d(4, 2, 1)
         inner = SkipLayer(self.downsample, self.upsamples[0], self.bottleneck)
         self.skip_layers = SkipLayer(self.input_block, self.upsamples[1], inner)
@@ -173,4 +182,84 @@ class Nested(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         ups = [up.transp_conv for up in self.upsamples]
         back = [up.conv_block for up in self.upsamples]
-        return run_through(x, [self.input_block, self.downsample, self.bottleneck], ups, back, self.output_block)
+        return unet_forward(x, [self.input_block, self.downsample, self.bottleneck], ups, back, self.output_block)
+
+
+class MilesialDoubleConv(nn.Module):
+    def __init__(self, channels: int, out: int, middle: int | None = None) -> None:
+        super().__init__()
+        middle = middle or out
+        self.double_conv = nn.Sequential(
+            nn.Conv2d(channels, middle, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(middle, out, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.double_conv(x)
+
+
+class MilesialDown(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), MilesialDoubleConv(channels, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.maxpool_conv(x)
+
+
+class MilesialUp(nn.Module):
+    def __init__(self, channels: int, out: int, *, bilinear: bool) -> None:
+        super().__init__()
+        self.up: nn.Module
+        if bilinear:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.conv = MilesialDoubleConv(channels, out, channels // 2)
+        else:
+            self.up = nn.ConvTranspose2d(channels, channels // 2, kernel_size=2, stride=2)
+            self.conv = MilesialDoubleConv(channels, out)
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        below = self.up(below)
+        rows, columns = skip.shape[2] - below.shape[2], skip.shape[3] - below.shape[3]
+        below = F.pad(below, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
+        return self.conv(torch.cat([skip, below], dim=1))
+
+
+class MilesialOutConv(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class MilesialUNet(nn.Module):
+    """The network of milesial/Pytorch-UNet, with its names, written down anew; ``base`` is 64 there."""
+
+    def __init__(self, base: int = 64, *, bilinear: bool = False) -> None:
+        super().__init__()
+        half = 2 if bilinear else 1
+        self.inc = MilesialDoubleConv(3, base)
+        self.down1 = MilesialDown(base, 2 * base)
+        self.down2 = MilesialDown(2 * base, 4 * base)
+        self.down3 = MilesialDown(4 * base, 8 * base)
+        self.down4 = MilesialDown(8 * base, 16 * base // half)
+        self.up1 = MilesialUp(16 * base, 8 * base // half, bilinear=bilinear)
+        self.up2 = MilesialUp(8 * base, 4 * base // half, bilinear=bilinear)
+        self.up3 = MilesialUp(4 * base, 2 * base // half, bilinear=bilinear)
+        self.up4 = MilesialUp(2 * base, base, bilinear=bilinear)
+        self.outc = MilesialOutConv(base, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x1 = self.inc(x)
+        x2 = self.down1(x1)
+        x3 = self.down2(x2)
+        x4 = self.down3(x3)
+        x = self.up1(self.down4(x4), x4)
+        x = self.up4(self.up3(self.up2(x, x3), x2), x1)
+        return self.outc(x)

@@ -13,7 +13,7 @@ CONVS: Any = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 POOLS: Any = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
-class Shifting(nn.Module):
+class ShiftedConv(nn.Module):
     """A convolution with a start of its own, and a buffer that no state dict holds."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, start: float = 0.0) -> None:
@@ -36,7 +36,7 @@ class Shift(Block):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         arguments = {"dims": g.dims, "inputs": x.channels, "outputs": channels}
-        return g.module(self, "Shifting", x, arguments=arguments, first={"start": self.start})
+        return g.module(self, "ShiftedConv", x, arguments=arguments, first={"start": self.start})
 
 
 class Declared(Block):
@@ -46,7 +46,7 @@ class Declared(Block):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         arguments = {"dims": g.dims, "inputs": x.channels, "outputs": channels}
-        return g.module(self, Shifting, x, channels=channels, pixels=1, arguments=arguments, name="body")
+        return g.module(self, ShiftedConv, x, channels=channels, pixels=1, arguments=arguments, name="body")
 
 
 class Windowed(Block):
@@ -56,10 +56,10 @@ class Windowed(Block):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         arguments = {"dims": g.dims, "inputs": x.channels, "outputs": channels}
-        return g.module(self, Shifting, x, channels=channels, multiple=4, arguments=arguments)
+        return g.module(self, ShiftedConv, x, channels=channels, multiple=4, arguments=arguments)
 
 
-class Positions(nn.Module):
+class PositionEmbedding(nn.Module):
     """A learned number for each pixel, and a size that only torch knows."""
 
     def __init__(self, channels: int, size: list[int]) -> None:
@@ -70,14 +70,14 @@ class Positions(nn.Module):
         return x + self.embedding
 
 
-class Bound(Block):
+class FixedSize(Block):
     """Asks for the size."""
 
     type: ClassVar[str] = "bound"
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         x = g.conv(x, channels, 1, name="conv")
-        return g.module(self, "Positions", x, arguments={"channels": channels, "size": list(x.size)})
+        return g.module(self, "PositionEmbedding", x, arguments={"channels": channels, "size": list(x.size)})
 
 
 def pool(dims: int) -> nn.Module:
@@ -120,7 +120,7 @@ class Pyramid(nn.Module):
         return maps
 
 
-class EarthlyModule(nn.Module):
+class FailsOnMeta(nn.Module):
     """Runs where there is data only."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -133,16 +133,16 @@ class EarthlyModule(nn.Module):
         return self.conv(x)
 
 
-class Earthly(Block):
+class NeedsRealData(Block):
     """Cannot be measured on the meta device."""
 
     type: ClassVar[str] = "earthly"
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        return g.module(self, EarthlyModule, x, arguments={"inputs": x.channels, "outputs": channels})
+        return g.module(self, FailsOnMeta, x, arguments={"inputs": x.channels, "outputs": channels})
 
 
-class Starving(nn.Module):
+class StridedNorm(nn.Module):
     """Strides, and then has a norm that knows no single pixel."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -154,7 +154,7 @@ class Starving(nn.Module):
         return self.norm(self.conv(x))
 
 
-class Starves(Downsample):
+class StridedNormDownsample(Downsample):
     """Says how it strides, and what its norm needs."""
 
     type: ClassVar[str] = "starves"
@@ -164,7 +164,7 @@ class Starves(Downsample):
         arguments = {"inputs": x.channels, "outputs": channels}
         size = Rule(divisor=2, residue=0)
         return g.module(
-            self, Starving, x, channels=channels, size=size, pixels=windows, elements=2, arguments=arguments
+            self, StridedNorm, x, channels=channels, size=size, pixels=windows, elements=2, arguments=arguments
         )
 
 
@@ -210,7 +210,7 @@ class Failing(nn.Module):
         return x[:, :1].expand(-1, self.channels, *x.shape[2:]) if self.how != "channels" else x
 
 
-def nothing(how: str, channels: int) -> int:
+def not_a_module(how: str, channels: int) -> int:
     """What is no module."""
     return 3
 
@@ -227,11 +227,11 @@ class Fails(Block):
         how = self.how if channels >= self.channels else "fine"
         if how == "emit":
             raise ZeroDivisionError("division by zero")
-        target = {"nothing": "nothing", "lost": "wrapped_parts:Lost"}.get(how, "Failing")
+        target = {"nothing": "not_a_module", "lost": "support.external_parts:Lost"}.get(how, "Failing")
         return g.module(self, target, x, channels=channels, arguments={"how": how, "channels": channels})
 
 
-class Reckoning(nn.Module):
+class ReadsValuesInInit(nn.Module):
     """Asks a tensor for its value while it is made, as lists of drop rates do."""
 
     def __init__(self, channels: int) -> None:
@@ -244,16 +244,28 @@ class Reckoning(nn.Module):
         return self.drop(self.norm(x))
 
 
-class Reckons(Block):
+class NotBuildableOnMeta(Block):
     """Cannot be made on the meta device."""
 
     type: ClassVar[str] = "reckons"
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         x = g.conv(x, channels, 1, name="conv")
-        return g.module(self, Reckoning, x, channels=channels, arguments={"channels": channels})
+        return g.module(self, ReadsValuesInInit, x, channels=channels, arguments={"channels": channels})
 
 
 @hookimpl
 def unetgen_parts() -> list[type]:
-    return [Shift, Declared, Windowed, Bound, Pooled, Measured, Starves, Earthly, Backbone, Fails, Reckons]
+    return [
+        Shift,
+        Declared,
+        Windowed,
+        FixedSize,
+        Pooled,
+        Measured,
+        StridedNormDownsample,
+        NeedsRealData,
+        Backbone,
+        Fails,
+        NotBuildableOnMeta,
+    ]

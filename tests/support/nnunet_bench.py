@@ -20,8 +20,9 @@ os.environ["nnUNet_n_proc_DA"] = "1" if sys.argv[2] == "plan" else "0"
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
+from torchvision_stub import declare_operators  # noqa: E402
 
-from support.torchvision_stub import _LIBRARY  # noqa: E402, F401  # before anything that imports torchvision
+declare_operators()  # before anything that imports torchvision
 
 NAME = "Dataset007_Discs"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TWICE = '''\
+EXAMPLE_PLUGIN = '''\
 """A plugin as an author would write it."""
 
 from __future__ import annotations
@@ -34,17 +34,38 @@ def unetgen_parts():
 '''
 
 
-class Site:
+class PluginSite:
     """A folder that Python takes for site-packages."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def install(self, name: str, source: str = TWICE, version: str = "1.2", entry: str | None = None) -> None:
+    def install(self, name: str, source: str = EXAMPLE_PLUGIN, version: str = "1.2", entry: str | None = None) -> None:
         module = name.lower().replace("-", "_")
         info = self.folder / f"{module}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[unetgen]\n{entry or f'{module} = {module}'}\n")
         (self.folder / f"{module}.py").write_text(source)
+
+
+CRASHING_PLUGIN = '''\
+from typing import ClassVar
+
+from unetgen.authoring import Block, hookimpl
+
+
+class Crash(Block):
+    """It has an error."""
+
+    type: ClassVar[str] = "crash"
+
+    def emit(self, g, x, channels):
+        raise RuntimeError("out of ink")
+
+
+@hookimpl
+def unetgen_parts():
+    return [Crash]
+'''

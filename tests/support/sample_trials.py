@@ -18,18 +18,18 @@ import numpy as np
 import torch
 
 
-def drawn(
+def seeded_metrics(
     model: Any, spec: Any, context: Any, epochs: int = 2, sleep: float = 0.0, beside: bool = False
 ) -> dict[str, Any]:
     """Metrics that follow from the seed, a curve, and a note of every time that it was carried out."""
     print("begun with", model.spec.name)
     if beside:
-        left_behind(context)
-    noted(context, "begun")
+        start_background_program(context)
+    append_note(context, "begun")
     for epoch in range(epochs):
         context.report(epoch, loss=1 / (1 + epoch))
         time.sleep(0 if (context.directory.parents[2] / "quick").exists() else sleep)
-    noted(context, "done")
+    append_note(context, "done")
     return {
         "torch": torch.rand(()), "numpy": np.random.rand(), "python": random.random(),
         "weights": float(sum(p.detach().double().sum() for p in model.parameters())),
@@ -37,30 +37,30 @@ def drawn(
     }  # fmt: skip
 
 
-def noted(context: Any, what: str) -> None:
+def append_note(context: Any, what: str) -> None:
     with (context.directory.parents[2] / "notes.txt").open("a") as notes:
         notes.write(f"{what} {context.name} {context.seed}\n")
 
 
-def left_behind(context: Any) -> None:
+def start_background_program(context: Any) -> None:
     """Starts a program that outlives the trial, and notes its number."""
     number = subprocess.Popen(["sleep", "1000"]).pid
     with (context.directory.parents[2] / "beside.txt").open("a") as notes:
         notes.write(f"{number}\n")
 
 
-def wrong(model: Any, spec: Any, context: Any) -> Any:
+def failing(model: Any, spec: Any, context: Any) -> Any:
     """Goes wrong in another way with each seed, unless somebody has put things right."""
     if (context.directory.parents[2] / "right").exists():
         return {"dice": 0.5}
-    return list(_WRONG.values())[context.seed](context)
+    return list(_FAILURES.values())[context.seed](context)
 
 
 def _raises(context: Any) -> Any:
     raise ValueError("two\nlines")
 
 
-_WRONG = {
+_FAILURES = {
     "raises": _raises,
     "exits": lambda context: sys.exit(3),
     "leaves": lambda context: os._exit(3),
@@ -77,42 +77,42 @@ _WRONG = {
 }
 
 
-def strange(model: Any, spec: Any, context: Any) -> Any:
+def misbehaving(model: Any, spec: Any, context: Any) -> Any:
     """Does with each seed what might spoil the run, or the trials that the worker carries out next."""
-    return list(_STRANGE.values())[context.seed](context)
+    return list(_MISBEHAVIOURS.values())[context.seed](context)
 
 
-class _Mute(Exception):
+class _UnprintableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
 
-def _unwritable(context: Any) -> Any:
+def _raise_unencodable(context: Any) -> Any:
     print("\udcff")
     raise ValueError("file \udcff")
 
 
-def _long(context: Any) -> Any:
+def _raise_long_message(context: Any) -> Any:
     raise ValueError("x" * 200_000)
 
 
-def _mute(context: Any) -> Any:
-    raise _Mute
+def _raise_unprintable(context: Any) -> Any:
+    raise _UnprintableError
 
 
-def _files_of_its_own(context: Any) -> Any:
+def _writes_colliding_files(context: Any) -> Any:
     for name in ("result.json", "hung.txt"):
         (context.directory / name).write_text('"mine"')
     raise ValueError("late")
 
 
-def _closes(context: Any) -> Any:
+def _closes_streams(context: Any) -> Any:
     sys.stdout.close()
     sys.stderr = None
     return {"fine": 1}
 
 
-def _changes(context: Any) -> Any:
+def _changes_process_state(context: Any) -> Any:
     torch.set_grad_enabled(False)
     torch.set_default_dtype(torch.float64)
     torch.set_default_device("meta")
@@ -126,7 +126,7 @@ def _changes(context: Any) -> Any:
     return {"fine": 1}
 
 
-def _looks(context: Any) -> Any:
+def _checks_process_state(context: Any) -> Any:
     print("all is well")
     found = [
         torch.is_grad_enabled(), torch.zeros(1).dtype == torch.float32, torch.zeros(1).device.type == "cpu",
@@ -137,7 +137,7 @@ def _looks(context: Any) -> Any:
     return {"fine": sum(found) / len(found)}
 
 
-def _reports_late(context: Any) -> Any:
+def _reports_after_return(context: Any) -> Any:
     def on_and_on() -> None:
         step = 0
         while True:
@@ -159,33 +159,33 @@ def _reports_from_a_fork(context: Any) -> Any:
     return {"fine": 1}
 
 
-def _ends_late(context: Any) -> Any:
+def _leaves_thread_running(context: Any) -> Any:
     threading.Thread(target=time.sleep, args=(1000,)).start()
-    left_behind(context)
+    start_background_program(context)
     return {"fine": 1}
 
 
-_STRANGE = {
-    "raises what cannot be written": _unwritable,
-    "raises much": _long,
-    "raises what has no words": _mute,
-    "has files of its own": _files_of_its_own,
+_MISBEHAVIOURS = {
+    "raises what cannot be written": _raise_unencodable,
+    "raises much": _raise_long_message,
+    "raises what has no words": _raise_unprintable,
+    "has files of its own": _writes_colliding_files,
     "reports a long step": lambda context: context.report(2**70, loss=1.0),
     "reports nothing": lambda context: context.report(1),
     "says much": lambda context: {"m": 1e308},
     "says more": lambda context: {"m": -(10**400)},
     "says a name that cannot be written": lambda context: {"a\udcff": np.array([1]), "b": torch.ones(1, 1)},
-    "closes its streams": _closes,
-    "changes all": _changes,
-    "looks": _looks,
-    "reports late": _reports_late,
+    "closes its streams": _closes_streams,
+    "changes all": _changes_process_state,
+    "looks": _checks_process_state,
+    "reports late": _reports_after_return,
     "is silent": lambda context: time.sleep(0.3) or {"fine": 1},
     "reports from a fork": _reports_from_a_fork,
-    "ends late": _ends_late,
+    "ends late": _leaves_thread_running,
 }
 
 
-def looking(model: Any, spec: Any, context: Any) -> dict[str, float]:
+def reads_results(model: Any, spec: Any, context: Any) -> dict[str, float]:
     """What a reader sees in the results while they are made."""
     folder = Path(context.directory.parents[2])
     with sqlite3.connect(folder / "results.sqlite") as seen:
@@ -194,7 +194,7 @@ def looking(model: Any, spec: Any, context: Any) -> dict[str, float]:
     return {"running": running, "finished": finished, "attempt": context.attempt}
 
 
-def checkpointed(model: Any, spec: Any, context: Any) -> dict[str, float]:
+def fails_then_resumes(model: Any, spec: Any, context: Any) -> dict[str, float]:
     """Fails the first time, and finds what it kept the second time."""
     if not context.checkpoint.exists():
         context.checkpoint.write_text("7")
@@ -202,4 +202,4 @@ def checkpointed(model: Any, spec: Any, context: Any) -> dict[str, float]:
     return {"step": int(context.checkpoint.read_text()), "attempt": context.attempt}
 
 
-unfinished = 3
+not_a_function = 3

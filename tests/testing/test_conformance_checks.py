@@ -6,27 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_parts import FRAMES, TABLE
 
 import unetgen
 from support import broken_parts
-from support.command_line import Outcome
-from support.plugin_site import TWICE, Site
+from support.command_line import RunCli
+from support.part_options import PART_OPTIONS, SURROUNDING_SPECS
+from support.paths import TESTS
+from support.plugin_site import EXAMPLE_PLUGIN, PluginSite
 from unetgen.errors import PluginError
 from unetgen.testing import CHECKS, PartError, Trial, check_part, faults
 from unetgen.testing.part_collection import collect_subjects
 from unetgen.testing.part_under_test import Subject
 
-Run = Callable[..., Outcome]
+pytestmark = [pytest.mark.usefixtures("isolated_plugins"), pytest.mark.usefixtures("single_torch_thread")]
 
-pytestmark = [pytest.mark.usefixtures("own_plugins"), pytest.mark.usefixtures("one_thread")]
-
-TESTS = Path(__file__).parent
 
 # For each broken part, what the kit says of it first, and which check does.
 SENTENCES = {
@@ -80,7 +77,7 @@ SENTENCES = {
     "few_channels": (
         "channels",
         "with channels [3, 5], it cannot be built in 2-D: encoder.0.few_channels: block 'few_channels' of "
-        "broken_parts failed while making broken_parts:FourChannels: ValueError: num_channels (3) must be divisible "
+        "support.broken_parts failed while making support.broken_parts:FourChannels: ValueError: num_channels (3) must be divisible "
         "by num_groups (4) (and 1 more like it); "
         "correct it, or let the part refuse what it cannot do: g.refuse(self, option, why, way_out)",
     ),
@@ -128,13 +125,15 @@ def test_every_broken_part_is_broken_for_somebody() -> None:
 ELSEWHERE = {("shortcut", "repeat"), ("fusion", "none"), ("head", "none"), ("block", "unet"), ("decoder", "full_scale")}
 
 
-@pytest.mark.parametrize(("slot", "name"), sorted(set(TABLE) - ELSEWHERE))
+@pytest.mark.parametrize(("slot", "name"), sorted(set(PART_OPTIONS) - ELSEWHERE))
 def test_our_own_parts_keep_their_word(slot: str, name: str) -> None:
     """All but the options, which test_parts tries one by one; compilers trace each shipped spec elsewhere."""
     part = unetgen.load_registry().find(slot, name).part
-    frame = {key: value for key, value in FRAMES.get((slot, name), {}).items() if key == "levels"}
+    frame = {key: value for key, value in SURROUNDING_SPECS.get((slot, name), {}).items() if key == "levels"}
     checks = [check for check in CHECKS if check not in ("options", "tracing")]
-    check_part(part, registry=unetgen.load_registry(), trial=Trial(TABLE[slot, name][0], frame=frame), only=checks)
+    check_part(
+        part, registry=unetgen.load_registry(), trial=Trial(PART_OPTIONS[slot, name][0], frame=frame), only=checks
+    )
 
 
 def test_options_are_tried_with_what_they_need() -> None:
@@ -165,14 +164,14 @@ def test_a_part_that_is_drawn_nowhere_says_why() -> None:
 
 
 @pytest.mark.parametrize("name", ["acme-unet", "acme_unet", "Acme.UNet"])
-def test_a_distributions_parts_are_found(site: Site, name: str) -> None:
-    site.install("acme-unet")
+def test_a_distributions_parts_are_found(plugin_site: PluginSite, name: str) -> None:
+    plugin_site.install("acme-unet")
     provider, subjects = collect_subjects(name)
     assert (str(provider), [subject.called for subject in subjects]) == ("acme-unet 1.2", ["block 'twice'"])
 
 
 def test_a_files_parts_are_found(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(TWICE)
+    (tmp_path / "mine.py").write_text(EXAMPLE_PLUGIN)
     _, subjects = collect_subjects(str(tmp_path / "mine.py"))
     assert [subject.called for subject in subjects] == ["block 'twice'"]
 
@@ -186,22 +185,23 @@ def test_a_files_parts_are_found(tmp_path: Path) -> None:
         ("json", "plugin json failed to load: it implements none of unetgen's hooks; they are in unetgen/hookspecs.py"),
     ],
 )  # fmt: skip
-def test_what_does_not_load_is_said(site: Site, name: str, sentence: str) -> None:
-    site.install("acme-unet", "import nowhere")
+def test_what_does_not_load_is_said(plugin_site: PluginSite, name: str, sentence: str) -> None:
+    plugin_site.install("acme-unet", "import nowhere")
     with pytest.raises(PluginError) as refused:
         collect_subjects(name)
     assert str(refused.value) == sentence.format(cwd=Path.cwd())
 
 
-def test_the_command_prints_a_line_for_each_part(site: Site, run: Run) -> None:
-    site.install(
-        "acme-unet", TWICE.replace("    kernel_size: int = 3\n", "    kernel_size: int = 3\n    idle: int = 2\n")
+def test_the_command_prints_a_line_for_each_part(plugin_site: PluginSite, run_cli: RunCli) -> None:
+    plugin_site.install(
+        "acme-unet",
+        EXAMPLE_PLUGIN.replace("    kernel_size: int = 3\n", "    kernel_size: int = 3\n    idle: int = 2\n"),
     )
-    outcome = run("plugins", "check", "acme-unet")
+    outcome = run_cli("plugins", "check", "acme-unet")
     assert (outcome.code, outcome.err) == (3, "")
     lines = outcome.out.splitlines()
     assert lines[-1] == "block 'twice': option 'idle' changes nothing (tried 4, 3, 0, 1); use it, or take it out"
-    record = json.loads(run("plugins", "check", "acme-unet", "--format", "json").out)
+    record = json.loads(run_cli("plugins", "check", "acme-unet", "--format", "json").out)
     assert record["plugin"] == "acme-unet 1.2"
     assert record["parts"][0]["part"] == "block 'twice'"
 
@@ -216,7 +216,7 @@ def pytested(folder: Path, *path: Path, arguments: tuple[str, ...] = ()) -> subp
 
 
 def test_pytest_tries_every_check_of_every_part(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\nunetgen_plugin = broken_parts\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nunetgen_plugin = support.broken_parts\n")
     (tmp_path / "test_it.py").write_text("def test_parts(unetgen_check):\n    unetgen_check()\n")
     listed = pytested(tmp_path, TESTS, arguments=("--collect-only",))
     parts = broken_parts.unetgen_parts()
@@ -249,27 +249,27 @@ def test_pytest_imports_nothing_for_others(tmp_path: Path) -> None:
 
 
 def test_a_new_distribution_installs_and_passes_its_tests(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    outcome = run("plugins", "new", "acme-unet")
+    outcome = run_cli("plugins", "new", "acme-unet")
     assert outcome.out == "acme-unet: written; next: pip install -e acme-unet && cd acme-unet && pytest\n"
     written = sorted(str(p.relative_to(tmp_path / "acme-unet")) for p in (tmp_path / "acme-unet").rglob("*.*"))
     assert written == [
         "README.md", "acme_unet/__init__.py", "acme_unet/inverted.py", "acme_unet/plugin.py", "examples/first.yaml",
-        "pyproject.toml", "tests/parts/test_parts.py",
+        "pyproject.toml", "tests/test_parts.py",
     ]  # fmt: skip
-    site = tmp_path / "site"
-    pip = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(site)]
+    plugin_site = tmp_path / "site"
+    pip = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(plugin_site)]
     subprocess.run([sys.executable, *pip, str(tmp_path / "acme-unet")], check=True, capture_output=True)
-    done = pytested(tmp_path / "acme-unet", site)
+    done = pytested(tmp_path / "acme-unet", plugin_site)
     assert done.returncode == 0, done.stdout
     assert f"{len(CHECKS) + 1} passed" in done.stdout
 
 
-def test_a_new_distribution_passes_our_checks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_distribution_passes_our_checks(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run("plugins", "new", "acme-unet")
+    run_cli("plugins", "new", "acme-unet")
     for command in (["format", "--check"], ["check"]):
         done = subprocess.run([sys.executable, "-m", "ruff", *command, str(tmp_path / "acme-unet")], check=False)
         assert done.returncode == 0
@@ -283,7 +283,7 @@ def test_a_new_distribution_passes_our_checks(run: Run, tmp_path: Path, monkeypa
         ("tests", "tests is there already; choose another name, or move it away"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused(run: Run, name: str, sentence: str) -> None:
-    outcome = run("plugins", "new", name)
+def test_a_name_that_cannot_be_is_refused(run_cli: RunCli, name: str, sentence: str) -> None:
+    outcome = run_cli("plugins", "new", name)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1] == f"Error: {sentence}"

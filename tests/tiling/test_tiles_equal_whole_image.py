@@ -16,7 +16,7 @@ from support.untiled_reference import in_one_piece
 from unetgen.graph.size_errors import accepts_size, smallest_fitting_size
 from unetgen.tiling import InexactTiling, predict
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 FLOOR = {"widths": [2, 4, 4], "in_channels": 1}
 

@@ -20,7 +20,7 @@ from unetgen.tiling import InexactTiling, predict
 from unetgen.tiling.mirror_padding import mirror_indices
 from unetgen.tiling.plan import plan_axes
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 NARROW = [2, 4, 4, 8, 8]
 

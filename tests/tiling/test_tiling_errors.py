@@ -15,7 +15,7 @@ from unetgen.graph.fitting_sizes import FittingSizes
 from unetgen.tiling import predict
 from unetgen.tiling.plan import plan_axes
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 IMAGE = np.random.default_rng(0).normal(size=(3, 20, 30)).astype("float32")
 

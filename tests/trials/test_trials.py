@@ -21,7 +21,8 @@ from PIL import Image
 from scipy import ndimage
 
 import unetgen
-from support.command_line import Outcome
+from support.command_line import RunCli
+from support.paths import ROOT
 from support.textures import texture, write_textures
 from unetgen.ablation.runs.context import TrialContext
 from unetgen.ablation.runs.trial_function import get_baselines
@@ -35,12 +36,12 @@ from unetgen.trials.losses import LossName, build_loss
 from unetgen.trials.metrics import SegmentationMetrics
 from unetgen.trials.patch_window import PatchWindow, choose_scoring_patch
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 SMALL: dict[str, Any] = {"in_channels": 1, "widths": [8, 16], "input_size": None}
 VALID: dict[str, Any] = {**SMALL, "block.padding": "valid", "skip.align": "crop"}
 
-ISBI = Path(__file__).parent.parent.parent / "shared" / "data" / "isbi2012"
+ISBI = ROOT.parent / "shared" / "data" / "isbi2012"
 
 
 @pytest.fixture(scope="module")
@@ -545,7 +546,7 @@ def trained(data: Path, folder: Path, overrides: dict[str, Any], **options: Any)
     return segmentation(model, model.spec, context(folder), **paths, **(usual | options))
 
 
-def test_nets_learn_what_intensities_do_not_tell(data: Path, tmp_path: Path, run: Callable[..., Outcome]) -> None:
+def test_nets_learn_what_intensities_do_not_tell(data: Path, tmp_path: Path, run_cli: RunCli) -> None:
     """A padded and a valid net stand in one table with the baselines, scored on the same pixels, and beat them."""
     (tmp_path / "sweep.yaml").write_text(
         "base: {extends: unet_milesial, in_channels: 1, widths: [8, 16], input_size: [44, 44], skip: {align: crop}}\n"
@@ -559,7 +560,7 @@ def test_nets_learn_what_intensities_do_not_tell(data: Path, tmp_path: Path, run
         "learning_rate=0.01",
         "objects=255",
     ]
-    outcome = run(
+    outcome = run_cli(
         "run", str(tmp_path / "sweep.yaml"), "-o", str(tmp_path / "out"), "--trial", "unetgen.trials:segmentation",
         "--cpus", "1", *[word for option in options for word in ("--with", option)],
     )  # fmt: skip

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import unetgen
-from support.command_line import Outcome
-from support.plugin_site import Site
+from support.command_line import RunCli
+from support.plugin_site import PluginSite
 from unetgen.ablation.comparison.comparison import Comparison
 from unetgen.ablation.comparison.initial_weights import (
     ABSENT,
@@ -37,8 +37,6 @@ from unetgen.analysis.measures import COST_METRICS
 from unetgen.analysis.report import NetworkReport
 from unetgen.outputs.table import Column, DataTable, format_bytes, format_count
 from unetgen.plugins import load_registry
-
-Run = Callable[..., Outcome]
 
 SMALL = {"extends": "unet_milesial", "widths": [4, 8, 16], "input_size": [32, 32]}
 SWEEP = """\
@@ -146,31 +144,31 @@ def test_something_is_told_wherever_hashes_differ(overrides: list[dict[str, Any]
 # The table
 
 
-def test_two_networks_stand_beside_each_other(run: Run, golden: Callable[[str, str], None]) -> None:
-    outcome = run("compare", "unet_paper", "unet_milesial")
+def test_two_networks_stand_beside_each_other(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    outcome = run_cli("compare", "unet_paper", "unet_milesial")
     assert outcome.code == 0
     assert outcome.err == (
         "note: the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one\n"
     )
-    golden("compare_two.txt", outcome.out)
+    check_golden("compare_two.txt", outcome.out)
 
 
-def test_networks_of_other_axes_are_told_as_such(run: Run) -> None:
-    outcome = run("compare", "unet_paper", "unet_3d", "--input-size", "188")
+def test_networks_of_other_axes_are_told_as_such(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "unet_paper", "unet_3d", "--input-size", "188")
     assert outcome.err == (
         "note: the networks have 2 and 3 axes, so MACs, memory and outputs are of different inputs\n"
     )
-    outcome = run("compare", "unet_paper", "unet_milesial", "unet_3d")
+    outcome = run_cli("compare", "unet_paper", "unet_milesial", "unet_3d")
     assert outcome.err == (
         "note: the networks have 2 and 3 axes, so MACs, memory and outputs are of different inputs\n"
         "note: the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one\n"
     )
 
 
-def test_what_is_wrong_with_a_size_is_told_with_the_network(run: Run, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_size_is_told_with_the_network(run_cli: RunCli, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("extends: unet_1d\nschema_version: 1\nname: other\n")
-    outcome = run("compare", "unet_paper", "unet_1d", str(file), "--input-size", "188")
+    outcome = run_cli("compare", "unet_paper", "unet_1d", str(file), "--input-size", "188")
     sentence = (
         "input_size: 188 on axis L gives 47 at level 2, which max_pool cannot halve; "
         "nearest that fit: 176 (output 176), 192 (output 192)\n"
@@ -178,7 +176,7 @@ def test_what_is_wrong_with_a_size_is_told_with_the_network(run: Run, tmp_path: 
     assert outcome == (1, "", f"{file}: {sentence}unet_1d: {sentence}")
 
 
-def test_a_setting_of_the_name_of_a_column_has_one_of_its_own(run: Run, tmp_path: Path) -> None:
+def test_a_setting_of_the_name_of_a_column_has_one_of_its_own(run_cli: RunCli, tmp_path: Path) -> None:
     for name, size in [("zeros", 32), ("none", 64)]:
         said = (
             f"extends: unet_milesial\nschema_version: 1\nname: {name}\nwidths: [4, 8]\ninput_size: [{size}, {size}]\n"
@@ -186,20 +184,20 @@ def test_a_setting_of_the_name_of_a_column_has_one_of_its_own(run: Run, tmp_path
         (tmp_path / f"{name}.yaml").write_text(
             said + ("input: pad\nskip: {align: strict}\n" if name == "zeros" else "")
         )
-    records = json.loads(run("compare", str(tmp_path), "--format", "json").out)
+    records = json.loads(run_cli("compare", str(tmp_path), "--format", "json").out)
     assert [record["input"] for record in records] == ["3x64x64", "3x32x32"]
     assert [record["input.type"] for record in records] == ["none", "pad"]
 
 
-def test_many_networks_are_rows(run: Run, golden: Callable[[str, str], None]) -> None:
+def test_many_networks_are_rows(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
     names = ["unet_tutorial", "unet_milesial", "unet_milesial_bilinear", "attention_unet", "unetplusplus"]
-    outcome = run("compare", *names, "--input-size", "256", "--base", "unet_milesial", "--sort", "params")
+    outcome = run_cli("compare", *names, "--input-size", "256", "--base", "unet_milesial", "--sort", "params")
     assert (outcome.code, outcome.err) == (0, "")
-    golden("compare_many.txt", outcome.out)
+    check_golden("compare_many.txt", outcome.out)
 
 
-def test_one_network_is_shown_alone(run: Run) -> None:
-    outcome = run("compare", "unet_paper", "--format", "json")
+def test_one_network_is_shown_alone(run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "unet_paper", "--format", "json")
     (record,) = json.loads(outcome.out)
     assert record == {
         "name": "unet_paper",
@@ -219,8 +217,8 @@ def variants(tmp_path: Path) -> Path:
     return tmp_path / "variants"
 
 
-def test_a_directory_is_compared_in_the_order_of_its_index_with_its_base(variants: Path, run: Run) -> None:
-    outcome = run("compare", str(variants))
+def test_a_directory_is_compared_in_the_order_of_its_index_with_its_base(variants: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("compare", str(variants))
     lines = outcome.out.splitlines()
     index = json.loads((variants / "index.json").read_text())
     assert [line.split()[0] for line in lines[1:]] == [entry["name"] for entry in index["variants"]]
@@ -228,14 +226,14 @@ def test_a_directory_is_compared_in_the_order_of_its_index_with_its_base(variant
     assert "  -  " in base  # by how much it differs from itself
 
 
-def test_a_directory_without_an_index_is_all_of_its_specs(variants: Path, run: Run) -> None:
+def test_a_directory_without_an_index_is_all_of_its_specs(variants: Path, run_cli: RunCli) -> None:
     (variants / "index.json").unlink()
-    records = json.loads(run("compare", str(variants), "--format", "json").out)
+    records = json.loads(run_cli("compare", str(variants), "--format", "json").out)
     assert [f"{record['name']}.yaml" for record in records] == sorted(path.name for path in variants.glob("*.yaml"))
 
 
-def test_every_number_is_the_reports(variants: Path, run: Run) -> None:
-    for record in json.loads(run("compare", str(variants), "--format", "json").out):
+def test_every_number_is_the_reports(variants: Path, run_cli: RunCli) -> None:
+    for record in json.loads(run_cli("compare", str(variants), "--format", "json").out):
         spec = unetgen.load_spec(str(variants / f"{record['name']}.yaml"))
         report = NetworkReport.of(spec, unetgen.graph_of(spec))
         assert {name: record[name] for name in COST_METRICS} == {
@@ -244,20 +242,20 @@ def test_every_number_is_the_reports(variants: Path, run: Run) -> None:
         assert record["hash"] == spec.hash
 
 
-def test_networks_of_one_name_are_told_apart(tmp_path: Path, run: Run) -> None:
+def test_networks_of_one_name_are_told_apart(tmp_path: Path, run_cli: RunCli) -> None:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text("extends: unet_milesial\nname: same\nschema_version: 1\n")
     files = [str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]
-    outcome = run("compare", *files, files[1], "--format", "json")
+    outcome = run_cli("compare", *files, files[1], "--format", "json")
     assert [record["name"] for record in json.loads(outcome.out)] == ["same", files[1], f"{files[1]} (2)"]
     assert outcome.err == f"note: same and {files[1]} and {files[1]} (2) are one architecture\n"
 
 
-def test_specs_without_a_size_are_measured_at_one_that_fits_all(tmp_path: Path, run: Run) -> None:
+def test_specs_without_a_size_are_measured_at_one_that_fits_all(tmp_path: Path, run_cli: RunCli) -> None:
     head = "schema_version: 1\nin_channels: 1\nout_channels: 1\nblock: {padding: zeros}\n"
     for name, widths in [("deep", [4, 4, 8, 8]), ("flat", [4, 8])]:
         (tmp_path / f"{name}.yaml").write_text(f"{head}name: {name}\nwidths: {widths}\n")
-    outcome = run("compare", str(tmp_path), "--format", "csv")
+    outcome = run_cli("compare", str(tmp_path), "--format", "csv")
     assert outcome.err == "note: where a spec names no input size it is measured at 64 x 64\n"
     assert "input" not in outcome.out.splitlines()[0]
 
@@ -265,9 +263,9 @@ def test_specs_without_a_size_are_measured_at_one_that_fits_all(tmp_path: Path, 
 # Order and choice
 
 
-def test_rows_are_sorted_by_any_column_either_way(variants: Path, run: Run) -> None:
+def test_rows_are_sorted_by_any_column_either_way(variants: Path, run_cli: RunCli) -> None:
     def ordered(column: str, key: str) -> list[Any]:
-        rows = json.loads(run("compare", str(variants), "--sort", column, "--format", "json").out)
+        rows = json.loads(run_cli("compare", str(variants), "--sort", column, "--format", "json").out)
         return [row[key] for row in rows]
 
     assert ordered("params", "params") == sorted(ordered("params", "params"))
@@ -277,9 +275,9 @@ def test_rows_are_sorted_by_any_column_either_way(variants: Path, run: Run) -> N
     assert ordered("widths", "widths") == ["[4, 8]", "[4, 8]", "[4, 8, 16]", "[4, 8, 16]"]
 
 
-def test_rows_are_sorted_by_the_heads_that_people_see(variants: Path, run: Run) -> None:
+def test_rows_are_sorted_by_the_heads_that_people_see(variants: Path, run_cli: RunCli) -> None:
     def names(column: str) -> list[str]:
-        rows = json.loads(run("compare", str(variants), "--sort", column, "--format", "json").out)
+        rows = json.loads(run_cli("compare", str(variants), "--sort", column, "--format", "json").out)
         return [row["name"] for row in rows]
 
     heads = {"MACs": "macs", "training": "memory", "inference": "inference_memory", "field": "receptive_field"}
@@ -291,7 +289,7 @@ def test_rows_are_sorted_by_the_heads_that_people_see(variants: Path, run: Run) 
     assert others == [name for name in names("params") if name != base]
 
 
-def test_lists_and_shapes_are_sorted_as_numbers_and_what_is_not_there_is_last(tmp_path: Path, run: Run) -> None:
+def test_lists_and_shapes_are_sorted_as_numbers_and_what_is_not_there_is_last(tmp_path: Path, run_cli: RunCli) -> None:
     head = "schema_version: 1\nextends: unet_milesial\n"
     for name, said in {
         "a": "widths: [16, 32]\ninput_size: [100, 100]\nupsample: {type: interpolate, mode: linear}\n",
@@ -301,7 +299,7 @@ def test_lists_and_shapes_are_sorted_as_numbers_and_what_is_not_there_is_last(tm
         (tmp_path / f"{name}.yaml").write_text(f"{head}name: {name}\n{said}")
 
     def ordered(column: str) -> str:
-        rows = json.loads(run("compare", str(tmp_path), "--sort", column, "--format", "json").out)
+        rows = json.loads(run_cli("compare", str(tmp_path), "--sort", column, "--format", "json").out)
         return "".join(row["name"] for row in rows)
 
     assert (ordered("widths"), ordered("-widths")) == ("cba", "abc")
@@ -330,8 +328,8 @@ class _Point:
         self.costs = numbers
 
 
-def test_the_front_is_kept_and_counted(variants: Path, run: Run) -> None:
-    outcome = run("compare", str(variants), "--pareto", "params", "macs", "--format", "json")
+def test_the_front_is_kept_and_counted(variants: Path, run_cli: RunCli) -> None:
+    outcome = run_cli("compare", str(variants), "--pareto", "params", "macs", "--format", "json")
     assert len(json.loads(outcome.out)) == 1
     assert outcome.err == "note: 1 of 4 networks are beaten by no other in both parameters and MACs\n"
 
@@ -408,15 +406,15 @@ def _markdown_cells(text: str) -> list[list[str]]:
     return rows
 
 
-def test_a_latex_table(run: Run, golden: Callable[[str, str], None]) -> None:
-    golden("compare.tex", run("compare", "unet_paper", "unet_milesial", "--format", "latex").out)
+def test_a_latex_table(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+    check_golden("compare.tex", run_cli("compare", "unet_paper", "unet_milesial", "--format", "latex").out)
 
 
-def test_a_table_is_written_to_a_file(tmp_path: Path, run: Run) -> None:
+def test_a_table_is_written_to_a_file(tmp_path: Path, run_cli: RunCli) -> None:
     for form in ("text", "csv", "markdown", "latex", "json"):
         file = tmp_path / f"table.{form}"
-        printed = run("compare", "unet_paper", "unet_milesial", "--format", form).out
-        assert run("compare", "unet_paper", "unet_milesial", "--format", form, "-o", str(file)).out == ""
+        printed = run_cli("compare", "unet_paper", "unet_milesial", "--format", form).out
+        assert run_cli("compare", "unet_paper", "unet_milesial", "--format", form, "-o", str(file)).out == ""
         assert file.read_text() == printed
 
 
@@ -482,7 +480,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_what_is_told_of_first_weights_is_what_torch_has(change: dict[str, Any], one_thread: None) -> None:
+def test_what_is_told_of_first_weights_is_what_torch_has(change: dict[str, Any], single_torch_thread: None) -> None:
     specs = [unetgen.load_spec(SMALL), unetgen.load_spec(SMALL, **change)]
     built = [dict(unetgen.build(spec, seed=3).named_parameters()) for spec in specs]
     told = states(*specs)
@@ -499,21 +497,23 @@ def test_what_is_told_of_first_weights_is_what_torch_has(change: dict[str, Any],
             assert told[path] == (SAME if equal else DIFFERENT_INIT)
 
 
-def test_weights_of_a_directory_are_compared_with_its_base(variants: Path, run: Run) -> None:
+def test_weights_of_a_directory_are_compared_with_its_base(variants: Path, run_cli: RunCli) -> None:
     names = [entry["name"] for entry in json.loads((variants / "index.json").read_text())["variants"]]
     base = next(name for name in names if name.startswith("base-"))
     assert names[0] != base
-    (record, *_) = json.loads(run("compare", str(variants), "--weights", "--format", "json").out)
+    (record, *_) = json.loads(run_cli("compare", str(variants), "--weights", "--format", "json").out)
     assert [*record] == ["module", "modules", *(name for name in names if name != base)]
-    (record, *_) = json.loads(run("compare", str(variants), "--weights", "--base", names[0], "--format", "json").out)
+    (record, *_) = json.loads(
+        run_cli("compare", str(variants), "--weights", "--base", names[0], "--format", "json").out
+    )
     assert [*record] == ["module", "modules", *names[1:]]
 
 
-def test_weights_are_told_as_a_table(run: Run, golden: Callable[[str, str], None], tmp_path: Path) -> None:
+def test_weights_are_told_as_a_table(run_cli: RunCli, check_golden: Callable[[str, str], None], tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("extends: unet_milesial\nschema_version: 1\nname: sums\nskip: {fusion: add}\n")
-    outcome = run("compare", "unet_milesial", str(tmp_path / "b.yaml"), "unet_milesial_bilinear", "--weights")
+    outcome = run_cli("compare", "unet_milesial", str(tmp_path / "b.yaml"), "unet_milesial_bilinear", "--weights")
     assert outcome.code == 0
-    golden("compare_weights.txt", outcome.out)
+    check_golden("compare_weights.txt", outcome.out)
 
 
 WRAPPED = '''\
@@ -539,8 +539,8 @@ def unetgen_parts():
 '''
 
 
-def test_wrapped_modules_are_compared_by_their_arguments(site: Site) -> None:
-    site.install("acme-unet", WRAPPED)
+def test_wrapped_modules_are_compared_by_their_arguments(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet", WRAPPED)
     specs = [{**SMALL, "in_channels": 2, "block": {"type": "mixed", "groups": groups}} for groups in (1, 1, 2)]
     assert set(states(specs[0], specs[1]).values()) == {SAME}
     assert states(specs[0], specs[2])["encoder.0.mix"] == DIFFERENT_SHAPE
@@ -549,58 +549,58 @@ def test_wrapped_modules_are_compared_by_their_arguments(site: Site) -> None:
 # What is refused
 
 
-def test_wrong_input_is_told(run: Run, tmp_path: Path) -> None:
+def test_wrong_input_is_told(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("extends: unet_paper\nwdiths: [8]\nschema_version: 1\n")
     (tmp_path / "worse.yaml").write_text("extends: unet_paper\nblock: {nrom: batch}\nschema_version: 1\n")
     (tmp_path / "empty").mkdir()
     bad, worse, empty = (str(tmp_path / name) for name in ("bad.yaml", "worse.yaml", "empty"))
-    assert run("compare", bad, "unet_paper", worse) == (
+    assert run_cli("compare", bad, "unet_paper", worse) == (
         1,
         "",
         f"{bad}:2:1: wdiths: unknown key; did you mean 'widths'?\n"
         f"{worse}:2:9: block.nrom: unknown option of block 'conv'; did you mean 'norm'?\n",
     )
-    assert run("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
+    assert run_cli("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
     (tmp_path / "empty" / "index.json").write_text("{}")
-    assert run("compare", empty).err == (
+    assert run_cli("compare", empty).err == (
         f"{empty}/index.json is no index of a sweep; write the sweep again, or delete the file to have all specs beside it\n"
     )
     (tmp_path / "empty" / "index.json").write_text('{"base": {"hash": "0"}, "variants": []}')
-    assert run("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
-    assert run("compare", "unet_paper", "unet_3d", "--input-size", "64x64").err == (
+    assert run_cli("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
+    assert run_cli("compare", "unet_paper", "unet_3d", "--input-size", "64x64").err == (
         "unet_3d: input_size: 64 x 64 has 2 numbers, the network has 3 axes; give one number for all axes\n"
         "unet_paper: input_size: 64 on axis H gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
         "unet_paper: input_size: 64 on axis W gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
     )
-    assert run("compare", "unet_paper", "unet_milesial", "--sort", "parms").err == (
+    assert run_cli("compare", "unet_paper", "unet_milesial", "--sort", "parms").err == (
         "there is no column 'parms' to sort by; did you mean 'params'?\n"
     )
     for column in ("", "-", "speed"):
-        assert run("compare", "unet_paper", "unet_paper", "--sort", column) == (
+        assert run_cli("compare", "unet_paper", "unet_paper", "--sort", column) == (
             1,
             "",
             f"there is no column {column!r} to sort by; "
             "columns are name, params, macs, memory, inference_memory, receptive_field, output, hash\n",
         )
-    assert run("compare", "unet_paper", "unet_milesial", "--base", "unet_papre").err == (
+    assert run_cli("compare", "unet_paper", "unet_milesial", "--base", "unet_papre").err == (
         "'unet_papre' is not among the networks; did you mean 'unet_paper'?\n"
     )
-    assert run("compare", "unet_paper", "unet_milesial", "--base", "vnet").err == (
+    assert run_cli("compare", "unet_paper", "unet_milesial", "--base", "vnet").err == (
         "'vnet' is not among the networks; there are unet_paper, unet_milesial\n"
     )
-    assert run("compare", "unet_paper", "--input-size", "100").err.splitlines()[0] == (
+    assert run_cli("compare", "unet_paper", "--input-size", "100").err.splitlines()[0] == (
         "unet_paper: input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve; "
         "the smallest that fits is 188 (output 4)"
     )
-    single = run("compare", "unet_paper", "--weights")
+    single = run_cli("compare", "unet_paper", "--weights")
     assert (single.code, single.err.splitlines()[-1]) == (2, "Error: --weights compares networks; give two")
-    assert run("compare", "unet_paper", "--pareto", "params", "speed").code == 2
+    assert run_cli("compare", "unet_paper", "--pareto", "params", "speed").code == 2
 
 
-def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run: Run, tmp_path: Path) -> None:
+def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run_cli: RunCli, tmp_path: Path) -> None:
     write_sweep(sweep(SWEEP.partition("axes")[0]), tmp_path / "one")
     (file,) = (tmp_path / "one").glob("*.yaml")
-    assert run("compare", str(tmp_path / "one"), "--weights") == (
+    assert run_cli("compare", str(tmp_path / "one"), "--weights") == (
         1,
         "",
         f"{file.stem} is alone in {tmp_path / 'one'}, and first weights are compared with another network's; "
@@ -611,16 +611,16 @@ def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run: Run
 @pytest.mark.parametrize(
     ("option", "values"), [("--sort", ["params"]), ("--pareto", ["params", "macs"]), ("--input-size", ["64"])]
 )
-def test_what_says_nothing_of_first_weights_is_refused(option: str, values: list[str], run: Run) -> None:
-    outcome = run("compare", "unet_paper", "unet_milesial", "--weights", option, *values)
+def test_what_says_nothing_of_first_weights_is_refused(option: str, values: list[str], run_cli: RunCli) -> None:
+    outcome = run_cli("compare", "unet_paper", "unet_milesial", "--weights", option, *values)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.splitlines()[-1] == (f"Error: {option} has no effect with --weights; leave one of the two out")
 
 
 @pytest.mark.parametrize("weights", [[], ["--weights"]])
-def test_a_file_that_cannot_be_written_is_told(weights: list[str], run: Run, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_told(weights: list[str], run_cli: RunCli, tmp_path: Path) -> None:
     long = tmp_path / ("long" * 100)
     for file, what in [("", "cannot write .: is a directory"), (str(long), f"cannot write {long}: file name too long")]:
-        outcome = run("compare", "unet_paper", "unet_milesial", *weights, "-o", file)
+        outcome = run_cli("compare", "unet_paper", "unet_milesial", *weights, "-o", file)
         assert (outcome.code, outcome.out) == (2, "")
         assert outcome.err.splitlines()[-1] == f"Error: {what}; choose another file"

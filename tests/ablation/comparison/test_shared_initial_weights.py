@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from test_torch_features import shrunk
 
 import unetgen
-from support.plugin_site import Site
+from support.networks import build_narrow
+from support.plugin_site import PluginSite
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.config.spec_sources import list_shipped_specs
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
 BASE = {"extends": "unet_milesial", "widths": [4, 8, 16, 32], "input_size": [32, 32]}
 
@@ -81,8 +81,8 @@ def test_another_level_changes_no_level_that_was_there() -> None:
     assert any(key.startswith("decoder.1.") for key in kept)
 
 
-def test_a_plugins_block_changes_nothing_elsewhere(site: Site) -> None:
-    site.install("acme-unet")
+def test_a_plugins_block_changes_nothing_elsewhere(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     before, after = weights(BASE), weights(BASE, **{"levels.1.encoder.block": "acme-unet/twice"})
     assert {key for key in before if not key.startswith("encoder.1.")} <= set(shared(before, after))
 
@@ -101,7 +101,7 @@ CHANGES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("name", list_shipped_specs())
 def test_variants_of_the_zoo_share_what_they_share(name: str) -> None:
     try:
-        before = shrunk(name, depth=None)
+        before = build_narrow(name, depth=None)
     except (unetgen.SpecError, TypeError):  # an encoder with widths of its own cannot be shrunk
         before = unetgen.build(name, seed=1)
     spec, tried = before.spec.resolved(), 0

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from scipy.stats import ttest_rel
-from test_running import Command
 
 import unetgen
-from support.plugin_site import TWICE
+from support.command_line import RunCli
+from support.plugin_site import EXAMPLE_PLUGIN
 from unetgen.ablation.results.database import ResultsDatabase, VariantRow
 from unetgen.ablation.results.html_report.plots import build_scatter_data
 from unetgen.ablation.results.results_table import ResultsTable
@@ -138,29 +138,29 @@ def test_false_differences_are_as_rare_as_is_said() -> None:
 
 
 def test_the_table_tells_what_is_more_than_spread(
-    tmp_path: Path, run: Command, golden: Callable[[str, str], None]
+    tmp_path: Path, run_cli: RunCli, check_golden: Callable[[str, str], None]
 ) -> None:
     folder = filled(tmp_path / "out")
-    outcome = run("report", str(folder))
+    outcome = run_cli("report", str(folder))
     assert outcome.code == 0
-    golden("results.txt", outcome.out)
+    check_golden("results.txt", outcome.out)
     assert (
-        run("report", str(folder), "--sort", "-dice", "--format", "csv")
+        run_cli("report", str(folder), "--sort", "-dice", "--format", "csv")
         .out.splitlines()[1]
         .startswith("v1,add,1001,2000000,5,")
     )
-    assert [line[:2] for line in run("report", str(folder), "--sort", "macs").out.splitlines()[1:5]] == [
+    assert [line[:2] for line in run_cli("report", str(folder), "--sort", "macs").out.splitlines()[1:5]] == [
         "v0",
         "v1",
         "v2",
         "v3",
     ]
-    other = run("report", str(folder), "--base", "v1", "--format", "json")
+    other = run_cli("report", str(folder), "--base", "v1", "--format", "json")
     rows = {row["variant" if "variant" in row else "name"]: row for row in json.loads(other.out)}
     assert rows["v0"]["dice.difference"] == pytest.approx(-0.02, abs=0.01)
     assert rows["v0"]["dice.p"] < 0.05
     assert rows["v1"]["dice.p"] is None
-    assert run("report", str(folder), "--format", "latex").out.startswith("\\begin{tabular}{llrrrrlrlr}\n")
+    assert run_cli("report", str(folder), "--format", "latex").out.startswith("\\begin{tabular}{llrrrrlrlr}\n")
 
 
 def test_metrics_keep_to_themselves_whatever_they_are_called(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_numbers_of_every_size_can_be_read(values: list[float], told: str, tmp_p
     assert dict(zip([column.name for column in sheet.columns], sheet.rows[0], strict=True))["m.told"] == told
 
 
-def test_rows_are_sorted_by_every_column(tmp_path: Path, run: Command) -> None:
+def test_rows_are_sorted_by_every_column(tmp_path: Path, run_cli: RunCli) -> None:
     folder = filled(tmp_path / "out")
     said = {
         "variant": "v0 v1 v2 v3 majority", "-skip.fusion": "v2 v0 v1 v3 majority", "-macs": "v3 v2 v1 v0 majority",
@@ -212,23 +212,23 @@ def test_rows_are_sorted_by_every_column(tmp_path: Path, run: Command) -> None:
     for key, names in said.items():
         assert " ".join(entry.name for entry in standings.sort_rows(key)) == names
     made = tmp_path / "page.html"
-    assert run("report", str(folder), "-o", str(made), "--sort", "-failed").code == 0
+    assert run_cli("report", str(folder), "-o", str(made), "--sort", "-failed").code == 0
     assert re.findall(r'<a href="#(v\d)">', made.read_text())[:2] == ["v3", "v0"]
 
 
-def test_what_is_not_finished_is_told_beside_the_table(tmp_path: Path, run: Command) -> None:
+def test_what_is_not_finished_is_told_beside_the_table(tmp_path: Path, run_cli: RunCli) -> None:
     folder = filled(tmp_path / "out")
     with ResultsDatabase.open(folder) as ledger:
         ledger.add_trials([7])
         ledger.start_trial("v0", 7)
-    outcome = run("report", str(folder))
+    outcome = run_cli("report", str(folder))
     assert (outcome.code, outcome.err) == (
         0,
         f"note: of 25 trials 1 failed, 1 running, 3 waiting; unetgen run {folder} --resume carries them out\n",
     )
 
 
-def test_what_is_not_there_is_told(tmp_path: Path, run: Command) -> None:
+def test_what_is_not_there_is_told(tmp_path: Path, run_cli: RunCli) -> None:
     folder = filled(tmp_path / "out", variants=2)
     said = {
         (str(tmp_path),): f"{tmp_path} holds no results; unetgen run writes them",
@@ -242,22 +242,24 @@ def test_what_is_not_there_is_told(tmp_path: Path, run: Command) -> None:
         (str(folder), "--base", "vv1"): "'vv1' is not among the variants; did you mean 'v1'?",
     }
     for arguments, sentence in said.items():
-        outcome = run("report", *arguments)
+        outcome = run_cli("report", *arguments)
         assert (outcome.code, outcome.out, outcome.err) == (2, "", f"{sentence}\n")
-    strange = run("report", str(folder), "-o", str(tmp_path / "table.xls"))
+    strange = run_cli("report", str(folder), "-o", str(tmp_path / "table.xls"))
     assert strange.err.endswith(
         "table.xls has no suffix of a table or page; use one of .html, .csv, .md, .tex, .json, .txt\n"
     )
 
 
-def test_files_of_other_layouts_are_told(tmp_path: Path, run: Command) -> None:
+def test_files_of_other_layouts_are_told(tmp_path: Path, run_cli: RunCli) -> None:
     folder = filled(tmp_path / "out", variants=2)
     file = folder / "results.sqlite"
     with closing(sqlite3.connect(file)) as opened:
         opened.execute("PRAGMA user_version = 9")
-    assert run("report", str(folder)).err == f"{file} has layout 9, this unetgen reads 2; use the one that wrote it\n"
+    assert (
+        run_cli("report", str(folder)).err == f"{file} has layout 9, this unetgen reads 2; use the one that wrote it\n"
+    )
     file.write_bytes(b"no database, but as long as one" * 9)
-    assert run("report", str(folder)).err == (f"{file}: file is not a database; put it right, or move it away\n")
+    assert run_cli("report", str(folder)).err == (f"{file}: file is not a database; put it right, or move it away\n")
 
 
 def test_a_run_that_has_just_begun_has_a_table(tmp_path: Path) -> None:
@@ -319,9 +321,9 @@ def test_the_page_has_everything_in_it(page: Path) -> None:
     assert data["curves"]["loss"]["v0"]["steps"][-1] == 299
 
 
-def test_the_plugins_of_the_run_draw_its_figures(tmp_path: Path, run: Command, own_plugins: None) -> None:
+def test_the_plugins_of_the_run_draw_its_figures(tmp_path: Path, run_cli: RunCli, isolated_plugins: None) -> None:
     plugin = tmp_path / "acme_twice.py"
-    plugin.write_text(TWICE)
+    plugin.write_text(EXAMPLE_PLUGIN)
     spec = unetgen.load_spec("unet_milesial", block="twice", registry=load_registry([str(plugin)]))
     made = VariantRow("twice", spec.hash, dump_yaml(spec.resolved()), {}, {"params": 1, "macs": 1})
     settings = {
@@ -331,17 +333,19 @@ def test_the_plugins_of_the_run_draw_its_figures(tmp_path: Path, run: Command, o
     (tmp_path / "out").mkdir()
     with ResultsDatabase.create(tmp_path / "out", settings, [made]) as ledger:
         ledger.add_trials([0])
-    outcome = run("report", str(tmp_path / "out"), "-o", str(tmp_path / "page.html"))
+    outcome = run_cli("report", str(tmp_path / "out"), "-o", str(tmp_path / "page.html"))
     assert outcome.code == 0
     assert Page((tmp_path / "page.html").read_text()).tags.count("img") == 1
 
 
-def test_without_its_packages_the_extra_is_named(tmp_path: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_packages_the_extra_is_named(
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sys
 
     folder = filled(tmp_path / "out", variants=2)
     monkeypatch.setitem(sys.modules, "vl_convert", None)
-    outcome = run("report", str(folder), "-o", str(tmp_path / "report.html"))
+    outcome = run_cli("report", str(folder), "-o", str(tmp_path / "report.html"))
     assert (outcome.code, outcome.err) == (
         2, "a report as HTML needs vl_convert, which is not installed; run: pip install 'unetgen[report]'\n",
     )  # fmt: skip

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_running import TARGETS, WRONG, Command, done, notes, place, rows, started
 
 import unetgen
+from support.command_line import RunCli
 from support.paths import ROOT
+from support.runs import FAILURE_MESSAGES, SAMPLE_TRIALS, num_completed, query_results, read_notes, run_arguments
 from unetgen.ablation.runs.engines import ray as cluster
 from unetgen.ablation.runs.engines.engine import Event, TrialFinished
 from unetgen.ablation.runs.engines.ray import RayEngine
 from unetgen.ablation.runs.run import RunListener
 from unetgen.ablation.runs.trial import Trial
 from unetgen.errors import RunError
-
-__all__ = ["place"]
 
 # A cluster of the test's own, where another test may have one too.
 RAY = ("--engine", "ray", "--address", "local")
@@ -35,34 +34,34 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-def test_trials_are_the_same_on_ray(place: Path, run: Command) -> None:
+def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
     found = []
     for out, engine in (("local", "local"), ("ray", "ray")):
-        arguments = ["--trial", f"{TARGETS}:drawn", "--repeat", "2", "--engine", engine, "--cpus", "1"]
+        arguments = ["--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "2", "--engine", engine, "--cpus", "1"]
         arguments += ["--address", "local"] * (engine == "ray")
-        outcome = run("run", str(place / "sweep.yaml"), "-o", str(place / out), *arguments)
+        outcome = run_cli("run", str(sweep_dir / "sweep.yaml"), "-o", str(sweep_dir / out), *arguments)
         assert (outcome.code, outcome.err) == (0, "")
-        with closing(sqlite3.connect(place / out / "results.sqlite")) as opened:
+        with closing(sqlite3.connect(sweep_dir / out / "results.sqlite")) as opened:
             tables = [
                 opened.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3, 4").fetchall()  # noqa: S608
                 for name in ("metrics", "curves")
             ]
-        found.append((tables, outcome.out.replace(str(place / out), "OUT")))
+        found.append((tables, outcome.out.replace(str(sweep_dir / out), "OUT")))
     assert found[0] == found[1]
     assert len(found[0][0][0]) == 40
-    assert (place / "ray" / "ray.log").is_file()
+    assert (sweep_dir / "ray" / "ray.log").is_file()
 
 
 # A process that is gone says nothing of how it went there.
 GONE = "its process ended without a word, as it does where memory runs out; look at its log"
 
 
-def test_faults_are_one_line_each_on_ray_too(place: Path, run: Command) -> None:
-    arguments = ["--trial", f"{TARGETS}:wrong", "--repeat", str(len(WRONG)), "--timeout", "10", *RAY]
-    outcome = run(*started(place, *arguments, sweep="lone.yaml"))
-    out = place / "out"
+def test_faults_are_one_line_each_on_ray_too(sweep_dir: Path, run_cli: RunCli) -> None:
+    arguments = ["--trial", f"{SAMPLE_TRIALS}:failing", "--repeat", str(len(FAILURE_MESSAGES)), "--timeout", "10", *RAY]
+    outcome = run_cli(*run_arguments(sweep_dir, *arguments, sweep="lone.yaml"))
+    out = sweep_dir / "out"
     name = next(out.glob("*.yaml")).stem
-    said = {**WRONG, "leaves": GONE, "is killed": GONE, "is ended": GONE}
+    said = {**FAILURE_MESSAGES, "leaves": GONE, "is killed": GONE, "is ended": GONE}
     lines = [
         f"failed: {name}, seed {seed}: {sentence}; its log is {out}/trials/{name}/seed-{seed}/log.txt"
         for seed, sentence in enumerate(said.values())
@@ -70,7 +69,7 @@ def test_faults_are_one_line_each_on_ray_too(place: Path, run: Command) -> None:
     assert sorted(outcome.err.splitlines()) == sorted(lines)
     assert outcome.code == 3
     (out / "right").touch()
-    assert run(*started(place, "--resume", sweep="lone.yaml")).code == 0
+    assert run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).code == 0
 
 
 def processes(name: str) -> list[int]:
@@ -109,39 +108,39 @@ class Killing(RunListener):
 
 # The head alone, since a cluster takes long to start; with UNETGEN_TEST_EFFORT set a machine's own daemon too.
 @pytest.mark.parametrize("name", ["gcs_server", *(["raylet"] if "UNETGEN_TEST_EFFORT" in os.environ else [])])
-def test_a_cluster_that_dies_loses_nothing(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_dies_loses_nothing(name: str, sweep_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "2")
     options = {"sleep": 1.5}
     with pytest.raises(unetgen.UnetgenError) as error:
         unetgen.run(
-            place / "sweep.yaml", f"{TARGETS}:drawn", out=place / "out", repeat=2, options=options, engine=RayEngine(address="local"),
+            sweep_dir / "sweep.yaml", f"{SAMPLE_TRIALS}:seeded_metrics", out=sweep_dir / "out", repeat=2, options=options, engine=RayEngine(address="local"),
             listener=Killing(name),
         )  # fmt: skip
     said = str(error.value)
-    log = place / "out" / "ray.log"
+    log = sweep_dir / "out" / "ray.log"
     assert said == f"Ray is gone; {log} has its last words, --resume goes on when it is back" or (
         said.startswith("Ray is gone: ") and said.endswith("; start it, then --resume goes on")
     )
     assert "\n" not in said
-    kept = rows(place, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
+    kept = query_results(sweep_dir, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 2 <= kept < 8
     monkeypatch.delenv("RAY_gcs_rpc_server_reconnect_timeout_s")
-    (place / "out" / "quick").touch()
-    assert unetgen.run(place / "out", resume=True).counts()["finished"] == 8
-    assert sum(times > 1 for note, times in notes(place).items() if note.startswith("done")) <= 2
-    assert len([note for note in notes(place) if note.startswith("done")]) == 8
+    (sweep_dir / "out" / "quick").touch()
+    assert unetgen.run(sweep_dir / "out", resume=True).counts()["finished"] == 8
+    assert sum(times > 1 for note, times in read_notes(sweep_dir).items() if note.startswith("done")) <= 2
+    assert len([note for note in read_notes(sweep_dir) if note.startswith("done")]) == 8
 
 
-def test_a_cluster_that_cannot_do_it_says_so(place: Path, run: Command) -> None:
-    much = run(*started(place, "--trial", f"{TARGETS}:drawn", *RAY, "--cpus", "99"))
+def test_a_cluster_that_cannot_do_it_says_so(sweep_dir: Path, run_cli: RunCli) -> None:
+    much = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", *RAY, "--cpus", "99"))
     assert much.err.startswith("the cluster has ")
     assert much.err.endswith(" CPU, 0 GPU, and a trial takes 99 CPU; ask for less, or add machines\n")
-    nowhere = run("run", str(place / "out"), "--resume", "--engine", "ray", "--address", "127.0.0.1:1")
+    nowhere = run_cli("run", str(sweep_dir / "out"), "--resume", "--engine", "ray", "--address", "127.0.0.1:1")
     assert nowhere.err == (
         "Ray cannot be reached at 127.0.0.1:1: ConnectionRefusedError: [Errno 111] Connection refused; "
         "start it, or leave its address out\n"
     )
-    assert done(place) == 0
+    assert num_completed(sweep_dir) == 0
 
 
 class Failing:
@@ -190,9 +189,9 @@ def test_what_ray_rarely_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert str(unreached.value) == ("Ray cannot be reached: RuntimeError: no port; start it, or leave its address out")
 
 
-def test_without_ray_the_extra_is_named(place: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_extra_is_named(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    outcome = run(*started(place, "--trial", f"{TARGETS}:drawn", "--engine", "ray"))
+    outcome = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--engine", "ray"))
     assert (outcome.code, outcome.err) == (
         2, "--engine ray needs ray, which is not installed; run: pip install 'unetgen[ray]'\n",
     )  # fmt: skip

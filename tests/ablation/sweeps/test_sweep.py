@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import unetgen
-from support.command_line import Outcome
-from support.plugin_site import Site
+from support.command_line import RunCli
+from support.plugin_site import CRASHING_PLUGIN, PluginSite
 from unetgen.ablation.sweeps.conditions.spec_values import SpecValues
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.ablation.sweeps.variant import Variant
@@ -20,28 +19,6 @@ from unetgen.config.spec import Skip
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.config.yaml.tree import from_data
 from unetgen.errors import MissingDependencyError, PluginError, SpecError
-
-Run = Callable[..., Outcome]
-
-CRASH = '''\
-from typing import ClassVar
-
-from unetgen.authoring import Block, hookimpl
-
-
-class Crash(Block):
-    """It has an error."""
-
-    type: ClassVar[str] = "crash"
-
-    def emit(self, g, x, channels):
-        raise RuntimeError("out of ink")
-
-
-@hookimpl
-def unetgen_parts():
-    return [Crash]
-'''
 
 
 def words(source: str | dict[str, Any]) -> list[str]:
@@ -251,9 +228,9 @@ def test_conditions_know_labels() -> None:
     assert words(source) == ["size=small", "size=small,skip.fusion=add", "size=large,skip.fusion=add"]
 
 
-def test_conditions_that_leave_nothing_are_told(run: Run, tmp_path: Path) -> None:
+def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path) -> None:
     file = written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\nwhere: depth > 5\n")
-    outcome = run("sweep", file)
+    outcome = run_cli("sweep", file)
     assert outcome.code == 1
     assert outcome.err == (
         f"{file}:3:8: where: no variant is left: all 2 combinations are left out; loosen a condition\n"
@@ -347,8 +324,8 @@ def test_words_of_labels_are_known_to_conditions() -> None:
     ]
 
 
-def test_a_plugins_part_has_its_whole_name_in_conditions(site: Site) -> None:
-    site.install("acme-unet")
+def test_a_plugins_part_has_its_whole_name_in_conditions(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     source = {"base": "unet_milesial", "axes": {"block": [{"type": "conv", "padding": "zeros"}, "twice"]}}
     assert refused({**source, "where": "block == 'twice'"}) == [
         "where: block 'twice' is a plugin's, and told by its whole name; write 'acme-unet/twice'"
@@ -552,8 +529,8 @@ def test_files_that_are_no_sweeps(text: str, sentences: list[str], tmp_path: Pat
     assert refused(file) == [f"{file}:{sentence}" for sentence in sentences]
 
 
-def test_a_file_that_is_not_there(run: Run) -> None:
-    assert run("sweep", "nope.yaml") == (
+def test_a_file_that_is_not_there(run_cli: RunCli) -> None:
+    assert run_cli("sweep", "nope.yaml") == (
         1,
         "",
         "cannot read 'nope.yaml': no such file or directory; give the file of a sweep\n",
@@ -563,10 +540,10 @@ def test_a_file_that_is_not_there(run: Run) -> None:
 # Invalid combinations
 
 
-def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run_cli: RunCli, tmp_path: Path) -> None:
     axes = "{skip.fusion: [concat, add], block.padding: [valid, zeros]}"
     file = written(tmp_path, f"base: unet_paper\naxes: {axes}\n")
-    outcome = run("sweep", file)
+    outcome = run_cli("sweep", file)
     assert outcome.code == 1
     assert [line for line in outcome.err.splitlines() if " axis H " in line] == [
         f"{file}:2:59: input_size: 572 on axis H gives 143 at level 2, which max_pool cannot halve (unet_paper.yaml:11:14); "
@@ -581,12 +558,12 @@ def test_what_the_base_says_anyway_is_not_to_blame(tmp_path: Path) -> None:
     assert [line.partition(": ")[0] for line in refused(file)] == [f"{file}:2:59"] * 2
 
 
-def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run: Run, tmp_path: Path) -> None:
+def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run_cli: RunCli, tmp_path: Path) -> None:
     file = written(
         tmp_path,
         "base: unet_milesial\naxes: {skip.fusion: [concat, none], skip.align: [crop, pad], depth: [4, 6]}\n",
     )
-    outcome = run("sweep", file)
+    outcome = run_cli("sweep", file)
     assert outcome.code == 1
     assert outcome.err.splitlines() == [
         f"{file}:2:37: skip.align: it has no effect: a skip that is dropped has nothing to align; delete 'align' "
@@ -609,7 +586,7 @@ def test_what_the_base_says_anyway_gives_way_to_what_makes_it_idle() -> None:
     ]
 
 
-def test_the_grid_of_a50(run: Run, tmp_path: Path) -> None:
+def test_the_grid_of_a50(run_cli: RunCli, tmp_path: Path) -> None:
     text = """\
 base: {schema_version: 1, in_channels: 1, out_channels: 2, depth: 3, widths: {base: 12}, block: {padding: zeros}}
 axes:
@@ -619,7 +596,7 @@ axes:
   widths.base: [12, 32]
 """
     file, out = written(tmp_path, text), tmp_path / "variants"
-    outcome = run("sweep", file, "--input-size", "64x64", "--out", str(out))
+    outcome = run_cli("sweep", file, "--input-size", "64x64", "--out", str(out))
     assert outcome.code == 1
     assert outcome.out.endswith(f"sweep: 18 variants, 6 refused; written to {out}\n")
     assert len(list(out.glob("*.yaml"))) == 18
@@ -634,15 +611,15 @@ axes:
     )
 
 
-def test_policies(run: Run, tmp_path: Path) -> None:
+def test_policies(run_cli: RunCli, tmp_path: Path) -> None:
     file = written(tmp_path, "base: unet_milesial\naxes: {depth: [4, 6]}\n")
     out = tmp_path / "out"
-    told = run("sweep", file, "--on-invalid", "error", "-o", str(out))
+    told = run_cli("sweep", file, "--on-invalid", "error", "-o", str(out))
     assert (told.code, out.exists()) == (1, False)
     assert told.out.endswith("sweep: 1 variant of unet_milesial, 1 refused; nothing is written\n")
-    told = run("sweep", file, "--fail-fast", "-o", str(out))
+    told = run_cli("sweep", file, "--fail-fast", "-o", str(out))
     assert (told.code, out.exists()) == (1, False)
-    told = run("sweep", file, "--on-invalid", "skip", "-o", str(out))
+    told = run_cli("sweep", file, "--on-invalid", "skip", "-o", str(out))
     assert (told.code, len(list(out.glob("*.yaml")))) == (0, 1)
     assert "needs 7 widths" in told.err
 
@@ -663,9 +640,9 @@ def test_iterating_raises_what_is_wrong_last_first_or_never() -> None:
     assert words({**source, "on_invalid": "skip"}) == ["base"]
 
 
-def test_equal_networks_are_there_once_and_both_are_named(run: Run, tmp_path: Path) -> None:
+def test_equal_networks_are_there_once_and_both_are_named(run_cli: RunCli, tmp_path: Path) -> None:
     text = "base: unet_milesial\nvariants: {ours: {}, sums: {skip.fusion: add}, again: {skip.fusion: {type: add}}}\n"
-    outcome = run("sweep", written(tmp_path, text), "--out", str(tmp_path / "out"))
+    outcome = run_cli("sweep", written(tmp_path, text), "--out", str(tmp_path / "out"))
     assert outcome.code == 0
     assert outcome.err == (
         "note: variant again (skip.fusion=add) is the same network as variant sums (skip.fusion=add), and is left out\n"
@@ -673,16 +650,16 @@ def test_equal_networks_are_there_once_and_both_are_named(run: Run, tmp_path: Pa
     assert len(list((tmp_path / "out").glob("*.yaml"))) == 2
 
 
-def test_the_base_said_twice_is_there_once(run: Run, tmp_path: Path) -> None:
-    outcome = run("sweep", written(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
+def test_the_base_said_twice_is_there_once(run_cli: RunCli, tmp_path: Path) -> None:
+    outcome = run_cli("sweep", written(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
     assert outcome.err.splitlines() == [
         "note: base is the same network as base, and is left out",
         "note: depth=4 is the same network as base, and is left out",
     ]
 
 
-def test_what_a_depth_leaves_no_place_for_is_noted(run: Run, tmp_path: Path) -> None:
-    outcome = run("sweep", written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
+def test_what_a_depth_leaves_no_place_for_is_noted(run_cli: RunCli, tmp_path: Path) -> None:
+    outcome = run_cli("sweep", written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
         "note: levels.3.encoder is inherited, and has no place at depth 3 (in depth=3)",
@@ -690,10 +667,12 @@ def test_what_a_depth_leaves_no_place_for_is_noted(run: Run, tmp_path: Path) -> 
     ]
 
 
-def test_a_plugin_that_fails_in_one_variant_stops_no_other(run: Run, tmp_path: Path, own_plugins: None) -> None:
-    (tmp_path / "crash.py").write_text(CRASH)
+def test_a_plugin_that_fails_in_one_variant_stops_no_other(
+    run_cli: RunCli, tmp_path: Path, isolated_plugins: None
+) -> None:
+    (tmp_path / "crash.py").write_text(CRASHING_PLUGIN)
     file = written(tmp_path, "base: unet_milesial\naxes: {block: [conv, crash], depth: [2, 3]}\n")
-    outcome = run("sweep", file, "--plugin", str(tmp_path / "crash.py"))
+    outcome = run_cli("sweep", file, "--plugin", str(tmp_path / "crash.py"))
     assert outcome.code == 3
     assert outcome.out.endswith("sweep: 2 variants of unet_milesial, 2 failed\n")
     lines = outcome.err.splitlines()
@@ -702,15 +681,15 @@ def test_a_plugin_that_fails_in_one_variant_stops_no_other(run: Run, tmp_path: P
     assert lines[1].endswith("RuntimeError: out of ink (in block=crash,depth=3)")
     assert lines[2].startswith("failed: encoder.0: block 'crash' of crash")
     assert lines[2].endswith("RuntimeError: out of ink (in block=crash,depth=2; block=crash,depth=3)")
-    stopped = run("sweep", file, "--plugin", str(tmp_path / "crash.py"), "--fail-fast", "-o", str(tmp_path / "out"))
+    stopped = run_cli("sweep", file, "--plugin", str(tmp_path / "crash.py"), "--fail-fast", "-o", str(tmp_path / "out"))
     assert (stopped.code, (tmp_path / "out").exists()) == (3, False)
     assert stopped.out.endswith("sweep: 2 variants of unet_milesial, 1 failed; nothing is written\n")
     with pytest.raises(PluginError):
         list(sweep(file, registry=unetgen.load_registry([str(tmp_path / "crash.py")])))
 
 
-def test_an_option_that_only_a_plugin_has_can_be_an_axis(site: Site) -> None:
-    site.install("acme-unet")
+def test_an_option_that_only_a_plugin_has_can_be_an_axis(plugin_site: PluginSite) -> None:
+    plugin_site.install("acme-unet")
     source = {"base": "unet_milesial", "axes": {"block": ["twice"], "block.kernel_size": [3, 5]}}
     assert len(words(source)) == 2
 
@@ -743,11 +722,11 @@ def test_variants_of_a_base_without_a_size_are_measured_at_one_size() -> None:
 # Machine-readable
 
 
-def test_json_has_all_variants_and_what_is_told_beside_them(run: Run, tmp_path: Path) -> None:
+def test_json_has_all_variants_and_what_is_told_beside_them(run_cli: RunCli, tmp_path: Path) -> None:
     file = written(
         tmp_path, "base: unet_milesial\naxes: {depth: [4, 6], skip.fusion: [concat, add]}\nmatch: {params: base}\n"
     )
-    outcome = run("sweep", file, "--format", "json")
+    outcome = run_cli("sweep", file, "--format", "json")
     told = json.loads(outcome.out)
     assert outcome.code == 1
     assert [variant["choices"] for variant in told["variants"]] == [
@@ -763,11 +742,11 @@ def test_json_has_all_variants_and_what_is_told_beside_them(run: Run, tmp_path: 
     assert told["problems"][0]["variants"] == ["depth=6", "depth=6,skip.fusion=add"]
 
 
-def test_the_schema_says_what_sweep_says(run: Run, tmp_path: Path) -> None:
+def test_the_schema_says_what_sweep_says(run_cli: RunCli, tmp_path: Path) -> None:
     from jsonschema import Draft202012Validator
     from yaml import safe_load
 
-    schema = json.loads(run("schema", "--sweep").out)
+    schema = json.loads(run_cli("schema", "--sweep").out)
     validator = Draft202012Validator(schema)
     good = [
         "base: unet_paper",
@@ -806,7 +785,7 @@ def test_the_schema_says_what_sweep_says(run: Run, tmp_path: Path) -> None:
     for number, text in enumerate([*good, *bad]):
         file = written(tmp_path, text, f"{number}.yaml")
         assert validator.is_valid(safe_load(text)) == (text in good), text
-        assert (run("sweep", file).code == 0) == (text in good), text
+        assert (run_cli("sweep", file).code == 0) == (text in good), text
 
 
 def test_a_sweep_needs_no_torch(tmp_path: Path) -> None:

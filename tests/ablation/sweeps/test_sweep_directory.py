@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import unetgen
-from support.command_line import Outcome
 from unetgen.ablation.sweeps.directory import atomic_swap as exchange
 from unetgen.ablation.sweeps.directory.index import JsonIndexWriter, read_index
 from unetgen.ablation.sweeps.directory.signals import exit_cleanly_on_signals
@@ -29,8 +27,6 @@ from unetgen.ablation.sweeps.directory.writer import write_sweep
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.config.spec_diff import find_differing_fields
 from unetgen.errors import SpecError
-
-Run = Callable[..., Outcome]
 
 SMALL = """\
 base: {extends: unet_milesial, widths: [4, 8, 16], input_size: [32, 32]}

@@ -16,9 +16,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import unetgen
+from support.external_networks import MilesialUNet
 from support.paths import ROOT
 from unetgen.errors import MissingDependencyError, WeightsError
 from unetgen.network.unet import UNet
@@ -475,86 +475,6 @@ def test_two_layers_with_equal_tensors_may_be_one_of_ours(tmp_path: Path) -> Non
     assert equal(other, model)
 
 
-class DoubleConv(nn.Module):
-    def __init__(self, channels: int, out: int, middle: int | None = None) -> None:
-        super().__init__()
-        middle = middle or out
-        self.double_conv = nn.Sequential(
-            nn.Conv2d(channels, middle, kernel_size=3, padding=1, bias=False),
-            nn.BatchNorm2d(middle),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(middle, out, kernel_size=3, padding=1, bias=False),
-            nn.BatchNorm2d(out),
-            nn.ReLU(inplace=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.double_conv(x)
-
-
-class Down(nn.Module):
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__()
-        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), DoubleConv(channels, out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maxpool_conv(x)
-
-
-class Up(nn.Module):
-    def __init__(self, channels: int, out: int, *, bilinear: bool) -> None:
-        super().__init__()
-        self.up: nn.Module
-        if bilinear:
-            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
-            self.conv = DoubleConv(channels, out, channels // 2)
-        else:
-            self.up = nn.ConvTranspose2d(channels, channels // 2, kernel_size=2, stride=2)
-            self.conv = DoubleConv(channels, out)
-
-    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
-        below = self.up(below)
-        rows, columns = skip.shape[2] - below.shape[2], skip.shape[3] - below.shape[3]
-        below = F.pad(below, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
-        return self.conv(torch.cat([skip, below], dim=1))
-
-
-class OutConv(nn.Module):
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, out, kernel_size=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
-
-
-class Milesial(nn.Module):
-    """The network of milesial/Pytorch-UNet, with its names, written down anew; ``base`` is 64 there."""
-
-    def __init__(self, base: int = 64, *, bilinear: bool = False) -> None:
-        super().__init__()
-        half = 2 if bilinear else 1
-        self.inc = DoubleConv(3, base)
-        self.down1 = Down(base, 2 * base)
-        self.down2 = Down(2 * base, 4 * base)
-        self.down3 = Down(4 * base, 8 * base)
-        self.down4 = Down(8 * base, 16 * base // half)
-        self.up1 = Up(16 * base, 8 * base // half, bilinear=bilinear)
-        self.up2 = Up(8 * base, 4 * base // half, bilinear=bilinear)
-        self.up3 = Up(4 * base, 2 * base // half, bilinear=bilinear)
-        self.up4 = Up(2 * base, base, bilinear=bilinear)
-        self.outc = OutConv(base, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x1 = self.inc(x)
-        x2 = self.down1(x1)
-        x3 = self.down2(x2)
-        x4 = self.down3(x3)
-        x = self.up1(self.down4(x4), x4)
-        x = self.up4(self.up3(self.up2(x, x3), x2), x1)
-        return self.outc(x)
-
-
 def filled(model: nn.Module) -> nn.Module:
     """Weights and running statistics such as training leaves them."""
     generator = torch.Generator().manual_seed(1)
@@ -578,7 +498,7 @@ def ours(*, bilinear: bool, base: int) -> UNet:
 
 @pytest.mark.parametrize("bilinear", [False, True])
 def test_milesials_weights_give_milesials_outputs(tmp_path: Path, *, bilinear: bool) -> None:
-    theirs, mine = filled(Milesial(4, bilinear=bilinear)), ours(bilinear=bilinear, base=4)
+    theirs, mine = filled(MilesialUNet(4, bilinear=bilinear)), ours(bilinear=bilinear, base=4)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
     unetgen.load_weights(mine, tmp_path / "theirs.pth", key_map="unet_milesial")
     with torch.no_grad():
@@ -589,7 +509,7 @@ def test_milesials_weights_give_milesials_outputs(tmp_path: Path, *, bilinear: b
 
 @pytest.mark.parametrize(("bilinear", "params"), [(False, 31_037_698), (True, 17_263_042)])
 def test_milesial_in_full_width(bilinear: bool, params: int) -> None:  # a parameter of the test
-    theirs = filled(Milesial(bilinear=bilinear))
+    theirs = filled(MilesialUNet(bilinear=bilinear))
     mine = unetgen.build("unet_milesial_bilinear" if bilinear else "unet_milesial", seed=1).eval()
     unetgen.load_weights(mine, theirs.state_dict(), key_map="unet_milesial")
     assert sum(p.numel() for p in mine.parameters()) == sum(p.numel() for p in theirs.parameters()) == params
@@ -600,7 +520,7 @@ def test_milesial_in_full_width(bilinear: bool, params: int) -> None:  # a param
 
 def test_the_list_of_classes_in_milesials_own_files_is_left_out(tmp_path: Path) -> None:
     """Its training script puts one beside the tensors, and its own loader takes it out again."""
-    theirs, mine = filled(Milesial(4)), ours(bilinear=False, base=4)
+    theirs, mine = filled(MilesialUNet(4)), ours(bilinear=False, base=4)
     torch.save({**theirs.state_dict(), "mask_values": [0, 1]}, tmp_path / "theirs.pth")
     unetgen.load_weights(mine, tmp_path / "theirs.pth", key_map="unet_milesial")
     x = torch.randn(1, 3, 32, 32)
@@ -608,7 +528,7 @@ def test_the_list_of_classes_in_milesials_own_files_is_left_out(tmp_path: Path) 
 
 
 def test_the_key_map_has_every_layer_of_ours_once() -> None:
-    theirs = Milesial(4)
+    theirs = MilesialUNet(4)
     layers = {key.rpartition(".")[0] for key in theirs.state_dict()}
     assert len(layers) == len({key.rpartition(".")[0] for key in ours(bilinear=False, base=4).state_dict()})
 

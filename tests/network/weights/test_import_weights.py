@@ -11,26 +11,31 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from test_checkpoint import Milesial
 from torch import Tensor, nn
 
 import unetgen
-from support.command_line import Outcome
-from support.external_networks import SPEC, Doubled, Jumbled, Nested, ours, trained
+from support.command_line import RunCli
+from support.external_networks import (
+    SPEC,
+    DoublyRegisteredUNet,
+    MilesialUNet,
+    RecursiveUNet,
+    ShuffledUNet,
+    build_equivalent,
+    with_trained_state,
+)
 from unetgen.errors import WeightsError
 from unetgen.network.weights.external_checkpoint import ExternalCheckpoint
 from unetgen.network.weights.inverse_import import export_with_key_map
 from unetgen.network.weights.shared_layers import find_aliases
 from unetgen.network.weights.state_layer import group_by_signature, group_into_layers
 
-Run = Callable[..., Outcome]
-
-NETS = [Jumbled, Doubled, Nested]
+NETS = [ShuffledUNet, DoublyRegisteredUNet, RecursiveUNet]
 PARTIAL = "take what matches with --partial (partial=True)"
 FIT = "is it the map of this network?"
 
 
-def state(net: nn.Module) -> dict[str, Tensor]:
+def state_dict(net: nn.Module) -> dict[str, Tensor]:
     return dict(net.state_dict())
 
 
@@ -43,7 +48,7 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return list(first) == list(second) and all(first[key].equal(second[key]) for key in first)
 
 
-def alike(mine: nn.Module, theirs: nn.Module, channels: int = 1) -> bool:
+def same_outputs(mine: nn.Module, theirs: nn.Module, channels: int = 1) -> bool:
     x = torch.randn(2, channels, 32, 48, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         return torch.equal(mine(x), theirs(x))
@@ -57,7 +62,7 @@ def refusal(*arguments: Any, **options: Any) -> str:
 
 def small(**layers: nn.Module) -> dict[str, Tensor]:
     """A state dict of some layers, in the order given."""
-    return state(nn.ModuleDict(layers))
+    return state_dict(nn.ModuleDict(layers))
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ def spec(tmp_path: Path) -> str:
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:
-    torch.save(state(trained(Doubled())), tmp_path / "theirs.pth")
+    torch.save(state_dict(with_trained_state(DoublyRegisteredUNet())), tmp_path / "theirs.pth")
     return tmp_path / "theirs.pth"
 
 
@@ -76,11 +81,11 @@ def theirs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("how", [state, lambda net: copied(state(net))], ids=["shared", "copied"])
+@pytest.mark.parametrize("how", [state_dict, lambda net: copied(state_dict(net))], ids=["shared", "copied"])
 def test_outputs_are_theirs(net: type[nn.Module], how: Callable[[nn.Module], dict[str, Tensor]]) -> None:
-    other, mine = trained(net()), ours()
+    other, mine = with_trained_state(net()), build_equivalent()
     report = unetgen.import_weights(mine, how(other))
-    assert alike(mine, other)
+    assert same_outputs(mine, other)
     assert (report.key_map, report.missing, report.unmatched_source) == (None, {}, {})
     assert set(report.pairs) == set(other.state_dict())
     assert set(report.pairs.values()) == set(mine.state_dict())
@@ -88,17 +93,17 @@ def test_outputs_are_theirs(net: type[nn.Module], how: Callable[[nn.Module], dic
 
 def test_milesials_net_in_another_order() -> None:
     """Under names of their own, so that the shipped key map knows none of them."""
-    other = trained(Milesial(4))
+    other = with_trained_state(MilesialUNet(4))
     order = ["outc", "down4", "down3", "down2", "down1", "inc", "up4", "up3", "up2", "up1"]
     other._modules = {name: other._modules[name] for name in order}
     mine = unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=1).eval()
-    named = unetgen.import_weights(mine, state(other))
+    named = unetgen.import_weights(mine, state_dict(other))
     assert (named.key_map, named.matched_by_order) == ("unet_milesial", 0)
-    assert alike(mine, other, channels=3)
+    assert same_outputs(mine, other, channels=3)
     again = unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=2).eval()
-    told = unetgen.import_weights(again, {f"net.{key}": tensor for key, tensor in state(other).items()})
+    told = unetgen.import_weights(again, {f"net.{key}": tensor for key, tensor in state_dict(other).items()})
     assert (told.key_map, told.matched_by_order) == (None, 26)
-    assert alike(again, other, channels=3)
+    assert same_outputs(again, other, channels=3)
 
 
 @pytest.mark.parametrize(
@@ -111,49 +116,51 @@ def test_milesials_net_in_another_order() -> None:
     ],
 )
 def test_what_training_scripts_wrap_around_is_taken_off(tmp_path: Path, wrap: Callable[..., Any]) -> None:
-    other, mine = trained(Jumbled()), ours()
-    torch.save(wrap(state(other)), tmp_path / "theirs.pth")
+    other, mine = with_trained_state(ShuffledUNet()), build_equivalent()
+    torch.save(wrap(state_dict(other)), tmp_path / "theirs.pth")
     assert list(unetgen.import_weights(mine, tmp_path / "theirs.pth").pairs) == list(other.state_dict())
-    assert alike(mine, other)
+    assert same_outputs(mine, other)
 
 
 def test_a_network_without_memory_and_a_compiled_one_are_filled_too() -> None:
-    other = trained(Nested())
-    empty, compiled = ours(device="meta").eval(), torch.compile(ours(), backend="eager")
-    unetgen.import_weights(empty, state(other))
-    unetgen.import_weights(compiled, state(other))
-    assert alike(empty, other)
-    assert equal(state(empty), state(compiled._orig_mod))
+    other = with_trained_state(RecursiveUNet())
+    empty, compiled = build_equivalent(device="meta").eval(), torch.compile(build_equivalent(), backend="eager")
+    unetgen.import_weights(empty, state_dict(other))
+    unetgen.import_weights(compiled, state_dict(other))
+    assert same_outputs(empty, other)
+    assert equal(state_dict(empty), state_dict(compiled._orig_mod))
 
 
 def test_counters_are_not_asked_for() -> None:
-    other, mine = trained(Jumbled()), ours()
+    other, mine = with_trained_state(ShuffledUNet()), build_equivalent()
     for norm in (module for module in mine.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.num_batches_tracked += 5
-    tensors = {key: tensor for key, tensor in state(other).items() if "num_batches" not in key}
+    tensors = {key: tensor for key, tensor in state_dict(other).items() if "num_batches" not in key}
     assert unetgen.import_weights(mine, tensors).is_complete
-    assert alike(mine, other)
-    assert {int(tensor) for key, tensor in state(mine).items() if "num_batches" in key} == {0}
-    without = ours(**{"block.norm": "instance", "block.norm.affine": True, "block.norm.track_running_stats": False})
-    assert "running_mean (4,) of theirs is left over" in refusal(without, state(other))
+    assert same_outputs(mine, other)
+    assert {int(tensor) for key, tensor in state_dict(mine).items() if "num_batches" in key} == {0}
+    without = build_equivalent(
+        **{"block.norm": "instance", "block.norm.affine": True, "block.norm.track_running_stats": False}
+    )
+    assert "running_mean (4,) of theirs is left over" in refusal(without, state_dict(other))
 
 
 def test_running_statistics_are_asked_for() -> None:
-    tensors = {key: tensor for key, tensor in state(Jumbled()).items() if "running" not in key}
-    assert "\n  encoder.0.norm1.running_mean (4,) of this network is missing\n" in refusal(ours(), tensors)
-    assert set(unetgen.import_weights(ours(), tensors, partial=True).pairs) == set(tensors)
+    tensors = {key: tensor for key, tensor in state_dict(ShuffledUNet()).items() if "running" not in key}
+    assert "\n  encoder.0.norm1.running_mean (4,) of this network is missing\n" in refusal(build_equivalent(), tensors)
+    assert set(unetgen.import_weights(build_equivalent(), tensors, partial=True).pairs) == set(tensors)
 
 
 # Duplicates
 
 
-@pytest.mark.parametrize(("net", "folded"), [(Doubled, 44), (Nested, 22)])
+@pytest.mark.parametrize(("net", "folded"), [(DoublyRegisteredUNet, 44), (RecursiveUNet, 22)])
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("train", [False, True])
 def test_one_layer_in_several_places_is_one(net: type[nn.Module], folded: int, *, copy: bool, train: bool) -> None:
     """Also before training, where all norms are alike and only their places tell which are the same."""
-    other = trained(net()) if train else net()
-    report = unetgen.import_weights(ours(), copied(state(other)) if copy else state(other))
+    other = with_trained_state(net()) if train else net()
+    report = unetgen.import_weights(build_equivalent(), copied(state_dict(other)) if copy else state_dict(other))
     unique = {key.rpartition(".")[0] for key, _ in other.named_parameters()}
     assert len(report.aliases) == folded
     assert set(report.aliases).isdisjoint(unique)
@@ -172,7 +179,7 @@ def test_fresh_norms_are_folded_only_as_far_as_is_wanted() -> None:
     net = nn.Module()
     net.one, net.two = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), nn.Module()
     net.two.again = net.one
-    layers = group_into_layers(copied(state(net)))
+    layers = group_into_layers(copied(state_dict(net)))
     kinds = dict.fromkeys(group_by_signature(layers), 1)
     assert find_aliases(layers, kinds) == {"two.again.0": "one.0", "two.again.1": "one.1"}
     assert find_aliases(layers, dict.fromkeys(kinds, 2)) == {"two.again.0": "one.0"}
@@ -182,11 +189,11 @@ def test_fresh_norms_are_folded_only_as_far_as_is_wanted() -> None:
 
 
 def test_a_kind_of_another_count_is_left_alone() -> None:
-    tensors = state(trained(Jumbled()))
+    tensors = state_dict(with_trained_state(ShuffledUNet()))
     tensors["extra.weight"] = torch.randn(8, 8, 3, 3)
     tensors["extra.bias"] = torch.randn(8)
-    mine = ours()
-    before = copied(state(mine))
+    mine = build_equivalent()
+    before = copied(state_dict(mine))
     sentence = refusal(mine, tensors)
     assert sentence == (
         "the state dict: by structure it is not this network, 4 tensors missing, 6 left over; "
@@ -202,7 +209,7 @@ def test_a_kind_of_another_count_is_left_alone() -> None:
         "  extra.weight (8, 8, 3, 3) of theirs is left over\n"
         "  extra.bias (8,) of theirs is left over"
     )
-    assert equal(state(mine), before)
+    assert equal(state_dict(mine), before)
     report = unetgen.import_weights(mine, tensors, partial=True)
     assert report.missing["encoder.1.conv2.weight"] == (8, 8, 3, 3)
     assert mine.encoder.get_submodule("1.conv2").weight.equal(before["encoder.1.conv2.weight"])
@@ -210,17 +217,17 @@ def test_a_kind_of_another_count_is_left_alone() -> None:
 
 
 def test_a_long_list_is_cut_on_both_sides() -> None:
-    lines = refusal(ours(), small(**{f"x{i}": nn.Linear(3, 3) for i in range(20)})).splitlines()
+    lines = refusal(build_equivalent(), small(**{f"x{i}": nn.Linear(3, 3) for i in range(20)})).splitlines()
     assert len(lines) == 14
     assert [line.strip() for line in lines[6:8]] == ["encoder.0.norm1.running_var (4,) of this network is missing", "x0.weight (3, 3) of theirs is left over"]  # fmt: skip
-    assert lines[-1] == f"  ... and {len(state(ours())) + 40 - 12} more"
+    assert lines[-1] == f"  ... and {len(state_dict(build_equivalent())) + 40 - 12} more"
 
 
 def test_a_file_sorted_by_name_does_not_tell_equal_layers(tmp_path: Path) -> None:
     """Safetensors sorts what it holds: of the order of the layers nothing is left."""
     path = tmp_path / "theirs.safetensors"
-    save_file(state(trained(Jumbled())), path)
-    first, *_ = refusal(ours(), path).splitlines()
+    save_file(state_dict(with_trained_state(ShuffledUNet())), path)
+    first, *_ = refusal(build_equivalent(), path).splitlines()
     assert first == (
         f"{path}: sorted by name it does not tell layers of equal kind, 58 tensors missing, 58 left over; "
         f"import a file of torch.save, give a key map, or {PARTIAL}"
@@ -228,10 +235,10 @@ def test_a_file_sorted_by_name_does_not_tell_equal_layers(tmp_path: Path) -> Non
 
 
 def test_a_partial_import_needs_first_weights() -> None:
-    tensors = state(Jumbled())
+    tensors = state_dict(ShuffledUNet())
     del tensors["out.bias"]
     with pytest.raises(WeightsError) as refused:
-        unetgen.import_weights(ours(device="meta"), tensors, partial=True)
+        unetgen.import_weights(build_equivalent(device="meta"), tensors, partial=True)
     assert str(refused.value) == (
         "the state dict: this network is on the meta device and has no first weights to keep; "
         "build it on another device"
@@ -239,11 +246,11 @@ def test_a_partial_import_needs_first_weights() -> None:
 
 
 def test_files_without_one_state_dict() -> None:
-    assert refusal(ours(), {"epoch": 3}) == (
+    assert refusal(build_equivalent(), {"epoch": 3}) == (
         "the state dict: there are no tensors in it; save model.state_dict() with torch.save"
     )
-    two = {"model": state(Jumbled()), "ema": {"inner": state(Jumbled())}}
-    assert refusal(ours(), two) == (
+    two = {"model": state_dict(ShuffledUNet()), "ema": {"inner": state_dict(ShuffledUNet())}}
+    assert refusal(build_equivalent(), two) == (
         "the state dict: there are several state dicts in it, model, ema.inner; save one of them with torch.save"
     )
 
@@ -274,23 +281,25 @@ STARS = {
 
 
 def test_stars_stand_for_steps_and_parts_of_steps() -> None:
-    other, mine = trained(Doubled()), ours()
-    report = unetgen.import_weights(mine, state(other), key_map=STARS)
+    other, mine = with_trained_state(DoublyRegisteredUNet()), build_equivalent()
+    report = unetgen.import_weights(mine, state_dict(other), key_map=STARS)
     assert (report.key_map, report.matched_by_order) == ("given", 0)
-    assert len(report.ignored) == len(state(other)) - len(report.pairs)
-    assert alike(mine, other)
-    again = ours(seed=3)
-    unetgen.load_weights(again, state(other), key_map=STARS)
-    assert equal(state(again), state(mine))
+    assert len(report.ignored) == len(state_dict(other)) - len(report.pairs)
+    assert same_outputs(mine, other)
+    again = build_equivalent(seed=3)
+    unetgen.load_weights(again, state_dict(other), key_map=STARS)
+    assert equal(state_dict(again), state_dict(mine))
 
 
 def test_a_star_never_stands_for_a_dot_or_for_nothing() -> None:
     tensors = small(head=nn.Conv2d(4, 2, 1))
     for pattern in ("*head", "he.*", "*.*"):
-        assert refusal(ours(), tensors, key_map={pattern: pattern}).splitlines()[0] == (
+        assert refusal(build_equivalent(), tensors, key_map={pattern: pattern}).splitlines()[0] == (
             f"the state dict: the key map given leaves 76 tensors missing, 2 left over; correct the map, or {PARTIAL}"
         )
-    assert set(unetgen.import_weights(ours(), tensors, key_map={"h*": "h*.0.conv"}, partial=True).pairs.values()) == {
+    assert set(
+        unetgen.import_weights(build_equivalent(), tensors, key_map={"h*": "h*.0.conv"}, partial=True).pairs.values()
+    ) == {
         "head.0.conv.weight",
         "head.0.conv.bias",
     }
@@ -299,7 +308,7 @@ def test_a_star_never_stands_for_a_dot_or_for_nothing() -> None:
 def test_entries_without_a_star_go_first() -> None:
     tensors = small(a=nn.Conv2d(4, 2, 1), b=nn.Conv2d(4, 2, 1))
     for names in ({"*": None, "a": "head.0.conv"}, {"*.*": None, "a": "head.0.conv"}):
-        report = unetgen.import_weights(ours(), tensors, key_map=names, partial=True)
+        report = unetgen.import_weights(build_equivalent(), tensors, key_map=names, partial=True)
         assert report.pairs == {"a.weight": "head.0.conv.weight", "a.bias": "head.0.conv.bias"}
         assert report.ignored == ("b.weight", "b.bias")
 
@@ -307,23 +316,23 @@ def test_entries_without_a_star_go_first() -> None:
 def test_two_of_theirs_may_be_one_of_ours_if_they_are_equal() -> None:
     tensors = small(a=nn.Conv2d(4, 2, 1), b=nn.Conv2d(4, 2, 1))
     both = {"*": "head.0.conv*"}
-    assert "2 left over" not in refusal(ours(), tensors, key_map=both)
+    assert "2 left over" not in refusal(build_equivalent(), tensors, key_map=both)
     same = {"a": "head.0.conv", "b": "head.0.conv"}
-    assert refusal(ours(), tensors, key_map=same, partial=True) == (
+    assert refusal(build_equivalent(), tensors, key_map=same, partial=True) == (
         f"the state dict: two different tensors map to head.0.conv.weight; {FIT}"
     )
     tensors |= {key.replace("a", "b", 1): tensor for key, tensor in tensors.items() if key[0] == "a"}
-    assert unetgen.import_weights(ours(), tensors, key_map=same, partial=True).aliases == {"b": "a"}
+    assert unetgen.import_weights(build_equivalent(), tensors, key_map=same, partial=True).aliases == {"b": "a"}
 
 
 def test_key_maps_that_say_nothing_clear() -> None:
-    assert refusal(ours(), state(Jumbled()), key_map={"a.*.*": "encoder.*"}) == (
+    assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map={"a.*.*": "encoder.*"}) == (
         "the key map given: the entry 'a.*.*' has 2 stars and 'encoder.*' has 1 star; write as many on both sides"
     )
-    assert refusal(ours(), state(Jumbled()), key_map={"a.*": "encoder"}) == (
+    assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map={"a.*": "encoder"}) == (
         "the key map given: the entry 'a.*' has 1 star and 'encoder' has no stars; write as many on both sides"
     )
-    assert refusal(ours(), state(Jumbled()), key_map={"a": 3}) == (
+    assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map={"a": 3}) == (
         "the key map given: the entry 'a' maps to 3, which is no layer; write 'their.layer: our.layer'"
     )
 
@@ -332,21 +341,21 @@ def test_key_maps_that_say_nothing_clear() -> None:
 def test_a_file_that_is_no_key_map(tmp_path: Path, text: str) -> None:
     path = tmp_path / "names.yaml"
     path.write_text(text)
-    assert refusal(ours(), state(Jumbled()), key_map=path) == (
+    assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map=path) == (
         f"{path}: this is no key map; write lines of 'their.layer: our.layer'"
     )
 
 
 def test_the_shape_of_a_named_layer_is_checked() -> None:
     tensors = small(a=nn.Conv2d(4, 3, 1))
-    lines = refusal(ours(), tensors, key_map={"a": "head.0.conv"}).splitlines()
+    lines = refusal(build_equivalent(), tensors, key_map={"a": "head.0.conv"}).splitlines()
     assert "  a.weight (3, 4, 1, 1) of theirs is left over" in lines
 
 
 # There and back
 
 
-def back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
+def export_back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
     from unetgen.network.weights.tensor_file import write_state_dict
 
     tensors, _ = export_with_key_map(mine, **names)
@@ -357,50 +366,50 @@ def back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
 @pytest.mark.parametrize("suffix", ["pth", "pt", "safetensors"])
 @pytest.mark.parametrize("net", NETS)
 def test_there_and_back_by_structure(tmp_path: Path, net: type[nn.Module], suffix: str) -> None:
-    other, mine, path = trained(net()), ours(), tmp_path / f"back.{suffix}"
-    unetgen.import_weights(mine, state(other))
-    assert equal(back(mine, path, like=state(trained(net(), seed=5))), state(other))
+    other, mine, path = with_trained_state(net()), build_equivalent(), tmp_path / f"back.{suffix}"
+    unetgen.import_weights(mine, state_dict(other))
+    assert equal(export_back(mine, path, like=state_dict(with_trained_state(net(), seed=5))), state_dict(other))
     other.load_state_dict(ExternalCheckpoint.of(path).tensors)
-    again = ours(seed=9)
+    again = build_equivalent(seed=9)
     unetgen.import_weights(again, path)
-    assert equal(state(again), state(mine))
-    assert alike(again, other)
+    assert equal(state_dict(again), state_dict(mine))
+    assert same_outputs(again, other)
 
 
 def test_there_and_back_by_key_map(tmp_path: Path) -> None:
-    mine = trained(unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=1))
-    back(mine, tmp_path / "back.pth")
-    other = Milesial(4).eval()
+    mine = with_trained_state(unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=1))
+    export_back(mine, tmp_path / "back.pth")
+    other = MilesialUNet(4).eval()
     other.load_state_dict(torch.load(tmp_path / "back.pth", weights_only=True))
-    assert alike(mine, other, channels=3)
+    assert same_outputs(mine, other, channels=3)
     again = unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=2)
     assert unetgen.import_weights(again, tmp_path / "back.pth").key_map == "unet_milesial"
-    assert equal(state(again), state(mine))
+    assert equal(state_dict(again), state_dict(mine))
 
 
 def test_all_names_of_a_layer_are_written_back(tmp_path: Path) -> None:
     lists = {f"{theirs}.all_modules.{i}": f"{mine}.{name}1" for theirs, mine in (("a", "encoder.0"), ("b", "encoder.1")) for i, name in enumerate(("conv", "norm"))}  # fmt: skip
     names = {"*.conv": "encoder.*.conv1", "a.norm": "encoder.0.norm1", **lists}
-    tensors = back(ours(), tmp_path / "back.safetensors", key_map=names, like=None, partial=True)
+    tensors = export_back(build_equivalent(), tmp_path / "back.safetensors", key_map=names, like=None, partial=True)
     layers = {key.rpartition(".")[0] for key in tensors}
     assert layers == {"0.conv", "1.conv", "a.norm", *lists}
 
 
 def test_what_an_entry_before_takes_elsewhere_is_not_written_back() -> None:
     names = {"stage.0.conv": "bottleneck.conv1", "stage.*.conv": "encoder.*.conv1"}
-    tensors, _ = export_with_key_map(ours(), key_map=names, partial=True)
+    tensors, _ = export_with_key_map(build_equivalent(), key_map=names, partial=True)
     assert {key.rpartition(".")[0] for key in tensors} == {"stage.0.conv", "stage.1.conv"}
     assert tensors["stage.0.conv.weight"].shape == (16, 8, 3, 3)
 
 
 def test_the_way_back_needs_names() -> None:
     with pytest.raises(WeightsError) as refused:
-        export_with_key_map(ours())
+        export_with_key_map(build_equivalent())
     assert str(refused.value) == (
         "mine: nothing says what its layers are called there; give --key-map, or a file of theirs with --like"
     )
     with pytest.raises(WeightsError) as refused:
-        export_with_key_map(ours(), key_map={"a": "head.0.conv"})
+        export_with_key_map(build_equivalent(), key_map={"a": "head.0.conv"})
     assert str(refused.value).splitlines()[0] == (
         f"mine: the key map given leaves 74 tensors missing, 0 left over; correct the map, or {PARTIAL}"
     )
@@ -409,9 +418,9 @@ def test_the_way_back_needs_names() -> None:
 # The command
 
 
-def test_the_report_for_people(run: Run, spec: str, theirs: Path, tmp_path: Path) -> None:
+def test_the_report_for_people(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path) -> None:
     out = tmp_path / "ours.safetensors"
-    outcome = run("import-weights", spec, str(theirs), "--out", str(out))
+    outcome = run_cli("import-weights", spec, str(theirs), "--out", str(out))
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == (
         "matched          76 tensors of 23 layers by structure\n"
@@ -420,11 +429,11 @@ def test_the_report_for_people(run: Run, spec: str, theirs: Path, tmp_path: Path
         "check the outputs against the original's\n"
         f"written          {out}\n"
     )
-    assert alike(unetgen.load(out), trained(Doubled()))
+    assert same_outputs(unetgen.load(out), with_trained_state(DoublyRegisteredUNet()))
 
 
-def test_the_report_for_programs(run: Run, spec: str, theirs: Path) -> None:
-    record = json.loads(run("import-weights", spec, str(theirs), "--format", "json").out)
+def test_the_report_for_programs(run_cli: RunCli, spec: str, theirs: Path) -> None:
+    record = json.loads(run_cli("import-weights", spec, str(theirs), "--format", "json").out)
     assert {key: record[key] for key in ("source", "by", "key_map", "tensors", "layers", "by_order")} == {
         "source": str(theirs), "by": "structure", "key_map": None, "tensors": 76, "layers": 23, "by_order": 14,
     }  # fmt: skip
@@ -434,14 +443,14 @@ def test_the_report_for_programs(run: Run, spec: str, theirs: Path) -> None:
     assert record["notice"].endswith("check the outputs against the original's")
 
 
-def test_a_partial_report_lists_both_sides(run: Run, spec: str, tmp_path: Path) -> None:
+def test_a_partial_report_lists_both_sides(run_cli: RunCli, spec: str, tmp_path: Path) -> None:
     tensors = {**small(head=nn.Conv2d(4, 2, 1), x=nn.Linear(3, 3)), "classes": [1, 2]}
     torch.save(tensors, tmp_path / "part.pth")
-    outcome = run("import-weights", spec, str(tmp_path / "part.pth"))
+    outcome = run_cli("import-weights", spec, str(tmp_path / "part.pth"))
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith(f"{tmp_path / 'part.pth'}: by structure it is not this network, 74 tensors missing")
     command = ("import-weights", spec, str(tmp_path / "part.pth"), "--partial", "--seed", "7")
-    lines = run(*command, "--out", str(tmp_path / "o.safetensors")).out.splitlines()
+    lines = run_cli(*command, "--out", str(tmp_path / "o.safetensors")).out.splitlines()
     assert lines[:3] == [
         "matched          2 tensors of 1 layer by structure",
         "left out         classes",
@@ -449,30 +458,32 @@ def test_a_partial_report_lists_both_sides(run: Run, spec: str, tmp_path: Path) 
     ]
     assert "missing          ... and 62 more" in lines
     assert "left over        x.bias (3,)" in lines
-    kept = ours(seed=7)
+    kept = build_equivalent(seed=7)
     kept.get_submodule("head.0.conv").load_state_dict({"weight": tensors["head.weight"], "bias": tensors["head.bias"]})
-    assert equal(state(unetgen.load(tmp_path / "o.safetensors")), state(kept))
-    assert {"key": "x.bias", "shape": [3]} in json.loads(run(*command, "--format", "json").out)["left_over"]
+    assert equal(state_dict(unetgen.load(tmp_path / "o.safetensors")), state_dict(kept))
+    assert {"key": "x.bias", "shape": [3]} in json.loads(run_cli(*command, "--format", "json").out)["left_over"]
 
 
-def test_a_key_map_is_written_read_and_used(run: Run, spec: str, theirs: Path, tmp_path: Path) -> None:
+def test_a_key_map_is_written_read_and_used(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path) -> None:
     names = tmp_path / "names.yaml"
-    outcome = run("import-weights", spec, str(theirs), "--write-key-map", str(names))
+    outcome = run_cli("import-weights", spec, str(theirs), "--write-key-map", str(names))
     assert outcome.out.splitlines()[-1] == f"key map          {names}"
     heading, _, first, *rest = names.read_text().splitlines()
     assert heading == f"# Layers of {theirs} on the left, ours on the right, matched by structure."
     assert first == "encoder.stages.0.0.conv: encoder.0.conv1"
     assert len(rest) == 66
-    again = run("import-weights", spec, str(theirs), "--key-map", str(names), "--out", str(tmp_path / "o.safetensors"))
+    again = run_cli(
+        "import-weights", spec, str(theirs), "--key-map", str(names), "--out", str(tmp_path / "o.safetensors")
+    )
     assert again.out.startswith(
         f"matched          76 tensors of 23 layers by the key map {names}\naliases          44 "
     )
-    assert alike(unetgen.load(tmp_path / "o.safetensors"), trained(Doubled()))
+    assert same_outputs(unetgen.load(tmp_path / "o.safetensors"), with_trained_state(DoublyRegisteredUNet()))
 
 
-def test_layers_with_names_like_numbers_are_written_as_names(run: Run, tmp_path: Path) -> None:
+def test_layers_with_names_like_numbers_are_written_as_names(run_cli: RunCli, tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv1d(1, 2, 1), nn.ConvTranspose1d(3, 1, 1))
-    torch.save({**state(net), "null.weight": torch.ones(9)}, tmp_path / "net.pth")
+    torch.save({**state_dict(net), "null.weight": torch.ones(9)}, tmp_path / "net.pth")
     from unetgen.network.weights.key_map import KeyTranslator, write_key_map
 
     entries = {"0": "a", "1e3": "b", "null": "c", "x": None}
@@ -487,32 +498,32 @@ def test_layers_with_names_like_numbers_are_written_as_names(run: Run, tmp_path:
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_the_command_goes_back(run: Run, spec: str, theirs: Path, tmp_path: Path, suffix: str) -> None:
+def test_the_command_goes_back(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path, suffix: str) -> None:
     mine, path = tmp_path / "ours.safetensors", tmp_path / f"back.{suffix}"
-    run("import-weights", spec, str(theirs), "--out", str(mine))
-    outcome = run("import-weights", spec, str(mine), "--invert", "--like", str(theirs), "--out", str(path))
+    run_cli("import-weights", spec, str(theirs), "--out", str(mine))
+    outcome = run_cli("import-weights", spec, str(mine), "--invert", "--like", str(theirs), "--out", str(path))
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-1] == f"written          {path}"
     assert equal(ExternalCheckpoint.of(path).tensors, ExternalCheckpoint.of(theirs).tensors)
-    run("import-weights", spec, str(path), "--out", str(tmp_path / "again.safetensors"))
-    assert equal(state(unetgen.load(tmp_path / "again.safetensors")), state(unetgen.load(mine)))
+    run_cli("import-weights", spec, str(path), "--out", str(tmp_path / "again.safetensors"))
+    assert equal(state_dict(unetgen.load(tmp_path / "again.safetensors")), state_dict(unetgen.load(mine)))
 
 
-def test_the_command_goes_back_by_key_map(run: Run, tmp_path: Path) -> None:
+def test_the_command_goes_back_by_key_map(run_cli: RunCli, tmp_path: Path) -> None:
     sizes = ("--set", "widths=[2,4,6,8,10]")
     first, path, again = (str(tmp_path / name) for name in ("a.safetensors", "b.pt", "c.safetensors"))
-    run("build", "unet_milesial", *sizes, "--out", first)
-    assert run("import-weights", "unet_milesial", first, *sizes, "--invert", "--out", path).code == 0
-    run("import-weights", "unet_milesial", path, *sizes, "--out", again)
-    assert equal(state(unetgen.load(again)), state(unetgen.load(first)))
-    wrong = run("import-weights", "unet_milesial", first, "--invert", "--out", path)
+    run_cli("build", "unet_milesial", *sizes, "--out", first)
+    assert run_cli("import-weights", "unet_milesial", first, *sizes, "--invert", "--out", path).code == 0
+    run_cli("import-weights", "unet_milesial", path, *sizes, "--out", again)
+    assert equal(state_dict(unetgen.load(again)), state_dict(unetgen.load(first)))
+    wrong = run_cli("import-weights", "unet_milesial", first, "--invert", "--out", path)
     assert (wrong.code, wrong.err.splitlines()[1]) == (
         1,
         "  widths: [2, 4, 6, 8, 10] there, [64, 128, 256, 512, 1024] here",
     )
 
 
-def test_names_are_only_for_the_way_back(run: Run, spec: str, theirs: Path) -> None:
-    outcome = run("import-weights", spec, str(theirs), "--like", str(theirs))
+def test_names_are_only_for_the_way_back(run_cli: RunCli, spec: str, theirs: Path) -> None:
+    outcome = run_cli("import-weights", spec, str(theirs), "--like", str(theirs))
     assert outcome.code == 2
     assert "Error: --like gives the names to write with --invert; add --invert, or leave --like out" in outcome.err

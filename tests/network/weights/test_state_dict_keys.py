@@ -23,18 +23,18 @@ ZOO = sorted(path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", FIRST)
-def test_keys_of_shipped_specs_are_pinned(name: str, golden: Callable[[str, str], None]) -> None:
+def test_keys_of_shipped_specs_are_pinned(name: str, check_golden: Callable[[str, str], None]) -> None:
     """A change here breaks saved weights: it needs a line in the changelog and a way to load the old ones."""
-    golden(f"keys/{name}.txt", keys(unetgen.graph_of(name)))
+    check_golden(f"keys/{name}.txt", keys(unetgen.graph_of(name)))
 
 
-def test_keys_of_the_zoo_are_pinned(golden: Callable[[str, str], None]) -> None:
+def test_keys_of_the_zoo_are_pinned(check_golden: Callable[[str, str], None]) -> None:
     """By number and hash, since they are ten thousand; the same holds for them."""
     lines = []
     for name in ZOO:
         text = keys(unetgen.graph_of(name))
         lines.append(f"{name} {text.count(chr(10))} {hashlib.sha256(text.encode()).hexdigest()[:16]}\n")
-    golden("keys/zoo.txt", "".join(lines))
+    check_golden("keys/zoo.txt", "".join(lines))
 
 
 @pytest.mark.parametrize("name", FIRST)

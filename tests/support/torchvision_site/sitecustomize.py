@@ -1,13 +1,13 @@
-"""For processes that a test starts, and theirs: torchvision can be imported where its wheel and a CPU's torch do not match.
+"""Make torchvision importable in the processes that a test starts, and in theirs.
 
-As beside_torchvision does for one script; this is found by every Python that has the folder on its path.
+Does what ``support.torchvision_stub`` does in one process; every Python with this folder on its path runs it.
 """
 
 import sys
 
 
-class Declaring:
-    """Declares two operators, when torchvision is looked for, that its wheel describes without declaring them."""
+class TorchvisionStubFinder:
+    """Declare the two operators that torchvision's wheel describes but does not declare, before it is imported."""
 
     libraries = []
 
@@ -21,4 +21,4 @@ class Declaring:
             self.libraries.append(library)
 
 
-sys.meta_path.insert(0, Declaring())
+sys.meta_path.insert(0, TorchvisionStubFinder())
