@@ -1,17 +1,16 @@
-"""A Spec to a Graph: every part draws itself, and what cannot be drawn is reported where it is written."""
+"""Build the Graph of a Spec: every part emits its operations; what cannot be built is reported where it is written."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import cast
 
+from unetgen.config.locations import describe_locations, problem_at
 from unetgen.config.registry.attribution import attribute_plugin_errors
 from unetgen.config.registry.part import Part
-from unetgen.config.registry.slots import SIDES, SKIP_KEYS
-from unetgen.config.spec import AXIS_NAMES, NamedHead, Skip, SlotLocation, Spec
-from unetgen.config.yaml.tree import YamlNode
+from unetgen.config.spec import AXIS_NAMES, NamedHead, SlotLocation, Spec
 from unetgen.errors import Problem, SpecError
-from unetgen.graph.base_builder import UnknownSizeError
+from unetgen.graph.build_problems import UnknownSizeError
 from unetgen.graph.builder import Builder, BuildProblem, Value
 from unetgen.graph.graph import Graph, NodeSizeError, Output
 from unetgen.graph.ops.base import Size
@@ -21,7 +20,18 @@ from unetgen.graph.structure_checks import structural_problems
 
 
 def build_graph(spec: Spec) -> Graph:
-    """The graph of a spec. Raises SpecError where parts do not go together; sizes are not looked at here."""
+    """Build the graph of a spec. Sizes are not checked here.
+
+    Args:
+        spec: The resolved spec.
+
+    Returns:
+        The graph, which gives shapes and costs for every input size.
+
+    Raises:
+        SpecError: If parts cannot be combined as the spec says, with one problem for each.
+        PluginError: If the code of a plugin's part fails.
+    """
     graph = _build_once(spec)
     if spec.input.type != "none":
         graph = _build_once(spec, _padding_multiple(spec, graph))
@@ -32,21 +42,21 @@ def build_graph(spec: Spec) -> Graph:
 
 
 def _build_once(spec: Spec, multiple: Size = ()) -> Graph:
-    """The drawing, with its input wrapper where ``multiple`` says to what it pads."""
+    """Build the graph once. ``multiple`` is the size that the input wrapper pads to a multiple of, if there is one."""
     g = Builder(spec.dims, spec.in_channels, spec.input_size)
     g.providers = spec.providers
     try:
         with attribute_plugin_errors(lambda part: spec.providers.get(part, ""), lambda who: _describe_failure(g, who)):
             return _emit_network(g, spec, multiple)
     except UnknownSizeError as unknown:
-        place = unknown.location.slot_location
-        part = dict(spec.places()).get(place)
-        called = f"{place[2]} {part.type!r}" if isinstance(part, Part) else place[2]
-        message = f"{_describe_locations([place])}: {called} needs to know the size of its map"
+        location = unknown.location.slot_location
+        part = dict(spec.places()).get(location)
+        part_name = f"{location[2]} {part.type!r}" if isinstance(part, Part) else location[2]
+        message = f"{describe_locations([location])}: {part_name} needs to know the size of its map"
         hint = f"add 'input_size: [{', '.join(['256'] * spec.dims)}]', the only size that the network then takes"
         raise SpecError([spec.root.problem("missing", message, hint)]) from None
     except NodeSizeError:
-        # A part asked for a size, of an input that does not come so far.
+        # A part asked for the size of a map that this input size does not reach.
         check_sizes(g.partial_graph(), spec.input_size or (), spec.root.mapping.get("input_size"))
         raise
 
@@ -58,21 +68,23 @@ def _emit_network(g: Builder, spec: Spec, multiple: Size) -> Graph:
             g.input = wrapper.emit(g, image, multiple)
     maps = _emit_body(g, spec)
     with g.scope("head", label="Head"):
-        made = [_emit_head(g, head, number, maps, spec.out_channels) for number, head in enumerate(spec.heads)]
+        outputs = [_emit_head(g, head, number, maps, spec.out_channels) for number, head in enumerate(spec.heads)]
     if multiple:
         with g.at("output", 0, "input"), g.scope("output", label=type(wrapper).__name__):
-            made = [_undo_input(g, wrapper, image, head, values) for head, values in zip(spec.heads, made, strict=True)]
+            outputs = [
+                _undo_input(g, wrapper, image, head, values) for head, values in zip(spec.heads, outputs, strict=True)
+            ]
     if problems := _merge_problems(spec, g.problems):
         raise SpecError(problems)
-    outputs = [
+    graph_outputs = [
         Output(head.name, tuple(v.index for v in values), cast(Head, head.part).several)
-        for head, values in zip(spec.heads, made, strict=True)
+        for head, values in zip(spec.heads, outputs, strict=True)
     ]
-    return g.to_graph(outputs, spec.name, keep_unused=not cast(Decoder, spec.decoder).leaves_out)
+    return g.to_graph(graph_outputs, spec.name, keep_unused=not cast(Decoder, spec.decoder).leaves_out)
 
 
 def _describe_failure(g: Builder, part_label: str) -> str:
-    """Where the drawing broke off, in words."""
+    """Describe in words where building the graph failed."""
     side, level, _ = g.failure_location.slot_location
     where = f"at level {level} of the {side}" if side in ("encoder", "decoder") else f"in the {side}"
     return f"{g.failure_location.path}: {part_label} failed {where}"
@@ -85,7 +97,7 @@ def _emit_head(g: Builder, head: NamedHead, number: int, maps: Maps, channels: i
 
 
 def _undo_input(g: Builder, wrapper: Input, image: Value, head: NamedHead, values: list[Value]) -> list[Value]:
-    """The outputs of one head in the size of the image, those that have a size."""
+    """Crop the outputs of one head to the size of the image; outputs without spatial axes stay as they are."""
     with g.scope(head.name or "0"):
         return [v if g.has_no_spatial_axes(v) else wrapper.undo(g, v, image, str(n)) for n, v in enumerate(values)]
 
@@ -107,21 +119,22 @@ def _emit_body(g: Builder, spec: Spec) -> Maps:
 
 
 def _padding_multiple(spec: Spec, graph: Graph) -> Size:
-    """What the sizes that fit are multiples of, for each axis. Raises SpecError where they are not multiples."""
+    """Return what the fitting sizes are multiples of, for each axis. Raise SpecError if they are not multiples."""
     node = spec.root.mapping.get("input", spec.root)
     periods, problems = [], []
     for name, fit in zip(AXIS_NAMES[spec.dims], graph.fits, strict=True):
-        regular = fit.is_complete and len(fit.classes) == 1 and fit.classes[0].last is None
-        if not regular or fit.classes[0].first % fit.classes[0].period:
+        is_one_multiple = fit.is_complete and len(fit.classes) == 1 and fit.classes[0].last is None
+        if not is_one_multiple or fit.classes[0].first % fit.classes[0].period:
             message = f"it pads to a multiple, and on axis {name} this network takes {fit}"
             problems.append(node.problem("input", message, "leave 'input' out, or pad convolutions and divide exactly"))
         periods.append(fit.period)
     if not problems:
-        given = tuple(fit.classes[0].first for fit in graph.fits)
-        sizes = graph.sizes(given)
-        others = [i for i in graph.output_nodes if sizes[i] != given and not graph.nodes[i].op.has_no_spatial_axes]
-        if others:
-            message = f"it crops outputs back to the image's size, and {graph.nodes[others[0]].path} has another"
+        input_size = tuple(fit.classes[0].first for fit in graph.fits)
+        sizes = graph.sizes(input_size)
+        spatial_outputs = [i for i in graph.output_nodes if not graph.nodes[i].op.has_no_spatial_axes]
+        resized = [i for i in spatial_outputs if sizes[i] != input_size]
+        if resized:
+            message = f"it crops outputs back to the image's size, and {graph.nodes[resized[0]].path} has another"
             problems.append(node.problem("input", message, "let every output have the image's size"))
     if problems:
         raise SpecError(problems)
@@ -129,75 +142,12 @@ def _padding_multiple(spec: Spec, graph: Graph) -> Size:
 
 
 def _merge_problems(spec: Spec, build_problems: list[BuildProblem]) -> list[Problem]:
-    """One problem for each thing refused, however many places it is refused in."""
-    places: dict[Problem, list[SlotLocation]] = {}
-    for finding in build_problems:
-        places.setdefault(_to_problem(spec, finding), []).append(finding.slot_location)
+    """Return one problem for each distinct message, however many places of the spec it applies to."""
+    locations: dict[Problem, list[SlotLocation]] = {}
+    for p in build_problems:
+        problem = problem_at(spec, p.slot_location, p.part, p.option, p.message, p.hint)
+        locations.setdefault(problem, []).append(p.slot_location)
     return [
-        replace(problem, message=f"{_describe_locations(found)}: {problem.message}")
-        for problem, found in places.items()
+        replace(problem, message=f"{describe_locations(places)}: {problem.message}")
+        for problem, places in locations.items()
     ]
-
-
-def _to_problem(spec: Spec, build_problem: BuildProblem) -> Problem:
-    written, location = _locate_part(spec, build_problem.slot_location, build_problem.part)
-    node = written.find((*location, build_problem.option))
-    # An option that was written nowhere is named at the closest place that was.
-    spelt = (
-        node.path.split(".")[-1] in (build_problem.option, build_problem.slot_location[2])
-        or build_problem.option == "type"
-    )
-    path = node.path if spelt else f"{node.path}.{build_problem.option}"
-    return Problem("cannot_draw", path, build_problem.message, build_problem.hint, node.mark)
-
-
-def _describe_locations(locations: list[SlotLocation]) -> str:
-    """Sides and levels in words: ``in the encoder at levels 0, 1 and in the bottleneck``."""
-    levels: dict[str, list[int]] = {}
-    for side, level, slot in locations:
-        if level not in levels.setdefault(side, []) and slot != side:
-            levels[side].append(level)
-    return " and ".join(_describe_side(side, sorted(found)) for side, found in levels.items())
-
-
-def _describe_side(side: str, levels: list[int]) -> str:
-    if side not in ("encoder", "decoder") or not levels:
-        return f"in the {side}"
-    return f"in the {side} at level{'s' * (len(levels) > 1)} {', '.join(map(str, levels))}"
-
-
-def _locate_part(spec: Spec, slot_location: SlotLocation, part: Part) -> tuple[YamlNode, tuple[str | int, ...]]:
-    """Where the part that stands at a place was written, and how deep inside the slot it sits."""
-    side, level, slot = slot_location
-    standing: Part | Skip
-    if side in SIDES and slot not in SIDES:
-        standing, written = dict(spec.places())[slot_location], spec.origins[slot_location]
-    elif slot == "head":
-        head = spec.heads[level]
-        standing = head.part
-        written = (
-            spec.root.mapping.get("heads", spec.root).find((head.name,)) if head.name else _slot_node(spec, "head")
-        )
-    else:
-        standing, written = getattr(spec, slot), _slot_node(spec, slot)
-    if isinstance(standing, Part):
-        return written, _path_to_part(standing, part) or ()
-    for name in SKIP_KEYS:
-        here = getattr(standing, name)
-        if isinstance(here, Part) and (found := _path_to_part(here, part)) is not None:
-            return written, (name, *found)
-    return written, ()
-
-
-def _slot_node(spec: Spec, slot: str) -> YamlNode:
-    return spec.root.mapping.get(slot, spec.root)
-
-
-def _path_to_part(root: Part, part: Part) -> tuple[str | int, ...] | None:
-    """The steps that lead from a part to a part inside it; None where it is not inside."""
-    if root is part:
-        return ()
-    for location, child in root.inside():
-        if (found := _path_to_part(child, part)) is not None:
-            return (*location, *found)
-    return None
