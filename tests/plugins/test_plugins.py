@@ -608,15 +608,15 @@ def test_a_drawing_that_cannot_be_meant_is_refused(
     [
         (
             "g.conv(x, 3, 1, name='conv'); return g.conv(x, channels, 1, name='conv')",
-            "two ops are drawn at 'encoder.0.conv'; give one of them another name",
+            "two ops have the path 'encoder.0.conv'; rename one of them",
         ),
         (
             "return g.conv(x, channels, 1, name='train')",
-            "modules of torch have something called 'train'; give it another name",
+            "the name 'train' is reserved by torch.nn.Module; rename the op or scope",
         ),
         (
             "with g.scope('type'): return g.conv(x, channels, 1, name='conv')",
-            "modules of torch have something called 'type'; give it another name",
+            "the name 'type' is reserved by torch.nn.Module; rename the op or scope",
         ),
     ],
 )

@@ -1,15 +1,13 @@
-"""Drawing: nodes as they are added, and where the pen is. The Builder's ops stand on it."""
+"""The base of Builder: the nodes added so far, and the graph that they form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 from unetgen.config.registry.part import Part
-from unetgen.config.reserved_names import RESERVED_NAMES
-from unetgen.config.spec import SlotLocation
-from unetgen.errors import UnetgenError
+from unetgen.graph.build_position import BuildPosition, check_not_reserved, join_path
+from unetgen.graph.build_problems import BuildProblem, FailureLocation, UnknownSizeError
 from unetgen.graph.graph import Graph, Output
 from unetgen.graph.node import Node
 from unetgen.graph.ops import Input, Normalization, Op
@@ -18,34 +16,19 @@ from unetgen.graph.ops.base import Size
 Axes = int | tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BuildProblem:
-    """Something a part refuses while it is drawn: which option of which part, where, and why."""
-
-    slot_location: SlotLocation
-    part: Part
-    option: str
-    message: str
-    hint: str
-
-
-class FailureLocation(NamedTuple):
-    """Where a drawing broke off: the path of the module, and its place in the network."""
-
-    path: str
-    slot_location: SlotLocation
-
-
-class UnknownSizeError(UnetgenError):
-    """A part asked for a size, and the spec names none."""
-
-    def __init__(self, location: FailureLocation) -> None:
-        super().__init__(f"{location.path} needs 'input_size'")
-        self.location = location
-
-
 class Value:
-    """A map in the drawing: ``channels`` and, when asked for, ``size``."""
+    """A feature map of the network being built: the output of one op.
+
+    Attributes:
+        channels: The number of channels.
+        index: The index of the node that computes the feature map.
+
+    Examples:
+        >>> from unetgen.authoring import Builder
+        >>> g = Builder(dims=2, in_channels=3)
+        >>> g.input.channels
+        3
+    """
 
     __slots__ = ("_builder", "channels", "index")
 
@@ -56,95 +39,123 @@ class Value:
 
     @property
     def size(self) -> Size:
-        """The spatial size for the spec's ``input_size``. Who asks is bound to that size."""
+        """The spatial size for the spec's ``input_size``; once read, the network accepts only that input size.
+
+        Raises:
+            UnknownSizeError: If the spec has no ``input_size``.
+            NodeSizeError: If the spec's ``input_size`` does not fit the ops before this one.
+
+        Examples:
+            >>> from unetgen.authoring import Builder
+            >>> g = Builder(dims=2, in_channels=3, input_size=(64, 48))
+            >>> g.max_pool(g.input, 2, 2, "exact", name="pool").size
+            (32, 24)
+        """
         return self._builder.size_of(self)
 
 
-class BaseBuilder:
-    """One network as far as it is drawn, for a spec's dimensions, channels and input size."""
+class BaseBuilder(BuildPosition):
+    """A network under construction.
+
+    Args:
+        dims: The number of spatial dimensions, 1 to 3.
+        in_channels: The channels of the image.
+        input_size: The spatial size of the image, if the spec has one.
+
+    Attributes:
+        dims: The number of spatial dimensions.
+        problems: The options that parts have rejected so far.
+        skips: For each level with a skip, the index of the node whose output is passed to the decoder.
+    """
 
     def __init__(self, dims: int, in_channels: int, input_size: Size | None = None) -> None:
+        super().__init__()
         self.dims = dims
         self.problems: list[BuildProblem] = []
         self.providers: Mapping[type[Part], str] = {}
-        """Who provides the parts that are not built in, for errors."""
+        """The providers of parts that are not built in, for errors."""
         self.skips: dict[int, int] = {}
         self._input_size = input_size
         self._has_fixed_size = False
         self._is_isotropic = True
         self._nodes: list[Node] = []
         self._paths: set[str] = set()
-        self._labels: dict[str, str] = {}
-        self._scope = ""
-        self._shared_scope = ("", "")
-        self._slot_location: SlotLocation = ("", 0, "")
-        self._failure_location: FailureLocation | None = None
         self.input = self._add_node("input", Input(in_channels), ())
 
     @property
     def input(self) -> Value:
-        """What the encoder gets: the image, or what was made of it."""
+        """The input of the encoder: the image, or the output of the input wrapper."""
         return Value(self, *self._input)
 
     @input.setter
     def input(self, value: Value) -> None:
-        # As numbers: a drawing that holds a value that holds the drawing is garbage that only a collector frees.
+        # As numbers: a builder that holds a value that holds the builder is a reference cycle, freed only by the
+        # garbage collector.
         self._input = value.index, value.channels
 
-    # Where the pen is
-
-    def scope(self, name: str, label: str = "", like: str = "") -> _PositionGuard:
-        """``with g.scope("conv"):`` draws into a module of that name; ``label`` is what printing calls it.
-
-        ``like`` names a scope beside it that was drawn before in the same way: its weights are used again.
-        """
-        pen = _PositionGuard(self, self._scope, self._slot_location, self._shared_scope)
-        _refuse_reserved(name)
-        if like:
-            self._shared_scope = (_join_path(self._scope, name), _join_path(self._scope, like))
-        self._scope = _join_path(self._scope, name)
-        if label:
-            self._labels[self._scope] = label
-        return pen
-
-    def at(self, side: str, level: int, slot: str) -> _PositionGuard:
-        """``with g.at("encoder", 0, "block"):`` draws that part, so that what it refuses is reported there."""
-        pen = _PositionGuard(self, self._scope, self._slot_location, self._shared_scope)
-        self._slot_location = (side, level, slot)
-        return pen
-
-    def path(self, name: str = "") -> str:
-        """The path of what is drawn here under a name, or of the module that is being drawn."""
-        return _join_path(self._scope, name)
-
-    def restore_position(self, scope: str, slot_location: SlotLocation, shared_scope: tuple[str, str]) -> None:
-        """Puts the pen where it was."""
-        self._scope, self._slot_location, self._shared_scope = scope, slot_location, shared_scope
-
-    @property
-    def failure_location(self) -> FailureLocation:
-        """Where the pen was when an exception first moved it."""
-        return self._failure_location or FailureLocation(self._scope, self._slot_location)
-
-    def record_failure(self) -> None:
-        """Remembers where the pen is, the first time."""
-        self._failure_location = self._failure_location or FailureLocation(self._scope, self._slot_location)
-
     def refuse(self, part: Part, option: str, message: str, hint: str = "") -> None:
-        """Reports an option that cannot be drawn here; the drawing goes on, to find the rest."""
+        """Report an option that does not work here; building continues, so that all problems are found.
+
+        Args:
+            part: The part that has the option.
+            option: The option's name; ``type`` for the part as a whole.
+            message: What is wrong, starting in lower case.
+            hint: The fix, as an imperative.
+
+        Examples:
+            >>> from unetgen.authoring import Block, Builder
+            >>> class Planar(Block):
+            ...     type = "planar"
+            ...     def emit(self, g, x, channels):
+            ...         if g.dims != 2:
+            ...             g.refuse(self, "type", f"block 'planar' does not work in {g.dims}-D", "use 'conv'")
+            ...         return g.conv(x, channels, 3, padding="zeros", name="conv")
+            >>> g = Builder(dims=3, in_channels=1)
+            >>> y = Planar().emit(g, g.input, 8)
+            >>> g.problems[0].message
+            "block 'planar' does not work in 3-D"
+        """
         self.problems.append(BuildProblem(self._slot_location, part, option, message, hint))
 
     def per_axis(self, value: Axes) -> Size:
-        """One number for each axis."""
+        """Expand an option to one number per axis.
+
+        Args:
+            value: One number for all axes, or a tuple with one per axis.
+
+        Returns:
+            One number per axis.
+
+        Examples:
+            >>> from unetgen.authoring import Builder
+            >>> Builder(dims=3, in_channels=1).per_axis(2)
+            (2, 2, 2)
+        """
         if not isinstance(value, tuple):
             return (value,) * self.dims
         self._is_isotropic = self._is_isotropic and len(set(value)) == 1
         return value
 
-    # What is drawn
+    # Result
 
     def to_graph(self, output: Value | Sequence[Output], name: str = "", *, keep_unused: bool = True) -> Graph:
-        """The finished drawing; without what no output needs where it is not to be ``whole``."""
+        """Return the finished graph.
+
+        Args:
+            output: The output, or several named outputs.
+            name: The network's name.
+            keep_unused: Whether nodes that no output depends on stay in the graph.
+
+        Returns:
+            The graph.
+
+        Examples:
+            >>> from unetgen.authoring import Builder
+            >>> g = Builder(dims=2, in_channels=3)
+            >>> graph = g.to_graph(g.conv(g.input, 8, 3, name="conv"))
+            >>> graph.output_size((64, 64))
+            (62, 62)
+        """
         outputs = (Output("", (output.index,)),) if isinstance(output, Value) else tuple(output)
         graph = Graph(
             name, self.dims, tuple(self._nodes), outputs, self._labels, self.skips, self._input_size,
@@ -153,69 +164,41 @@ class BaseBuilder:
         return graph if keep_unused else graph.prune()
 
     def partial_graph(self) -> Graph:
-        """What is drawn so far, for any size: what it last drew is its output."""
+        """Return the graph so far, for any input size; its output is that of the last node."""
         last = self._nodes[-1]
         return replace(self.to_graph(Value(self, last.index, last.channels)), has_fixed_size=False)
 
     def has_no_spatial_axes(self, value: Value) -> bool:
-        """Whether a value has no spatial axes."""
+        """Return whether a value has the shape ``(batch, c)``."""
         return self._nodes[value.index].op.has_no_spatial_axes
 
     def size_of(self, value: Value) -> Size:
-        """The size of a map for the spec's input size. Raises SizeMisfit, or SizeUnknown where it has none."""
+        """Return what ``value.size`` is; the network then accepts only the spec's ``input_size``."""
         if self._input_size is None:
             raise UnknownSizeError(FailureLocation(self._scope, self._slot_location))
         self._has_fixed_size = True
         return self.to_graph(value).output_size(self._input_size)
 
     def _add_node(self, name: str, op: Op, inputs: Sequence[Value], shared_layer: str = "") -> Value:
-        path = _join_path(self._scope, name)
-        _refuse_reserved(name)
+        path = join_path(self._scope, name)
+        check_not_reserved(name)
         if path in self._paths:
-            raise ValueError(f"two ops are drawn at {path!r}; give one of them another name")
+            raise ValueError(f"two ops have the path {path!r}; rename one of them")
         self._paths.add(path)
         channels = op.out_channels([value.channels for value in inputs])
         index = len(self._nodes)
         side, level, _ = self._slot_location
-        used = _join_path(self._scope, shared_layer) if shared_layer else self._layer_path(path, op)
-        node = Node(index, path, used, op, tuple([value.index for value in inputs]), channels, side, level)
+        layer_path = join_path(self._scope, shared_layer) if shared_layer else self._layer_path(path, op)
+        node = Node(index, path, layer_path, op, tuple([value.index for value in inputs]), channels, side, level)
         self._nodes.append(node)
         return Value(self, index, channels)
 
     def _layer_path(self, path: str, op: Op) -> str:
-        """The path of the layer that a node applies: its own, or the one at its place in the scope it is like."""
-        here, first = self._shared_scope
-        if not here or not (op.parameters() or isinstance(op, Normalization)):
+        """Return the path of the layer that a node applies: its own, or its counterpart in the scope named ``like``."""
+        scope, shared = self._shared_scope
+        if not scope or not (op.parameters() or isinstance(op, Normalization)):
             return path
-        used = first + path.removeprefix(here)
-        if used not in self._paths:
-            raise ValueError(f"{path!r} is to share the weights of {used!r}, which is not drawn")
-        return used
-
-
-def _refuse_reserved(name: str) -> None:
-    taken = RESERVED_NAMES.intersection(name.split("."))
-    if taken:
-        raise ValueError(f"modules of torch have something called {min(taken)!r}; give it another name")
-
-
-def _join_path(scope: str, name: str) -> str:
-    return f"{scope}.{name}" if scope and name else scope or name
-
-
-class _PositionGuard:
-    """Where the pen was before a ``with``, to go back there."""
-
-    __slots__ = ("_builder", "_position")
-
-    def __init__(self, builder: BaseBuilder, *position: Any) -> None:
-        self._builder = builder
-        self._position = position
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            self._builder.record_failure()
-        self._builder.restore_position(*self._position)
+        layer_path = shared + path.removeprefix(scope)
+        if layer_path not in self._paths:
+            raise ValueError(f"{path!r} cannot share the weights of {layer_path!r}, which does not exist")
+        return layer_path

@@ -1,0 +1,1 @@
+"""The methods of Builder that add one op each, by family."""
