@@ -1,4 +1,4 @@
-"""Card: what the hub shows of a network, read off its spec and its graph."""
+"""Render the model card of the Hugging Face Hub from a spec and its graph."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from unetgen.graph.graph import Graph
 FENCE = "```"
 
 
-def render_model_card(spec: Spec, graph: Graph, license: str | None = None, repo_id: str = "") -> str:  # noqa: A002  # the hub's word
-    """Markdown with the front matter of the hub: the figure, what is known, how to load it, its spec, what to cite."""
+def render_model_card(spec: Spec, graph: Graph, license: str | None = None, repo_id: str = "") -> str:  # noqa: A002  # the hub's term
+    """Render a model card: front matter, figure, properties, usage, spec and citation.
+
+    Args:
+        spec: The spec of the network.
+        graph: The graph of the spec.
+        license: The license of the weights, as the hub abbreviates it, for example ``apache-2.0``.
+        repo_id: The hub repository, ``owner/name``; empty for a local folder.
+
+    Returns:
+        Markdown with the hub's YAML front matter.
+    """
     report = NetworkReport.of(spec, graph, spec.input_size)
     title = spec.name or "A U-Net"
     parts = [
         _render_front_matter(spec, license),
         f"# {title}",
         *([spec.description] if spec.description else []),
-        "![The network: maps as boxes, operations as arrows](figure.svg)",
+        "![Architecture: feature maps as boxes, operations as arrows](figure.svg)",
         _render_facts(report),
         _render_levels(report),
         _render_usage(report, repo_id),
@@ -43,7 +53,7 @@ def _render_front_matter(spec: Spec, license: str | None) -> str:  # noqa: A002 
 
 def _render_facts(report: NetworkReport) -> str:
     rows = [f"| {name} | {sentence} |" for name, sentence in report.format_lines()]
-    return "\n".join(["## What is known", "", "| | |", "|---|---|", *rows])
+    return "\n".join(["## Properties", "", "| | |", "|---|---|", *rows])
 
 
 def _render_levels(report: NetworkReport) -> str:
@@ -57,10 +67,10 @@ def _render_levels(report: NetworkReport) -> str:
 
 def _render_usage(report: NetworkReport, repo_id: str) -> str:
     image = f"torch.zeros(1, {', '.join(map(str, report.in_shape))})"
-    needs = "".join(f"\npip install {plugin.partition(' ')[0]}" for plugin in report.spec.plugins)
+    plugin_installs = "".join(f"\npip install {plugin.partition(' ')[0]}" for plugin in report.spec.plugins)
     return "\n".join(
         [
-            "## How to load it", "", f"{FENCE}sh", f"pip install 'unetgen[hub]'{needs}", FENCE, "", f"{FENCE}python",
+            "## Usage", "", f"{FENCE}sh", f"pip install 'unetgen[hub]'{plugin_installs}", FENCE, "", f"{FENCE}python",
             "import torch", "import unetgen", "", f'model = unetgen.from_pretrained("{repo_id or "."}")',
             f"output = model({image})", FENCE,
         ]
@@ -68,11 +78,11 @@ def _render_usage(report: NetworkReport, repo_id: str) -> str:
 
 
 def _render_citation(spec: Spec) -> str:
-    """The paper that the spec names, and the U-Net's own."""
+    """Render the paper that the spec cites, then the BibTeX entry of the original U-Net."""
     paper = str(spec.resolved().get("about", {}).get("paper", "")) if spec.resolved().get("about") else ""
-    told = f"{paper}.\n\n" if paper and not re.match("Ronneberger", paper) else ""
+    reference = f"{paper}.\n\n" if paper and not re.match("Ronneberger", paper) else ""
     return (
-        f"## What to cite\n\n{told}{FENCE}bibtex\n"
+        f"## Citation\n\n{reference}{FENCE}bibtex\n"
         "@inproceedings{ronneberger2015unet,\n"
         "  title = {U-Net: Convolutional Networks for Biomedical Image Segmentation},\n"
         "  author = {Ronneberger, Olaf and Fischer, Philipp and Brox, Thomas},\n"

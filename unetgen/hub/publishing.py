@@ -1,4 +1,4 @@
-"""Publishing: a network as the hub keeps it, in a folder or put there by huggingface_hub's mixin."""
+"""Write a network in the Hugging Face Hub's layout, to a folder or to a repository."""
 
 from __future__ import annotations
 
@@ -19,12 +19,19 @@ def save_pretrained(
     model: UNet,
     folder: str | Path,
     *,
-    license: str | None = None,  # noqa: A002  # the hub's word
+    license: str | None = None,  # noqa: A002  # the hub's term
     repo_id: str = "",
 ) -> None:
-    """Writes a network as the hub keeps it: weights with the spec inside, the spec by itself, a card and a figure.
+    """Write a network in the hub's layout: weights with the spec inside, the spec, the model card and the figure.
 
-    Raises WeightsError where it cannot be written.
+    Args:
+        model: The network.
+        folder: The folder to write; created if missing.
+        license: The license of the weights, as the hub abbreviates it, for example ``apache-2.0``.
+        repo_id: The hub repository that the model card names; empty for a local folder.
+
+    Raises:
+        WeightsError: The network has no weights, or the folder cannot be written.
     """
     from unetgen.config.yaml.writer import dump_yaml
     from unetgen.figure.figure import Figure
@@ -39,30 +46,41 @@ def save_pretrained(
         (target / FIGURE_FILE).write_text(figure.svg, encoding="utf-8")
         (target / CARD_FILE).write_text(render_model_card(model.spec, model.graph, license, repo_id), encoding="utf-8")
     except OSError as error:
-        raise WeightsError(f"{folder}: cannot be written: {error.strerror}; choose another place") from error
+        raise WeightsError(f"{folder}: cannot be written: {error.strerror}; choose another path") from error
 
 
 def push_to_hub(model: UNet, repo_id: str, *, license: str | None = None, **options: Any) -> str:  # noqa: A002  # as above
-    """Puts a network on the hub, and gives the address of the commit.
+    """Upload a network to the hub.
 
-    ``options`` are those of huggingface_hub's mixin: ``private``, ``token``, ``branch``, ``create_pr``,
-    ``commit_message``. Raises WeightsError where the hub refuses, and MissingExtra.
+    Args:
+        model: The network.
+        repo_id: The repository, ``owner/name``; created if missing.
+        license: The license of the weights, as the hub abbreviates it.
+        **options: Options of ``huggingface_hub.ModelHubMixin.push_to_hub``: ``private``, ``token``, ``branch``,
+            ``create_pr``, ``commit_message``.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        WeightsError: The network cannot be written, or the upload failed.
+        MissingDependencyError: ``huggingface_hub`` is not installed.
     """
-    mixin = _import_hub_mixin("putting a network on the hub")
+    mixin = _import_hub_mixin("publishing to the Hugging Face Hub")
 
     with TemporaryDirectory() as folder:
-        # Once by itself: what fails here is no fault of the hub.
+        # Written once before the upload, so that errors in writing are not reported as errors of the hub.
         save_pretrained(model, folder, license=license, repo_id=repo_id)
 
-    class Shelf(mixin):  # type: ignore[misc, valid-type]  # the mixin is there or not
+    class Uploader(mixin):  # type: ignore[misc, valid-type]  # the mixin is an optional dependency
         def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
             save_pretrained(model, save_directory, license=license, repo_id=repo_id)
 
     try:
-        return str(Shelf().push_to_hub(repo_id, **options))
-    except Exception as error:  # the hub has an error for each way to fail
+        return str(Uploader().push_to_hub(repo_id, **options))
+    except Exception as error:  # the hub client raises many classes
         raise WeightsError(
-            f"{repo_id}: the hub does not take it: {format_exception_line(error)}; check its name and your token"
+            f"{repo_id}: the upload failed: {format_exception_line(error)}; check the repository name and your token"
         ) from error
 
 
