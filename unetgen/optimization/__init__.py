@@ -1,1 +1,1 @@
-"""Networks made ready to be used and not to be trained: fewer layers, memory in the order that processors like."""
+"""Prepare trained networks for inference: fewer layers, faster memory layout, optional half precision."""

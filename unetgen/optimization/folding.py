@@ -1,4 +1,4 @@
-"""Folding: batch norms taken into the convolutions before them, where nothing else sees what is between."""
+"""Fold batch norms into the convolutions before them, if nothing else reads the feature map between the two."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fold_batch_norms(model: UNet) -> int:
-    """Folds what can be folded, in place; gives how many norms are gone. The model is in evaluation."""
+    """Fold all batch norms that can be folded, in place, and return their number; the model is in evaluation mode."""
     pairs = list(_find_foldable_pairs(model))
     for convolution, norm in pairs:
         replace_module(model, convolution, _fold(model.get_submodule(convolution), model.get_submodule(norm)))
@@ -29,40 +29,41 @@ def fold_batch_norms(model: UNet) -> int:
 
 
 def _find_foldable_pairs(model: UNet) -> Iterator[tuple[str, str]]:
-    """The paths of convolutions and of the norms behind them, whose joint effect is one convolution's."""
+    """Yield the paths of each convolution and the norm after it that together equal one convolution."""
     graph = model.graph
-    applied = Counter(node.layer_path for node in graph.nodes)
+    num_calls = Counter(node.layer_path for node in graph.nodes)
     for norm in graph.nodes[1:]:
         before = graph.nodes[norm.inputs[0]]
-        apart = not isinstance(norm.op, Normalization) or not isinstance(
-            before.op, (Convolution, TransposedConvolution)
-        )
-        if apart or graph.consumers[before.index] != (norm.index,) or before.index in graph.output_nodes:
+        if not isinstance(norm.op, Normalization) or not isinstance(before.op, (Convolution, TransposedConvolution)):
             continue
-        if applied[before.layer_path] == applied[norm.layer_path] == 1 and _is_foldable(model, before.path, norm.path):
+        if graph.consumers[before.index] != (norm.index,) or before.index in graph.output_nodes:
+            continue
+        if num_calls[before.layer_path] == num_calls[norm.layer_path] == 1 and _is_foldable(
+            model, before.path, norm.path
+        ):
             yield before.path, norm.path
 
 
 def _is_foldable(model: UNet, convolution: str, norm: str) -> bool:
-    """Whether the modules that are there now are plain ones."""
+    """Return whether the modules now at these paths are plain ones of torch."""
     first, second = model.get_submodule(convolution), model.get_submodule(norm)
     return is_unmodified(first, _CONVOLUTIONS) and is_unmodified(second, _NORMS) and second.running_var is not None
 
 
 def _fold(convolution: Any, norm: Any) -> nn.Module:
-    """A convolution that gives what the two give, with weights of its own."""
-    transposed = isinstance(convolution, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
+    """Return a convolution, with weights of its own, that computes what the two layers compute."""
+    is_transposed = isinstance(convolution, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
     weight, bias = fuse_conv_bn_weights(
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias,
-        transpose=transposed,
+        transpose=is_transposed,
     )  # fmt: skip
     with torch.device("meta"):
-        more = {"output_padding": convolution.output_padding} if transposed else {}
-        made = type(convolution)(
+        extra = {"output_padding": convolution.output_padding} if is_transposed else {}
+        folded = type(convolution)(
             convolution.in_channels, convolution.out_channels, convolution.kernel_size, stride=convolution.stride,
             padding=convolution.padding, dilation=convolution.dilation, groups=convolution.groups, bias=True,
-            padding_mode=convolution.padding_mode, **more,
+            padding_mode=convolution.padding_mode, **extra,
         )  # fmt: skip
-    made.weight, made.bias = weight, bias
-    joined: nn.Module = made.eval()
-    return joined
+    folded.weight, folded.bias = weight, bias
+    result: nn.Module = folded.eval()
+    return result

@@ -1,6 +1,6 @@
-"""Mixing: products in half precision and all else in float32, as torch.autocast has it.
+"""Compute convolutions and matrix products in half precision, all other operations in float32.
 
-It chooses the type of every op, so one that has no kernel for half precision runs in float32.
+``torch.autocast`` chooses the type of each operation, so one without a half-precision kernel runs in float32.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ _PRODUCT_LAYERS = (
 
 
 def check_dtype(dtype: Any) -> None:
-    """Raises FormatError where it is no type that networks compute in."""
+    """Raise FormatError unless networks can compute in this type; None keeps the type of the weights."""
     if dtype is not None and dtype not in COMPUTE_TYPES:
-        raise FormatError(
-            f"dtype={dtype!r} is not a type that networks compute in; give one of {', '.join(map(str, COMPUTE_TYPES))}"
-        )
+        raise FormatError(f"dtype={dtype!r} is not supported; use one of {', '.join(map(str, COMPUTE_TYPES))}")
 
 
 def cast_product_weights(model: nn.Module, dtype: torch.dtype) -> None:
-    """Puts the weights of products in half precision, in place: autocast would convert them at every call."""
+    """Cast the weights of convolutions and linear layers in place; autocast would cast them at every call."""
     for module in model.modules():
         if is_unmodified(module, _PRODUCT_LAYERS):
             module.to(dtype)

@@ -1,8 +1,8 @@
-"""Regrouping: instance and group norms in an arithmetic that is exact and quick where channels lie last.
+"""Replace instance and group norms by one that is exact, and fast where channels are last in memory.
 
-On a processor torch's instance norm copies such a map into the other order. Its group norm does not, but takes a
-variance for the difference of two means, of squares and of values, and sums large maps in one go: a thousandth of the
-output is lost where a mean is thirty deviations large.
+On a CPU, torch's instance norm copies channels-last feature maps into the other order. Its group norm does not, but
+computes the variance as a difference of two means (of squares and of values) and sums large maps at once: if a mean
+is thirty standard deviations large, a thousandth of the output is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
 
 
 class CentredGroupNorm(nn.GroupNorm):
-    """A group norm that takes means off before it looks at squares, in float32 at least."""
+    """A group norm that subtracts the mean before squaring, in float32 at least."""
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x if x.dtype == torch.float64 else x.float()
@@ -32,18 +32,18 @@ class CentredGroupNorm(nn.GroupNorm):
         return torch.addcmul(bias, centred, scale * weight).to(x.dtype)
 
     def _mean(self, x: Tensor) -> Tensor:
-        """(batch, c, *size) -> (batch, c, 1, ...): of each channel, that of its group."""
+        """(batch, c, *size) -> (batch, c, 1, ...): for each channel, the mean of its group."""
         means = x.mean(tuple(range(2, x.dim())), keepdim=True)
         if self.num_groups == self.num_channels:
             return means
-        of_groups = means.reshape(len(x), self.num_groups, -1).mean(2)
-        return of_groups.repeat_interleave(self.num_channels // self.num_groups, 1).reshape(means.shape)
+        group_means = means.reshape(len(x), self.num_groups, -1).mean(2)
+        return group_means.repeat_interleave(self.num_channels // self.num_groups, 1).reshape(means.shape)
 
 
 def replace_norms(model: UNet) -> None:
-    """Puts such norms in the place of group norms, and of instance norms without running statistics."""
-    found = [(path, module) for path, module in model.named_modules() if is_unmodified(module, _NORMS)]
-    for path, norm in found:
+    """Replace all group norms, and instance norms without running statistics, in place."""
+    norms = [(path, module) for path, module in model.named_modules() if is_unmodified(module, _NORMS)]
+    for path, norm in norms:
         if isinstance(norm, nn.GroupNorm):
             replace_module(model, path, _to_group_norm(norm, norm.num_groups, norm.num_channels))
         elif not norm.track_running_stats:
@@ -51,9 +51,9 @@ def replace_norms(model: UNet) -> None:
 
 
 def _to_group_norm(norm: Any, groups: int, channels: int) -> nn.Module:
-    """The group norm that gives what a norm gives, with its very scales."""
+    """Return the equivalent group norm, sharing weight and bias with the original."""
     with torch.device("meta"):
-        made = CentredGroupNorm(groups, channels, norm.eps, norm.affine)
+        replacement = CentredGroupNorm(groups, channels, norm.eps, norm.affine)
     if norm.affine:
-        made.weight, made.bias = norm.weight, norm.bias
-    return made.eval()
+        replacement.weight, replacement.bias = norm.weight, norm.bias
+    return replacement.eval()

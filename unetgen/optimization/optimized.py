@@ -1,4 +1,4 @@
-"""Optimized: a network for inference, called as the one it was made of."""
+"""Copy a network and optimize the copy for inference; it is called like the original."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from unetgen.optimization.norm_replacement import replace_norms
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
 
-# The order in memory in which convolutions run fastest, by dimensions; in one there is no other.
+# The memory format in which convolutions run fastest, by spatial dimensions; 1-D tensors have only one.
 _MEMORY_FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 class OptimizedUNet(nn.Module):
-    """Takes and gives what its network takes and gives, without gradients; ``folded`` is how many norms are gone.
+    """An optimized network: same inputs and outputs as the original, without gradients.
 
-    A size that does not fit raises SizeError, as before. Outputs have the image's type, which must be a floating one.
+    ``folded`` is the number of batch norms that were folded into convolutions. A size that does not fit raises
+    SizeError, as before. Outputs have the dtype of the image, which must be a floating-point type.
     """
 
     def __init__(self, network: UNet, dtype: torch.dtype | None, *, channels_last: bool, compiled: bool) -> None:
@@ -42,38 +43,39 @@ class OptimizedUNet(nn.Module):
             cast_product_weights(self.network, self.autocast_dtype)
         self.memory_format = _MEMORY_FORMATS.get(network.graph.dims) if channels_last else None
         if self.memory_format is not None:
-            order: Any = {"memory_format": self.memory_format}  # torch's types leave out that it can stand alone
-            self.network.to(**order)
+            options: Any = {"memory_format": self.memory_format}  # torch's stubs require a dtype or device beside it
+            self.network.to(**options)
         self._call: Any = self.network
         if compiled:
-            # Freezing lays weights out once, as the processor wants them.
+            # Freezing converts the weights to the processor's preferred layout once.
             self._call = torch.compile(self.network, options={"freezing": True})
 
     @property
     def spec(self) -> Spec:
-        """The spec of the network that it was made of."""
+        """The spec of the original network."""
         return self.network.spec
 
     @property
     def graph(self) -> Graph:
-        """The graph of the network that it was made of."""
+        """The graph of the original network."""
         return self.network.graph
 
     def train(self, mode: bool = True) -> OptimizedUNet:
         if mode:
-            raise FormatError("an optimized network cannot be trained; train the one it was made of")
+            raise FormatError("an optimized network cannot be trained; train the original network")
         return super().train(mode)
 
     def forward(self, x: Tensor) -> NetworkOutput:
         self.network.check_input(x)
-        given = x.dtype
-        if not given.is_floating_point:
-            raise FormatError(f"the image is of {given}, a network takes floating numbers; convert it: x.float() / 255")
+        image_dtype = x.dtype
+        if not image_dtype.is_floating_point:
+            message = f"image dtype {image_dtype} is not a floating-point type"
+            raise FormatError(f"{message}; convert the image, for example x.float() / 255")
         x = x.to(torch.float32 if self.autocast_dtype else next(self.network.parameters()).dtype)
         if self.memory_format is not None:
             x = x.contiguous(memory_format=self.memory_format)
         with torch.no_grad(), self._autocast(x.device.type):
-            result: NetworkOutput = _cast_output(self._call(x), given)
+            result: NetworkOutput = _cast_output(self._call(x), image_dtype)
         return result
 
     def _autocast(self, device: str) -> AbstractContextManager[Any]:
@@ -81,7 +83,7 @@ class OptimizedUNet(nn.Module):
 
 
 def _cast_output(result: Any, dtype: torch.dtype) -> Any:
-    """A result in another type."""
+    """Return a result with all its tensors cast to a type."""
     if isinstance(result, Tensor):
         return result if result.dtype == dtype else result.to(dtype)
     if isinstance(result, dict):
@@ -96,37 +98,57 @@ def optimize(
     channels_last: bool = True,
     compile: bool = False,  # noqa: A002  # torch's word
 ) -> OptimizedUNet:
-    """A copy of a network for inference: batch norms folded into convolutions, channels last in memory.
+    """Return a copy of a network for inference: batch norms folded into convolutions, channels last in memory.
 
-    On a processor instance and group norms are computed in an arithmetic that suits that order, several times as fast.
-    In float32 outputs are within 1e-4 of the network's, of the largest. ``dtype=torch.bfloat16`` computes products in
-    it and is much faster where the processor multiplies faster in it, which not all that know it do; outputs are as far
-    off as ``torch.autocast``'s, mostly by a hundredth of the largest, in deep residual networks by a tenth (see
-    docs/optimize.md). ``compile=True`` compiles at the first call for each size, which takes half a minute and a C++
-    compiler. The model itself is left as it is. Raises FormatError where it cannot be done.
+    On a CPU, instance and group norms are replaced by ones that are several times as fast in that memory format. The
+    model itself is not changed. In float32, outputs differ from the network's by at most 1e-4 of the largest value.
+
+    Args:
+        model: The network, on the CPU or a GPU.
+        dtype: The compute type: float64, float32, bfloat16 or float16; None keeps the type of the weights. Half types
+            apply to convolutions and linear layers and are faster only on processors that multiply faster in them.
+            Outputs are as far off as with ``torch.autocast``: mostly by a hundredth of the largest value, in deep
+            residual networks by a tenth (see docs/optimize.md).
+        channels_last: Whether to store weights and feature maps with channels last (2-D and 3-D).
+        compile: Whether to compile at the first call for each size, which takes half a minute and a C++ compiler.
+
+    Returns:
+        A module that takes ``(batch, in_channels, *size)`` and returns what the network returns.
+
+    Raises:
+        FormatError: The network or an option cannot be used for this.
+
+    Examples:
+        >>> import torch, unetgen
+        >>> model = unetgen.build("unet_milesial", widths=[4, 8], seed=0)
+        >>> fast = unetgen.optimize(model)
+        >>> fast.folded
+        6
+        >>> fast(torch.zeros(1, 3, 16, 16)).shape
+        torch.Size([1, 2, 16, 16])
     """
     if isinstance(model, OptimizedUNet):
-        raise FormatError("this network is optimized already; give the one it was made of")
+        raise FormatError("this network is already optimized; pass the original network")
     check_dtype(dtype)
     source = unwrap_compiled(model)
     if any(tensor.is_meta for tensor in source.state_dict().values()):
         raise FormatError("this network is on the meta device and has no weights; build it on another device")
     on_cpu = next(source.parameters()).device.type == "cpu"
     if compile and on_cpu and not any(shutil.which(name) for name in ("g++", "clang++", "c++", "cl")):
-        raise FormatError("compile=True needs a C++ compiler, and none is found; install g++, or leave it out")
+        raise FormatError("compile=True needs a C++ compiler, but none was found; install g++, or omit compile=True")
     _check_copyable(source)
-    copied = deepcopy(source).eval()
-    for parameter in copied.parameters():
+    network = deepcopy(source).eval()
+    for parameter in network.parameters():
         parameter.requires_grad = False
-    return OptimizedUNet(copied, dtype, channels_last=channels_last, compiled=compile).eval()
+    return OptimizedUNet(network, dtype, channels_last=channels_last, compiled=compile).eval()
 
 
 def _check_copyable(model: UNet) -> None:
-    """Raises FormatError where a weight is no weight but the result of others, which torch does not copy."""
+    """Raise FormatError if a weight is computed from other weights, since torch cannot copy it."""
     for path, module in model.named_modules():
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and not value.is_leaf:
                 raise FormatError(
                     f"{path}.{name} is computed from other weights, as by nn.utils.weight_norm, and cannot be copied; "
-                    "use nn.utils.parametrizations.weight_norm, or nn.utils.remove_weight_norm when it is trained"
+                    "call nn.utils.remove_weight_norm, or use nn.utils.parametrizations.weight_norm"
                 )
