@@ -1,4 +1,4 @@
-"""The U figure: every number at its map, nothing over anything else, and the same on every machine."""
+"""Test the U figure: each label is at its feature map, nothing overlaps, and output is reproducible."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ FIG_1 = {
 }  # fmt: skip
 
 
-def faults(scene: Scene) -> list[tuple[Any, ...]]:
-    """What lies over something else, or outside."""
-    found: list[tuple[Any, ...]] = []
+def find_overlaps(scene: Scene) -> list[tuple[Any, ...]]:
+    """Return texts outside the scene, and pairs of elements that overlap."""
+    outside: list[tuple[Any, ...]] = []
     for text in scene.texts:
-        outside = text.bounds.left < 0 or text.bounds.top < 0
-        if outside or text.bounds.right > scene.width or text.bounds.bottom > scene.height:
-            found.append((text.string, "outside"))
-    things: list[Thing] = [(box.bounds, box) for box in scene.boxes]
-    things += [(text.bounds, text) for text in scene.texts]
-    things += [(stretch, line) for line in scene.lines for stretch in stretches(line)]
-    return found + [(one[1], other[1]) for one, other in meeting(things) if amiss(one, other)]
+        is_before = text.bounds.left < 0 or text.bounds.top < 0
+        if is_before or text.bounds.right > scene.width or text.bounds.bottom > scene.height:
+            outside.append((text.string, "outside"))
+    elements: list[Element] = [(box.bounds, box) for box in scene.boxes]
+    elements += [(text.bounds, text) for text in scene.texts]
+    elements += [(segment, line) for line in scene.lines for segment in line_segments(line)]
+    return outside + [(a[1], b[1]) for a, b in iter_overlapping_pairs(elements) if is_unreadable(a, b)]
 
 
-Thing = tuple[Rect, Box | Text | Line]
+Element = tuple[Rect, Box | Text | Line]
 
 
-def stretches(line: Line) -> list[Rect]:
-    """The straight pieces of an arrow, as thick as it is drawn."""
+def line_segments(line: Line) -> list[Rect]:
+    """Return the straight segments of an arrow, with its stroke width."""
     half = line.width / 2
     return [
         Rect(min(x0, x1) - half, min(y0, y1) - half, max(x0, x1) + half, max(y0, y1) + half)
@@ -73,84 +73,86 @@ def stretches(line: Line) -> list[Rect]:
     ]
 
 
-def meeting(things: list[Thing]) -> Iterator[tuple[Thing, Thing]]:
-    """The pairs that overlap, found from the top down."""
-    begun: list[Thing] = []
-    for thing in sorted(things, key=lambda thing: thing[0].top):
-        begun = [other for other in begun if other[0].bottom > thing[0].top]
-        yield from ((other, thing) for other in begun if other[0].overlaps(thing[0]))
-        begun.append(thing)
+def iter_overlapping_pairs(elements: list[Element]) -> Iterator[tuple[Element, Element]]:
+    """Yield the pairs that overlap, by a sweep from top to bottom."""
+    active: list[Element] = []
+    for element in sorted(elements, key=lambda element: element[0].top):
+        active = [other for other in active if other[0].bottom > element[0].top]
+        yield from ((other, element) for other in active if other[0].overlaps(element[0]))
+        active.append(element)
 
 
-def amiss(one: Thing, other: Thing) -> bool:
-    """Whether two things that overlap should not: all but letters in their own box, and arrows that cross or end."""
-    (here, a), (there, b) = sorted((one, other), key=lambda thing: [Box, Text, Line].index(type(thing[1])))
+def is_unreadable(first: Element, second: Element) -> bool:
+    """Return whether an overlap is a fault: not text in its own box, or arrows that cross or end at a box."""
+    (rect_a, a), (rect_b, b) = sorted((first, second), key=lambda element: [Box, Text, Line].index(type(element[1])))
     if isinstance(a, Line):
-        return a is not b and level(here) == level(there) and shared(here, there) > 2 * a.width
+        is_parallel = is_horizontal(rect_a) == is_horizontal(rect_b)
+        return a is not b and is_parallel and common_length(rect_a, rect_b) > 2 * a.width
     if isinstance(a, Box) and isinstance(b, Text):
-        return a.path != b.path or not inside(there, here)
-    return not (isinstance(a, Box) and isinstance(b, Line)) or shrunk(here).overlaps(there)
+        return a.path != b.path or not is_inside(rect_b, rect_a)
+    return not (isinstance(a, Box) and isinstance(b, Line)) or inset(rect_a).overlaps(rect_b)
 
 
-def level(stretch: Rect) -> bool:
-    return stretch.right - stretch.left > stretch.bottom - stretch.top
+def is_horizontal(rect: Rect) -> bool:
+    return rect.right - rect.left > rect.bottom - rect.top
 
 
-def shared(one: Rect, other: Rect) -> float:
-    """How far two pieces run together."""
-    across = min(one.right, other.right) - max(one.left, other.left)
-    return max(across, min(one.bottom, other.bottom) - max(one.top, other.top))
+def common_length(first: Rect, second: Rect) -> float:
+    """Return the length along which two segments run together."""
+    across = min(first.right, second.right) - max(first.left, second.left)
+    return max(across, min(first.bottom, second.bottom) - max(first.top, second.top))
 
 
-def inside(one: Rect, other: Rect) -> bool:
-    near = 0.1
+def is_inside(inner: Rect, outer: Rect) -> bool:
+    tolerance = 0.1
     return (
-        one.left >= other.left - near and one.right <= other.right + near
-        and one.top >= other.top - near and one.bottom <= other.bottom + near
+        inner.left >= outer.left - tolerance and inner.right <= outer.right + tolerance
+        and inner.top >= outer.top - tolerance and inner.bottom <= outer.bottom + tolerance
     )  # fmt: skip
 
 
-def shrunk(extent: Rect) -> Rect:
-    return Rect(extent.left + 0.8, extent.top + 0.8, extent.right - 0.8, extent.bottom - 0.8)
+def inset(rect: Rect) -> Rect:
+    return Rect(rect.left + 0.8, rect.top + 0.8, rect.right - 0.8, rect.bottom - 0.8)
 
 
-def loose_ends(scene: Scene, legends: float) -> list[Any]:
-    """Ends of arrows above the legend at which there is no box."""
-    ends = [point for line in scene.lines if line.points[0][1] < legends for point in (line.points[0], line.points[-1])]
+def find_loose_ends(scene: Scene, legend_top: float) -> list[Any]:
+    """Return ends of arrows above the legend that touch no box."""
+    arrows = [line for line in scene.lines if line.points[0][1] < legend_top]
+    ends = [point for line in arrows for point in (line.points[0], line.points[-1])]
     return [(x, y) for x, y in ends if not any(
         min(abs(x - box.bounds.left), abs(x - box.bounds.right)) < 0.1 and box.bounds.top <= y <= box.bounds.bottom
         for box in scene.boxes
     )]  # fmt: skip
 
 
-def legend_of(scene: Scene) -> dict[str, set[tuple[str, bool]]]:
-    """What the legend says of arrows, each phrase with the colours and dashes that it stands beside."""
-    found: dict[str, set[tuple[str, bool]]] = {}
+def read_legend(scene: Scene) -> dict[str, set[tuple[str, bool]]]:
+    """Return the legend's phrases about arrows, each with the stroke and dashes of the samples beside it."""
+    legend: dict[str, set[tuple[str, bool]]] = {}
     lines = [text for text in scene.texts if text.x == TEXT_INDENT and not text.path]
     for sample in [line for line in scene.lines if line.points[-1][0] == MARGIN + SAMPLE_WIDTH]:
-        beside = next(number for number, text in enumerate(lines) if abs(text.y - sample.points[0][1]) < FONT_SIZE)
-        strings = [text.string for text in lines[beside:]]
-        begun = list(takewhile(lambda string: string.endswith((",", ";")), strings))
-        said = " ".join(strings[: len(begun) + 1])
-        role = "head: " if said.startswith("head: ") else ""
-        for phrase in said.removeprefix(role).split(";"):
-            found.setdefault(role + phrase.strip(), set()).add((sample.stroke, sample.dashed))
-    return found
+        first = next(index for index, text in enumerate(lines) if abs(text.y - sample.points[0][1]) < FONT_SIZE)
+        strings = [text.string for text in lines[first:]]
+        continued = list(takewhile(lambda string: string.endswith((",", ";")), strings))
+        entry = " ".join(strings[: len(continued) + 1])
+        role = "head: " if entry.startswith("head: ") else ""
+        for phrase in entry.removeprefix(role).split(";"):
+            legend.setdefault(role + phrase.strip(), set()).add((sample.stroke, sample.dashed))
+    return legend
 
 
-def words_of(scene: Scene) -> str:
-    """All that is written and says nothing of one map."""
+def read_general_text(scene: Scene) -> str:
+    """Return all text that does not belong to a single feature map."""
     return "\n".join(text.string for text in scene.texts if not text.path)
 
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", list_shipped_specs())
-def test_nothing_lies_over_anything(name: str, style: Any) -> None:
+def test_no_elements_overlap(name: str, style: Any) -> None:
     scene = unetgen.draw(name, style=style).scene
-    assert faults(scene) == []
-    assert loose_ends(scene, max(box.bounds.bottom for box in scene.boxes if box.path)) == []
+    assert find_overlaps(scene) == []
+    assert find_loose_ends(scene, max(box.bounds.bottom for box in scene.boxes if box.path)) == []
     assert scene.width < 4000
-    assert [phrase for phrase, looks in legend_of(scene).items() if len(looks) > 1] == []
+    assert [phrase for phrase, samples in read_legend(scene).items() if len(samples) > 1] == []
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -166,23 +168,23 @@ def test_any_depth_in_any_dimension_is_readable(depth: int, dims: int, style: An
         input_size=size,
         style=style,
     ).scene
-    assert faults(scene) == []
+    assert find_overlaps(scene) == []
     assert len({box.path.split(".")[0] for box in scene.boxes if box.path}) == 5
     assert scene.width < (5000 if style == "detail" else 3200)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=random_specs(), style=st.sampled_from(STYLES))
-def test_whatever_is_drawn_can_be_shown(data: dict[str, Any], style: Any) -> None:
+def test_random_networks_render_without_overlaps(data: dict[str, Any], style: Any) -> None:
     try:
         figure = unetgen.draw(data, style=style)
     except unetgen.SpecError:
         reject()
-    assert faults(figure.scene) == []
+    assert find_overlaps(figure.scene) == []
     ElementTree.fromstring(figure.svg)  # noqa: S314  # it is our own
 
 
-def test_every_number_of_the_papers_figure_is_at_its_map() -> None:
+def test_paper_figure_has_every_number_at_its_map() -> None:
     svg = ElementTree.fromstring(unetgen.draw("unet_paper").svg)  # noqa: S314  # it is our own
     space = "{http://www.w3.org/2000/svg}"
     texts: dict[str, list[str]] = {}
@@ -190,16 +192,16 @@ def test_every_number_of_the_papers_figure_is_at_its_map() -> None:
         texts.setdefault(text.get("data-path", ""), []).append(text.text or "")
     boxes = {box.get("data-path") for box in svg.iter(f"{space}rect")} - {None}
     assert boxes == set(FIG_1)
-    assert {path: told for path, told in texts.items() if path} == {
+    assert {path: strings for path, strings in texts.items() if path} == {
         path: [str(channels), f"{size}²"] for path, (channels, size) in FIG_1.items()
     }
-    words = " ".join(texts[""])
-    for said in ("conv 3×3, ReLU", "copy and crop", "max pool 2×2", "up-conv 2×2", "conv 1×1"):
-        assert said in words  # the legend of Fig. 1
+    legend = " ".join(texts[""])
+    for phrase in ("conv 3×3, ReLU", "copy and crop", "max pool 2×2", "up-conv 2×2", "conv 1×1"):
+        assert phrase in legend  # the legend of Fig. 1
     assert sum(line.get("stroke-dasharray") is not None for line in svg.iter(f"{space}polyline")) == 4 + 1  # and legend
 
 
-def test_channels_that_were_copied_are_white_and_as_many() -> None:
+def test_copied_channels_are_white_and_half_the_width() -> None:
     scene = unetgen.draw("unet_paper").scene
     halves = [box for box in scene.boxes if box.path == "decoder.3.skip.concat"]
     assert [box.fill for box in halves] == ["#ffffff", "#9ec5e8"]
@@ -208,16 +210,16 @@ def test_channels_that_were_copied_are_white_and_as_many() -> None:
 
 @pytest.mark.parametrize("style", ["paper", "compact"])
 @pytest.mark.parametrize(("fusion", "sign"), [("add", "+"), ("multiply", "×")])
-def test_fusions_have_their_sign(fusion: str, sign: str, style: Any) -> None:
+def test_fusions_have_their_symbol(fusion: str, sign: str, style: Any) -> None:
     scene = unetgen.draw("unet_milesial", **{"skip.fusion": fusion}, style=style).scene
     assert [text.string for text in scene.texts].count(sign) == 4
 
 
 def test_sizes_are_those_of_the_input() -> None:
-    told = [text.string for text in unetgen.draw("unet_paper", input_size=(188, 204)).scene.texts]
-    assert "188×204" in told
-    assert "4×20" in told
-    assert "1 × 188 × 204 -> 2 × 4 × 20, 31,030,658 parameters" in " ".join(told)
+    strings = [text.string for text in unetgen.draw("unet_paper", input_size=(188, 204)).scene.texts]
+    assert "188×204" in strings
+    assert "4×20" in strings
+    assert "1 × 188 × 204 -> 2 × 4 × 20, 31,030,658 parameters" in " ".join(strings)
 
 
 def test_gates_and_transforms_are_named() -> None:
@@ -226,51 +228,53 @@ def test_gates_and_transforms_are_named() -> None:
     assert "copy, residual path" in " ".join(t.string for t in unetgen.draw("multiresunet").scene.texts)
 
 
-def test_runs_of_equal_maps_are_one_with_their_number() -> None:
-    told = [text.string for text in unetgen.draw("unet_milesial", **{"block.repeats": 6}, input_size=None).scene.texts]
-    assert any(text.endswith(("5×", "6×")) for text in told)
+def test_equal_maps_in_a_row_are_drawn_once_with_their_count() -> None:
+    strings = [
+        text.string for text in unetgen.draw("unet_milesial", **{"block.repeats": 6}, input_size=None).scene.texts
+    ]
+    assert any(text.endswith(("5×", "6×")) for text in strings)
 
 
 @pytest.mark.parametrize("name", ["u2net", "u2netp"])
-def test_an_arrow_goes_down_where_its_end_is_smaller(name: str) -> None:
-    looks = legend_of(unetgen.draw(name).scene)
-    down, _ = next(iter(looks["max pool 2×2"]))
-    assert looks["unet block"] != {(down, False)}
-    assert {phrase for phrase, found in looks.items() if (down, False) in found} == {"max pool 2×2"}
+def test_arrow_is_downward_if_its_end_is_smaller(name: str) -> None:
+    legend = read_legend(unetgen.draw(name).scene)
+    down, _ = next(iter(legend["max pool 2×2"]))
+    assert legend["unet block"] != {(down, False)}
+    assert {phrase for phrase, samples in legend.items() if (down, False) in samples} == {"max pool 2×2"}
 
 
-def test_an_arrow_goes_up_where_its_end_is_larger() -> None:
-    looks = legend_of(unetgen.draw("smp_unet_resnet34").scene)
-    assert looks["resize"] == {("#2e8b57", False)}
-    assert looks["residual / 2"] == {("#c0392b", False)}
-    assert looks["residual"] == {("#6a3d9a", False)}
+def test_arrow_is_upward_if_its_end_is_larger() -> None:
+    legend = read_legend(unetgen.draw("smp_unet_resnet34").scene)
+    assert legend["resize"] == {("#2e8b57", False)}
+    assert legend["residual / 2"] == {("#c0392b", False)}
+    assert legend["residual"] == {("#6a3d9a", False)}
 
 
-def test_what_crops_and_pads_nothing_is_not_told() -> None:
+def test_crops_and_pads_without_effect_are_not_labelled() -> None:
     padded = {
         "name": "padded", "in_channels": 1, "out_channels": 2, "input_size": [128, 128], "widths": [16, 32, 64, 128],
         "block": {"type": "conv", "padding": "zeros"},
     }  # fmt: skip
     scene = unetgen.draw(padded).scene
-    assert set(legend_of(scene)) == {"conv 3×3, ReLU", "max pool 2×2", "up-conv 2×2", "copy", "head: conv 1×1"}
+    assert set(read_legend(scene)) == {"conv 3×3, ReLU", "max pool 2×2", "up-conv 2×2", "copy", "head: conv 1×1"}
     assert not any(line.dashed for line in scene.lines)
-    fitting = set(legend_of(unetgen.draw("unet_milesial", input_size=(512, 512)).scene))
+    fitting = set(read_legend(unetgen.draw("unet_milesial", input_size=(512, 512)).scene))
     assert "up-conv 2×2" in fitting
-    assert "up-conv 2×2, pad" in set(legend_of(unetgen.draw("unet_milesial", input_size=(500, 500)).scene))
+    assert "up-conv 2×2, pad" in set(read_legend(unetgen.draw("unet_milesial", input_size=(500, 500)).scene))
 
 
-def test_what_is_brought_up_to_size_is_no_copy_even_from_its_own_level() -> None:
+def test_upsampled_map_is_not_a_copy_even_at_its_own_level() -> None:
     scene = unetgen.draw("ternausnet16").scene
     for level in range(5):
         parts = [box.fill for box in scene.boxes if box.path == f"decoder.{level}.skip.concat"]
         assert parts == ["#9ec5e8", "#ffffff"]
-    assert "max pool 2×2, linear upsampling ×2, 2 × (conv 3×3, ReLU)" in legend_of(scene)
+    assert "max pool 2×2, linear upsampling ×2, 2 × (conv 3×3, ReLU)" in read_legend(scene)
 
 
-def test_a_gate_is_told_where_it_lets_something_through() -> None:
-    told = legend_of(unetgen.draw("resunetplusplus").scene)
-    assert "attention gate, linear upsampling ×2" in told
-    assert "copy" in told
+def test_gate_is_labelled_on_the_connection_it_scales() -> None:
+    legend = read_legend(unetgen.draw("resunetplusplus").scene)
+    assert "attention gate, linear upsampling ×2" in legend
+    assert "copy" in legend
 
 
 HEADS = {
@@ -287,23 +291,23 @@ HEADS = {
 @pytest.mark.parametrize("style", STYLES)
 def test_heads_have_their_names(style: Any) -> None:
     scene = unetgen.draw(HEADS, style=style).scene
-    assert faults(scene) == []
+    assert find_overlaps(scene) == []
     names = [text.string for text in scene.texts if text.bold and text.path]
     if style == "detail":
         assert {"head.mask.side0", "head.mask.side1", "head.edge", "head.kind"} < set(names)
     else:
         assert sorted(names) == ["edge", "kind", "mask 0", "mask 1"]
-    assert "1 × 64 × 64 -> mask 2 × 64 × 64 and 1 more, edge 1 × 64 × 64, kind 3, " in words_of(scene)
+    assert "1 × 64 × 64 -> mask 2 × 64 × 64 and 1 more, edge 1 × 64 × 64, kind 3, " in read_general_text(scene)
 
 
 def test_many_convolutions_make_a_short_legend() -> None:
     scene = unetgen.draw("unet_milesial", **{"block.repeats": 8}, input_size=(64, 64), style="compact").scene
-    assert "max pool 2×2, 8 × (conv 3×3, batch norm, ReLU)" in legend_of(scene)
+    assert "max pool 2×2, 8 × (conv 3×3, batch norm, ReLU)" in read_legend(scene)
     assert scene.width < 600
 
 
 @pytest.mark.parametrize(
-    ("phrases", "said"),
+    ("phrases", "expected"),
     [
         ([], ""),
         (["conv", "ReLU", "conv", "ReLU", "dropout"], "2 × (conv, ReLU), dropout"),
@@ -313,11 +317,11 @@ def test_many_convolutions_make_a_short_legend() -> None:
         (["conv", "ReLU", "conv"], "conv, ReLU, conv"),
     ],
 )
-def test_repeats_are_counted(phrases: list[str], said: str) -> None:
-    assert compress_repeats(phrases) == said
+def test_repeats_are_counted(phrases: list[str], expected: str) -> None:
+    assert compress_repeats(phrases) == expected
 
 
-def test_lines_of_the_legend_break_after_a_phrase_or_else_a_comma() -> None:
+def test_legend_lines_break_after_a_phrase_or_else_a_comma() -> None:
     lines = [
         t.string for t in unetgen.draw("d_linknet", style="compact").scene.texts if t.x == TEXT_INDENT and not t.path
     ]
@@ -326,22 +330,22 @@ def test_lines_of_the_legend_break_after_a_phrase_or_else_a_comma() -> None:
         "residual / 2, 2 × residual",
     ]
     wide = "max pool 2×2, 3 × (residual, conv 1×1, GELU, batch norm, conv 1×1, GELU, batch norm),\nconv 3×3, batch norm, ReLU"
-    assert wide in words_of(unetgen.draw("cmunext", style="compact").scene)
+    assert wide in read_general_text(unetgen.draw("cmunext", style="compact").scene)
 
 
 @pytest.mark.parametrize("fusion", ["concat", "add", "multiply"])
-def test_compact_tells_what_is_made_where_arrows_meet(fusion: str) -> None:
-    words = words_of(unetgen.draw("unet_milesial", **{"skip.fusion": fusion}, style="compact").scene)
+def test_compact_legend_describes_merges(fusion: str) -> None:
+    words = read_general_text(unetgen.draw("unet_milesial", **{"skip.fusion": fusion}, style="compact").scene)
     assert f"where arrows meet: {fusion}, 2 × (conv 3×3, batch norm, ReLU)" in words
 
 
-def test_detail_tells_what_every_arrow_is() -> None:
-    looks = legend_of(unetgen.draw("unet_paper", style="detail").scene)
-    assert looks["handed on"] == {("#1d4e89", False)}
-    assert looks["head: handed on"] == {("#0e9aa7", False)}
+def test_detail_legend_describes_every_arrow() -> None:
+    legend = read_legend(unetgen.draw("unet_paper", style="detail").scene)
+    assert legend["unchanged"] == {("#1d4e89", False)}
+    assert legend["head: unchanged"] == {("#0e9aa7", False)}
 
 
-def test_arrows_turn_before_those_that_go_out_where_they_come_in() -> None:
+def test_arrows_turn_before_those_that_leave_at_their_height() -> None:
     upper, lower = GapCrossing(0, 10.0), GapCrossing(1, 0.0)
     arriving, leaving = VerticalSegment(None, upper), VerticalSegment(upper, lower)
     assert order_tracks([arriving, leaving]) == [1, 0]
@@ -355,27 +359,27 @@ def test_arrows_turn_before_those_that_go_out_where_they_come_in() -> None:
 @pytest.mark.parametrize(
     ("look", "sentence"),
     [
-        ({"style": "fancy"}, "style: figures have paper, compact and detail, not 'fancy'; choose one of them"),
-        ({"style": "compct"}, "style: figures have paper, compact and detail, not 'compct'; did you mean 'compact'?"),
-        ({"theme": "blue"}, "theme: figures have light and dark, not 'blue'; choose one of them"),
+        ({"style": "fancy"}, "style: must be paper, compact or detail, not 'fancy'; choose a valid style"),
+        ({"style": "compct"}, "style: must be paper, compact or detail, not 'compct'; did you mean 'compact'?"),
+        ({"theme": "blue"}, "theme: must be light or dark, not 'blue'; choose a valid theme"),
     ],
 )
-def test_a_look_that_there_is_not_is_refused(look: dict[str, Any], sentence: str) -> None:
+def test_unknown_style_or_theme_is_rejected(look: dict[str, Any], sentence: str) -> None:
     with pytest.raises(unetgen.UnetgenError) as error:
         unetgen.draw("unet_paper", **look)
     assert str(error.value) == sentence
 
 
-@pytest.mark.parametrize(("name", "alone"), [("größe", True), ("网络", False)])
-def test_letters_outside_latin_are_looked_for_on_the_machine(
-    name: str, alone: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "is_bundled_font_enough"), [("größe", True), ("网络", False)])
+def test_letters_outside_latin_use_system_fonts(
+    name: str, is_bundled_font_enough: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import resvg_py
 
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(resvg_py, "svg_to_bytes", lambda **options: asked.update(options) or b"")
+    render_options: dict[str, Any] = {}
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", lambda **options: render_options.update(options) or b"")
     render_png(unetgen.draw("unet_paper", name=name).svg)
-    assert asked["skip_system_fonts"] is alone
+    assert render_options["skip_system_fonts"] is is_bundled_font_enough
     assert measure_text_width("网络", 10) == 20
 
 
@@ -397,7 +401,7 @@ def test_the_figure_of_the_docs_is_up_to_date(request: pytest.FixtureRequest) ->
     assert path.read_text(encoding="utf-8") == figure.svg
 
 
-def test_the_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureRequest) -> None:
+def test_the_contact_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureRequest) -> None:
     from unetgen.figure.svg import render_svg
 
     page = build_contact_sheet(
@@ -412,7 +416,7 @@ def test_the_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureRequest) -> N
     assert titles == list(list_shipped_specs())
 
 
-def test_letters_take_no_more_than_is_reckoned() -> None:
+def test_text_is_no_wider_than_measured() -> None:
     """Held against the metrics of the widest face that figures ask for, over every line of every figure."""
     from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
     from reportlab.pdfbase.ttfonts import TTFont
@@ -434,9 +438,9 @@ def test_files_of_every_kind(run_cli: RunCli, tmp_path: Path) -> None:
 
     for kind in ("svg", "png", "pdf"):
         out = tmp_path / f"unet.{kind}"
-        done = run_cli("draw", "unet_paper", "-o", str(out), "--style", "compact")
-        assert (done.code, done.err) == (0, "")
-        assert re.fullmatch(rf"{out}: written, \d+ x \d+ points\n", done.out)
+        result = run_cli("draw", "unet_paper", "-o", str(out), "--style", "compact")
+        assert (result.code, result.err) == (0, "")
+        assert re.fullmatch(rf"{out}: written, \d+ x \d+ points\n", result.out)
     scene = unetgen.draw("unet_paper", style="compact").scene
     with Image.open(tmp_path / "unet.png") as picture:
         assert picture.width == pytest.approx(2 * scene.width, abs=2)
@@ -462,27 +466,27 @@ def test_without_a_file_svg_is_printed(run_cli: RunCli) -> None:
     assert ">unet_1d</text>" in several
 
 
-REFUSED = {
-    "suffix": (["-o", "{tmp}/a.gif"], 2, "{tmp}/a.gif: a figure is .svg, .png or .pdf, not '.gif'; choose one of them\n"),
+INVALID_COMMANDS = {
+    "suffix": (["-o", "{tmp}/a.gif"], 2, "{tmp}/a.gif: suffix must be .svg, .png or .pdf, not '.gif'; rename the file\n"),
     "size": (["--input-size", "100x572"], 1, "input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"),
     "place": (["-o", "{tmp}/folder.svg"], 2, "Usage: unetgen draw [OPTIONS] [SPEC]...\nTry 'unetgen draw --help' for help.\n\nError: Invalid value for '-o' / '--out': File '{tmp}/folder.svg' is a directory.\n"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_drawn_is_told(name: str, run_cli: RunCli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", INVALID_COMMANDS)
+def test_invalid_draw_commands_report_errors(name: str, run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "folder.svg").mkdir()
-    arguments, code, sentence = REFUSED[name]
-    done = run_cli("draw", "unet_paper", *(argument.format(tmp=tmp_path) for argument in arguments))
-    assert (done.code, done.err) == (code, sentence.format(tmp=tmp_path))
+    arguments, code, sentence = INVALID_COMMANDS[name]
+    result = run_cli("draw", "unet_paper", *(argument.format(tmp=tmp_path) for argument in arguments))
+    assert (result.code, result.err) == (code, sentence.format(tmp=tmp_path))
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(unetgen.UnetgenError) as error:
         unetgen.draw("unet_paper").save(tmp_path / "nowhere" / "a.svg")
     assert (
         str(error.value)
-        == f"{tmp_path}/nowhere/a.svg: cannot be written: No such file or directory; choose another place"
+        == f"{tmp_path}/nowhere/a.svg: cannot be written: No such file or directory; choose another path"
     )
 
 
@@ -491,7 +495,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     [
         ("resvg_py", "png", "a figure as PNG needs resvg-py, which is not installed; run: pip install 'unetgen[draw]'"),
         ("reportlab", "pdf", "a figure as PDF needs reportlab, which is not installed; run: pip install 'unetgen[draw]'"),
-        ("reportlab", "png", "a figure's letters needs reportlab, which is not installed; run: pip install 'unetgen[draw]'"),
+        ("reportlab", "png", "the font of a figure needs reportlab, which is not installed; run: pip install 'unetgen[draw]'"),
     ],
 )  # fmt: skip
 def test_a_missing_library_names_the_extra(
@@ -510,8 +514,8 @@ def test_a_figure_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_in_a_notebook_models_and_figures_show_themselves() -> None:
+def test_models_and_figures_display_in_notebooks() -> None:
     model = unetgen.build("unet_paper", device="meta")
     assert model._repr_svg_() == unetgen.draw("unet_paper").svg == unetgen.draw("unet_paper")._repr_svg_()
     assert isinstance(unetgen.draw("unet_paper"), Figure)
-    pickle.dumps(copy.deepcopy(model))  # it is nothing that a model has to carry
+    pickle.dumps(copy.deepcopy(model))  # the cached figure must not break copies

@@ -1,4 +1,4 @@
-"""Arrow: what it stands for, read off the ops on its way, and what it does to the size, off the maps at its ends."""
+"""Derive an arrow's label from the ops along it, and its colour from the sizes at its ends."""
 
 from __future__ import annotations
 
@@ -7,32 +7,50 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from unetgen.figure.op_labels import compress_repeats, describe_op, format_per_axis, humanize_label
+from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
-from unetgen.graph.external.module_op import ExternalModule
-from unetgen.graph.ops import Add, AvgPooling, BroadcastMultiply, Concat, Convolution, CropTo, Interpolation, Maximum, MaxPooling, Multiply, PadTo, PadToMultiple, PixelShuffle, ResizeTo, TransposedConvolution
+from unetgen.graph.ops import (
+    Add,
+    AvgPooling,
+    BroadcastMultiply,
+    Concat,
+    Convolution,
+    CropTo,
+    Interpolation,
+    Maximum,
+    MaxPooling,
+    Multiply,
+    PadTo,
+    PadToMultiple,
+    PixelShuffle,
+    ResizeTo,
+    TransposedConvolution,
+)
 from unetgen.graph.ops.base import Op, Size
 
 ArrowKind = Literal["conv", "block", "down", "up", "skip", "head"]
 
-# Where branches come together, so that what lies before cannot be said in a row.
+# Ops that merge branches: what precedes them cannot be described as one sequence.
 _MERGE_OPS = (Add, Concat, Maximum, Multiply, BroadcastMultiply)
 
-# Modules whose ops say more than they, or the modules in them.
-_CONTAINER_LABELS = ("Conv", "ConvHead", "Decoder", "DeepSupervision", "Encoder", "Head", "List", "NoBlock", "Scope", "Sequence",
-          "Skip", "Stack", "Stage", "Unit")  # fmt: skip
+# Modules that are described by their ops or child modules rather than by their own name.
+_CONTAINER_LABELS = (
+    "Conv", "ConvHead", "Decoder", "DeepSupervision", "Encoder", "Head", "List", "NoBlock", "Scope", "Sequence",
+    "Skip", "Stack", "Stage", "Unit",
+)  # fmt: skip
 
-# What gives a map the size that another has, or that it already has itself.
+# Ops that match a feature map's size to another's, and do nothing if the sizes are equal.
 _SIZE_MATCHING_OPS = (CropTo, PadTo, PadToMultiple, ResizeTo)
 
 _UPSAMPLING_OPS = (TransposedConvolution, Interpolation, PixelShuffle, ResizeTo, ExternalModule)
 
-# What an arrow says on whose way nothing happens.
-UNCHANGED_LABEL = "handed on"
+# The label of an arrow along which no op runs.
+UNCHANGED_LABEL = "unchanged"
 
 
 class Arrow(NamedTuple):
-    """What an arrow says in the legend, and how it is drawn."""
+    """The legend label and the drawing style of an arrow."""
 
     kind: ArrowKind
     label: str
@@ -40,38 +58,44 @@ class Arrow(NamedTuple):
 
 
 class GateModule(NamedTuple):
-    """The path of a module in which maps meet before they are one, and whether it lets this one through."""
+    """The path of the gate that combines a stage's inputs before they are merged.
+
+    ``is_gated`` is true for the input that the gate scales, false for an input that only controls it.
+    """
 
     path: str = ""
     is_gated: bool = False
 
 
 class ArrowReader(NamedTuple):
-    """Reads arrows off a graph at the sizes that are drawn."""
+    """Derives arrows from a graph and the size of each node's output."""
 
     graph: Graph
     sizes: tuple[Size, ...]
 
     def read_within_stage(self, node_path: Sequence[Node], kind: ArrowKind) -> Arrow:
-        """The arrow from a map to the next of its stage."""
+        """Return the arrow between two neighbouring feature maps of a stage."""
         return Arrow(self._choose_kind(node_path, kind), self.describe_path(node_path) or UNCHANGED_LABEL)
 
     def read_across_stages(self, node_path: Sequence[Node], kind: ArrowKind, gate: GateModule) -> Arrow:
-        """The arrow from a stage to another. What only the gate looks at does nothing to what is handed over."""
-        free = [node for node in node_path if not (gate.path and node.path.startswith(f"{gate.path}."))]
-        spoken = [node for name, nodes in self._group_by_module(node_path) if not name for node in nodes]
-        cropped = any(isinstance(node.op, CropTo) for node in spoken)
+        """Return the arrow from one stage to another.
+
+        Ops inside the gate are not part of the label, because they do not change the feature map itself.
+        """
+        ungated = [node for node in node_path if not (gate.path and node.path.startswith(f"{gate.path}."))]
+        described = [node for name, nodes in self._group_by_module(node_path) if not name for node in nodes]
+        cropped = any(isinstance(node.op, CropTo) for node in described)
         label = self.graph.labels.get(gate.path, "List") if gate.is_gated else "List"
-        gated = "" if label in _CONTAINER_LABELS else humanize_label(label)
+        gate_name = "" if label in _CONTAINER_LABELS else humanize_label(label)
         if kind == "skip":
-            words = self.describe_path([node for node in free if not isinstance(node.op, CropTo)])
-            said = ["copy and crop" if cropped else "copy", words, gated]
+            ops = self.describe_path([node for node in ungated if not isinstance(node.op, CropTo)])
+            phrases = ["copy and crop" if cropped else "copy", ops, gate_name]
         else:
-            said = [gated, self.describe_path(free)]
-        return Arrow(self._choose_kind(free, kind), ", ".join(filter(None, said)) or UNCHANGED_LABEL, cropped)
+            phrases = [gate_name, self.describe_path(ungated)]
+        return Arrow(self._choose_kind(ungated, kind), ", ".join(filter(None, phrases)) or UNCHANGED_LABEL, cropped)
 
     def describe_path(self, node_path: Sequence[Node]) -> str:
-        """A way in words: its ops one after the other, and where it branches the modules that hold the branches."""
+        """Describe the ops along a path in order; a module with branches is described by its name."""
         phrases: list[str] = []
         for name, nodes in self._group_by_module(node_path):
             phrases += (
@@ -82,21 +106,20 @@ class ArrowReader(NamedTuple):
         return compress_repeats(phrases)
 
     def _group_by_module(self, node_path: Sequence[Node]) -> Iterator[tuple[str, list[Node]]]:
-        """What changes a map on a way, module by module; a name where ops cannot say how they hang together."""
-        for holder, found in groupby(
-            (node for node in node_path if not self._is_noop(node)), key=self._find_enclosing_module
-        ):
-            nodes = list(found)
-            yield humanize_label(self.graph.labels[holder]) if holder and _has_branches(nodes) else "", nodes
+        """Yield the nodes of a path module by module; only a module with branches has a name."""
+        effective = (node for node in node_path if not self._is_noop(node))
+        for module_path, group in groupby(effective, key=self._find_enclosing_module):
+            nodes = list(group)
+            yield humanize_label(self.graph.labels[module_path]) if module_path and _has_branches(nodes) else "", nodes
 
     def _choose_kind(self, node_path: Sequence[Node], kind: ArrowKind) -> ArrowKind:
-        """What leads to an output is of one colour, whatever it does; all else is told by what comes of the size."""
+        """Return the kind that sets the colour: fixed for skips and heads, else by how the size changes."""
         if kind != "conv":
             return kind
         return self._detect_resolution_change(node_path) or ("block" if _has_branches(node_path) else "conv")
 
     def _detect_resolution_change(self, node_path: Sequence[Node]) -> Literal["down", "up"] | None:
-        """Whether a way changes the resolution, which is more than the borders that convolutions take or give."""
+        """Return "down" or "up" if a path changes the resolution, beyond the border of a convolution."""
         if not (node_path and node_path[0].inputs):
             return None
         before, after = self._get_endpoint_sizes(node_path)
@@ -107,7 +130,7 @@ class ArrowReader(NamedTuple):
         return None
 
     def _format_scale_factor(self, node_path: Sequence[Node]) -> str:
-        """By how much what has only a name changes the resolution."""
+        """Return the resolution change of a module that is described by name, such as " / 2"."""
         before, after = self._get_endpoint_sizes(node_path)
         if self._detect_resolution_change(node_path) == "down":
             return f" / {format_per_axis(tuple(round(a / b) for a, b in zip(before, after, strict=True)))}"
@@ -119,13 +142,13 @@ class ArrowReader(NamedTuple):
         return self.sizes[node_path[0].inputs[0]], self.sizes[node_path[-1].index]
 
     def _is_noop(self, node: Node) -> bool:
-        """Whether a node crops, pads or resizes a map to the size that it has."""
+        """Return whether a node crops, pads or resizes a feature map to the size it already has."""
         return isinstance(node.op, _SIZE_MATCHING_OPS) and self.sizes[node.index] == self.sizes[node.inputs[0]]
 
     def _find_enclosing_module(self, node: Node) -> str:
-        """The path of the outermost module around a node that is a thing of its own, and no list of others."""
+        """Return the path of the outermost module around a node that is not just a container."""
         steps = node.path.split(".")
-        # A level is called by its block, which what leads to it and what joins it are no part of.
+        # A level is labelled by its block; its downsample, skip and upsample modules are not part of that block.
         first = 3 if len(steps) > 2 and steps[0] != "bottleneck" and steps[2] in ("down", "skip", "up") else 1
         paths = (".".join(steps[:count]) for count in range(first, len(steps)))
         return next((path for path in paths if self.graph.labels.get(path, "List") not in _CONTAINER_LABELS), "")
@@ -147,7 +170,7 @@ def _can_downsample(node: Node) -> bool:
 
 
 def find_common_scope(nodes: Sequence[Node]) -> str:
-    """The path of the innermost module that holds all of these."""
+    """Return the path of the innermost module that contains all of the nodes."""
     common = []
     for steps in zip(*(node.path.split(".")[:-1] for node in nodes), strict=False):
         if len(set(steps)) > 1:

@@ -1,7 +1,6 @@
-"""Tracks: the order in which arrows go up and down in a gap between columns, so that none lies on another.
+"""Order the vertical tracks of arrows in a gap between columns so that no two arrows overlap.
 
-An arrow that comes in from the left at the height at which another goes out to the right has to turn before that
-other does.
+An arrow that enters from the left at the height at which another leaves to the right must turn before the other.
 """
 
 from __future__ import annotations
@@ -9,36 +8,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Lines nearer than this read as one.
+# Lines closer than this look like one line, in points.
 OVERLAP_DISTANCE = 2.0
 
 
 class GapCrossing(NamedTuple):
-    """Where an arrow crosses the border of a gap: how far from the middle of which row."""
+    """The point where an arrow crosses the border of a gap: a row, and the offset from its middle."""
 
     level: int
     offset: float
 
     def overlaps(self, other: GapCrossing | None) -> bool:
-        """Whether two arrows would lie on each other there."""
+        """Return whether two arrows would overlap at this point."""
         return other is not None and self.level == other.level and abs(self.offset - other.offset) < OVERLAP_DISTANCE
 
 
 class VerticalSegment(NamedTuple):
-    """An arrow in a gap: where it comes in from a box, and where it goes out to one; none where that is a lane."""
+    """The vertical part of an arrow in a gap; an end is None if it is on a lane instead of at a box."""
 
     start: GapCrossing | None
     end: GapCrossing | None
 
     def must_precede(self, other: VerticalSegment) -> bool:
-        """Whether this has to turn first."""
+        """Return whether this segment must be left of the other."""
         return self.start is not None and self.start.overlaps(other.end)
 
 
 def order_tracks(segments: Sequence[VerticalSegment]) -> list[int]:
-    """The numbers of the turns from left to right, as near to the order they have as can be.
+    """Return the indices of the segments from left to right, staying close to their given order.
 
-    Where arrows change places each would have to be first: one of them is, and is ``crossed`` by the others.
+    If segments form a cycle, in which each would have to be first, the first of them is placed first;
+    ``find_conflicts`` then reports it.
     """
     waiting, placed = list(range(len(segments))), list[int]()
     while waiting:
@@ -49,5 +49,5 @@ def order_tracks(segments: Sequence[VerticalSegment]) -> list[int]:
 
 
 def find_conflicts(segments: Sequence[VerticalSegment], order: Sequence[int]) -> list[int]:
-    """The numbers of the turns that in an order lie on one that comes in behind them."""
-    return [n for at, n in enumerate(order) if any(segments[m].must_precede(segments[n]) for m in order[at + 1 :])]
+    """Return the indices of the segments that overlap a later one in the given order."""
+    return [n for i, n in enumerate(order) if any(segments[m].must_precede(segments[n]) for m in order[i + 1 :])]

@@ -1,4 +1,4 @@
-"""Cell: a stage as one style shows it. Maps in a row, one map, or a card that names every op."""
+"""Draw one stage in a style: a row of feature maps, a single map, or a card that lists every op."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ FONT_SIZE = 9.0
 SMALL_FONT_SIZE = 8.0
 LEADING = 11.0
 
-# Between two maps of a stage, for an arrow.
+# The space for an arrow between two feature maps of a stage.
 BOX_GAP = 18.0
 
-# Letters stand so far above a box and below it; what an output is called stands over them.
+# The distance of labels above and below a box; an output's name is above the upper label.
 LABEL_OFFSET_ABOVE, LABEL_OFFSET_BELOW, OUTPUT_NAME_HEIGHT = 3.0, 9.0, 10.0
 
-# The height of a map as large as the image, and of the smallest.
+# The box height of a feature map as large as the image, and the minimum height.
 MAX_MAP_HEIGHT, MIN_MAP_HEIGHT = 96.0, 14.0
 
-# An edge takes so much of a box's side.
+# The space that each arrow takes on a box's side.
 PORT_SPACING = 7.0
 
 _MERGE_SYMBOLS: dict[type[Op], str] = {Add: "+", Multiply: "×", Maximum: "max"}
 
 
 class BoxSpan(NamedTuple):
-    """Where arrows can leave or reach a box: its left and right from the cell's left, and half its height."""
+    """The left and right side of a box, relative to the cell's left, and half the box's height."""
 
     left: float
     right: float
@@ -48,7 +48,7 @@ class BoxSpan(NamedTuple):
 
 @dataclass(slots=True)
 class Cell:
-    """What is drawn of a stage: ``width`` and the height of its boxes; letters stand above and below."""
+    """The drawing of a stage: its width, the height of its boxes (without labels), and its arrows."""
 
     stage: Stage
     width: float
@@ -59,20 +59,21 @@ class Cell:
 
     @property
     def output_name_height(self) -> float:
-        """What the name of an output takes above the letters that all boxes have."""
+        """The height of an output's name, above the labels that all boxes have."""
         return OUTPUT_NAME_HEIGHT if self.drawn_maps and self.stage.output_name else 0.0
 
     def find_box(self, node_index: int) -> int:
-        """Which box stands for a node."""
+        """Return the index of the box that represents a node."""
         if len(self.box_spans) == 1:
             return 0
         return next(
-            (n for n, found in enumerate(self.drawn_maps) if found.last_index >= node_index), len(self.drawn_maps) - 1
+            (i for i, drawn_map in enumerate(self.drawn_maps) if drawn_map.last_index >= node_index),
+            len(self.drawn_maps) - 1,
         )
 
 
 class CellRenderer(NamedTuple):
-    """What cells are drawn from."""
+    """Builds cells and draws them into a scene."""
 
     graph: Graph
     sizes: tuple[Size, ...]
@@ -80,62 +81,75 @@ class CellRenderer(NamedTuple):
 
     @property
     def arrow_reader(self) -> ArrowReader:
-        """What arrows are read with."""
+        """The reader that labels this graph's arrows."""
         return ArrowReader(self.graph, self.sizes)
 
     def build_cell(self, stage: Stage, style: Style, num_ports: int) -> Cell:
-        """A stage in a style, its boxes high enough for so many arrows on a side."""
+        """Build the cell of a stage.
+
+        Args:
+            stage: The stage to draw.
+            style: ``paper``, ``compact`` or ``detail``.
+            num_ports: The number of arrows that must fit on one side of each box.
+
+        Returns:
+            The cell, with box positions relative to its left side and its middle.
+        """
         if style == "detail":
             return self._build_card(stage)
-        shown = self._collapse_repeats(stage) if style == "paper" else stage.maps[-1:]
-        sides, left = [], 0.0
-        for number, found in enumerate(shown):
-            name = stage.output_name if found is shown[-1] else ""
+        drawn_maps = self._collapse_repeats(stage) if style == "paper" else stage.maps[-1:]
+        spans, left = [], 0.0
+        for index, drawn_map in enumerate(drawn_maps):
+            name = stage.output_name if drawn_map is drawn_maps[-1] else ""
+            box_width = self._compute_box_width(drawn_map.node)
             slot = max(
-                self._compute_box_width(found.node),
-                self._compute_labels_width(shown, number),
+                box_width,
+                self._compute_labels_width(drawn_maps, index),
                 measure_text_width(name, SMALL_FONT_SIZE, bold=True),
             )
             middle = left + slot / 2
-            half = max(self._compute_box_height(found.node), PORT_SPACING * (num_ports + 1)) / 2
-            sides.append(
-                BoxSpan(
-                    middle - self._compute_box_width(found.node) / 2,
-                    middle + self._compute_box_width(found.node) / 2,
-                    half,
-                )
-            )
+            half = max(self._compute_box_height(drawn_map.node), PORT_SPACING * (num_ports + 1)) / 2
+            spans.append(BoxSpan(middle - box_width / 2, middle + box_width / 2, half))
             left += slot + BOX_GAP
         kind: ArrowKind = "head" if stage.side in ("head", "output") else "conv"
         arrows = (
-            [self.arrow_reader.read_within_stage(found.node_path, kind) for found in shown] if style == "paper" else []
+            [self.arrow_reader.read_within_stage(drawn_map.node_path, kind) for drawn_map in drawn_maps]
+            if style == "paper"
+            else []
         )
-        return Cell(stage, left - BOX_GAP, 2 * max(side.half_height for side in sides), sides, shown, arrows)
+        return Cell(stage, left - BOX_GAP, 2 * max(span.half_height for span in spans), spans, drawn_maps, arrows)
 
     def draw(self, cell: Cell, scene: Scene, x: float, middle: float) -> None:
-        """Puts a cell into a scene, its left at x and its middle at that height."""
+        """Draw a cell into a scene.
+
+        Args:
+            cell: The cell to draw.
+            scene: The scene that receives the boxes, labels and arrows.
+            x: The left side of the cell, in points.
+            middle: The height of the cell's middle, in points from the top.
+        """
         if not cell.drawn_maps:
             self._draw_card(cell, scene, x, middle)
             return
-        for number, (found, side) in enumerate(zip(cell.drawn_maps, cell.box_spans, strict=True)):
-            self._draw_map(cell, found, scene, (x + side.left, middle - side.half_height, side))
-            self._draw_labels(cell, number, scene, (x + (side.left + side.right) / 2, middle))
-            if number:
-                start = (x + cell.box_spans[number - 1].right, middle)
-                stroke = self.palette.arrow_colors[cell.arrows[number].kind]
-                scene.lines.append(Line((start, (x + side.left, middle)), stroke))
+        for index, (drawn_map, span) in enumerate(zip(cell.drawn_maps, cell.box_spans, strict=True)):
+            self._draw_map(cell, drawn_map, scene, (x + span.left, middle - span.half_height, span))
+            self._draw_labels(cell, index, scene, (x + (span.left + span.right) / 2, middle))
+            if index:
+                start = (x + cell.box_spans[index - 1].right, middle)
+                stroke = self.palette.arrow_colors[cell.arrows[index].kind]
+                scene.lines.append(Line((start, (x + span.left, middle)), stroke))
 
     def _draw_labels(self, cell: Cell, index: int, scene: Scene, position: tuple[float, float]) -> None:
-        """Writes what stands above a box and below it, in the middle of the box."""
+        """Draw the labels above and below a box, centred on it."""
         centre, middle = position
         path, half = cell.drawn_maps[index].node.path, cell.box_spans[index].half_height
         above, below = self._format_labels(cell.drawn_maps, index)
-        for string, y, ink in (
+        for string, y, color in (
             (above, middle - half - LABEL_OFFSET_ABOVE, self.palette.text),
             (below, middle + half + LABEL_OFFSET_BELOW, self.palette.muted_text),
         ):
             if string:
-                scene.texts.append(Text(centre, y, string, SMALL_FONT_SIZE, ink, "middle", path=path))
+                scene.texts.append(Text(centre, y, string, SMALL_FONT_SIZE, color, "middle", path=path))
         if cell.output_name_height and index == len(cell.drawn_maps) - 1:
             y, name = middle - half - LABEL_OFFSET_ABOVE - OUTPUT_NAME_HEIGHT, cell.stage.output_name
             scene.texts.append(
@@ -145,22 +159,22 @@ class CellRenderer(NamedTuple):
     # Maps
 
     def _collapse_repeats(self, stage: Stage) -> list[DrawnMap]:
-        """The maps of a stage; three or more in a row that are alike are one that says how many."""
-        found: list[list[DrawnMap]] = []
-        for one in stage.maps:
-            alike = (
-                found
-                and self._build_repeat_key(found[-1][-1]) == self._build_repeat_key(one)
-                and len(one.node_path) > 0
+        """Return the feature maps of a stage, with three or more equal ones in a row drawn as one."""
+        runs: list[list[DrawnMap]] = []
+        for drawn_map in stage.maps:
+            is_repeat = (
+                runs
+                and self._build_repeat_key(runs[-1][-1]) == self._build_repeat_key(drawn_map)
+                and len(drawn_map.node_path) > 0
             )
-            found[-1].append(one) if alike else found.append([one])
-        shown = []
-        for run in found:
+            runs[-1].append(drawn_map) if is_repeat else runs.append([drawn_map])
+        collapsed = []
+        for run in runs:
             if len(run) > 2:
-                shown.append(DrawnMap(run[-1].node, run[-1].node_path, run[-1].last_index, len(run)))
+                collapsed.append(DrawnMap(run[-1].node, run[-1].node_path, run[-1].last_index, len(run)))
             else:
-                shown += run
-        return shown
+                collapsed += run
+        return collapsed
 
     def _build_repeat_key(self, drawn_map: DrawnMap) -> tuple[int, Size, Arrow]:
         return (
@@ -173,7 +187,7 @@ class CellRenderer(NamedTuple):
         return 4 + 3 * log2(node.channels + 1)
 
     def _compute_box_height(self, node: Node) -> float:
-        """The root of what a map's sides are of the image's, so that small ones can still be seen."""
+        """Return a height by the square root of the map's side relative to the image's, so small maps stay visible."""
         if node.op.has_no_spatial_axes:
             return MIN_MAP_HEIGHT
         ratio: float = prod(self.sizes[node.index]) / prod(self.sizes[0])
@@ -183,35 +197,35 @@ class CellRenderer(NamedTuple):
         return max(measure_text_width(text, SMALL_FONT_SIZE) for text in self._format_labels(drawn_maps, index))
 
     def _format_labels(self, drawn_maps: Sequence[DrawnMap], index: int) -> tuple[str, str]:
-        """What stands above a map, its channels, and below, its size where that is another than the one before."""
-        found = drawn_maps[index]
-        size = self.sizes[found.node.index]
-        same = index > 0 and self.sizes[drawn_maps[index - 1].node.index] == size
-        told = "" if same or found.node.op.has_no_spatial_axes else format_size(size)
-        return str(found.node.channels), " ".join(
-            filter(None, (told, f"{found.repeats}×" if found.repeats > 1 else ""))
-        )
+        """Return the label above a map, its channels, and below it, its size if it differs from the previous map's."""
+        drawn_map = drawn_maps[index]
+        size = self.sizes[drawn_map.node.index]
+        is_same = index > 0 and self.sizes[drawn_maps[index - 1].node.index] == size
+        size_label = "" if is_same or drawn_map.node.op.has_no_spatial_axes else format_size(size)
+        repeats = f"{drawn_map.repeats}×" if drawn_map.repeats > 1 else ""
+        return str(drawn_map.node.channels), " ".join(filter(None, (size_label, repeats)))
 
     def _draw_map(self, cell: Cell, drawn_map: DrawnMap, scene: Scene, position: tuple[float, float, BoxSpan]) -> None:
-        x, y, side = position
-        width, height, path = side.right - side.left, 2 * side.half_height, drawn_map.node.path
-        met = cell.stage.maps[0].node if drawn_map is cell.drawn_maps[0] and len(cell.stage.connections) > 1 else None
-        tip = f"{path}: {drawn_map.node.channels} × {'×'.join(map(str, self.sizes[drawn_map.node.index]))}"
+        x, y, span = position
+        width, height, path = span.right - span.left, 2 * span.half_height, drawn_map.node.path
+        has_merge = drawn_map is cell.drawn_maps[0] and len(cell.stage.connections) > 1
+        merge_node = cell.stage.maps[0].node if has_merge else None
+        tooltip = f"{path}: {drawn_map.node.channels} × {'×'.join(map(str, self.sizes[drawn_map.node.index]))}"
         left = x
-        for share, copied in (
-            self._iter_input_shares(cell.stage, drawn_map.node) if met is drawn_map.node else [(1.0, False)]
+        for share, is_copied in (
+            self._iter_input_shares(cell.stage, drawn_map.node) if merge_node is drawn_map.node else [(1.0, False)]
         ):
-            fill = self.palette.copied_map_fill if copied else self.palette.map_fill
-            scene.boxes.append(Box(left, y, width * share, height, fill, self.palette.outline, path, tip))
+            fill = self.palette.copied_map_fill if is_copied else self.palette.map_fill
+            scene.boxes.append(Box(left, y, width * share, height, fill, self.palette.outline, path, tooltip))
             left += width * share
-        sign = _MERGE_SYMBOLS.get(type(met.op), "") if met else ""
-        size = next((s for s in (FONT_SIZE + 2, SMALL_FONT_SIZE) if measure_text_width(sign, s) <= width - 2), 0.0)
-        if sign and size:
+        symbol = _MERGE_SYMBOLS.get(type(merge_node.op), "") if merge_node else ""
+        size = next((s for s in (FONT_SIZE + 2, SMALL_FONT_SIZE) if measure_text_width(symbol, s) <= width - 2), 0.0)
+        if symbol and size:
             base = y + height / 2 + size / 3
-            scene.texts.append(Text(x + width / 2, base, sign, size, self.palette.text, "middle", path=path))
+            scene.texts.append(Text(x + width / 2, base, symbol, size, self.palette.text, "middle", path=path))
 
     def _iter_input_shares(self, stage: Stage, node: Node) -> Iterator[tuple[float, bool]]:
-        """The shares of a concatenated map, and whether each was handed over from another side."""
+        """Yield each input's share of a concatenated map's channels, and whether it came over a skip connection."""
         if not isinstance(node.op, Concat):
             yield 1.0, False
             return

@@ -1,4 +1,4 @@
-"""Sheet: many scenes on one page, row by row."""
+"""Arrange many scenes on one page, row by row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ SCENE_GAP = 16.0
 
 
 def build_contact_sheet(scenes: Sequence[Scene], title: str) -> Scene:
-    """The scenes beside and below each other, about as wide as high, each row as high as its highest."""
+    """Combine scenes into one scene in a roughly square grid.
+
+    Args:
+        scenes: The scenes, placed from left to right and from top to bottom.
+        title: The title of the combined scene.
+
+    Returns:
+        A scene with the elements of all scenes, without tooltips. Each row is as high as its highest scene.
+    """
     columns = ceil(sqrt(len(scenes) * 1.3))
     page = Scene(title, scenes[0].background)
     y = 0.0

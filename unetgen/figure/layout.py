@@ -1,7 +1,8 @@
-"""Layout: cells in columns and rows, and arrows between them that go past all of them.
+"""Place cells in columns and rows, and route arrows between them without crossing a cell.
 
-A stage's column is the longest way to it, its row is its level. Arrows leave to the right and arrive from the left.
-They go up and down in the gaps between columns, each on a track of its own, and past other cells on lanes above a row.
+A stage's column is the length of the longest path to it, its row is its level. Arrows leave a box to the right and
+arrive from the left. They run vertically in the gaps between columns, each on its own track, and pass other cells
+horizontally on lanes above a row.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ MARGIN = 14.0
 TRACK_SPACING = 6.0
 LANE_SPACING = 6.0
 
-# Tracks behind a box that others of its cell follow: how far the first is from it, and how much room they have.
+# Tracks behind a box that is not the last of its cell: the distance of the first track, and the room for all.
 INNER_TRACK_OFFSET, INNER_TRACK_ROOM = 4.0, 9.0
 
-# What a gap between columns and rows has without tracks and lanes.
+# The width of a gap between columns without tracks, and the space around a row without lanes.
 COLUMN_GAP = 20.0
 SPACE_ABOVE_ROW, SPACE_BELOW_ROW = 13.0, 16.0
 
 
 @dataclass(eq=False, slots=True)
 class Edge:
-    """An arrow between two cells: from which box of the first, and on which tracks and lane."""
+    """An arrow between two cells: the box of the source cell, the tracks and the lane."""
 
     source: Cell
     source_box: int
@@ -39,47 +40,47 @@ class Edge:
     track_xs: tuple[float, float] = (0.0, 0.0)
     lane_index: int | None = None
     port_offsets: tuple[float, float] = (0.0, 0.0)
-    """How far its ends are from the middle of their rows."""
+    """The offset of each end from the middle of its row."""
 
 
 @dataclass(slots=True)
 class Layout:
-    """Where everything is."""
+    """The positions of cells and arrows."""
 
     cells: Sequence[Cell]
     edges: Sequence[Edge]
     ranks: dict[int, int] = field(default_factory=dict)
     column_left: dict[int, float] = field(default_factory=dict)
-    """Where each column begins."""
+    """The left side of each column."""
     row_middle: dict[int, float] = field(default_factory=dict)
-    """The middle of each row."""
+    """The height of each row's middle."""
     right: float = 0.0
     bottom: float = 0.0
 
     def get_rank(self, cell: Cell) -> int:
-        """The column of a cell."""
+        """Return the column index of a cell."""
         return self.ranks[id(cell)]
 
     def draw(self, scene: Scene, palette: Palette) -> None:
-        """Puts the arrows into a scene."""
+        """Draw the arrows into a scene."""
         for edge in self.edges:
             stroke = palette.arrow_colors[edge.arrow.kind]
             scene.lines.append(Line(tuple(self._compute_route(edge)), stroke, edge.arrow.cropped))
 
     def _compute_route(self, edge: Edge) -> list[Point]:
-        out, into = self.get_rank(edge.source), self.get_rank(edge.target)
-        start = self.column_left[out] + edge.source.box_spans[edge.source_box].right
-        end = self.column_left[into] + edge.target.box_spans[0].left
-        y = self.row_middle[edge.source.stage.level] + edge.port_offsets[0]
-        yt = self.row_middle[edge.target.stage.level] + edge.port_offsets[1]
+        source_rank, target_rank = self.get_rank(edge.source), self.get_rank(edge.target)
+        x0 = self.column_left[source_rank] + edge.source.box_spans[edge.source_box].right
+        x1 = self.column_left[target_rank] + edge.target.box_spans[0].left
+        y0 = self.row_middle[edge.source.stage.level] + edge.port_offsets[0]
+        y1 = self.row_middle[edge.target.stage.level] + edge.port_offsets[1]
         first, second = edge.track_xs
         if edge.lane_index is not None:
             lane = self._compute_lane_y(edge)
-            points = [(start, y), (first, y), (first, lane), (second, lane), (second, yt), (end, yt)]
-        elif abs(y - yt) < 0.01:
-            points = [(start, y), (end, yt)]
+            points = [(x0, y0), (first, y0), (first, lane), (second, lane), (second, y1), (x1, y1)]
+        elif abs(y0 - y1) < 0.01:
+            points = [(x0, y0), (x1, y1)]
         else:
-            points = [(start, y), (second, y), (second, yt), (end, yt)]
+            points = [(x0, y0), (second, y0), (second, y1), (x1, y1)]
         return points
 
     def _compute_lane_y(self, edge: Edge) -> float:
@@ -94,28 +95,37 @@ class Layout:
         )
 
     def compute_space_above(self, level: int) -> float:
-        """What letters take above the boxes of a row."""
+        """Return the height of the labels above the boxes of a row."""
         return SPACE_ABOVE_ROW + max(c.output_name_height for c in self.cells if c.stage.level == level)
 
 
 def compute_layout(cells: Sequence[Cell], edges: Sequence[Edge], top: float) -> Layout:
-    """The places of cells and arrows, the first row below ``top``."""
+    """Compute the positions of cells and arrows.
+
+    Args:
+        cells: The cells, in the order in which their stages run.
+        edges: The arrows between cells; their tracks, lanes and port offsets are set.
+        top: The height below which the first row starts, in points.
+
+    Returns:
+        The finished layout.
+    """
     layout = Layout(cells, edges)
     _assign_ranks(layout)
-    ways = {edge: _find_crossed_gaps(layout, edge) for edge in edges}
-    lanes = _assign_lanes(layout, ways)
-    _spread_ports(layout, ways)
-    _place_columns(layout, ways)
+    crossed_gaps = {edge: _find_crossed_gaps(layout, edge) for edge in edges}
+    lanes = _assign_lanes(layout, crossed_gaps)
+    _spread_ports(layout, crossed_gaps)
+    _place_columns(layout, crossed_gaps)
     _place_rows(layout, lanes, top)
     return layout
 
 
 def _assign_ranks(layout: Layout) -> None:
-    """Columns: behind everything that is read, and no two cells of a row in one."""
+    """Assign each cell a column behind all its inputs, with at most one cell of a row in a column."""
     taken: set[tuple[int, int]] = set()
     for cell in layout.cells:
-        before = [layout.ranks[id(e.source)] for e in layout.edges if e.target is cell and id(e.source) in layout.ranks]
-        rank = max(before, default=-1) + 1
+        inputs = [layout.ranks[id(e.source)] for e in layout.edges if e.target is cell and id(e.source) in layout.ranks]
+        rank = max(inputs, default=-1) + 1
         while (rank, cell.stage.level) in taken:
             rank += 1
         taken.add((rank, cell.stage.level))
@@ -123,25 +133,28 @@ def _assign_ranks(layout: Layout) -> None:
 
 
 def _find_crossed_gaps(layout: Layout, edge: Edge) -> tuple[int, ...]:
-    """The gaps in which an arrow goes up or down, each named by the column behind it; none if it goes straight."""
-    out, into = layout.get_rank(edge.source) + 1, layout.get_rank(edge.target)
-    level = edge.target.stage.level
-    last = edge.source_box == len(edge.source.box_spans) - 1
-    between = [c for c in layout.cells if c.stage.level == level and out <= layout.get_rank(c) < into]
-    if edge.source.stage.level == level and not between and last:
+    """Return the gaps in which an arrow runs vertically, by the column behind them; empty if it is straight.
+
+    The gap behind a box that is not the last of its cell is -1.
+    """
+    first_gap, last_gap = layout.get_rank(edge.source) + 1, layout.get_rank(edge.target)
+    source_level, target_level = edge.source.stage.level, edge.target.stage.level
+    is_last_box = edge.source_box == len(edge.source.box_spans) - 1
+    is_blocked = _has_cells_between(layout, target_level, first_gap, last_gap)
+    if source_level == target_level and not is_blocked and is_last_box:
         return ()
-    if last and (out == into or not _has_cells_between(layout, edge.source.stage.level, out, into)):
-        return (into,)
-    return (out if last else -1, into)
+    if is_last_box and (first_gap == last_gap or not _has_cells_between(layout, source_level, first_gap, last_gap)):
+        return (last_gap,)
+    return (first_gap if is_last_box else -1, last_gap)
 
 
 def _has_cells_between(layout: Layout, level: int, first_rank: int, end_rank: int) -> bool:
-    """Whether cells stand in a row between two columns."""
+    """Return whether a row has cells between two columns."""
     return any(c.stage.level == level and first_rank <= layout.get_rank(c) < end_rank for c in layout.cells)
 
 
 def _assign_lanes(layout: Layout, crossed_gaps: dict[Edge, tuple[int, ...]]) -> Counter[int]:
-    """Gives the arrows that go past cells a lane each, so that none lies over another."""
+    """Assign a lane to each arrow that passes other cells, so that none overlap; return the lanes per row."""
     used: dict[int, list[list[tuple[int, int]]]] = defaultdict(list)
     for edge in sorted(
         (e for e in layout.edges if len(crossed_gaps[e]) == 2), key=lambda e: _compute_rank_span(layout, e)
@@ -161,19 +174,19 @@ def _compute_rank_span(layout: Layout, edge: Edge) -> int:
 
 
 def _place_columns(layout: Layout, crossed_gaps: dict[Edge, tuple[int, ...]]) -> None:
-    """Sets the columns beside each other, with a track in the gap for each arrow that goes up or down there."""
+    """Place the columns side by side, with a track in each gap for every arrow that runs vertically there."""
     tracks: dict[int, list[tuple[Edge, int]]] = defaultdict(list)
     for edge in layout.edges:
         for end, gap in enumerate(crossed_gaps[edge]):
             tracks[gap].append((edge, end if len(crossed_gaps[edge]) == 2 else 1))
     x = MARGIN
     for rank in range(max(layout.ranks.values()) + 1):
-        here = tracks.get(rank, [])
+        gap_edges = tracks.get(rank, [])
         if rank:
-            for number, (edge, end) in enumerate(_untangle_tracks(here)):
-                place = x + COLUMN_GAP / 2 + TRACK_SPACING * number
-                edge.track_xs = (place, edge.track_xs[1]) if end == 0 else (edge.track_xs[0], place)
-            x += COLUMN_GAP + TRACK_SPACING * max(len(here) - 1, 0)
+            for index, (edge, end) in enumerate(_untangle_tracks(gap_edges)):
+                track_x = x + COLUMN_GAP / 2 + TRACK_SPACING * index
+                edge.track_xs = (track_x, edge.track_xs[1]) if end == 0 else (edge.track_xs[0], track_x)
+            x += COLUMN_GAP + TRACK_SPACING * max(len(gap_edges) - 1, 0)
         layout.column_left[rank] = x
         x += max(c.width for c in layout.cells if layout.get_rank(c) == rank)
     _place_inner_tracks(layout, [edge for edge, _ in tracks.get(-1, [])])
@@ -181,36 +194,36 @@ def _place_columns(layout: Layout, crossed_gaps: dict[Edge, tuple[int, ...]]) ->
 
 
 def _untangle_tracks(gap_edges: list[tuple[Edge, int]]) -> list[tuple[Edge, int]]:
-    """The arrows of a gap in the order of their tracks; where no order keeps them apart, one arrives beside itself."""
-    turns = [_build_segment(edge, end) for edge, end in gap_edges]
-    order = order_tracks(turns)
-    for number in find_conflicts(turns, order):
-        edge = gap_edges[number][0]
+    """Return the arrows of a gap in track order; if no order avoids an overlap, shift the end of an arrow."""
+    segments = [_build_segment(edge, end) for edge, end in gap_edges]
+    order = order_tracks(segments)
+    for index in find_conflicts(segments, order):
+        edge = gap_edges[index][0]
         edge.port_offsets = (edge.port_offsets[0], edge.port_offsets[1] + PORT_SPACING / 2)
-    return [gap_edges[number] for number in order]
+    return [gap_edges[index] for index in order]
 
 
 def _build_segment(edge: Edge, end: int) -> VerticalSegment:
-    comes = GapCrossing(edge.source.stage.level, edge.port_offsets[0])
-    goes = GapCrossing(edge.target.stage.level, edge.port_offsets[1])
+    entry = GapCrossing(edge.source.stage.level, edge.port_offsets[0])
+    exit_ = GapCrossing(edge.target.stage.level, edge.port_offsets[1])
     if edge.lane_index is None:
-        return VerticalSegment(comes, goes)
-    return VerticalSegment(None, goes) if end else VerticalSegment(comes, None)
+        return VerticalSegment(entry, exit_)
+    return VerticalSegment(None, exit_) if end else VerticalSegment(entry, None)
 
 
 def _place_inner_tracks(layout: Layout, edges: Sequence[Edge]) -> None:
-    """Sets the tracks of arrows that leave a box that others of its cell follow: right behind it."""
-    beside: dict[tuple[int, int], list[Edge]] = defaultdict(list)
+    """Place the first tracks of arrows whose source box is not the last of its cell: directly behind that box."""
+    edges_by_box: dict[tuple[int, int], list[Edge]] = defaultdict(list)
     for edge in edges:
-        beside[id(edge.source), edge.source_box].append(edge)
-    for found in beside.values():
-        for number, edge in enumerate(found):
+        edges_by_box[id(edge.source), edge.source_box].append(edge)
+    for box_edges in edges_by_box.values():
+        for index, edge in enumerate(box_edges):
             x = layout.column_left[layout.get_rank(edge.source)] + edge.source.box_spans[edge.source_box].right
-            edge.track_xs = (x + INNER_TRACK_OFFSET + INNER_TRACK_ROOM * number / len(found), edge.track_xs[1])
+            edge.track_xs = (x + INNER_TRACK_OFFSET + INNER_TRACK_ROOM * index / len(box_edges), edge.track_xs[1])
 
 
 def _place_rows(layout: Layout, lanes: Counter[int], top: float) -> None:
-    """Sets the rows below each other, with room for letters and lanes."""
+    """Place the rows one below the other, with room for labels and lanes."""
     y = top
     for level in sorted({c.stage.level for c in layout.cells}):
         height = max(c.height for c in layout.cells if c.stage.level == level)
@@ -221,9 +234,9 @@ def _place_rows(layout: Layout, lanes: Counter[int], top: float) -> None:
 
 
 def _spread_ports(layout: Layout, crossed_gaps: dict[Edge, tuple[int, ...]]) -> None:
-    """Spreads the ends of arrows over the sides of boxes; a straight arrow has both ends at one height.
+    """Spread the ends of arrows over the sides of boxes, with both ends of a straight arrow at one height.
 
-    One that cannot be straight is given a way.
+    An arrow that cannot be straight is routed through the gap before its target instead.
     """
     arriving: dict[int, list[Edge]] = defaultdict(list)
     leaving: dict[tuple[int, int], list[Edge]] = defaultdict(list)
@@ -238,26 +251,26 @@ def _spread_ports(layout: Layout, crossed_gaps: dict[Edge, tuple[int, ...]]) -> 
     for edges in leaving.values():
         edges.sort(key=lambda e: (e.target.stage.level, layout.get_rank(e.target)))
         half = edges[0].source.box_spans[edges[0].source_box].half_height
-        # From the middle of a box that others follow goes the arrow to the next.
+        # The middle of a box that is not the last of its cell is taken by the arrow to the next box.
         room = half if edges[0].source_box < len(edges[0].source.box_spans) - 1 else 2 * half
         for number, edge in enumerate(edges, start=1):
             edge.port_offsets = (room * number / (len(edges) + 1) - half, edge.port_offsets[1])
     for edge in layout.edges:
-        beside, among = leaving[id(edge.source), edge.source_box], arriving[id(edge.target)]
-        if not crossed_gaps[edge] and not _try_straighten(edge, beside, among):
+        source_edges, target_edges = leaving[id(edge.source), edge.source_box], arriving[id(edge.target)]
+        if not crossed_gaps[edge] and not _try_straighten(edge, source_edges, target_edges):
             crossed_gaps[edge] = (layout.get_rank(edge.target),)
 
 
 def _try_straighten(edge: Edge, leaving: Sequence[Edge], arriving: Sequence[Edge]) -> bool:
-    """Moves one end of an arrow to the height of the other, whichever box is high enough and has nothing there."""
+    """Move one end of an arrow to the height of the other if a box is high enough; return whether it was."""
     start, end = edge.port_offsets
-    here = [e.port_offsets[0] for e in leaving if e is not edge]
-    there = [e.port_offsets[1] for e in arriving if e is not edge]
-    for at, others, half in (
-        (end, here, edge.source.box_spans[edge.source_box].half_height),
-        (start, there, edge.target.box_spans[0].half_height),
+    leaving_offsets = [e.port_offsets[0] for e in leaving if e is not edge]
+    arriving_offsets = [e.port_offsets[1] for e in arriving if e is not edge]
+    for offset, taken, half in (
+        (end, leaving_offsets, edge.source.box_spans[edge.source_box].half_height),
+        (start, arriving_offsets, edge.target.box_spans[0].half_height),
     ):
-        if abs(at) < half and all(abs(other - at) > PORT_SPACING / 2 for other in others):
-            edge.port_offsets = (at, at)
+        if abs(offset) < half and all(abs(other - offset) > PORT_SPACING / 2 for other in taken):
+            edge.port_offsets = (offset, offset)
             return True
     return False

@@ -1,4 +1,4 @@
-"""Palette: the colours of a theme. Arrows differ in lightness too, so that they can be told apart in grey."""
+"""Define the colours of each theme. Arrows also differ in lightness, so that they are distinct in greyscale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Theme = Literal["light", "dark"]
 
 
 class Palette(NamedTuple):
-    """What is drawn in which colour."""
+    """The colours of one theme."""
 
     background: str
     text: str

@@ -1,4 +1,4 @@
-"""PDF: a scene on a page of its size, letters as letters."""
+"""Render a scene as a one-page PDF with selectable text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FONT_NAMES = {False: "Vera", True: "VeraBd"}
 
 
 def render_pdf(scene: Scene) -> bytes:
-    """The scene as a document of one page. Raises MissingExtra."""
+    """Render a scene as a document of one page; raise MissingDependencyError without reportlab."""
     try:
         from reportlab.pdfbase.pdfmetrics import registerFont
         from reportlab.pdfbase.ttfonts import TTFont
@@ -23,17 +23,17 @@ def render_pdf(scene: Scene) -> bytes:
         raise MissingDependencyError("a figure as PDF", "reportlab", "draw") from None
     for name, file in zip(_FONT_NAMES.values(), find_font_files("Vera.ttf", "VeraBd.ttf"), strict=True):
         registerFont(TTFont(name, file))
-    written = BytesIO()
-    # Nothing of the day goes into it: one figure is one file.
-    page = Canvas(written, pagesize=(scene.width, scene.height), invariant=True)
+    buffer = BytesIO()
+    # No timestamps, so that the same figure is always the same file.
+    page = Canvas(buffer, pagesize=(scene.width, scene.height), invariant=True)
     page.setTitle(scene.title)
     _draw_scene(scene, page)
     page.save()
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def _draw_scene(scene: Scene, page: Any) -> None:
-    """Draws a scene; a page counts upwards."""
+    """Draw a scene on a page, whose y axis points upwards."""
     page.setFillColor(scene.background)
     page.rect(0, 0, scene.width, scene.height, stroke=0, fill=1)
     page.setLineWidth(1)
@@ -65,5 +65,5 @@ def _draw_path(page: Any, points: list[tuple[float, float]], *, filled: bool) ->
 def _draw_text(page: Any, text: Text, y: float) -> None:
     page.setFont(_FONT_NAMES[text.bold], text.size)
     page.setFillColor(text.fill)
-    place = {"start": page.drawString, "middle": page.drawCentredString, "end": page.drawRightString}[text.anchor]
-    place(text.x, y, text.string)
+    draw = {"start": page.drawString, "middle": page.drawCentredString, "end": page.drawRightString}[text.anchor]
+    draw(text.x, y, text.string)

@@ -1,4 +1,4 @@
-"""PNG: an SVG document as pixels, in a face that comes along, so that it looks alike on every machine."""
+"""Render an SVG document as PNG with a bundled font, so that it looks the same on every machine."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from pathlib import Path
 from unetgen.errors import MissingDependencyError
 from unetgen.figure.scene import FIRST_NON_LATIN
 
-# Pixels for a point of the figure.
+# The resolution: pixels per point of the figure.
 PIXELS_PER_POINT = 2
 
 
 def render_png(svg_document: str) -> bytes:
-    """The document, two pixels to a point; with letters outside Latin in the machine's faces. Raises MissingExtra."""
+    """Render a document at two pixels per point; letters outside Latin use the system's fonts.
+
+    Raises:
+        MissingDependencyError: resvg-py or reportlab is not installed.
+    """
     try:
         import resvg_py
     except ImportError:
         raise MissingDependencyError("a figure as PNG", "resvg-py", "draw") from None
-    faces = [str(path) for path in find_font_files("Vera.ttf", "VeraBd.ttf")]
+    font_files = [str(path) for path in find_font_files("Vera.ttf", "VeraBd.ttf")]
     return bytes(
         resvg_py.svg_to_bytes(
             svg_string=svg_document,
-            font_files=faces,
+            font_files=font_files,
             sans_serif_family="Bitstream Vera Sans",
             skip_system_fonts=all(letter < FIRST_NON_LATIN for letter in svg_document),
             zoom=PIXELS_PER_POINT,
@@ -30,9 +34,9 @@ def render_png(svg_document: str) -> bytes:
 
 
 def find_font_files(*names: str) -> list[Path]:
-    """Files of Bitstream Vera, which reportlab ships. Raises MissingExtra."""
+    """Return files of Bitstream Vera, which reportlab ships; raise MissingDependencyError without it."""
     try:
         import reportlab
     except ImportError:
-        raise MissingDependencyError("a figure's letters", "reportlab", "draw") from None
+        raise MissingDependencyError("the font of a figure", "reportlab", "draw") from None
     return [Path(reportlab.__file__).parent / "fonts" / name for name in names]

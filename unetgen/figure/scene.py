@@ -1,4 +1,4 @@
-"""Scene: boxes, lines and letters in points, whatever they are then written as."""
+"""Describe a drawing as boxes, lines and text in points, independent of the file format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Anchor = Literal["start", "middle", "end"]
 
 
 class Rect(NamedTuple):
-    """The rectangle that something takes: left, top, right, bottom."""
+    """A bounding box: left, top, right and bottom in points; y points down."""
 
     left: float
     top: float
@@ -19,7 +19,7 @@ class Rect(NamedTuple):
     bottom: float
 
     def overlaps(self, other: Rect) -> bool:
-        """Whether they have more than a border in common."""
+        """Return whether two rectangles share more than a border."""
         return (
             min(self.right, other.right) - max(self.left, other.left) > 0.01
             and min(self.bottom, other.bottom) - max(self.top, other.top) > 0.01
@@ -28,7 +28,7 @@ class Rect(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle; ``path`` is the map's that it stands for, ``tip`` what is shown where a pointer rests on it."""
+    """A rectangle; ``path`` names the node that it represents, ``tooltip`` is shown when the pointer hovers over it."""
 
     x: float
     y: float
@@ -41,13 +41,13 @@ class Box:
 
     @property
     def bounds(self) -> Rect:
-        """What it takes."""
+        """The bounding box."""
         return Rect(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A line of letters, its base line at y; ``path`` is the map's that it says something of."""
+    """A line of text with its base line at y; ``path`` names the node that it describes."""
 
     x: float
     y: float
@@ -60,7 +60,7 @@ class Text:
 
     @property
     def bounds(self) -> Rect:
-        """What it takes, at most."""
+        """The bounding box, or a slightly larger one."""
         width = measure_text_width(self.string, self.size, bold=self.bold)
         left = self.x - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
         return Rect(left, self.y - 0.76 * self.size, left + width, self.y + 0.24 * self.size)
@@ -68,7 +68,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points, with a head at its end."""
+    """A line through points with an arrowhead at its end."""
 
     points: tuple[Point, ...]
     stroke: str
@@ -78,7 +78,7 @@ class Line:
 
 @dataclass(slots=True)
 class Scene:
-    """Everything that is to be seen, and how large it is."""
+    """All elements of a drawing, and its size in points."""
 
     title: str = ""
     background: str = "#ffffff"
@@ -89,11 +89,11 @@ class Scene:
     texts: list[Text] = field(default_factory=list)
 
 
-# The first letter that Bitstream Vera does not have.
+# The first letter that is missing in Bitstream Vera.
 FIRST_NON_LATIN = "\u0100"
 
-# How wide letters are in Verdana and Bitstream Vera, the widest of the faces that the figure asks for, in parts of the
-# size; all others stand in it with room to spare.
+# Letter widths in Verdana and Bitstream Vera, the widest of the figure's fonts, as fractions of the font size; the
+# other fonts are narrower.
 _LETTER_WIDTHS = {
     **dict.fromkeys("ijl'|", 0.29), **dict.fromkeys(" .,:;[]()/-ft", 0.40), **dict.fromkeys("rsJ²³", 0.53),
     **dict.fromkeys("mMW", 0.99), **dict.fromkeys("w×+→", 0.84), **dict.fromkeys("ABCDGHKNOQRTUV", 0.79),
@@ -101,12 +101,21 @@ _LETTER_WIDTHS = {
 
 
 def measure_text_width(string: str, size: float, *, bold: bool = False) -> float:
-    """How wide a line of letters is at most."""
+    """Return the maximum width of a line of text.
+
+    Args:
+        string: The text.
+        size: The font size in points.
+        bold: Whether the text is bold, which is 15 % wider.
+
+    Returns:
+        The width in points in the widest of the figure's fonts.
+    """
     return sum(map(_measure_letter_width, string)) * size * (1.15 if bold else 1.0)
 
 
 def _measure_letter_width(letter: str) -> float:
-    """Letters outside Latin come from other faces, where those of East Asia are as wide as they are high."""
+    """Return a letter's width; letters outside Latin use other fonts, in which East Asian ones are square."""
     if letter in _LETTER_WIDTHS or letter < FIRST_NON_LATIN:
         return _LETTER_WIDTHS.get(letter, 0.64)
     return 1.0 if east_asian_width(letter) in "WF" else 0.8

@@ -1,4 +1,4 @@
-"""SVG: a scene as vector graphics whose letters are letters."""
+"""Render a scene as SVG with selectable text."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from xml.sax.saxutils import escape, quoteattr
 
 from unetgen.figure.scene import Box, Line, Scene, Text
 
-# The first that is there; all are as wide as the scene reckons, or narrower.
+# The first installed font is used; none is wider than measure_text_width assumes.
 FONT_FAMILIES = "Helvetica, Arial, 'DejaVu Sans', 'Bitstream Vera Sans', sans-serif"
 
-# The head of an arrow: how long, and half as wide.
+# The length and half the width of an arrowhead.
 ARROWHEAD_LENGTH, ARROWHEAD_HALF_WIDTH = 5.0, 2.4
 
 
 def render_svg(scene: Scene) -> str:
-    """The scene as a document."""
+    """Render a scene as an SVG document."""
     width, height = format_number(scene.width), format_number(scene.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -30,12 +30,12 @@ def render_svg(scene: Scene) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number without more digits than anybody can see."""
+    """Format a number with at most one decimal, which is finer than a visible difference."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 def compute_arrowhead(line: Line) -> tuple[tuple[float, float], ...]:
-    """The three corners of an arrow's head."""
+    """Return the three corners of a line's arrowhead."""
     (x0, y0), (x1, y1) = line.points[-2:]
     if abs(x1 - x0) >= abs(y1 - y0):
         back = x1 - ARROWHEAD_LENGTH if x1 > x0 else x1 + ARROWHEAD_LENGTH
@@ -45,9 +45,11 @@ def compute_arrowhead(line: Line) -> tuple[tuple[float, float], ...]:
 
 
 def _render_box(box: Box) -> str:
-    place = f'x="{format_number(box.x)}" y="{format_number(box.y)}" width="{format_number(box.width)}" height="{format_number(box.height)}"'
-    inner = f"<title>{escape(box.tooltip)}</title></rect>" if box.tooltip else "</rect>"
-    return f'<rect {place} fill="{box.fill}" stroke="{box.stroke}"{_format_path_attribute(box.path)}>{inner}'
+    position = f'x="{format_number(box.x)}" y="{format_number(box.y)}"'
+    size = f'width="{format_number(box.width)}" height="{format_number(box.height)}"'
+    content = f"<title>{escape(box.tooltip)}</title></rect>" if box.tooltip else "</rect>"
+    path = _format_path_attribute(box.path)
+    return f'<rect {position} {size} fill="{box.fill}" stroke="{box.stroke}"{path}>{content}'
 
 
 def _render_line(line: Line) -> str:
@@ -63,8 +65,9 @@ def _render_line(line: Line) -> str:
 def _render_text(text: Text) -> str:
     anchor = "" if text.anchor == "start" else f' text-anchor="{text.anchor}"'
     bold = ' font-weight="bold"' if text.bold else ""
-    place = f'x="{format_number(text.x)}" y="{format_number(text.y)}" font-size="{format_number(text.size)}"'
-    return f'<text {place} fill="{text.fill}"{anchor}{bold}{_format_path_attribute(text.path)}>{escape(text.string)}</text>'
+    attributes = f'x="{format_number(text.x)}" y="{format_number(text.y)}" font-size="{format_number(text.size)}"'
+    path = _format_path_attribute(text.path)
+    return f'<text {attributes} fill="{text.fill}"{anchor}{bold}{path}>{escape(text.string)}</text>'
 
 
 def _format_path_attribute(path: str) -> str:
