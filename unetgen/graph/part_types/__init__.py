@@ -1,4 +1,4 @@
-"""The kinds of part: what each slot of a spec asks of what stands in it."""
+"""The base classes of parts, one for each slot of a spec. Authors import them from ``unetgen.authoring``."""
 
 from unetgen.graph.part_types.layers import Activation, Dropout, Init, Norm
 from unetgen.graph.part_types.levels import Attention, Block, Downsample, Shortcut, Stride, Striding, Unit, Upsample
