@@ -23,13 +23,12 @@ from torch import Tensor
 import unetgen
 from benchmarks.table import Table
 from unetgen.config.spec_sources import list_shipped_specs
-from unetgen.network.unet import UNet
+from unetgen.network.unet import UNet, flatten_outputs
 from unetgen.outputs.exports import onnx, pt2
 from unetgen.outputs.exports.metadata import read_metadata
 from unetgen.outputs.exports.program import (
     compute_relative_error,
     compute_rounding_error,
-    flatten_outputs,
     make_example_input,
 )
 from unetgen.outputs.exports.sizes import iter_candidates

@@ -81,13 +81,6 @@ def with_random_statistics(model: Any) -> Any:
     return model.eval()
 
 
-def flatten_outputs(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result]
-    values = result.values() if isinstance(result, dict) else result
-    return [tensor for value in values for tensor in flatten_outputs(value)]
-
-
 def smallest_size(graph: Graph) -> tuple[int, ...]:
     size = smallest_fitting_size(graph, 1) or graph.input_size
     assert size is not None

@@ -82,6 +82,13 @@ class Graph:
                 raise NodeSizeError(misfit, axis, self._first_producer(node), node) from None
         return sizes
 
+    def output_along(self, axis: int, size: int) -> int | None:
+        """Return the output size for an input size along one axis, or None if that input size does not fit."""
+        try:
+            return self.sizes_along(axis, size)[self.output]
+        except NodeSizeError:
+            return None
+
     def _first_producer(self, node: Node) -> Node:
         """Whose map a node reads first; a value of a bundle is reckoned from the bundle's input."""
         source = self.nodes[node.inputs[0]]

@@ -31,7 +31,7 @@ def check_sizes(graph: Graph, input_size: Size, yaml_node: YamlNode | None = Non
         raise SizeError(others)
     if starved := find_norm_on_single_value(graph, sizes):
         problem = _single_value_problem(graph, input_size, starved, sizes)
-        raise SizeError([replace(problem, mark=yaml_node.mark if yaml_node else None)])
+        raise SizeError([replace(problem, location=yaml_node.mark if yaml_node else None)])
     return sizes
 
 
@@ -120,7 +120,7 @@ def _nearest_sizes_hint(graph: Graph, axis: int, size: int) -> str:
     if below is None and above is None:
         near = "" if graph.fits[axis].is_complete else f" within {SEARCH_RADIUS} of this one"
         return f"no size{near} fits this network on that axis"
-    shown = [f"{n} (output {graph.sizes_along(axis, n)[graph.output]})" for n in (below, above) if n is not None]
+    shown = [f"{n} (output {graph.output_along(axis, n)})" for n in (below, above) if n is not None]
     if not graph.fits[axis].is_complete:
         return f"nearest that fit: {', '.join(shown)}"
     if below is None:
@@ -133,17 +133,9 @@ def _nearest_sizes(graph: Graph, axis: int, size: int) -> tuple[int | None, int 
     fit = graph.fits[axis]
     if fit.is_complete:
         return fit.largest_below(size), fit.smallest_above(size)
-    below = (n for n in range(size - 1, max(size - SEARCH_RADIUS, 0), -1) if _fits_along(graph, axis, n))
-    above = (n for n in range(size + 1, size + SEARCH_RADIUS) if _fits_along(graph, axis, n))
+    below = (n for n in range(size - 1, max(size - SEARCH_RADIUS, 0), -1) if graph.output_along(axis, n) is not None)
+    above = (n for n in range(size + 1, size + SEARCH_RADIUS) if graph.output_along(axis, n) is not None)
     return next(below, None), next(above, None)
-
-
-def _fits_along(graph: Graph, axis: int, size: int) -> bool:
-    try:
-        graph.sizes_along(axis, size)
-    except NodeSizeError:
-        return False
-    return True
 
 
 def _single_value_problem(graph: Graph, input_size: Size, node: Node, sizes: Sequence[Size]) -> Problem:

@@ -80,6 +80,14 @@ def _pack_outputs(results: Sequence[Tensor], structure: OutputStructure) -> Netw
     return outputs.pop("") if "" in outputs else outputs
 
 
+def flatten_outputs(output: NetworkOutput) -> list[Tensor]:
+    """Return every map of a network's output in order, whether it is one map, a list of maps or a dict of either."""
+    if isinstance(output, Tensor):
+        return [output]
+    values = output.values() if isinstance(output, dict) else output
+    return [tensor for value in values for tensor in flatten_outputs(value)]
+
+
 def build_network(spec: Spec, graph: Graph) -> UNet:
     """The network of a graph on torch's default device, its weights not yet filled in any particular way."""
     model = UNet(spec, graph)

@@ -13,8 +13,8 @@ import torch
 from unetgen.analysis.cost import total_cost
 from unetgen.api import load_spec
 from unetgen.errors import format_exception_line
-from unetgen.network.unet import UNet
-from unetgen.testing.forward_pass import ForwardPass, flatten_outputs, make_image, run_forward
+from unetgen.network.unet import UNet, flatten_outputs
+from unetgen.testing.forward_pass import ForwardPass, make_image, run_forward
 from unetgen.testing.option_values import find_alternative_values
 from unetgen.testing.part_under_test import Fault, PartBuildError, Subject, find_small_sizes
 

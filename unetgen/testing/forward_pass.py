@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from unetgen.graph.node import Node
 from unetgen.graph.external.module_op import ExternalModule, MultiOutputModule
-from unetgen.network.unet import UNet
+from unetgen.graph.node import Node
+from unetgen.network.unet import UNet, flatten_outputs
 
 Size = tuple[int, ...]
 
@@ -38,15 +38,6 @@ def make_image(model: UNet, size: Size, batch: int = 1) -> Tensor:
     """The same noise for equal shapes."""
     shape = (batch, model.graph.in_channels, *size)
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
-
-
-def flatten_outputs(output: Any) -> Iterator[Tensor]:
-    """All maps of an output, whether it is one, a list of them, or a mapping."""
-    if isinstance(output, Tensor):
-        yield output
-        return
-    for part in output.values() if isinstance(output, dict) else output:
-        yield from flatten_outputs(part)
 
 
 def run_forward(model: UNet, size: Size) -> ForwardPass:

@@ -19,8 +19,8 @@ from torch import Tensor
 from unetgen.api import build, load
 from unetgen.errors import format_exception_line
 from unetgen.graph.external.module_op import ExternalModule
-from unetgen.network.unet import UNet
-from unetgen.testing.forward_pass import flatten_outputs, make_image
+from unetgen.network.unet import UNet, flatten_outputs
+from unetgen.testing.forward_pass import make_image
 from unetgen.testing.part_under_test import SEED, Fault, Subject, find_small_sizes
 
 Faults = Iterator[Fault]

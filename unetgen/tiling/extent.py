@@ -13,7 +13,7 @@ from itertools import count
 from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.fitting_sizes import FittingSizes
-from unetgen.graph.graph import Graph, NodeSizeError
+from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import find_norm_on_single_value
 
@@ -69,10 +69,10 @@ def _compute_extent(graph: Graph, axis: int, length: int, requested: int, fittin
     whole, period = _smallest_covering(graph, axis, length), fitting.period
     if whole is None:
         return _compute_oversize_extent(graph, axis, length, requested, fitting)
-    lost = whole - (_output_size(graph, axis, whole) or 0)
+    lost = whole - (graph.output_along(axis, whole) or 0)
     # The first that is as large as was asked for; small ones may fit in other classes only.
     alike = range(min(requested + (whole - requested) % period, whole), whole, period)
-    tile = next((size for size in alike if _output_size(graph, axis, size) == size - lost), whole)
+    tile = next((size for size in alike if graph.output_along(axis, size) == size - lost), whole)
     return TileExtent(whole, tile, lost, period)
 
 
@@ -81,7 +81,7 @@ def _compute_oversize_extent(graph: Graph, axis: int, length: int, requested: in
     if all(found.last is not None for found in fitting.classes):
         what = f"images of {length} on axis {AXIS_NAMES[graph.dims][axis]} are larger than any size that fits"
         raise SizeError([Problem("tile", "tile", what, f"cut or shrink them to {requested}")])
-    lost, period = requested - (_output_size(graph, axis, requested) or 0), fitting.period
+    lost, period = requested - (graph.output_along(axis, requested) or 0), fitting.period
     return TileExtent(requested + -(-(length + lost - requested) // period) * period, requested, lost, period)
 
 
@@ -89,17 +89,9 @@ def _smallest_covering(graph: Graph, axis: int, length: int) -> int | None:
     """The smallest size that fits and holds an image, and whose output holds it too."""
     fit = graph.fits[axis]
     size = fit.smallest_above(length - 1)
-    while size is not None and (_output_size(graph, axis, size) or 0) < length:
+    while size is not None and (graph.output_along(axis, size) or 0) < length:
         size = fit.smallest_above(size)
     if fit.is_complete or size is None:
         return size
     # Some that fit are not listed.
-    return next(n for n in range(length, size + 1) if (_output_size(graph, axis, n) or 0) >= length)
-
-
-def _output_size(graph: Graph, axis: int, size: int) -> int | None:
-    """The output of a size along one axis; None where it does not fit."""
-    try:
-        return graph.sizes_along(axis, size)[graph.output]
-    except NodeSizeError:
-        return None
+    return next(n for n in range(length, size + 1) if (graph.output_along(axis, n) or 0) >= length)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from unetgen.ablation.runs.context import TrialContext
 from unetgen.ablation.runs.trial_function import trial
+from unetgen.atomic_files import replace_when_complete
 from unetgen.config.spec import Spec
 from unetgen.network.unet import UNet
 from unetgen.network.weights.checkpoint import save
@@ -140,10 +140,9 @@ class _Trainer:
 
     def _save_checkpoint(self, step: int) -> None:
         """Keeps what is needed to go on, whole or not at all."""
-        partial = self.context.checkpoint.with_suffix(".partial")
         state = {"step": step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save({**state, "scores": self.scores}, partial)
-        os.replace(partial, self.context.checkpoint)
+        with replace_when_complete(self.context.checkpoint) as partial:
+            torch.save({**state, "scores": self.scores}, partial)
 
     def _resume(self) -> int:
         """Takes up what an earlier attempt kept; the last step that it got to, or 0."""

@@ -471,7 +471,7 @@ def test_a_run_that_was_killed_before_it_had_results_begins_anew(
     sweep_dir: Path, run_cli: RunCli, no_trials_run: None
 ) -> None:
     run_cli("sweep", str(sweep_dir / "lone.yaml"), "--out", str(sweep_dir / "out"))
-    for name in ("results.sqlite.partial", "results.sqlite.partial-journal"):
+    for name in (".partial-results.sqlite", ".partial-results.sqlite-journal"):
         (sweep_dir / "out" / name).write_text("half")
     outcome = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", sweep="lone.yaml"))
     assert (outcome.code, outcome.err) == (0, "")

@@ -13,12 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from unetgen.errors import RunError
+from unetgen.atomic_files import replace_when_complete
+from unetgen.errors import RunEnvironmentError, RunError
 
 DATABASE_FILE = "results.sqlite"
 
 # What it is called until everything is in it that a run begins with.
-PARTIAL_FILE = f"{DATABASE_FILE}.partial"
 
 # Written into the file, so that an older or newer layout is told and not misread.
 DB_SCHEMA_VERSION = 2
@@ -65,26 +65,27 @@ class ResultsDatabase:
         cls, folder: Path, settings: Mapping[str, Any], variants: Iterable[VariantRow], seeds: Iterable[int] = ()
     ) -> Iterator[ResultsDatabase]:
         """A new one, with the trials it will have results of; it has its name when they are all in it."""
-        partial = folder / PARTIAL_FILE
-        partial.unlink(missing_ok=True)
-        with _translate_sqlite_errors(partial), closing(sqlite3.connect(partial)) as connection:
+        setting_rows = [(name, json.dumps(value)) for name, value in settings.items()]
+        with (
+            replace_when_complete(folder / DATABASE_FILE) as partial,
+            _translate_sqlite_errors(partial),
+            closing(sqlite3.connect(partial)) as connection,
+        ):
             with connection:
                 connection.executescript(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
                 connection.execute(f"PRAGMA user_version = {DB_SCHEMA_VERSION}")
-                said = [(name, json.dumps(value)) for name, value in settings.items()]
-                connection.executemany("INSERT INTO settings VALUES (?, ?)", said)
+                connection.executemany("INSERT INTO settings VALUES (?, ?)", setting_rows)
                 connection.executemany("INSERT INTO variants VALUES (?, ?, ?, ?, ?, ?)", _iter_variant_values(variants))
             cls(connection, partial).add_trials(seeds)
-        partial.replace(folder / DATABASE_FILE)
         with cls.open(folder) as ledger:
             yield ledger
 
     @classmethod
     @contextmanager
     def open(cls, folder: Path, *, writing: bool = True) -> Iterator[ResultsDatabase]:
-        """One that is there. Raises RunError where there is none, or something else of that name.
+        """One that is there. Raises RunError if there is none.
 
-        And so it does, within, of whatever SQLite refuses.
+        Raises RunEnvironmentError if the file is not a results file, and within for every error of SQLite.
         """
         file = folder / DATABASE_FILE
         if not file.is_file():
@@ -97,9 +98,11 @@ class ResultsDatabase:
         ):
             layout = connection.execute("PRAGMA user_version").fetchone()[0]
             if not layout:
-                raise RunError(f"{file} has no results of unetgen in it; put a copy back, or move {folder} away")
+                raise RunEnvironmentError(
+                    f"{file} has no results of unetgen in it; put a copy back, or move {folder} away"
+                )
             if layout != DB_SCHEMA_VERSION:
-                raise RunError(
+                raise RunEnvironmentError(
                     f"{file} has layout {layout}, this unetgen reads {DB_SCHEMA_VERSION}; use the one that wrote it"
                 )
             if writing:
@@ -239,7 +242,7 @@ def _translate_sqlite_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise RunError(f"{file}: {error}; {_suggest_fix(error)}") from error
+        raise RunEnvironmentError(f"{file}: {error}; {_suggest_fix(error)}") from error
 
 
 def _suggest_fix(error: sqlite3.Error) -> str:

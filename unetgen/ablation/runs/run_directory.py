@@ -1,4 +1,4 @@
-"""The folder of a run: a sweep's directory with results in it, and one run at work there at a time."""
+"""Prepare and lock a run directory: a sweep's directory with the results of its trials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.results.database import PARTIAL_FILE, VariantRow
+from unetgen.ablation.results.database import DATABASE_FILE, VariantRow
 from unetgen.ablation.runs.error_text import format_exception_safely
 from unetgen.ablation.runs.trial import TRIALS_DIRECTORY
 from unetgen.ablation.sweeps.definition.sweep_file import read_sweep_definition
@@ -16,22 +16,35 @@ from unetgen.ablation.sweeps.directory.index import INDEXED_METRICS, read_index
 from unetgen.ablation.sweeps.directory.writer import is_written, write_sweep
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.api import load_spec
+from unetgen.atomic_files import partial_path
 from unetgen.config.registry.registry import Registry
 from unetgen.config.yaml.writer import dump_yaml
-from unetgen.errors import MissingDependencyError, PluginError, Problem, RunError, SpecError
+from unetgen.errors import (
+    MissingDependencyError,
+    PluginError,
+    Problem,
+    RunEnvironmentError,
+    RunError,
+    SpecError,
+    is_disk_failure,
+)
 
 
 def resolve_run_directory(source: str | Path, out: str | Path | None) -> Path:
-    """Where a run has its folder: where it is told, else the sweep's directory, else beside where it is called."""
+    """Return the directory of a run: ``out``, else the sweep's directory, else one named after the sweep file."""
     path = Path(source)
     return Path(out) if out else path if path.is_dir() else Path(path.stem)
 
 
 @contextmanager
 def lock_run_directory(folder: Path) -> Iterator[None]:
-    """Holds a folder, by whatever path it is reached, whatever becomes of the process.
+    """Hold an exclusive lock on a directory, also when it is reached by another path.
 
-    Raises RunError where another run holds it, or nothing can be written beside it.
+    Args:
+        folder: The directory. It need not exist, but its parent must.
+
+    Raises:
+        RunError: Another run holds the lock, or the lock file cannot be written.
     """
     try:
         from filelock import FileLock, Timeout
@@ -39,73 +52,86 @@ def lock_run_directory(folder: Path) -> Iterator[None]:
         raise MissingDependencyError("a run", "filelock", "ablation") from None
     real = folder.resolve()
     if not real.parent.is_dir():
-        raise RunError(f"there is no folder {folder.parent}; make it first")
+        raise RunError(f"directory not found: {folder.parent}; create it first")
     lock = FileLock(real.parent / f".{real.name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"another run is at work in {folder}; wait for it, or choose another directory") from None
+        raise RunError(f"another run is using {folder}; wait for it, or choose another directory") from None
     except OSError as error:
-        way = "allow it, or choose another directory"
-        raise RunError(
-            f"{lock.lock_file}, which keeps other runs out, cannot be made: {format_exception_safely(error)}; {way}"
+        fix = "check the permissions, or choose another directory"
+        error_class = RunEnvironmentError if is_disk_failure(error) else RunError
+        raise error_class(
+            f"cannot create the lock file {lock.lock_file}: {format_exception_safely(error)}; {fix}"
         ) from None
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it on other systems than Windows takes a new one
+        Path(lock.lock_file).unlink(missing_ok=True)  # except on Windows, a waiting run then creates a new file
         lock.release()
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedCombinations:
-    """What a sweep's combinations that became no variants are missing for, in lines for people."""
+    """The combinations of a sweep that did not become variants, with the reasons as lines of text."""
 
     refused: Sequence[str] = ()
     failed: Sequence[str] = ()
     invalid: bool = False
-    """Whether the sweep's file wants none refused."""
+    """Whether invalid combinations are errors, by ``on_invalid`` of the sweep file."""
 
 
 def ensure_variants_written(source: str | Path, folder: Path, registry: Registry) -> SkippedCombinations:
-    """Writes a sweep's variants to a folder, if they are not there already; gives what has become no variant.
+    """Write a sweep's variants to a directory, unless it is the sweep's own directory.
 
-    Raises SpecError and PluginError where there is nothing to run.
+    Args:
+        source: The sweep file or directory.
+        folder: The run directory.
+        registry: The parts.
+
+    Returns:
+        The combinations that did not become variants.
+
+    Raises:
+        RunError: The directory belongs to something else.
+        SpecError: The sweep is invalid, or has no valid variant.
+        PluginError: A plugin failed in every variant.
     """
-    for draft in folder.glob(f"{PARTIAL_FILE}*"):
-        draft.unlink()  # of a run that was killed before it had results
+    for partial_file in folder.glob(f"{partial_path(folder / DATABASE_FILE).name}*"):
+        partial_file.unlink()  # of a run that was killed while it created the database
     if Path(source).is_dir():
         if Path(source).resolve() != folder.resolve():
-            raise RunError(f"{source} is written already; leave --out out, and its results lie in it")
+            raise RunError(f"{source} is already a sweep directory; remove --out to store the results there")
         if (folder / TRIALS_DIRECTORY).exists():
-            raise RunError(f"{folder / TRIALS_DIRECTORY} is there, of a run whose results are not; move it away")
+            trials = folder / TRIALS_DIRECTORY
+            raise RunError(f"{trials} exists but {DATABASE_FILE} is missing; move or delete {trials}")
         return SkippedCombinations()
-    opened = sweep(source, registry=registry)
-    summary = write_sweep(opened, folder)
-    if summary.problems and (not summary.num_variants or not is_written(opened, summary)):
+    loaded = sweep(source, registry=registry)
+    summary = write_sweep(loaded, folder)
+    if summary.problems and (not summary.num_variants or not is_written(loaded, summary)):
         raise SpecError(list(summary.problems))
     if not summary.num_variants:
-        raise PluginError("\n".join(summary.format_failures()))
-    invalid = summary.num_rejected > 0 and opened.definition.on_invalid != "skip"
+        raise PluginError(summary.format_failures())
+    invalid = summary.num_rejected > 0 and loaded.definition.on_invalid != "skip"
     return SkippedCombinations(summary.format_errors(), summary.format_failures(), invalid)
 
 
 def load_variants(folder: Path, registry: Registry) -> tuple[list[VariantRow], dict[str, Any]]:
-    """The variants of a sweep's directory, and what its index says of the sweep. Raises SpecError."""
+    """Return the variants of a sweep directory, and the sweep's name, file and base. Raise SpecError."""
     index = read_index(folder)
     if index is None:
-        hint = "give a sweep's file, or what unetgen sweep --out has written"
-        raise SpecError([Problem("index", "", f"{folder} is no sweep's directory", hint)])
-    entries = [_load_variant(folder, record, registry) for record in index["variants"]]
-    return entries, {"sweep": index["sweep"], "file": index["file"], "base": index["base"]}
+        hint = "use a sweep file, or a directory that unetgen sweep --out wrote"
+        raise SpecError([Problem("index", "", f"{folder} is not a sweep directory", hint)])
+    variants = [_load_variant(folder, record, registry) for record in index["variants"]]
+    return variants, {"sweep": index["sweep"], "file": index["file"], "base": index["base"]}
 
 
 def _load_variant(folder: Path, record: dict[str, Any], registry: Registry) -> VariantRow:
     spec = load_spec(folder / record["file"], registry=registry)
     if spec.hash != record["hash"]:
-        what = f"{folder / record['file']} is not the network that the index lists"
+        what = f"{folder / record['file']} was changed: its hash is not that in the index"
         raise SpecError([Problem("index", "", what, "write the sweep again")])
-    costs = {measure.name: record[measure.name] for measure in INDEXED_METRICS}
+    costs = {metric.name: record[metric.name] for metric in INDEXED_METRICS}
     shapes = {side: record[side] for side in ("input", "output")}
     return VariantRow(record["name"], spec.hash, dump_yaml(spec.resolved()), record["choices"], costs | shapes)
 
@@ -113,11 +139,22 @@ def _load_variant(folder: Path, record: dict[str, Any], registry: Registry) -> V
 def check_same_run(
     source: str | Path, folder: Path, settings: dict[str, Any], requested: dict[str, Any], registry: Registry
 ) -> None:
-    """Raises RunError where results in a folder are of another sweep, trial or options than are asked for now."""
+    """Check that the results in a directory are of the requested sweep, trial, options and plugins.
+
+    Args:
+        source: The sweep file or directory.
+        folder: The run directory.
+        settings: The settings in the results database.
+        requested: The requested settings by name; None is not compared.
+        registry: The parts.
+
+    Raises:
+        RunError: The results are of something else.
+    """
     path = Path(source)
     if not path.is_dir() and read_sweep_definition(path, registry).root.to_data() != settings["file"]:
-        raise RunError(f"{path} is not the sweep that {folder} has results of; choose another directory")
+        raise RunError(f"the results in {folder} are not of the sweep {path}; choose another directory")
     for name, value in requested.items():
         if value is not None and value != settings[name]:
-            was = f"{folder} has results with {name} {settings[name]!r}, not {value!r}"
-            raise RunError(f"{was}; give the same, or choose another directory")
+            what = f"the results in {folder} have {name} {settings[name]!r}, not {value!r}"
+            raise RunError(f"{what}; use the same, or choose another directory")

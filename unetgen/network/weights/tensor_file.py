@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unetgen.atomic_files import replace_when_complete
 from unetgen.errors import MissingDependencyError, WeightsError
 
 SPEC_KEY, HASH_KEY, VERSION_KEY, ORDER_KEY = "unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.order"
@@ -43,15 +44,12 @@ def write_atomically(path: str | Path, write_content: Callable[[Path], object]) 
     target = Path(path)
     if not target.parent.is_dir():
         raise WeightsError(f"{path}: cannot be written: there is no folder {target.parent}; make it first")
-    partial = target.with_name(target.name + ".partial")
     try:
-        write_content(partial)
-        partial.replace(target)
+        with replace_when_complete(target) as partial:
+            write_content(partial)
     except Exception as error:  # safetensors' own error class has no public name
         reason = getattr(error, "strerror", None) or str(error).removeprefix("Error while serializing: ")
         raise WeightsError(f"{path}: cannot be written: {reason}; choose another place") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any] | None]:

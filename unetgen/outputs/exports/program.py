@@ -16,7 +16,7 @@ from torch.export import Dim, ExportedProgram
 from unetgen.errors import FormatError
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import check_sizes
-from unetgen.network.unet import UNet
+from unetgen.network.unet import UNet, flatten_outputs
 from unetgen.outputs.exports.sizes import ExportSizes, iter_candidates
 
 # How far a program may be from the network, of the largest output.
@@ -123,14 +123,6 @@ def compute_rounding_error(model: UNet, sizes: Sequence[Size]) -> float:
     images = [make_example_input(model, size) for size in sizes]
     pairs = [zip(flatten_outputs(model(x)), flatten_outputs(exact(x.double())), strict=True) for x in images]
     return max(compute_relative_error(ours.double(), truth) for pair in pairs for ours, truth in pair)
-
-
-def flatten_outputs(result: Any) -> list[Tensor]:
-    """Every map of a result, in order."""
-    if isinstance(result, Tensor):
-        return [result]
-    values = result.values() if isinstance(result, dict) else result
-    return [found for value in values for found in flatten_outputs(value)]
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unetgen.atomic_files import replace_when_complete
 from unetgen.errors import ImageError, MissingDependencyError, format_exception_line
 from unetgen.tiling.files import nifti, npy, pillow_image, tiff, zarr_file
 from unetgen.tiling.files.image_file import ImageFile, ImageFormat
@@ -83,18 +83,13 @@ def check_output_path(path: Path) -> None:
 def open_output(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
     """An array to write (channels, *size) to; the file takes its place when it is complete. Raises ImageError."""
     check_output_path(path)
-    partial = path.with_name(f".partial-{path.name}")
     try:
-        with FORMATS[_match_suffix(path)].create(partial, shape, dtype, like) as out:
-            yield out
-        # Tiles take their time, in which somebody may have put another folder there.
-        check_output_path(path)
-        if path.is_dir():
-            shutil.rmtree(path)
-        partial.replace(path)
+        with replace_when_complete(path) as partial:
+            with FORMATS[_match_suffix(path)].create(partial, shape, dtype, like) as out:
+                yield out
+            # Prediction takes a while, and another program may have created a folder there in the meantime.
+            check_output_path(path)
     except ImportError as error:
         raise MissingDependencyError(f"writing {path.name}", error.name or "a package", "images") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
-    finally:
-        shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
