@@ -1,4 +1,4 @@
-"""nnU-Net v2: its plans as specs, our networks in its plans, and its own training of both."""
+"""nnU-Net v2: plans to specs, networks of specs in plans, and nnU-Net's own training of both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bench(folder: Path, *arguments: str) -> str:
 
 
 def architecture(kind: str, dims: int, kernels: list[Any], strides: list[Any], **more: Any) -> dict[str, Any]:
-    """What nnU-Net's planners write."""
+    """Return an architecture entry as nnU-Net's planners write it."""
     stages = len(kernels)
     counts = (
         {"n_conv_per_stage": [2] * stages} if kind == "PlainConvUNet" else {"n_blocks_per_stage": [1, 3, 4, 6][:stages]}
@@ -85,8 +85,8 @@ PLANNED: dict[str, tuple[dict[str, Any], list[int]]] = {
 }  # fmt: skip
 
 
-def theirs(made: dict[str, Any], **more: Any) -> Any:
-    """nnU-Net's own way to a network."""
+def nnunet_network(made: dict[str, Any], **more: Any) -> Any:
+    """Build the network with nnU-Net's own function."""
     library = pytest.importorskip(
         "nnunetv2.utilities.get_network_from_plans", reason="the extra 'parity' is not installed"
     )
@@ -95,14 +95,14 @@ def theirs(made: dict[str, Any], **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", PLANNED)
-def test_a_plan_is_the_identical_network(name: str, tmp_path: Path) -> None:
+def test_the_converted_network_is_identical(name: str, tmp_path: Path) -> None:
     made, patch = PLANNED[name]
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps(plans(made, patch)))
     ours = unetgen.build(convert_to_spec(read_configuration(path, read_plans(path), "2d"), 1, 3), seed=0)
     assert ours.spec.input_size == tuple(patch)
     torch.manual_seed(0)
-    reference = theirs(made, deep_supervision=True)
+    reference = nnunet_network(made, deep_supervision=True)
     assert not unetgen.import_weights(ours, in_order(reference.state_dict())).missing
     size = smallest_fitting_size(ours.graph, 1)
     assert size is not None
@@ -120,7 +120,7 @@ def test_a_plan_is_the_identical_network(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "residual"])
-def test_under_nnunets_names_supervision_is_switched_and_weights_stay(name: str, tmp_path: Path) -> None:
+def test_deep_supervision_can_be_switched_without_changing_weights(name: str, tmp_path: Path) -> None:
     made, patch = PLANNED[name]
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps(plans(made, patch)))
@@ -130,7 +130,7 @@ def test_under_nnunets_names_supervision_is_switched_and_weights_stay(name: str,
         "arch_kwargs": {"spec": spec, "strides": made["arch_kwargs"]["strides"]},
         "_kw_requires_import": [],
     }
-    trained, used = theirs(entry, deep_supervision=True), theirs(entry, deep_supervision=False)
+    trained, used = nnunet_network(entry, deep_supervision=True), nnunet_network(entry, deep_supervision=False)
     assert isinstance(trained, SpecUNet)
     used.load_state_dict(trained.state_dict())
     x = torch.randn(1, 1, *patch)
@@ -139,7 +139,7 @@ def test_under_nnunets_names_supervision_is_switched_and_weights_stay(name: str,
     assert torch.equal(used(x), outputs[0])
     trained.decoder.deep_supervision = False
     assert torch.equal(trained(x), outputs[0])
-    reference = theirs(made, deep_supervision=True)
+    reference = nnunet_network(made, deep_supervision=True)
     estimate = reference.compute_conv_feature_map_size(patch)
     assert trained.compute_conv_feature_map_size(patch) == pytest.approx(estimate, rel=0.15)
 
@@ -169,7 +169,7 @@ def result(text: str) -> Any:
     return json.loads(next(line.removeprefix("RESULT ") for line in text.splitlines() if line.startswith("RESULT ")))
 
 
-def test_what_is_written_is_the_plan_with_another_network(tmp_path: Path, run_cli: RunCli) -> None:
+def test_inserting_a_network_keeps_the_rest_of_the_plans(tmp_path: Path, run_cli: RunCli) -> None:
     made, _ = PLANNED["plain"]
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps({**plans(made, [64, 64]), "kept": 1}))
@@ -203,30 +203,30 @@ def test_what_is_written_is_the_plan_with_another_network(tmp_path: Path, run_cl
 
 REFUSED = {
     "valid": (["nnunet", "{p}", "unet_paper", "-c", "2d", "-o", "{o}"], 1, "input_size: 64 on axis H gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\ninput_size: 64 on axis W gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"),
-    "shrinks": (["nnunet", "{p}", "unet_paper", "--set", "widths=[4, 4, 4]", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d wants outputs as large as its patches, 64 x 64, not 24 x 24; pad the convolutions\n"),
-    "dims": (["nnunet", "{p}", "nnunet_3d", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d has patches of 2 axes, the spec has dims 3; set dims\n"),
-    "full": (["nnunet", "{p}", "unet_milesial", "--set", "head={{type: deep_supervision, resolution: full}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d wants outputs that each are smaller by whole numbers, not 64 x 64; use resolution: native\n"),
-    "no configuration": (["nnunet", "{p}", "unet_milesial", "-c", "3d_fullres", "-o", "{o}"], 1, "{p}: there is no configuration '3d_fullres'; there are 2d\n"),
+    "shrinks": (["nnunet", "{p}", "unet_paper", "--set", "widths=[4, 4, 4]", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d needs outputs of the patch size 64 x 64, not 24 x 24; pad the convolutions\n"),
+    "dims": (["nnunet", "{p}", "nnunet_3d", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d has 2-dimensional patches, the spec has dims: 3; set dims: 2\n"),
+    "full": (["nnunet", "{p}", "unet_milesial", "--set", "head={{type: deep_supervision, resolution: full}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d needs each output smaller than the previous one by an integer factor, not 64 x 64; use resolution: native\n"),
+    "no configuration": (["nnunet", "{p}", "unet_milesial", "-c", "3d_fullres", "-o", "{o}"], 1, "{p}: unknown configuration '3d_fullres'; available: 2d\n"),
     "no channels": (["from-nnunet", "{p}", "-c", "2d"], 2, "Usage: unetgen from-nnunet [OPTIONS] PLANS\nTry 'unetgen from-nnunet --help' for help.\n\nError: plans do not say --in-channels and --out-channels; give them, or --dataset dataset.json\n"),
     "no file": (["from-nnunet", "{p}x", "-c", "2d", "--dataset", "{d}"], 1, "{p}x: cannot be read: No such file or directory; check the path\n"),
-    "no JSON": (["from-nnunet", "{t}", "-c", "2d", "--dataset", "{d}"], 1, "{t}: is no JSON: Expecting value: line 1 column 1 (char 0); give the plans file that nnU-Net wrote\n"),
+    "no JSON": (["from-nnunet", "{t}", "-c", "2d", "--dataset", "{d}"], 1, "{t}: not valid JSON: Expecting value: line 1 column 1 (char 0); give a plans file written by nnU-Net\n"),
     "no dataset there": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{d}x"], 1, "{d}x: cannot be read: No such file or directory; check the path\n"),
-    "dataset without channels": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{l}"], 1, "{l}: is no dataset.json of nnU-Net; it has 'channel_names' and 'labels'\n"),
-    "dataset that is no JSON": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{t}"], 1, "{t}: is no dataset.json of nnU-Net; it has 'channel_names' and 'labels'\n"),
-    "a place that takes no spec": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{d}", "-o", "{w}"], 1, "{w}: cannot be written: File name too long; choose another place\n"),
-    "a place that takes no plans": (["nnunet", "{p}", "unet_milesial", "-c", "2d", "-o", "{w}"], 1, "{w}: cannot be written: File name too long; choose another place\n"),
+    "dataset without channels": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{l}"], 1, "{l}: 'channel_names' or 'labels' is missing; give the dataset.json of nnU-Net\n"),
+    "dataset that is no JSON": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{t}"], 1, "{t}: 'channel_names' or 'labels' is missing; give the dataset.json of nnU-Net\n"),
+    "a place that takes no spec": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{d}", "-o", "{w}"], 1, "{w}: cannot be written: File name too long; choose another path\n"),
+    "a place that takes no plans": (["nnunet", "{p}", "unet_milesial", "-c", "2d", "-o", "{w}"], 1, "{w}: cannot be written: File name too long; choose another path\n"),
     "no name for plans": (["nnunet", "{p}", "unet_milesial", "-c", "2d", "-o", "{t}"], 2, "Usage: unetgen nnunet [OPTIONS] PLANS SPEC\nTry 'unetgen nnunet --help' for help.\n\nError: nnU-Net finds plans by their name with .json, not text.txt; write -o text.json\n"),
-    "two heads": (["nnunet", "{p}", "unet_milesial", "--set", "heads={{a: {{type: conv}}, b: {{type: conv}}}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d takes one head, the spec has 2; leave one\n"),
-    "a head with a name": (["nnunet", "{p}", "unet_milesial", "--set", "heads={{mask: {{type: deep_supervision}}}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d takes a head without a name, the spec has 'mask'; write head: for heads:\n"),
-    "classes of its own": (["nnunet", "{p}", "unet_milesial", "--set", "head={{type: conv, out_channels: 7}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d says the classes itself, the head has out_channels: 7; delete out_channels\n"),
-    "no logits": (["nnunet", "{p}", "unet_milesial", "--set", "head={{type: deep_supervision, activation: softmax}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d takes logits, the head has an activation; write activation: none\n"),
-    "no plans": (["from-nnunet", "{d}", "-c", "2d", "--dataset", "{d}"], 1, "{d}: has no 'configurations'; give the plans file that nnU-Net wrote\n"),
-    "no dataset": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{p}"], 1, "{p}: is no dataset.json of nnU-Net; it has 'channel_names' and 'labels'\n"),
+    "two heads": (["nnunet", "{p}", "unet_milesial", "--set", "heads={{a: {{type: conv}}, b: {{type: conv}}}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d needs exactly one head, the spec has 2; keep one\n"),
+    "a head with a name": (["nnunet", "{p}", "unet_milesial", "--set", "heads={{mask: {{type: deep_supervision}}}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d needs an unnamed head, the spec has 'mask'; use head: instead of heads:\n"),
+    "classes of its own": (["nnunet", "{p}", "unet_milesial", "--set", "head={{type: conv, out_channels: 7}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d sets the number of classes, the head has out_channels: 7; delete it\n"),
+    "no logits": (["nnunet", "{p}", "unet_milesial", "--set", "head={{type: deep_supervision, activation: softmax}}", "-c", "2d", "-o", "{o}"], 1, "{p}: 2d needs logits, the head has an activation; use activation: none\n"),
+    "no plans": (["from-nnunet", "{d}", "-c", "2d", "--dataset", "{d}"], 1, "{d}: 'configurations' is missing; give a plans file written by nnU-Net\n"),
+    "no dataset": (["from-nnunet", "{p}", "-c", "2d", "--dataset", "{p}"], 1, "{p}: 'channel_names' or 'labels' is missing; give the dataset.json of nnU-Net\n"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_go_together_is_told(name: str, tmp_path: Path, run_cli: RunCli) -> None:
+def test_command_errors(name: str, tmp_path: Path, run_cli: RunCli) -> None:
     given, code, sentence = REFUSED[name]
     names = {"p": "nnUNetPlans.json", "o": "mine.json", "d": "dataset.json", "l": "labels.json", "t": "text.txt"}
     places = {key: str(tmp_path / file) for key, file in {**names, "w": f"{'w' * 300}.json"}.items()}
@@ -242,18 +242,18 @@ def test_what_does_not_go_together_is_told(name: str, tmp_path: Path, run_cli: R
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
-    "network": ({"network_class_name": "a.b.PrimusM"}, "2d has a network 'PrimusM'; those that can be read are PlainConvUNet, ResidualEncoderUNet"),
-    "norm": ({"norm_op": "torch.nn.GroupNorm"}, "2d has the norm 'GroupNorm'; specs can say InstanceNorm2d, BatchNorm2d"),
-    "norm of volumes": ({"norm_op": "torch.nn.InstanceNorm3d"}, "2d has the norm 'InstanceNorm3d'; specs can say InstanceNorm2d, BatchNorm2d"),
-    "dropout": ({"dropout_op": "torch.nn.AlphaDropout"}, "2d has the dropout 'AlphaDropout'; specs can say Dropout, Dropout2d"),
+    "network": ({"network_class_name": "a.b.PrimusM"}, "2d has the unsupported network class 'PrimusM'; supported classes: PlainConvUNet, ResidualEncoderUNet"),
+    "norm": ({"norm_op": "torch.nn.GroupNorm"}, "2d has the unsupported norm 'GroupNorm'; supported: InstanceNorm2d, BatchNorm2d"),
+    "norm of volumes": ({"norm_op": "torch.nn.InstanceNorm3d"}, "2d has the unsupported norm 'InstanceNorm3d'; supported: InstanceNorm2d, BatchNorm2d"),
+    "dropout": ({"dropout_op": "torch.nn.AlphaDropout"}, "2d has the unsupported dropout 'AlphaDropout'; supported: Dropout, Dropout2d"),
     "option of a norm": ({"norm_op_kwargs": {"epsilon": 1}}, "2d: block.norm.epsilon: unknown option of norm 'instance'; did you mean 'eps'?"),
-    "activation": ({"nonlin": "torch.nn.Softsign"}, "2d has the activation 'Softsign'; specs can say LeakyReLU, ReLU, GELU, ELU, SiLU, Mish"),
-    "argument": ({"squeeze_excitation": True}, "2d has squeeze_excitation=True, which no spec can say; plan without it"),
+    "activation": ({"nonlin": "torch.nn.Softsign"}, "2d has the unsupported activation 'Softsign'; supported: LeakyReLU, ReLU, GELU, ELU, SiLU, Mish"),
+    "argument": ({"squeeze_excitation": True}, "2d has squeeze_excitation=True, which specs do not support; plan without it"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_plans_that_no_spec_can_say_are_told(name: str, tmp_path: Path) -> None:
+def test_unsupported_plans_are_errors(name: str, tmp_path: Path) -> None:
     change, sentence = CHANGES[name]
     made = architecture("PlainConvUNet", 2, FLAT, HALVED)
     made |= {k: v for k, v in change.items() if k == "network_class_name"}
@@ -280,42 +280,42 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a number in quotes": ({"n_stages": "4"}, f"{AT}.n_stages: '4' is not a whole number; write the number without quotes"),
     "one stage": ({"n_stages": 1}, f"{AT}.n_stages: 1 must be at least 2"),
     "text for widths": ({"features_per_stage": "wide"}, f"{AT}.features_per_stage: 'wide' is not a whole number"),
-    "few strides": ({"strides": [[1, 1], [2, 2]]}, f"{AT}.strides: for 4 stages this has 2; give one for each"),
-    "few kernels": ({"kernel_sizes": [[3, 3]]}, f"{AT}.kernel_sizes: for 4 stages this has 1; give one for each"),
-    "few widths": ({"features_per_stage": [8, 16]}, f"{AT}.features_per_stage: for 4 stages this has 2; give one for each"),
-    "few blocks": ({"n_conv_per_stage": [2] * 3}, f"{AT}.n_conv_per_stage: for 4 stages this has 3; give one for each"),
+    "few strides": ({"strides": [[1, 1], [2, 2]]}, f"{AT}.strides: expected 4 values, one per stage, not 2; give one value per stage"),
+    "few kernels": ({"kernel_sizes": [[3, 3]]}, f"{AT}.kernel_sizes: expected 4 values, one per stage, not 1; give one value per stage"),
+    "few widths": ({"features_per_stage": [8, 16]}, f"{AT}.features_per_stage: expected 4 values, one per stage, not 2; give one value per stage"),
+    "few blocks": ({"n_conv_per_stage": [2] * 3}, f"{AT}.n_conv_per_stage: expected 4 values, one per stage, not 3; give one value per stage"),
     "as many on the way up": (
         {"n_conv_per_stage_decoder": [2] * 4},
-        f"{AT}.n_conv_per_stage_decoder: for 3 stages of the decoder this has 4; give one for each",
+        f"{AT}.n_conv_per_stage_decoder: expected 3 values, one per decoder stage, not 4; give one value per decoder stage",
     ),
     "strided first": (
         {"strides": [[2, 2]] * 4},
-        f"{AT}.strides[0]: with [2, 2] outputs are smaller than patches, which no spec can say; start with [1, 1]",
+        f"{AT}.strides[0]: a first stride of [2, 2] makes outputs smaller than patches, which specs do not support; use [1, 1]",
     ),
     "even kernel": (
         {"kernel_sizes": [[3, 3], [3, 4], [3, 3], [3, 3]]},
-        f"{AT}.kernel_sizes[1]: [3, 4] is even, so sizes change and nnU-Net's own network fails; use odd kernels",
+        f"{AT}.kernel_sizes[1]: [3, 4] is even, which nnU-Net's own networks do not support; use odd kernel sizes",
     ),
     "volumes": (
         {"conv_op": "torch.nn.modules.conv.Conv3d"},
-        f"{AT}.conv_op: 'Conv3d' is not for patches of 2 axes; write torch.nn.modules.conv.Conv2d",
+        f"{AT}.conv_op: 'Conv3d' does not match 2-dimensional patches; use torch.nn.modules.conv.Conv2d",
     ),
     "an axis more": (
         {"kernel_sizes": [[3, 3], [3, 3], [3, 3, 3], [3, 3]]},
-        f"{AT}.kernel_sizes[2]: the patch has 2 axes, this has 3; give one for each",
+        f"{AT}.kernel_sizes[2]: expected 2 values, one per spatial axis, not 3; give one value per axis",
     ),
 }  # fmt: skip
 
 
-def changed(values: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Lays values over others; ``...`` takes one away."""
+def apply_changes(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Overwrite values; ``...`` deletes one."""
     values |= {key: value for key, value in changes.items() if value is not ...}
     for key in [key for key, value in changes.items() if value is ...]:
         del values[key]
 
 
-def told(path: Path, written: dict[str, Any]) -> str:
-    """What is said of plans that are no spec."""
+def plans_error(path: Path, written: dict[str, Any]) -> str:
+    """Return the message for plans that cannot be converted."""
     path.write_text(json.dumps(written))
     with pytest.raises(PlansError) as error:
         convert_to_spec(read_configuration(path, read_plans(path), "2d"), 1, 2)
@@ -323,18 +323,18 @@ def told(path: Path, written: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_arguments_that_are_no_network_are_told_by_their_place(name: str, tmp_path: Path) -> None:
+def test_invalid_arguments_are_reported_with_their_position(name: str, tmp_path: Path) -> None:
     changes, sentence = WRONG[name]
     made = architecture("PlainConvUNet", 2, FLAT, HALVED)
-    changed(made["arch_kwargs"], changes)
-    assert told(tmp_path / "plans.json", plans(made, [64, 64])) == f"{tmp_path}/plans.json: {sentence}"
+    apply_changes(made["arch_kwargs"], changes)
+    assert plans_error(tmp_path / "plans.json", plans(made, [64, 64])) == f"{tmp_path}/plans.json: {sentence}"
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     made = architecture("PlainConvUNet", 2, FLAT, HALVED, conv_op="torch.nn.Conv1d", features_per_stage=[8])
-    assert told(tmp_path / "plans.json", plans(made, [64, 64])).splitlines() == [
-        f"{tmp_path}/plans.json: {AT}.features_per_stage: for 4 stages this has 1; give one for each",
-        f"{tmp_path}/plans.json: {AT}.conv_op: 'Conv1d' is not for patches of 2 axes; write torch.nn.modules.conv.Conv2d",
+    assert plans_error(tmp_path / "plans.json", plans(made, [64, 64])).splitlines() == [
+        f"{tmp_path}/plans.json: {AT}.features_per_stage: expected 4 values, one per stage, not 1; give one value per stage",
+        f"{tmp_path}/plans.json: {AT}.conv_op: 'Conv1d' does not match 2-dimensional patches; use torch.nn.modules.conv.Conv2d",
     ]
 
 
@@ -344,15 +344,15 @@ ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
         {"2d": {"architecture": {"network_class_name": "PlainConvUNet", "arch_kwargs": None}}},
         "2d.architecture.arch_kwargs: null is not a mapping",
     ),
-    "nothing": ({"2d": None}, "2d: this is not a mapping; give the plans file that nnU-Net wrote"),
-    "inherits nothing": ({"2d": {"inherits_from": "3d"}}, "2d.inherits_from: there is no configuration '3d'; there are 2d"),
+    "nothing": ({"2d": None}, "2d: must be a mapping; give a plans file written by nnU-Net"),
+    "inherits nothing": ({"2d": {"inherits_from": "3d"}}, "2d.inherits_from: unknown configuration '3d'; available: 2d"),
     "inherits itself": (
         {"2d": {"inherits_from": "2d"}},
-        "2d.inherits_from: 2d inherits from 2d, which has no end; delete it, or name another",
+        "2d.inherits_from: circular inheritance: 2d inherits from 2d; delete it, or name another",
     ),
     "inherits round and round": (
         {"2d": {"inherits_from": "b"}, "b": {"inherits_from": "2d"}},
-        "b.inherits_from: 2d inherits from b inherits from 2d, which has no end; delete it, or name another",
+        "b.inherits_from: circular inheritance: 2d inherits from b inherits from 2d; delete it, or name another",
     ),
     "inherits what is wrong": (
         {"2d": {"inherits_from": "b", "patch_size": ...}, "b": {"patch_size": [64, 0]}},
@@ -362,18 +362,18 @@ ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_configurations_that_are_none_are_told_by_their_place(name: str, tmp_path: Path) -> None:
+def test_invalid_configurations_are_reported_with_their_position(name: str, tmp_path: Path) -> None:
     changes, sentence = ENTRIES[name]
     written = plans(architecture("PlainConvUNet", 2, FLAT, HALVED), [64, 64])
     for entry, values in changes.items():
         if values is None:
             written["configurations"][entry] = None
         else:
-            changed(written["configurations"].setdefault(entry, {}), values)
-    assert told(tmp_path / "plans.json", written) == f"{tmp_path}/plans.json: configurations.{sentence}"
+            apply_changes(written["configurations"].setdefault(entry, {}), values)
+    assert plans_error(tmp_path / "plans.json", written) == f"{tmp_path}/plans.json: configurations.{sentence}"
 
 
-def test_plans_without_patches_take_no_network(tmp_path: Path, run_cli: RunCli) -> None:
+def test_plans_without_patch_size_are_an_error(tmp_path: Path, run_cli: RunCli) -> None:
     written = plans(architecture("PlainConvUNet", 2, FLAT, HALVED), [64, 64])
     del written["configurations"]["2d"]["patch_size"]
     path = tmp_path / "plans.json"
@@ -383,22 +383,22 @@ def test_plans_without_patches_take_no_network(tmp_path: Path, run_cli: RunCli) 
     assert done.err == f"{path}: configurations.2d: 'patch_size' is missing; add 'patch_size: ...'\n"
 
 
-def test_a_network_by_itself_refuses_the_same_heads() -> None:
+def test_the_network_itself_rejects_the_same_heads() -> None:
     spec = {**unetgen.load_spec("unet_milesial", widths=[4, 4], input_size=None).resolved()}
     spec["heads"] = {"mask": spec.pop("head")}
     with pytest.raises(PlansError) as error:
         SpecUNet(1, 3, spec)
-    assert str(error.value) == "nnU-Net takes a head without a name, the spec has 'mask'; write head: for heads:"
+    assert str(error.value) == "nnU-Net needs an unnamed head, the spec has 'mask'; use head: instead of heads:"
 
 
-def test_older_plans_are_told(tmp_path: Path) -> None:
+def test_older_plans_are_plans_error(tmp_path: Path) -> None:
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps({"configurations": {"2d": {"UNet_class_name": "PlainConvUNet"}}}))
     with pytest.raises(unetgen.UnetgenError) as error:
         read_configuration(path, read_plans(path), "2d")
     assert str(error.value) == (
-        f"{path}: configuration '2d' has no 'architecture' with a class and its arguments, as nnU-Net writes since 2.5; "
-        "plan it again with a newer nnU-Net"
+        f"{path}: configuration '2d' has no 'architecture' with 'network_class_name' and 'arch_kwargs'; "
+        "plan it again with nnU-Net 2.5 or later"
     )
 
 

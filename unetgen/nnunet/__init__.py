@@ -1,4 +1,4 @@
-"""nnU-Net v2, both ways: its plans as specs, and networks of specs in its plans."""
+"""Convert plans of nnU-Net v2 to specs, and insert networks of specs into plans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["SpecUNet"]
 
 
 def __getattr__(name: str) -> Any:
-    # Plans name the network as ``unetgen.nnunet.SpecUNet``; who only reads plans needs no torch.
+    # Plans files refer to ``unetgen.nnunet.SpecUNet``; the lazy import keeps reading plans free of torch.
     if name == "SpecUNet":
         from unetgen.nnunet.network import SpecUNet
 

@@ -1,4 +1,4 @@
-"""Arguments: what the classes of nnU-Net's own networks are called with, as plans have it."""
+"""Read the constructor arguments of nnU-Net's own network classes from plans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unetgen.config.validation import parse_model
 from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import PlansError, Problem
 
-# Where one number may stand for every stage, and where one may stand for every axis of a stage.
+# Arguments whose single number may apply to every stage, and those whose single number may apply to every axis.
 _PER_STAGE = ("features_per_stage", "kernel_sizes", "strides", "n_conv_per_stage", "n_blocks_per_stage")
 _DECODER_COUNTS = "n_conv_per_stage_decoder"
 _PER_AXIS = ("kernel_sizes", "strides")
@@ -22,12 +22,12 @@ _PER_AXIS = ("kernel_sizes", "strides")
 class _StageCount(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
-    # Two, or there is nothing to decode; each but one halves something, so few are many.
+    # Fewer than two leave nothing to decode; each further stage halves the size, so 16 is generous.
     n_stages: Annotated[int, Field(ge=2, le=16)]
 
 
 class ArchitectureArgs(_StageCount):
-    """What both networks have, with a value for each stage and axis."""
+    """Arguments of both network classes, with one value per stage and axis."""
 
     features_per_stage: list[Channels]
     conv_op: str
@@ -44,17 +44,17 @@ class ArchitectureArgs(_StageCount):
 
     @property
     def dims(self) -> int:
-        """The axes of the patches."""
+        """The number of spatial dimensions."""
         return len(self.strides[0])
 
     @property
     def repeats_per_stage(self) -> list[int]:
-        """How often each stage of the encoder has its block."""
+        """The number of blocks in each encoder stage."""
         raise NotImplementedError
 
 
 class PlainConvArgs(ArchitectureArgs):
-    """Of ``PlainConvUNet``."""
+    """Arguments of ``PlainConvUNet``."""
 
     n_conv_per_stage: list[PositiveInt]
 
@@ -64,7 +64,7 @@ class PlainConvArgs(ArchitectureArgs):
 
 
 class ResidualEncoderArgs(ArchitectureArgs):
-    """Of ``ResidualEncoderUNet``."""
+    """Arguments of ``ResidualEncoderUNet``."""
 
     n_blocks_per_stage: list[PositiveInt]
 
@@ -74,7 +74,19 @@ class ResidualEncoderArgs(ArchitectureArgs):
 
 
 def read_architecture_args(args_class: type[ArchitectureArgs], node: YamlNode, dims: int) -> ArchitectureArgs:
-    """The arguments at a place of the plans, for patches of so many axes. Raises PlansError with all that is wrong."""
+    """Read and validate the arguments of a network class.
+
+    Args:
+        args_class: The arguments of the class that the plans name.
+        node: The ``arch_kwargs`` of the plans.
+        dims: The number of spatial dimensions of the patches.
+
+    Returns:
+        The arguments, with one value per stage and axis.
+
+    Raises:
+        PlansError: One line for each invalid value.
+    """
     stages, problems = parse_model(_StageCount, node)
     if stages is None:
         raise _plans_error(problems)
@@ -82,18 +94,18 @@ def read_architecture_args(args_class: type[ArchitectureArgs], node: YamlNode, d
     arguments, problems = parse_model(args_class, node)
     if arguments is None:
         raise _plans_error(problems)
-    if misfits := [*_check_lengths(arguments, node), *_check_geometry(arguments, node, dims)]:
-        raise _plans_error(misfits)
+    if problems := [*_check_lengths(arguments, node), *_check_geometry(arguments, node, dims)]:
+        raise _plans_error(problems)
     return arguments
 
 
 def _plans_error(problems: list[Problem]) -> PlansError:
-    # A number that stands for many is wrong once.
-    return PlansError("\n".join(dict.fromkeys(map(str, problems))))
+    # An invalid number that applies to every stage is reported once.
+    return PlansError(problems)
 
 
 def _expand_shorthand(node: YamlNode, num_stages: int, dims: int) -> YamlNode:
-    """The same arguments with a value for each stage and axis, each still at the place where it is written."""
+    """Return the arguments with one value per stage and axis, each with its position in the plans."""
     entries = dict(node.mapping)
     for name in (*_PER_STAGE, _DECODER_COUNTS):
         if name not in entries:
@@ -114,28 +126,34 @@ def _list_items(node: YamlNode) -> list[YamlNode]:
 
 
 def _check_lengths(arguments: ArchitectureArgs, node: YamlNode) -> Iterator[Problem]:
-    """Lists that are not as long as the stages are many."""
+    """Yield a problem for each list whose length differs from the number of stages."""
     for name in (*_PER_STAGE, _DECODER_COUNTS):
-        wanted, given = arguments.n_stages - (name == _DECODER_COUNTS), len(getattr(arguments, name, ()))
-        if hasattr(arguments, name) and given != wanted:
-            stages = f"{wanted} stages of the decoder" if name == _DECODER_COUNTS else f"{wanted} stages"
-            yield node.mapping[name].problem("stages", f"for {stages} this has {given}", "give one for each")
+        is_decoder = name == _DECODER_COUNTS
+        expected, actual = arguments.n_stages - is_decoder, len(getattr(arguments, name, ()))
+        if hasattr(arguments, name) and actual != expected:
+            stage = "decoder stage" if is_decoder else "stage"
+            yield node.mapping[name].problem(
+                "stages", f"expected {expected} values, one per {stage}, not {actual}", f"give one value per {stage}"
+            )
 
 
 def _check_geometry(arguments: ArchitectureArgs, node: YamlNode, dims: int) -> Iterator[Problem]:
-    """Kernels and strides that are not for these patches, or whose maps no spec has."""
-    if (named := arguments.conv_op.rpartition(".")[2]) != f"Conv{dims}d":
-        message = f"{named!r} is not for patches of {dims} axes"
-        yield node.mapping["conv_op"].problem("axes", message, f"write torch.nn.modules.conv.Conv{dims}d")
+    """Yield a problem for each kernel or stride that does not match the patches or that specs do not support."""
+    if (conv_class := arguments.conv_op.rpartition(".")[2]) != f"Conv{dims}d":
+        message = f"{conv_class!r} does not match {dims}-dimensional patches"
+        yield node.mapping["conv_op"].problem("axes", message, f"use torch.nn.modules.conv.Conv{dims}d")
     for name in _PER_AXIS:
         for entry in _list_items(node.mapping[name]):
             numbers = entry.to_data()
             if len(numbers) != dims:
-                yield entry.problem("axes", f"the patch has {dims} axes, this has {len(numbers)}", "give one for each")
+                message = f"expected {dims} values, one per spatial axis, not {len(numbers)}"
+                yield entry.problem("axes", message, "give one value per axis")
             elif name == "kernel_sizes" and any(number % 2 == 0 for number in numbers):
-                message = f"{numbers} is even, so sizes change and nnU-Net's own network fails"
-                yield entry.problem("kernel", message, "use odd kernels")
+                message = f"{numbers} is even, which nnU-Net's own networks do not support"
+                yield entry.problem("kernel", message, "use odd kernel sizes")
     first = _list_items(node.mapping["strides"])[:1]
     if first and set(first[0].to_data()) - {1}:
-        message = f"with {first[0].to_data()} outputs are smaller than patches, which no spec can say"
-        yield first[0].problem("stride", message, f"start with {[1] * dims}")
+        message = (
+            f"a first stride of {first[0].to_data()} makes outputs smaller than patches, which specs do not support"
+        )
+        yield first[0].problem("stride", message, f"use {[1] * dims}")

@@ -1,7 +1,7 @@
-"""Checkpoint: weights that nnU-Net's own networks were trained to, in the order in which our layers run.
+"""Sort the weights of nnU-Net's own networks by execution order, for ``unetgen.import_weights``.
 
-nnU-Net registers the layers of a decoder by their kind, and most under two names; ours stand where they run. In one
-order layers that look alike cannot be taken for each other.
+nnU-Net registers decoder layers by kind, and most of them under two names; unetgen registers them in execution order.
+Layers of equal shape are matched by order, so both sides must use the same one.
 """
 
 from __future__ import annotations
@@ -10,20 +10,27 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Names under which a layer is registered a second time.
+# Parts of the second name of a layer that is registered twice.
 _DUPLICATE_MARKERS = (".all_modules.", "decoder.encoder.")
 
 
 def in_order(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state dict of ``PlainConvUNet`` or ``ResidualEncoderUNet``, each layer once, for ``unetgen.import_weights``."""
-    once = [key for key in state if not any(again in key for again in _DUPLICATE_MARKERS)]
-    return {key: state[key] for key in sorted(once, key=_execution_rank)}
+    """Return a state dict with each layer once, in execution order.
+
+    Args:
+        state: The state dict of a ``PlainConvUNet`` or a ``ResidualEncoderUNet``.
+
+    Returns:
+        The entries for ``unetgen.import_weights``.
+    """
+    unique = [key for key in state if not any(marker in key for marker in _DUPLICATE_MARKERS)]
+    return {key: state[key] for key in sorted(unique, key=_execution_rank)}
 
 
 def _execution_rank(key: str) -> tuple[int, ...]:
-    """When a layer runs: the encoder as it stands, then each level's upsampling and block, then the outputs."""
-    if found := re.match(r"decoder\.(transpconvs|stages)\.(\d+)\.", key):
-        return 1, int(found[2]), found[1] == "stages"
-    if found := re.match(r"decoder\.seg_layers\.(\d+)\.", key):
-        return 2, -int(found[1])
+    """Return the sort key of a layer: encoder in file order, then upsampling and block of each level, then outputs."""
+    if match := re.match(r"decoder\.(transpconvs|stages)\.(\d+)\.", key):
+        return 1, int(match[2]), match[1] == "stages"
+    if match := re.match(r"decoder\.seg_layers\.(\d+)\.", key):
+        return 2, -int(match[1])
     return (0,)

@@ -1,4 +1,4 @@
-"""Head: what nnU-Net asks of a network's outputs, on whichever patches it is trained."""
+"""Check that the head of a network is one that nnU-Net can train."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from unetgen.graph.ops import Activation
 
 
 def check_head(spec: Spec, graph: Graph, context: str) -> None:
-    """Raises PlansError unless the outputs are those of one head, unnamed, with a logit for each of nnU-Net's classes.
+    """Raise PlansError unless the network has one unnamed head that returns one logit per class of nnU-Net.
 
-    ``where`` is who asks.
+    Args:
+        spec: The spec of the network.
+        graph: The graph of the spec.
+        context: The subject of the message, for example the plans file and its configuration.
+
+    Raises:
+        PlansError: nnU-Net cannot use the head.
     """
     if len(spec.heads) > 1:
-        raise PlansError(f"{context} takes one head, the spec has {len(spec.heads)}; leave one")
+        raise PlansError(f"{context} needs exactly one head, the spec has {len(spec.heads)}; keep one")
     (head,) = spec.heads
     if head.name:
-        raise PlansError(f"{context} takes a head without a name, the spec has {head.name!r}; write head: for heads:")
-    own = getattr(head.part, "out_channels", None)
-    if own is not None:
-        raise PlansError(f"{context} says the classes itself, the head has out_channels: {own}; delete out_channels")
+        raise PlansError(f"{context} needs an unnamed head, the spec has {head.name!r}; use head: instead of heads:")
+    channels = getattr(head.part, "out_channels", None)
+    if channels is not None:
+        raise PlansError(f"{context} sets the number of classes, the head has out_channels: {channels}; delete it")
     if any(isinstance(graph.nodes[index].op, Activation) for index in graph.output_nodes):
-        raise PlansError(f"{context} takes logits, the head has an activation; write activation: none")
+        raise PlansError(f"{context} needs logits, the head has an activation; use activation: none")

@@ -1,4 +1,4 @@
-"""SpecUNet: a network of ours as nnU-Net's trainer and predictor handle theirs."""
+"""Wrap the network of a spec in the interface that nnU-Net's trainer and predictor use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,27 @@ from unetgen.nnunet.head_checks import check_head
 
 
 class DeepSupervisionSwitch:
-    """What nnU-Net sets on a network's decoder: whether every output is handed out, or the finest alone."""
+    """The switch that nnU-Net sets on a decoder: whether to return every output or only the finest."""
 
     def __init__(self, deep_supervision: bool) -> None:
         self.deep_supervision = deep_supervision
 
 
 class SpecUNet(nn.Module):
-    """The network of a spec under nnU-Net's names.
+    """The network of a spec with nnU-Net's interface.
 
-    ``spec`` is what plans carry: a mapping, or a file's path or a shipped spec's name. With deep supervision it returns
-    a list, the finest output first, else that one. Weights are the same either way, so what was trained with it is
-    loaded without. ``strides`` are for nnU-Net's targets alone. Raises PlansError where the head is none for nnU-Net.
+    With deep supervision it returns a list of outputs, finest first, otherwise the finest alone. The weights are the
+    same, so a network trained with deep supervision can be loaded without it.
+
+    Args:
+        input_channels: The channels of the image.
+        num_classes: The channels of each output.
+        spec: The spec in the plans: a mapping, the path of a file, or the name of a shipped spec.
+        deep_supervision: Whether to return every output.
+        strides: Not used by the network; nnU-Net scales its targets by them.
+
+    Raises:
+        PlansError: nnU-Net cannot use the head of the network.
     """
 
     def __init__(
@@ -45,14 +54,18 @@ class SpecUNet(nn.Module):
         self.decoder = DeepSupervisionSwitch(deep_supervision)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        """(batch, input_channels, *patch) -> (batch, num_classes, *patch), or a list of such and smaller ones."""
-        made = self.model(x)
-        outputs = made if isinstance(made, list) else [made]
+        """(batch, input_channels, *patch) -> (batch, num_classes, *patch), or a list of these at decreasing sizes."""
+        result = self.model(x)
+        outputs = result if isinstance(result, list) else [result]
         return outputs if self.decoder.deep_supervision else outputs[0]
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
-        """How many values the convolutions make of one patch: nnU-Net's estimate of memory."""
+        """Return the number of values in all convolution outputs for one patch: nnU-Net's memory estimate.
+
+        Args:
+            input_size: The patch size without batch and channels.
+        """
         graph = self.model.graph
         sizes = graph.sizes(tuple(input_size))
-        made = [node for node in graph.nodes if isinstance(node.op, (Convolution, TransposedConvolution))]
-        return sum(node.channels * prod(sizes[node.index]) for node in made)
+        convolutions = [node for node in graph.nodes if isinstance(node.op, (Convolution, TransposedConvolution))]
+        return sum(node.channels * prod(sizes[node.index]) for node in convolutions)

@@ -1,4 +1,4 @@
-"""Plans: the file in which nnU-Net says which network it trains, and on which patches."""
+"""Read plans files of nnU-Net, which define the network and the patch size of each configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Architecture(BaseModel):
 
 
 class _ConfigurationEntry(BaseModel):
-    """What is read of a configuration."""
+    """The fields of a configuration that unetgen reads."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -33,64 +33,76 @@ class _ConfigurationEntry(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One configuration of a plans file: ``2d``, ``3d_fullres``, with what it inherits."""
+    """One configuration of a plans file, for example ``2d`` or ``3d_fullres``, with inherited values."""
 
     path: Path
     name: str
     patch_size: tuple[int, ...]
-    """What the network is trained on."""
+    """The size of the training patches."""
     network_class: str
     """The name of the network's class, without its module."""
     arguments: YamlNode
-    """What the network is made with."""
+    """The constructor arguments of the network."""
 
 
 def read_plans(path: Path) -> dict[str, Any]:
-    """A plans file as it stands. Raises PlansError."""
+    """Read a plans file. Raises PlansError."""
     try:
         plans = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlansError(f"{path}: cannot be read: {error.strerror}; check the path") from error
     except ValueError as error:
-        raise PlansError(f"{path}: is no JSON: {error}; give the plans file that nnU-Net wrote") from error
+        raise PlansError(f"{path}: not valid JSON: {error}; give a plans file written by nnU-Net") from error
     if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):
-        raise PlansError(f"{path}: has no 'configurations'; give the plans file that nnU-Net wrote")
+        raise PlansError(f"{path}: 'configurations' is missing; give a plans file written by nnU-Net")
     return plans
 
 
 def read_configuration(path: Path, plans: Mapping[str, Any], name: str) -> Configuration:
-    """A configuration by its name. Raises PlansError where there is none, or none of nnU-Net 2.5 and later."""
+    """Read one configuration with its inherited values.
+
+    Args:
+        path: The plans file, for messages.
+        plans: The content of the file.
+        name: The name of the configuration.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        PlansError: The configuration is missing, invalid, or written by nnU-Net before 2.5.
+    """
     known = plans["configurations"]
     if name not in known:
-        raise PlansError(f"{path}: there is no configuration {name!r}; {_suggest_configuration(name, known)}")
+        raise PlansError(f"{path}: unknown configuration {name!r}; {_suggest_configuration(name, known)}")
     node = _resolve_inheritance(path, known, name)
     architecture = node.mapping.get("architecture", node)
     if not {"network_class_name", "arch_kwargs"} <= set(architecture.mapping):
         raise PlansError(
-            f"{path}: configuration {name!r} has no 'architecture' with a class and its arguments, as nnU-Net writes "
-            "since 2.5; plan it again with a newer nnU-Net"
+            f"{path}: configuration {name!r} has no 'architecture' with 'network_class_name' and 'arch_kwargs'; "
+            "plan it again with nnU-Net 2.5 or later"
         )
     entry, problems = parse_model(_ConfigurationEntry, node)
     if entry is None:
-        raise PlansError("\n".join(map(str, problems)))
+        raise PlansError(problems)
     network = entry.architecture.network_class_name.rpartition(".")[2]
     return Configuration(path, name, tuple(entry.patch_size), network, architecture.mapping["arch_kwargs"])
 
 
 def _resolve_inheritance(path: Path, known: Mapping[str, Any], name: str) -> YamlNode:
-    """A configuration over those that it inherits from, each value at the place where it is written."""
-    node, passed = _read_entry(path, known, name), [name]
+    """Merge a configuration onto those it inherits from; each value keeps its position in the file."""
+    node, lineage = _read_entry(path, known, name), [name]
     values = node.mapping
-    while (said := node.mapping.get("inherits_from")) is not None:
-        parent = said.to_data()
+    while (parent_node := node.mapping.get("inherits_from")) is not None:
+        parent = parent_node.to_data()
         if not isinstance(parent, str) or parent not in known:
             hint = _suggest_configuration(str(parent), known)
-            raise PlansError(str(said.problem("inherits_from", f"there is no configuration {parent!r}", hint)))
-        if parent in passed:
-            message = f"{' inherits from '.join([*passed, parent])}, which has no end"
-            raise PlansError(str(said.problem("inherits_from", message, "delete it, or name another")))
+            raise PlansError(parent_node.problem("inherits_from", f"unknown configuration {parent!r}", hint))
+        if parent in lineage:
+            message = f"circular inheritance: {' inherits from '.join([*lineage, parent])}"
+            raise PlansError(parent_node.problem("inherits_from", message, "delete it, or name another"))
         node = _read_entry(path, known, parent)
-        passed.append(parent)
+        lineage.append(parent)
         values = {**node.mapping, **values}
     return replace(node, value=values, path=f"configurations.{name}")
 
@@ -98,35 +110,35 @@ def _resolve_inheritance(path: Path, known: Mapping[str, Any], name: str) -> Yam
 def _read_entry(path: Path, known: Mapping[str, Any], name: str) -> YamlNode:
     node = from_data(known[name], str(path), f"configurations.{name}")
     if not isinstance(node.value, dict):
-        raise PlansError(str(node.problem("type", "this is not a mapping", "give the plans file that nnU-Net wrote")))
+        raise PlansError(node.problem("type", "must be a mapping", "give a plans file written by nnU-Net"))
     return node
 
 
 def _suggest_configuration(name: str, known: Mapping[str, Any]) -> str:
-    return did_you_mean(name, known) or f"there are {', '.join(known)}"
+    return did_you_mean(name, known) or f"available: {', '.join(known)}"
 
 
 def write_file(path: Path, text: str) -> None:
-    """Writes a plans file, or a spec that was made of one. Raises PlansError."""
+    """Write a plans file, or a spec converted from one. Raises PlansError."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise PlansError(f"{path}: cannot be written: {error.strerror}; choose another place") from error
+        raise PlansError(f"{path}: cannot be written: {error.strerror}; choose another path") from error
 
 
 def read_dataset_counts(dataset: Path) -> tuple[int, int]:
-    """The input channels and the classes that a dataset.json names. Raises PlansError."""
+    """Return the numbers of input channels and classes in a dataset.json. Raises PlansError."""
     try:
-        said = json.loads(dataset.read_text(encoding="utf-8"))
+        content = json.loads(dataset.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlansError(f"{dataset}: cannot be read: {error.strerror}; check the path") from error
     except ValueError:
-        said = None
-    named = said if isinstance(said, dict) else {}
-    channels, classes = named.get("channel_names", named.get("modality")), named.get("labels")
+        content = None
+    fields = content if isinstance(content, dict) else {}
+    channels, classes = fields.get("channel_names", fields.get("modality")), fields.get("labels")
     if not isinstance(channels, dict) or not isinstance(classes, dict):
-        raise PlansError(f"{dataset}: is no dataset.json of nnU-Net; it has 'channel_names' and 'labels'")
+        raise PlansError(f"{dataset}: 'channel_names' or 'labels' is missing; give the dataset.json of nnU-Net")
     labels = [value for name, value in classes.items() if name != "ignore"]
-    # With regions a label is a list, and there is an output for each but the background.
-    regions = any(isinstance(value, list) for value in labels)
-    return len(channels), len(labels) - 1 if regions else len(labels)
+    # With regions a label is a list, and every region except the background has an output.
+    has_regions = any(isinstance(value, list) for value in labels)
+    return len(channels), len(labels) - 1 if has_regions else len(labels)

@@ -1,4 +1,4 @@
-"""From plans to a spec: nnU-Net's own networks in the spec language, layer for layer."""
+"""Convert nnU-Net's own networks from plans to specs, layer for layer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from unetgen.nnunet.plans import Configuration
 
 SpecData = dict[str, Any]
 
-# What arguments are called in specs, by the name of their class.
+# Part types of specs by the class names in plans.
 _ACTIVATIONS = {
     "LeakyReLU": "leaky_relu", "ReLU": "relu", "GELU": "gelu", "ELU": "elu", "SiLU": "silu", "Mish": "mish",
 }  # fmt: skip
 _NORMS = {"InstanceNorm": "instance", "BatchNorm": "batch"}
 
-# Arguments that nnU-Net's networks have, and that are no part of what is planned unless they are at these values.
+# Arguments of nnU-Net's networks that are supported only at these values.
 _DEFAULT_VALUES = {
     "nonlin_first": (False,), "block": (None, "BasicBlockD"), "bottleneck_channels": (None,), "stem_channels": (None,),
     "deep_supervision": (True, False),
@@ -37,34 +37,43 @@ _SUPPORTED_ARGUMENTS = (
 
 
 def convert_to_spec(configuration: Configuration, in_channels: int, out_channels: int) -> SpecData:
-    """The network of a configuration as a spec, which can be built.
+    """Convert the network of a configuration to a spec that can be built.
 
-    Raises PlansError where the network is none of nnU-Net's own, or has arguments that no spec can say.
+    Args:
+        configuration: The configuration of a plans file.
+        in_channels: The channels of the image.
+        out_channels: The classes of nnU-Net.
+
+    Returns:
+        The spec as plain data.
+
+    Raises:
+        PlansError: The network class or one of its arguments is not supported.
     """
     data = _build_spec(configuration, in_channels, out_channels)
     try:
         graph_of(data)
     except SpecError as error:
         lines = (f"{configuration.path}: {configuration.name}: {problem}" for problem in error.problems)
-        raise PlansError("\n".join(lines)) from error
+        raise PlansError(lines) from error
     return data
 
 
 def _build_spec(configuration: Configuration, in_channels: int, out_channels: int) -> SpecData:
-    """What differs by level is said by level, all else once."""
+    """Assemble the spec: shared settings at the top, deviating ones under their levels."""
     if configuration.network_class not in _NETWORK_CLASSES:
         raise PlansError(
-            f"{configuration.path}: {configuration.name} has a network {configuration.network_class!r}; those that can be read are "
-            f"{', '.join(_NETWORK_CLASSES)}"
+            f"{configuration.path}: {configuration.name} has the unsupported network class "
+            f"{configuration.network_class!r}; supported classes: {', '.join(_NETWORK_CLASSES)}"
         )
-    kind, block = _NETWORK_CLASSES[configuration.network_class]
+    args_class, build_block = _NETWORK_CLASSES[configuration.network_class]
     _check_arguments(configuration)
     dims = len(configuration.patch_size)
-    given = read_architecture_args(kind, configuration.arguments, dims)
-    unit = _build_unit(configuration, given)
-    encoder = [block(unit, level, configuration, given) for level in range(given.n_stages)]
-    counts = reversed(given.n_conv_per_stage_decoder)
-    decoder = [_build_convolutions(unit, level, count, given) for level, count in enumerate(counts)]
+    arguments = read_architecture_args(args_class, configuration.arguments, dims)
+    unit = _build_unit(configuration, arguments)
+    encoder = [build_block(unit, level, configuration, arguments) for level in range(arguments.n_stages)]
+    counts = reversed(arguments.n_conv_per_stage_decoder)
+    decoder = [_build_convolutions(unit, level, count, arguments) for level, count in enumerate(counts)]
     return {
         "schema_version": 1,
         "name": f"{_to_identifier(configuration.path.stem)}_{configuration.name}",
@@ -73,9 +82,9 @@ def _build_spec(configuration: Configuration, in_channels: int, out_channels: in
         "in_channels": in_channels,
         "out_channels": out_channels,
         "input_size": list(configuration.patch_size),
-        "widths": given.features_per_stage,
+        "widths": arguments.features_per_stage,
         **_build_levels(
-            encoder, decoder, [_build_resampling(_collapse_equal(stride), unit) for stride in given.strides[1:]]
+            encoder, decoder, [_build_resampling(_collapse_equal(stride), unit) for stride in arguments.strides[1:]]
         ),
         "skip": {"align": "strict", "fusion": {"type": "concat", "order": "upsampled_first"}},
         "head": {"type": "deep_supervision", "resolution": "native"},
@@ -84,36 +93,37 @@ def _build_spec(configuration: Configuration, in_channels: int, out_channels: in
 
 
 def _check_arguments(configuration: Configuration) -> None:
-    """Raises PlansError where there is an argument that no spec can say."""
+    """Raise PlansError for an argument that specs do not support."""
     for name, node in configuration.arguments.mapping.items():
         value = node.to_data()
         short = _class_name(value) if isinstance(value, str) else value
         if name not in _SUPPORTED_ARGUMENTS and short not in _DEFAULT_VALUES.get(name, ()):
             raise PlansError(
-                f"{configuration.path}: {configuration.name} has {name}={value!r}, which no spec can say; plan without it"
+                f"{configuration.path}: {configuration.name} has {name}={value!r}, which specs do not support; "
+                "plan without it"
             )
 
 
 def _build_levels(encoder: list[SpecData], decoder: list[SpecData], resampling: list[SpecData]) -> SpecData:
-    """What stands on the levels: what most have is said at the top, the others by their level."""
-    usual, usual_up, usual_between = _most_common(encoder), _most_common(decoder), _most_common(resampling)
-    # A level that names the same downsampling again keeps its factor, so each says its own.
-    said: SpecData = {"block": usual, **usual_between}
+    """Return the settings of blocks and resampling: the most common ones at the top, others under their levels."""
+    usual, usual_up, usual_resampling = _most_common(encoder), _most_common(decoder), _most_common(resampling)
+    # A level that repeats the type of the downsampling inherits its factor, so each level sets its own.
+    top: SpecData = {"block": usual, **usual_resampling}
     if usual_up != usual:
-        said["decoder"] = {"block": usual_up}
+        top["decoder"] = {"block": usual_up}
     levels: dict[int, SpecData] = {}
     for level, block in enumerate(encoder):
         own: SpecData = {}
-        last = level == len(encoder) - 1
+        is_last = level == len(encoder) - 1
         if block != usual:
-            own |= {"block": block} if last else {"encoder": {"block": block}}
-        if not last and decoder[level] != usual_up:
+            own |= {"block": block} if is_last else {"encoder": {"block": block}}
+        if not is_last and decoder[level] != usual_up:
             own["decoder"] = {"block": decoder[level]}
-        if not last and resampling[level] != usual_between:
+        if not is_last and resampling[level] != usual_resampling:
             own |= resampling[level]
         if own:
             levels[level] = own
-    return {**said, **({"levels": levels} if levels else {})}
+    return {**top, **({"levels": levels} if levels else {})}
 
 
 def _build_resampling(stride: Any, unit: SpecData) -> SpecData:
@@ -128,7 +138,7 @@ def _most_common(values: Sequence[Any]) -> Any:
 
 
 def _build_unit(configuration: Configuration, arguments: ArchitectureArgs) -> SpecData:
-    """What every convolution has around it."""
+    """Return the settings of the layers around every convolution."""
     unit: SpecData = {
         "padding": "zeros",
         "norm": _build_norm(configuration, arguments),
@@ -149,8 +159,8 @@ def _build_unit(configuration: Configuration, arguments: ArchitectureArgs) -> Sp
 def _build_norm(configuration: Configuration, arguments: ArchitectureArgs) -> Any:
     names = {f"{start}{arguments.dims}d": kind for start, kind in _NORMS.items()}
     kind = _lookup_type(configuration, "norm", arguments.norm_op, names)
-    usual = {"eps": 1e-5, "affine": kind == "batch", "momentum": 0.1, "track_running_stats": kind == "batch"}
-    changed = {k: v for k, v in (arguments.norm_op_kwargs or {}).items() if usual.get(k) != v} if kind else {}
+    defaults = {"eps": 1e-5, "affine": kind == "batch", "momentum": 0.1, "track_running_stats": kind == "batch"}
+    changed = {k: v for k, v in (arguments.norm_op_kwargs or {}).items() if defaults.get(k) != v} if kind else {}
     return {"type": kind, **changed} if changed else kind or "none"
 
 
@@ -161,15 +171,16 @@ def _build_activation(configuration: Configuration, arguments: ArchitectureArgs)
 
 
 def _lookup_type(configuration: Configuration, role: str, name: str | None, known: Mapping[str, str]) -> str | None:
-    """What a class is called in specs; None where there is none."""
-    named = _class_name(name)
-    if named is None:
+    """Return the part type of a class; None if the plans name no class."""
+    class_name = _class_name(name)
+    if class_name is None:
         return None
-    if named not in known:
+    if class_name not in known:
         raise PlansError(
-            f"{configuration.path}: {configuration.name} has the {role} {named!r}; specs can say {', '.join(known)}"
+            f"{configuration.path}: {configuration.name} has the unsupported {role} {class_name!r}; "
+            f"supported: {', '.join(known)}"
         )
-    return known[named]
+    return known[class_name]
 
 
 def _build_convolutions(unit: SpecData, level: int, repeats: int, arguments: ArchitectureArgs) -> SpecData:
@@ -185,17 +196,15 @@ def _build_plain_block(
 def _build_residual_block(
     unit: SpecData, level: int, configuration: Configuration, arguments: ArchitectureArgs
 ) -> SpecData:
-    """Residual blocks in a row, on the first level behind one convolution; shortcuts take means where sizes change."""
+    """Return a stack of residual blocks, on the first level after one convolution; shortcuts pool when strided."""
     if "dropout" in unit:
-        what = f"{configuration.path}: {configuration.name} has a dropout in residual blocks"
-        raise PlansError(f"{what}, which no spec can say; plan without it")
+        message = f"{configuration.path}: {configuration.name} has a dropout in residual blocks"
+        raise PlansError(f"{message}, which specs do not support; plan without it")
     shortcut = {"type": "pooled_projection", "bias": "no"}
     one = {**_build_convolutions(unit, level, 2, arguments), "type": "residual", "shortcut": shortcut}
     count = arguments.repeats_per_stage[level]
-    several = {"type": "stack", "count": count, "block": one} if count > 1 else one
-    return (
-        several if level else {"type": "sequence", "blocks": [_build_convolutions(unit, level, 1, arguments), several]}
-    )
+    stack = {"type": "stack", "count": count, "block": one} if count > 1 else one
+    return stack if level else {"type": "sequence", "blocks": [_build_convolutions(unit, level, 1, arguments), stack]}
 
 
 _BlockBuilder = Callable[[SpecData, int, Configuration, ArchitectureArgs], SpecData]
@@ -207,12 +216,12 @@ _NETWORK_CLASSES: Mapping[str, tuple[type[ArchitectureArgs], _BlockBuilder]] = {
 
 
 def _collapse_equal(numbers: list[int]) -> Any:
-    """One number where all axes have the same."""
+    """Return one number if all axes have the same."""
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
 def _class_name(name: Any) -> str | None:
-    """``torch.nn.modules.instancenorm.InstanceNorm2d`` as ``InstanceNorm2d``."""
+    """Return ``InstanceNorm2d`` for ``torch.nn.modules.instancenorm.InstanceNorm2d``."""
     return str(name).rpartition(".")[2] if name else None
 
 
