@@ -9,13 +9,13 @@ from unetgen.graph.builder_methods.global_ops import GlobalMethods
 from unetgen.graph.builder_methods.merging import MergingMethods
 from unetgen.graph.builder_methods.pointwise import PointwiseMethods
 from unetgen.graph.builder_methods.resampling import ResamplingMethods
-from unetgen.graph.external.builder import ExternalModuleBuilder
+from unetgen.graph.builder_methods.external_modules import ExternalModuleMethods
 
 __all__ = ["Axes", "BuildProblem", "Builder", "Value"]
 
 
 class Builder(
-    ExternalModuleBuilder, ConvolutionMethods, ResamplingMethods, PointwiseMethods, MergingMethods, GlobalMethods
+    ExternalModuleMethods, ConvolutionMethods, ResamplingMethods, PointwiseMethods, MergingMethods, GlobalMethods
 ):
     """Builds the graph of one network.
 

@@ -1,4 +1,4 @@
-"""The built-in vocabulary. It enters by the same hook as a stranger's parts."""
+"""The built-in parts, registered through the same hook as the parts of plugins."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from unetgen.parts.blocks import (
     recurrent,
     separable,
     shortcuts,
-    unet,
 )
 from unetgen.parts.layers import activations, attentions, dropouts, inits, norms
-from unetgen.parts.network import decoders, encoders, heads, inputs, resnet
+from unetgen.parts.network import decoders, encoders, heads, inputs, resnet, unet_block
 from unetgen.parts.resampling import downsampling, upsampling
 from unetgen.parts.skips import alignments, fusions, gates, transforms
 
 PART_MODULES = (
-    encoders, resnet, decoders, convolutional, bottleneck, recurrent, dense, separable, pyramids, unet, composites,
+    encoders, resnet, decoders, convolutional, bottleneck, recurrent, dense, separable, pyramids, unet_block, composites,
     shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations,
     dropouts, heads, inputs, inits,
 )  # fmt: skip
@@ -31,11 +30,11 @@ PART_MODULES = (
 
 @hookimpl
 def unetgen_parts() -> list[type[Part]]:
-    """Every part that one of these files defines."""
-    return [part for file in PART_MODULES for part in vars(file).values() if _is_defined_in(part, file.__name__)]
+    """Return every part class that one of these modules defines."""
+    return [part for module in PART_MODULES for part in vars(module).values() if _is_part_of(part, module.__name__)]
 
 
-def _is_defined_in(candidate: object, module: str) -> bool:
+def _is_part_of(candidate: object, module: str) -> bool:
     if not (isclass(candidate) and issubclass(candidate, Part)) or isabstract(candidate):
         return False
     return candidate.__module__ == module and "type" in vars(candidate)

@@ -21,22 +21,22 @@ Dilations = Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(str
 
 
 class UNetBlock(Block):
-    """A small U-Net in place of a few convolutions: the residual U-blocks of U2-Net (Qin et al. 2020).
+    """A small U-Net as a block: the residual U-block of U2-Net (Qin et al. 2020).
 
-    ``block`` first makes the level's width, then runs on ``depth`` levels with ``mid_channels``, on a bottom, and on
-    the way back up, the last time to the level's width again; with ``residual`` the first map is added to the last.
-    Of the ``depth`` steps down the first ``pooled`` change the resolution, the others only dilate.
+    An entry block makes the level's width. Then ``block`` is applied on ``depth`` encoder levels, a bottom level and
+    ``depth`` decoder levels with ``mid_channels``; the last one makes the level's width again. ``residual`` adds the
+    entry block's output to the result. Only the first ``pooled`` of the ``depth`` steps change the resolution.
     """
 
     type: ClassVar[str] = "unet"
 
     depth: Annotated[int, Field(ge=1, le=12)] = 4
     pooled: Annotated[int, Field(ge=0, le=12)] | None = None
-    """How many of the steps change the resolution; all of them unless it is said."""
+    """The number of steps that change the resolution (default: all)."""
 
     mid_channels: Channels = 32
     dilations: Dilations | None = None
-    """Of the block on each level, the bottom last; what the block itself says unless it is given."""
+    """The dilation of the block on each level, the bottom last (default: the block's own)."""
 
     residual: bool = True
     block: Annotated[Block, In("block")] = Conv(repeats=1, padding="zeros")
@@ -48,10 +48,10 @@ class UNetBlock(Block):
     @model_validator(mode="after")
     def _check_levels(self) -> UNetBlock:
         if self.pooled is not None and self.pooled > self.depth:
-            what = f"{self.pooled} of {self.depth} steps cannot change the resolution"
+            what = f"{self.pooled} is more than the depth, {self.depth}"
             raise PydanticCustomError("pooled", "{what}", {"what": what, "at": "pooled"})
         if self.dilations and len(self.dilations) != self.depth + 1:
-            what = f"depth {self.depth} needs {self.depth + 1} dilations, this has {len(self.dilations)}"
+            what = f"depth {self.depth} needs {self.depth + 1} dilations, not {len(self.dilations)}"
             raise PydanticCustomError("dilations", "{what}", {"what": what, "at": "dilations"})
         return self
 
@@ -62,26 +62,27 @@ class UNetBlock(Block):
     def inert(self) -> list[Inert]:
         if self._num_resolution_changes:
             return []
-        idle = ("downsample", "upsample", "align")
-        return [Inert(slot, "pooled", "no step changes the resolution") for slot in idle]
+        slots = ("downsample", "upsample", "align")
+        return [Inert(slot, "pooled", "no step changes the resolution") for slot in slots]
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         if self.downsample.left_to_block:
-            g.refuse(self, "downsample", "it must change the resolution itself", "use max_pool, avg_pool or conv")
+            message = "the downsampling must change the resolution itself"
+            g.refuse(self, "downsample", message, "use max_pool, avg_pool or conv")
         with g.scope("entry", label="Unit"):
-            first = self.block.emit(g, x, channels)
-        maps, x = self._emit_encoder(g, first)
+            entry = self.block.emit(g, x, channels)
+        maps, x = self._emit_encoder(g, entry)
         for level in reversed(range(self.depth)):
             with g.scope(f"up{level}", label="Unit"):
                 x = self._connect_skip(g, x, maps[level], level)
                 x = self._block_at(g, level).emit(g, x, self.mid_channels if level else channels)
         if not self.residual:
             return x
-        if x.channels != first.channels:
-            what = f"its input has {first.channels} channels behind the entry, and {x.channels} come back"
-            g.refuse(self, "residual", what, "use a block that makes the channels it is asked for, or residual: false")
+        if x.channels != entry.channels:
+            message = f"the entry block makes {entry.channels} channels and the last block {x.channels}"
+            g.refuse(self, "residual", message, "use a block that makes the requested channels, or residual: false")
             return x
-        return g.add(x, first)
+        return g.add(x, entry)
 
     def _emit_encoder(self, g: Builder, x: Value) -> tuple[list[Value], Value]:
         maps = []
@@ -106,7 +107,7 @@ class UNetBlock(Block):
             return self.fusion.emit(g, x, skip)
 
     def _block_at(self, g: Builder, level: int) -> Block:
-        """The block of a level, with that level's dilation."""
+        """Return the block of a level, with the level's dilation."""
         if self.dilations is None:
             return self.block
         if "dilation" not in type(self.block).model_fields:

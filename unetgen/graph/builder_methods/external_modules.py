@@ -22,7 +22,7 @@ Target = str | type
 _DEFAULT_PROBE_SIZE = 32
 
 
-class ExternalModuleBuilder(BaseBuilder):
+class ExternalModuleMethods(BaseBuilder):
     """Draws modules of other people's making."""
 
     def module(  # noqa: PLR0913  # what is not said is measured, so there is much that can be said
