@@ -1,4 +1,4 @@
-"""unetgen: U-Nets from YAML. Checked, measured and drawn before a tensor exists, then built as an nn.Module."""
+"""unetgen: build U-Nets from YAML specs, which are checked, measured and drawn before any tensor is allocated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from unetgen.ablation.sweeps.sweep import sweep
     from unetgen.api import build, draw, graph_of, load, load_spec, specs
     from unetgen.config.spec import Spec
-    from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, WeightsError
+    from unetgen.errors import PluginError, SizeError, SpecError, UnetgenError, UnetgenWarning, WeightsError
     from unetgen.hookspecs import hookimpl
     from unetgen.hub.loading import from_pretrained
     from unetgen.network.weights.checkpoint import load_weights, save
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unetgen.optimization.optimized import optimize
     from unetgen.plugins import load_registry
 
-# Where each public name lives. Importing unetgen loads none of it, and no torch until a network is built.
+# The module of each public name. Importing unetgen imports none of them, and torch only when a network is built.
 _MODULE_OF_NAME = {
     "build": "unetgen.api",
     "draw": "unetgen.api",
@@ -29,6 +29,7 @@ _MODULE_OF_NAME = {
     "specs": "unetgen.api",
     "Spec": "unetgen.config.spec",
     "UnetgenError": "unetgen.errors",
+    "UnetgenWarning": "unetgen.errors",
     "SpecError": "unetgen.errors",
     "SizeError": "unetgen.errors",
     "PluginError": "unetgen.errors",
@@ -51,6 +52,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "UnetgenError",
+    "UnetgenWarning",
     "WeightsError",
     "build",
     "draw",

@@ -326,7 +326,7 @@ def outcome(raw: bytes, folder: Path) -> str:
         raise AssertionError(raw) from error
     assert time.process_time() - started < LONGEST_ANSWER, raw
     assert bool(problems) is (result != "a graph"), raw
-    assert all(problem.message and problem.mark and problem.mark.line >= 1 for problem in problems), raw
+    assert all(problem.message and problem.location and problem.location.line >= 1 for problem in problems), raw
     return result.partition(":")[0]
 
 

@@ -267,8 +267,8 @@ def test_every_sentence(check_golden: Callable[[str, str], None]) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_every_refusal_says_where_and_what_to_do(name: str) -> None:
     for problem in problems(REFUSED[name]).problems:
-        assert problem.mark is not None
-        assert problem.mark.line >= 1
+        assert problem.location is not None
+        assert problem.location.line >= 1
         assert problem.message
         assert "pydantic" not in str(problem)
         assert "\n" not in str(problem)
@@ -305,7 +305,7 @@ def test_six_mistakes_are_six_lines_in_order() -> None:
         "block: {norm: bath}\nupsample: concat\nhead: {type: conv, kernel: 1}\n"
     )
     found = problems(text)
-    assert [problem.mark.line for problem in found.problems if problem.mark] == [2, 3, 4, 6, 7, 8]
+    assert [problem.location.line for problem in found.problems if problem.location] == [2, 3, 4, 6, 7, 8]
     assert len(str(found).splitlines()) == 6
 
 

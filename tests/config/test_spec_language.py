@@ -128,7 +128,7 @@ def test_known_parts_know_the_dimensions() -> None:
 
 
 def test_known_parts_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unetgen.config.part_cache.MOST", 16)
+    monkeypatch.setattr("unetgen.config.part_cache.MAX_ENTRIES", 16)
     registry, known = load_registry(), PartCache()
     for width in range(1, 40):
         resolve(load_tree({**SMALL, "block": {"mid_channels": width}}, registry), registry, known)
@@ -261,7 +261,7 @@ def test_problems_point_into_the_file_that_holds_them(tmp_path: Path) -> None:
     (tmp_path / "child.yaml").write_text("extends: base.yaml\nin_channels: 0\n")
     with pytest.raises(SpecError) as refused:
         unetgen.load_spec(tmp_path / "child.yaml")
-    places = [(Path(p.mark.source).name, p.mark.line) for p in refused.value.problems if p.mark]
+    places = [(Path(p.location.source).name, p.location.line) for p in refused.value.problems if p.location]
     assert places == [("base.yaml", 2), ("child.yaml", 2)]
 
 

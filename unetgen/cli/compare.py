@@ -9,6 +9,8 @@ import click
 
 from unetgen.analysis.measures import COST_METRICS
 from unetgen.cli.options import InputSize, OutFile, load_command_registry, plugin_option
+from unetgen.cli.output_format import remember_format
+from unetgen.errors import FileWriteError, is_disk_failure
 
 if TYPE_CHECKING:
     from unetgen.ablation.comparison.comparison import Comparison
@@ -39,7 +41,12 @@ _FORMATS = ("text", "csv", "markdown", "latex", "json")
 )
 @click.option("--weights", is_flag=True, help="Tell which modules start from the same weights under equal seeds.")
 @click.option(
-    "--format", "output_format", type=click.Choice(_FORMATS), default="text", help="How the table is written."
+    "--format",
+    "output_format",
+    type=click.Choice(_FORMATS),
+    default="text",
+    callback=remember_format,
+    help="How the table is written.",
 )
 @click.option("-o", "--out", type=OutFile(), help="Write to a file, not to stdout.")
 @plugin_option
@@ -86,6 +93,8 @@ def _write_table(table: DataTable, output_format: str, out: Path | None) -> None
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         what = str(error.strerror or error).lower()
+        if is_disk_failure(error):
+            raise FileWriteError(f"cannot write {out}: {what}; choose another file") from None
         raise click.UsageError(f"cannot write {out}: {what}; choose another file") from None
 
 

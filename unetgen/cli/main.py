@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from unetgen.cli.output_format import print_json_error
 from unetgen.errors import ExitCode, UnetgenError
 
 _COMMANDS = {
@@ -42,7 +43,8 @@ Examples:
 
 \b
 Completion: eval "$(_UNETGEN_COMPLETE=bash_source unetgen)", or zsh_source, fish_source.
-Exit codes: 0 fine, 1 the spec is invalid, 2 wrong usage, 3 a plugin or a trial failed, 4 a bug of unetgen."""
+Exit codes: 0 success, 1 the spec is invalid, 2 wrong usage, 3 a plugin or a trial failed, 4 a bug in unetgen,
+5 the disk, the results file or the cluster failed."""
 
 
 class _LazyGroup(click.Group):
@@ -56,6 +58,14 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"unetgen.cli.{cmd_name.replace('-', '_')}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; return the exit code of an error after printing it in the chosen format."""
+        try:
+            return super().invoke(ctx)
+        except UnetgenError as error:
+            print_json_error(ctx, error)
+            return _print_error(error)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unetgen.cli.output_format import remember_format
 from unetgen.config.registry.registry import Registry
 from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
@@ -63,9 +64,14 @@ def set_option(command: F) -> F:
 def format_option(command: F) -> F:
     """``--format``: for people or for programs."""
     choice = click.Choice(["text", "json"])
-    return click.option("--format", "output_format", type=choice, default="text", help="For people, or for programs.")(
-        command
-    )
+    return click.option(
+        "--format",
+        "output_format",
+        type=choice,
+        default="text",
+        callback=remember_format,
+        help="Human-readable text, or JSON; with json, errors are JSON too.",
+    )(command)
 
 
 def spec_argument(command: F) -> F:

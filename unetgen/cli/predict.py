@@ -168,7 +168,7 @@ def _prefix_errors(path: Path) -> Iterator[None]:
             warnings.simplefilter("always")
             yield
     except SizeError as error:
-        raise SizeError([replace(problem, mark=SourceLocation(str(path))) for problem in error.problems]) from None
+        raise SizeError([replace(problem, location=SourceLocation(str(path))) for problem in error.problems]) from None
     finally:
         for warning in told:
             click.echo(f"warning: {path}: {warning.message}", err=True)

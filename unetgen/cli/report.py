@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from unetgen.cli.options import OutFile, plugin_option
+from unetgen.cli.output_format import remember_format
 
 if TYPE_CHECKING:
     from unetgen.ablation.results.results_table import ResultsTable
@@ -33,7 +34,11 @@ _FORMAT_BY_SUFFIX = {
 @click.argument("sweep", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=OutFile(), help="Write to a file: " + ", ".join(_FORMAT_BY_SUFFIX) + ".")
 @click.option(
-    "--format", "output_format", type=click.Choice(list(_FORMAT_BY_SUFFIX.values())), help="Else by the file's suffix."
+    "--format",
+    "output_format",
+    type=click.Choice(list(_FORMAT_BY_SUFFIX.values())),
+    callback=remember_format,
+    help="Else by the file's suffix.",
 )
 @click.option("--sort", metavar="COLUMN", help="Order the rows by a column; with - before its name the other way.")
 @click.option("--base", metavar="NAME", help="The variant that the others are measured by; else the sweep's base.")

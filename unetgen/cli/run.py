@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unetgen.cli.options import plugin_option
+from unetgen.cli.options import format_option, plugin_option
 from unetgen.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -68,15 +68,16 @@ INTERRUPTED_EXIT_CODE = 130
     help="The cluster, with --engine ray, or local; else one that runs here, else local.",
 )
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1; else a GPU where there is one.")
+@format_option
 @plugin_option
 def command(
     sweep: str, *, out: Path | None, options: tuple[str, ...], engine: str, timeout: float | None, device: str,
-    **run_options: Any,
+    output_format: str, **run_options: Any,
 ) -> int:  # fmt: skip
     """Carry out a trial for every variant of SWEEP, a file or a directory, and tabulate what they found.
 
-    Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 130 if it was
-    interrupted.
+    Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 5 if the disk or
+    the cluster failed, with 130 if it was interrupted.
     """
     from unetgen.ablation.runs.run import run
     from unetgen.ablation.runs.run_directory import resolve_run_directory
@@ -96,7 +97,7 @@ def command(
     except KeyboardInterrupt:
         click.echo(f"interrupted; what is finished is in {folder}, --resume goes on", err=True)
         return INTERRUPTED_EXIT_CODE
-    return _print_summary(standings, listener.skipped, folder)
+    return _print_summary(standings, listener.skipped, folder, as_json=output_format == "json")
 
 
 def _choose_threads(engine: str, workers: int) -> int:
@@ -131,14 +132,15 @@ def _build_engine(name: str, *, workers: int, cpus: int, gpus: float, address: s
     return LocalEngine(workers)
 
 
-def _print_summary(table: ResultsTable, skipped: SkippedCombinations, folder: Path) -> int:
-    """The table, then what is wrong, then how it ended."""
-    click.echo(table.sheet().text())
+def _print_summary(table: ResultsTable, skipped: SkippedCombinations, folder: Path, *, as_json: bool) -> int:
+    """Print the table, then errors, then the final counts; with ``as_json`` stdout gets the table alone."""
+    click.echo(table.sheet().json() if as_json else f"{table.sheet().text()}\n", nl=False)
     for line in [*skipped.refused, *skipped.failed]:
         click.echo(line, err=True)
     counts = table.counts()
     rest = "".join(f", {counts[state]:,} {state}" for state in ("failed", "waiting") if counts[state])
-    click.echo(f"{counts['finished']:,} trial{'s' * (counts['finished'] != 1)} finished{rest}; results are in {folder}")
+    finished = f"{counts['finished']:,} trial{'s' * (counts['finished'] != 1)} finished"
+    click.echo(f"{finished}{rest}; results are in {folder}", err=as_json)
     if counts["failed"] or skipped.failed:
         return ExitCode.PLUGIN
     return ExitCode.INVALID if skipped.invalid else ExitCode.OK

@@ -9,7 +9,7 @@ import click
 
 from unetgen.cli.options import format_option, load_command_registry, load_spec, plugin_option, set_option
 from unetgen.config.registry.registry import Registry
-from unetgen.errors import ExitCode, PluginError, SpecError
+from unetgen.errors import ExitCode, UnetgenError
 
 _EPILOG = """\b
 Examples:
@@ -48,8 +48,6 @@ def _validate(spec: str, assignments: tuple[str, ...], registry: Registry) -> _V
 
     try:
         graph_of(load_spec(spec, assignments, registry))
-    except SpecError as error:
-        return _ValidationResult(spec, [problem.to_dict() for problem in error.problems], str(error), ExitCode.INVALID)
-    except PluginError as error:
-        return _ValidationResult(spec, [{"code": "plugin", "message": str(error)}], str(error), ExitCode.PLUGIN)
+    except UnetgenError as error:
+        return _ValidationResult(spec, [problem.to_dict() for problem in error.problems], str(error), error.exit_code)
     return _ValidationResult(spec, [], f"{spec}: valid", ExitCode.OK)

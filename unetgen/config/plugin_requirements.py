@@ -25,7 +25,7 @@ def add_install_hints(problems: list[Problem], requirements: Sequence[str], regi
     for failure in registry.failures:
         vendors = [problem for problem in unknown if f"'{failure.provider.name}/" in problem.message]
         if vendors or strange or normalize_distribution_name(failure.provider.name) in names:
-            raise failure.to_error(str((vendors or strange or unknown)[0]))
+            raise failure.to_error((vendors or strange or unknown)[0])
     there = {normalize_distribution_name(plugin.provider.name) for plugin in registry.plugins}
     absent = [name for key, name in names.items() if key not in there]
     if not absent:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unetgen.errors import UnetgenWarning
 from unetgen.tiling.argument_checks import check_image, check_keep, prepare_output, resolve_tile, validate_batch
 from unetgen.tiling.mirror_padding import ImageArray, read_mirrored
 from unetgen.tiling.nonlocal_ops import find_nonlocal_modules
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 TilePosition = tuple[TileSpan, ...]
 
 
-class InexactTiling(UserWarning):
+class InexactTiling(UnetgenWarning):
     """A network that looks at whole maps sees others in a tile than in the image."""
 
 

@@ -36,7 +36,7 @@ def validate_options(function: Callable[P, R]) -> Callable[P, R]:
     def check(options: Mapping[str, Any]) -> None:
         held, problems = parse_model(model, from_data(options, ""))
         if held is None:
-            raise RunError("\n".join(map(str, problems)))
+            raise RunError(problems)
 
     @wraps(function)
     def called(*given: P.args, **options: P.kwargs) -> R:

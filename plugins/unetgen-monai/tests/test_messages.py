@@ -33,8 +33,8 @@ block:
     with pytest.raises(SpecError) as refused:
         unetgen.graph_of(text, registry=registry)
     (problem,) = refused.value.problems
-    assert problem.mark is not None
-    assert (problem.mark.line, problem.mark.column, problem.path) == (7, 9, "block.norm")
+    assert problem.location is not None
+    assert (problem.location.line, problem.location.column, problem.path) == (7, 9, "block.norm")
 
 
 def test_odd_sizes_do_not_fit_an_exact_stride(registry: Registry) -> None:

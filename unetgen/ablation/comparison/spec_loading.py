@@ -1,4 +1,4 @@
-"""Gathering: many specs from files, names and directories, each under a name of its own."""
+"""Load specs from files, names and directories, each under a unique name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ T = TypeVar("T")
 
 
 def load_specs(sources: Sequence[str], registry: Registry, extract: Callable[[Spec], T]) -> dict[str, T]:
-    """What is read of every spec, by its name; by its source where another has the name already.
+    """Load specs and extract data from each.
 
-    A directory stands for the variants that its index lists, or for all specs in it. Raises SpecError with everything
-    that is wrong with any of them.
+    Args:
+        sources: Names and paths of specs, and directories: of a sweep, or of any specs.
+        registry: The installed parts.
+        extract: Computes the data of a spec.
+
+    Returns:
+        The data by spec name, or by source if the name is taken.
+
+    Raises:
+        SpecError: Specs are invalid; has all problems.
     """
-    found: dict[str, T] = {}
+    data: dict[str, T] = {}
     problems: list[Problem] = []
     for source in _expand_sources(sources):
         try:
@@ -32,31 +40,42 @@ def load_specs(sources: Sequence[str], registry: Registry, extract: Callable[[Sp
             problems += error.problems
             continue
         try:
-            found[_make_unique_name(name if name not in found else source, found)] = extract(spec)
+            data[_make_unique_name(name if name not in data else source, data)] = extract(spec)
         except SpecError as error:
-            # What is wrong with one network at a size that all are measured at is in nobody's file.
-            problems += [replace(problem, mark=problem.mark or SourceLocation(source)) for problem in error.problems]
+            # A problem with the common input size has no location in a file, so it gets its source.
+            problems += [
+                replace(problem, location=problem.location or SourceLocation(source)) for problem in error.problems
+            ]
     if problems:
         raise SpecError(problems)
-    return found
+    return data
 
 
 def choose_base(name: str | None, sources: Sequence[str], hashes: Mapping[str, str]) -> str:
-    """The network that the others are measured by: the one asked for, else a lone directory's base, else the first.
+    """Choose the network that the others are compared with.
 
-    ``hashes`` are the networks' own, by their names. Raises SpecError where there is none of that name.
+    Args:
+        name: The requested network (default: the base of a single sweep directory, else the first network).
+        sources: Where the networks come from.
+        hashes: The spec hash of each network, by name.
+
+    Returns:
+        The name of the base.
+
+    Raises:
+        SpecError: The requested network is not one of the networks.
     """
     if name is None:
-        base = _read_base_hash(sources)
-        return next((network for network, own in hashes.items() if own == base), next(iter(hashes)))
+        base_hash = _read_base_hash(sources)
+        return next((network for network, hash_ in hashes.items() if hash_ == base_hash), next(iter(hashes)))
     if name not in hashes:
-        hint = did_you_mean(name, hashes) or f"there are {', '.join(list(hashes)[:10])}"
-        raise SpecError([Problem("base", "", f"{name!r} is not among the networks", hint)])
+        hint = did_you_mean(name, hashes) or f"use one of {', '.join(list(hashes)[:10])}"
+        raise SpecError([Problem("base", "", f"{name!r} is not one of the networks", hint)])
     return name
 
 
 def _read_base_hash(sources: Sequence[str]) -> str:
-    """The hash of the base of the sweep that a lone directory holds; nothing of other sources."""
+    """Return the base's hash if the only source is a sweep directory, else an empty string."""
     index = read_index(Path(sources[0])) if len(sources) == 1 else None
     return str(index["base"]) if index else ""
 
@@ -70,15 +89,15 @@ def _expand_sources(sources: Sequence[str]) -> Iterator[str]:
         index = read_index(folder)
         files = index["files"] if index else sorted(path.name for path in folder.glob("*.yaml"))
         if not files:
-            hint = "give specs, or the directory of a sweep"
-            raise SpecError([Problem("not_found", "", f"there are no specs in {source}", hint)])
+            hint = "give specs or a sweep directory"
+            raise SpecError([Problem("not_found", "", f"no specs found in {source}", hint)])
         yield from (str(folder / file) for file in files)
 
 
 def _make_unique_name(name: str, taken: dict[str, T]) -> str:
-    """A name that nothing has: the second of one source is ``name (2)``."""
-    number, free = 1, name
-    while free in taken:
+    """Return a name that is not taken: the second of one source is ``name (2)``."""
+    number, unique = 1, name
+    while unique in taken:
         number += 1
-        free = f"{name} ({number})"
-    return free
+        unique = f"{name} ({number})"
+    return unique

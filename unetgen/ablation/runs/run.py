@@ -1,4 +1,4 @@
-"""Run: the trials of a sweep that are missing, carried out by an engine and kept in a ledger."""
+"""Run the trials of a sweep that have no result yet, and record them in the results database."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from unetgen.ablation.results.database import DATABASE_FILE, ResultsDatabase, Tr
 from unetgen.ablation.results.results_table import ResultsTable
 from unetgen.ablation.runs.device import check_device
 from unetgen.ablation.runs.engines.engine import Engine, Event, MetricsReported, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.in_process import InProcessEngine
 from unetgen.ablation.runs.engines.local import LocalEngine
 from unetgen.ablation.runs.engines.worker_process import exit_if_spawn_reimport
 from unetgen.ablation.runs.result import read_result
@@ -33,27 +34,27 @@ from unetgen.ablation.runs.trial_function import (
     get_metric_directions,
     load_trial_function,
 )
-from unetgen.errors import RunError
+from unetgen.errors import RunEnvironmentError, RunError
 from unetgen.plugins import load_registry
 
-# numpy's generators take as many.
+# The seeds of numpy's global generator are 32-bit integers.
 _SEED_LIMIT = 2**32
 
 
 class RunListener:
-    """Hears how a run is going; each method does nothing unless it is overridden."""
+    """Receives the progress of a run. Each method does nothing unless it is overridden."""
 
     def on_skipped(self, skipped: SkippedCombinations) -> None:
-        """These combinations of the sweep have no trials."""
+        """Receive the combinations of the sweep that have no trials."""
 
     def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
-        """These are to be carried out, and so many were before."""
+        """Receive the trials to run, and the number of those that finished before."""
 
     def on_event(self, event: Event) -> None:
-        """A trial has started, told something, or ended."""
+        """Receive the start of a trial, its reported metrics, or its end."""
 
 
-def run(  # noqa: PLR0913  # as many as there is to choose
+def run(  # noqa: PLR0913  # one parameter per command-line option
     sweep: str | Path,
     trial: str | None = None,
     *,
@@ -63,38 +64,86 @@ def run(  # noqa: PLR0913  # as many as there is to choose
     seed: int | None = None,
     resume: bool = False,
     fail_fast: bool = False,
+    workers: int | None = None,
     engine: Engine | None = None,
     conditions: TrialLimits = TrialLimits(),  # noqa: B008  # it is frozen
     plugins: Sequence[str] = (),
     listener: RunListener | None = None,
 ) -> ResultsTable:
-    """Carries out ``trial(model, spec, context, **options) -> metrics`` for every variant and seed of a sweep.
+    """Run ``trial(model, spec, context, **options) -> metrics`` for every variant and seed of a sweep.
 
-    ``sweep`` is a file or a directory that ``unetgen sweep --out`` wrote; results lie in ``out``, or a folder of the
-    file's name, in ``results.sqlite``. ``repeat`` seeds from ``seed`` on, else seed 0 alone. With ``resume`` what is
-    missing or failed there is carried out, and nothing else; ``trial`` and ``options`` are then as they were, and seeds
-    that are given are added. A trial that fails stops no other, unless ``fail_fast``. ``engine`` has one worker of this
-    machine unless given. Raises RunError where it cannot begin or go on, and SpecError where the sweep is wrong.
+    A failed trial does not stop the others, unless ``fail_fast``.
+
+    Args:
+        sweep: A sweep file, or a directory that ``unetgen sweep --out`` wrote.
+        trial: The function, ``module:function`` or ``file.py:function``. Optional with ``resume``.
+        out: The directory for results (default: named after the sweep file).
+        options: Keyword arguments for the trial. Optional with ``resume``.
+        repeat: The number of seeds per variant (default: 1).
+        seed: The first seed (default: 0). With ``resume``, new seeds are added.
+        resume: Run only missing and failed trials of the results in ``out``.
+        fail_fast: Stop at the first trial that fails.
+        workers: The number of parallel worker processes (default: 1). With 0, trials run in this process.
+        engine: The engine that runs the trials, in place of ``workers``.
+        conditions: The device, the number of threads and the timeout of each trial.
+        plugins: Files or modules with parts, in addition to the installed plugins.
+        listener: Receives the progress.
+
+    Returns:
+        The results of all trials. They are stored in ``results.sqlite`` in the results directory.
+
+    Raises:
+        RunError: The run cannot start or continue.
+        SpecError: The sweep is invalid.
+        KeyboardInterrupt: On Ctrl-C; ``resume`` continues the run.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> directory = pathlib.Path(tempfile.mkdtemp())
+        >>> text = "{base: {extends: unet_milesial, widths: [4, 8]}, axes: {skip.fusion: [add]}}"
+        >>> _ = (directory / "sweep.yaml").write_text(text)
+        >>> options = {"input_size": 16, "runs": 1}
+        >>> table = run(directory / "sweep.yaml", "unetgen.trials:cost", out=directory, options=options, workers=0)
+        >>> table.counts()["finished"]
+        1
     """
     exit_if_spawn_reimport()
-    folder, listener, engine = resolve_run_directory(sweep, out), listener or RunListener(), engine or LocalEngine()
-    asked = _RunRequest(sweep, folder, trial, dict(options or {}), tuple(plugins), repeat, seed)
-    check_device(conditions.device, is_local=isinstance(engine, LocalEngine))
-    with lock_run_directory(folder), _resume_run(asked) if resume else _create_run(asked) as ledger:
-        ledger.reset_running()
-        listener.on_skipped(SkippedCombinations(**ledger.read_settings()["absent"]))
-        waiting = _list_pending_trials(ledger, folder, conditions)
-        listener.on_planned(waiting, sum(record.state == "finished" for record in ledger.read_trials()))
+    folder, listener, engine = resolve_run_directory(sweep, out), listener or RunListener(), _engine_of(engine, workers)
+    request = _RunRequest(sweep, folder, trial, dict(options or {}), tuple(plugins), repeat, seed)
+    _check_limits(conditions, engine)
+    with lock_run_directory(folder), _resume_run(request) if resume else _create_run(request) as database:
+        database.reset_running()
+        listener.on_skipped(SkippedCombinations(**database.read_settings()["absent"]))
+        pending = _list_pending_trials(database, folder, conditions)
+        listener.on_planned(pending, sum(record.state == "finished" for record in database.read_trials()))
         try:
-            _execute(engine, waiting, ledger, listener, fail_fast=fail_fast)
+            _execute(engine, pending, database, listener, fail_fast=fail_fast)
         finally:
-            ledger.reset_running()
-        return ResultsTable.of(ledger)
+            database.reset_running()
+        return ResultsTable.of(database)
+
+
+def _engine_of(engine: Engine | None, workers: int | None) -> Engine:
+    """Return the engine that a run's arguments choose."""
+    if engine is not None:
+        if workers is not None:
+            raise RunError(f"workers={workers} has no effect with an engine; omit one of them")
+        return engine
+    if workers is not None and workers < 0:
+        raise RunError(f"workers={workers} must be 0 or more")
+    return InProcessEngine() if workers == 0 else LocalEngine(workers or 1)
+
+
+def _check_limits(limits: TrialLimits, engine: Engine) -> None:
+    """Check that an engine can apply the limits. Raise RunError."""
+    if isinstance(engine, InProcessEngine) and limits.timeout is not None:
+        raise RunError("a trial in this process cannot be stopped after a timeout; omit --timeout, or use --workers 1")
+    check_device(limits.device, is_local=isinstance(engine, (InProcessEngine, LocalEngine)))
 
 
 @dataclass(frozen=True, slots=True)
 class _RunRequest:
-    """What a run is to be about."""
+    """The arguments of a run."""
 
     sweep: str | Path
     folder: Path
@@ -105,67 +154,66 @@ class _RunRequest:
     seed: int | None
 
     def resolve_seeds(self, default_start: int = 0) -> range:
-        """Those that are given, from ``first`` on where no other is. Raises RunError where numpy takes none."""
+        """Return the requested seeds. Raise RunError if numpy does not accept one."""
         start = default_start if self.seed is None else self.seed
-        found = range(start, start + (1 if self.repeat is None else self.repeat))
-        if not found or found[0] < 0 or found[-1] >= _SEED_LIMIT:
+        seeds = range(start, start + (1 if self.repeat is None else self.repeat))
+        if not seeds or seeds[0] < 0 or seeds[-1] >= _SEED_LIMIT:
             raise RunError(
-                f"there are no seeds from {found.start} to {found.stop - 1}; take some from 0 to {_SEED_LIMIT - 1:,}"
+                f"seeds from {seeds.start} to {seeds.stop - 1} are invalid; use seeds from 0 to {_SEED_LIMIT - 1:,}"
             )
-        return found
+        return seeds
 
 
 @contextmanager
 def _resume_run(request: _RunRequest) -> Iterator[ResultsDatabase]:
-    """The folder's ledger as it was left. Raises RunError where there is none, or where it is of something else."""
+    """Open the existing results database. Raise RunError if it is missing or of another run."""
     if not (request.folder / DATABASE_FILE).is_file():
-        raise RunError(f"{request.folder} has no results to go on from; leave --resume out")
-    with ResultsDatabase.open(request.folder) as ledger:
-        known = ledger.read_settings()
-        with _enter_original_directory(request.folder, known["cwd"]):
-            registry = load_registry(known["plugins"])
-            check_options(known["trial"], load_trial_function(known["trial"]), known["options"])
-        again = {"trial": request.trial, "options": request.options or None, "plugins": list(request.plugins) or None}
-        check_same_run(request.sweep, request.folder, known, again, registry)
+        raise RunError(f"{request.folder} has no results to resume; omit --resume")
+    with ResultsDatabase.open(request.folder) as database:
+        settings = database.read_settings()
+        with _enter_original_directory(request.folder, settings["cwd"]):
+            registry = load_registry(settings["plugins"])
+            function = load_trial_function(settings["trial"], reload_changed=True)
+            check_options(settings["trial"], function, settings["options"])
+        plugins = list(request.plugins) or None
+        requested = {"trial": request.trial, "options": request.options or None, "plugins": plugins}
+        check_same_run(request.sweep, request.folder, settings, requested, registry)
         if request.repeat is not None or request.seed is not None:
-            ledger.add_trials(request.resolve_seeds(min(record.seed for record in ledger.read_trials())))
-        yield ledger
+            database.add_trials(request.resolve_seeds(min(record.seed for record in database.read_trials())))
+        yield database
 
 
 @contextmanager
 def _enter_original_directory(folder: Path, cwd: str) -> Iterator[None]:
-    """In the folder where the run was begun, which its trial, its options and its plugins may be relative to."""
-    with ExitStack() as back:
+    """Change to the directory where the run was started: its trial, options and plugins may be relative to it."""
+    with ExitStack() as stack:
         try:
-            back.enter_context(chdir(cwd))
+            stack.enter_context(chdir(cwd))
         except OSError:
-            way = "put it back, with what the trial needs there"
-            raise RunError(f"{folder} has results of a run that was begun in {cwd}, which is gone; {way}") from None
+            what = f"{folder} has results of a run that was started in {cwd}, which is missing"
+            raise RunEnvironmentError(f"{what}; restore it with the files that the trial needs") from None
         yield
 
 
 @contextmanager
 def _create_run(request: _RunRequest) -> Iterator[ResultsDatabase]:
-    """A new ledger, in the directory of the sweep's variants."""
+    """Create a results database in the directory of the sweep's variants."""
     if (request.folder / DATABASE_FILE).is_file():
-        raise RunError(f"{request.folder} has results already; --resume goes on with what is missing there")
+        raise RunError(f"{request.folder} already has results; use --resume to run what is missing")
     if request.trial is None:
-        raise RunError("there is nothing to carry out; add --trial module:function")
-    seeds, function = request.resolve_seeds(), load_trial_function(request.trial)
+        raise RunError("a run needs a trial; add --trial module:function")
+    seeds, function = request.resolve_seeds(), load_trial_function(request.trial, reload_changed=True)
     check_options(request.trial, function, request.options)
     registry = load_registry(request.plugins)
-    absent = asdict(ensure_variants_written(request.sweep, request.folder, registry))
-    entries, about = load_variants(request.folder, registry)
-    said = {
-        "trial": request.trial,
-        "options": request.options,
-        "plugins": list(request.plugins),
-        "cwd": str(Path.cwd()),
-    }
-    settings = {**about, **said, "absent": absent, "better": get_metric_directions(function), **_collect_versions()}
+    skipped = asdict(ensure_variants_written(request.sweep, request.folder, registry))
+    variants, sweep_settings = load_variants(request.folder, registry)
+    settings = {
+        **sweep_settings, "trial": request.trial, "options": request.options, "plugins": list(request.plugins),
+        "cwd": str(Path.cwd()), "absent": skipped, "better": get_metric_directions(function), **_collect_versions(),
+    }  # fmt: skip
     baselines = [VariantRow(name) for name in get_baselines(function)]
-    with ResultsDatabase.create(request.folder, settings, [*entries, *baselines], seeds) as ledger:
-        yield ledger
+    with ResultsDatabase.create(request.folder, settings, [*variants, *baselines], seeds) as database:
+        yield database
 
 
 def _collect_versions() -> dict[str, str]:
@@ -176,34 +224,34 @@ def _collect_versions() -> dict[str, str]:
 
 
 def _list_pending_trials(database: ResultsDatabase, folder: Path, limits: TrialLimits) -> list[Trial]:
-    """What is planned and not finished."""
-    settings, entries = database.read_settings(), {entry.name: entry for entry in database.read_variants()}
-    base = next((e for e in entries.values() if e.hash == settings["base"]), next(iter(entries.values())))
+    """Return the planned trials that have not finished, after recovering results that were not recorded."""
+    settings, variants = database.read_settings(), {variant.name: variant for variant in database.read_variants()}
+    base = next((v for v in variants.values() if v.hash == settings["base"]), next(iter(variants.values())))
 
-    def of(record: TrialRow) -> Trial:
-        entry = entries[record.variant]
+    def trial_of(record: TrialRow) -> Trial:
+        variant = variants[record.variant]
         return Trial(
-            entry.name, record.seed, record.attempts + 1, settings["trial"], folder.resolve(), Path(settings["cwd"]),
-            settings["options"], entry.spec or base.spec, not entry.spec, tuple(settings["plugins"]), limits,
+            variant.name, record.seed, record.attempts + 1, settings["trial"], folder.resolve(), Path(settings["cwd"]),
+            settings["options"], variant.spec or base.spec, not variant.spec, tuple(settings["plugins"]), limits,
         )  # fmt: skip
 
-    unfinished = [of(record) for record in database.read_trials() if record.state != "finished"]
+    unfinished = [trial_of(record) for record in database.read_trials() if record.state != "finished"]
     return [trial for trial in unfinished if not _recover_result(trial, database)]
 
 
 def _recover_result(trial: Trial, database: ResultsDatabase) -> bool:
-    """Whether a trial had finished when nobody was there any more to hear of it; then it is entered."""
-    left = read_result(trial.directory)
-    if left is None:
+    """Record the result file of a trial that finished after its run was killed; return whether it has one."""
+    result = read_result(trial.directory)
+    if result is None:
         return False
-    database.finish_trial(trial.name, trial.seed, left.metrics, left.curves, left.seconds, left.device, "")
+    database.finish_trial(trial.name, trial.seed, result.metrics, result.curves, result.seconds, result.device, "")
     return True
 
 
 def _execute(
     engine: Engine, trials: Sequence[Trial], database: ResultsDatabase, listener: RunListener, *, fail_fast: bool
 ) -> None:
-    # Closing the events, whatever the reason, ends the trials that still run.
+    # However the loop ends, closing the iterator stops the trials that still run.
     with closing(engine.run_trials(trials)) as events:  # type: ignore[type-var]  # a generator, whatever the engine
         for event in events:
             _record(event, database)
@@ -219,5 +267,7 @@ def _record(event: Event, database: ResultsDatabase) -> None:
             database.start_trial(name, seed)
         case MetricsReported(step=step, metrics=metrics):
             database.record_metrics(name, seed, step, metrics)
-        case TrialFinished(result=r):
-            database.finish_trial(name, seed, r.metrics, r.curves, r.seconds, r.device, r.error)
+        case TrialFinished(result=result):
+            database.finish_trial(
+                name, seed, result.metrics, result.curves, result.seconds, result.device, result.error
+            )

@@ -1,4 +1,4 @@
-"""Summary: what is to be told of a sweep beside its variants. It grows with the number of reasons, not of variants."""
+"""Summarize the outcomes of a sweep; memory grows with the number of distinct messages, not of variants."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from unetgen.ablation.sweeps.sweep import Outcome, Sweep
 from unetgen.ablation.sweeps.variant import Variant
 from unetgen.errors import Problem
 
-# So many variants are named for each reason; of the others only the number is told.
+# Number of variants named for each message; the others are only counted.
 MAX_EXAMPLES = 3
 
 
 @dataclass
 class Occurrences:
-    """The variants that one thing is said of: the first by name, and how many there are."""
+    """The variants that a message applies to: their number and the labels of the first ones."""
 
     examples: list[str] = field(default_factory=list)
     count: int = 0
 
     def add(self, label: str) -> None:
-        """Counts one more."""
+        """Count one more variant."""
         self.count += 1
         if self.count <= MAX_EXAMPLES:
             self.examples.append(label)
@@ -34,7 +34,7 @@ class Occurrences:
 
 
 class Summary:
-    """Counts outcomes, and groups what is wrong by its reason."""
+    """Counts of outcomes, and their messages with the variants they apply to."""
 
     def __init__(self) -> None:
         self.num_variants = self.num_excluded = self.num_rejected = 0
@@ -45,7 +45,7 @@ class Summary:
         self.stopped_early = False
 
     def add(self, outcome: Outcome) -> None:
-        """Takes note of one outcome."""
+        """Add one outcome."""
         match outcome:
             case Variant():
                 self.num_variants += 1
@@ -62,67 +62,78 @@ class Summary:
 
     @property
     def num_combinations(self) -> int:
-        """How many there were."""
-        failed = sum(mention.count for mention in self.failures.values())
+        """The number of combinations that were processed."""
+        failed = sum(occurrences.count for occurrences in self.failures.values())
         return self.num_variants + self.num_excluded + self.num_rejected + len(self.duplicates) + failed
 
     def format_errors(self) -> list[str]:
-        """A line for each reason why combinations became no variants, in the order of the file."""
-        ordered = sorted(self.problems.items(), key=lambda item: (item[0].mark is None, item[0].mark, item[0].path))
-        return [f"{problem} ({mention})" if mention.count else str(problem) for problem, mention in ordered]
+        """Return a line for each problem that made combinations invalid, in the order of the file."""
+        ordered = sorted(
+            self.problems.items(), key=lambda item: (item[0].location is None, item[0].location, item[0].path)
+        )
+        return [f"{problem} ({occurrences})" if occurrences.count else str(problem) for problem, occurrences in ordered]
 
     def format_failures(self) -> list[str]:
-        """A line for each failure of a plugin."""
-        return [f"failed: {message} ({mention})" for message, mention in self.failures.items()]
+        """Return a line for each failure of a plugin."""
+        return [f"failed: {message} ({occurrences})" for message, occurrences in self.failures.items()]
 
     def format_notes(self) -> list[str]:
-        """A line for each thing that is not wrong but should be known."""
-        same = [
-            f"{twin.settings} is the same network as {twin.original_settings}, and is left out"
-            for twin in self.duplicates
+        """Return a line for each notice of a spec and for each duplicate."""
+        notices = [f"{notice} ({occurrences})" for notice, occurrences in self.notices.items()]
+        duplicates = [
+            f"{duplicate.settings} is the same network as {duplicate.original_settings} and is skipped"
+            for duplicate in self.duplicates
         ]
-        return [*(f"{notice} ({mention})" for notice, mention in self.notices.items()), *same]
+        return [*notices, *duplicates]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """Return the summary as plain data, for JSON."""
         return {
             "left_out": self.num_excluded,
             "refused": self.num_rejected,
             "problems": [
-                {**problem.to_dict(), "count": mention.count, "variants": mention.examples}
-                for problem, mention in self.problems.items()
+                {**problem.to_dict(), "count": occurrences.count, "variants": occurrences.examples}
+                for problem, occurrences in self.problems.items()
             ],
-            "duplicates": [{"settings": twin.settings, "of": twin.original_settings} for twin in self.duplicates],
+            "duplicates": [
+                {"settings": duplicate.settings, "of": duplicate.original_settings} for duplicate in self.duplicates
+            ],
             "failures": [
-                {"message": message, "count": mention.count, "variants": mention.examples}
-                for message, mention in self.failures.items()
+                {"message": message, "count": occurrences.count, "variants": occurrences.examples}
+                for message, occurrences in self.failures.items()
             ],
             "notices": [
-                {"message": notice, "count": mention.count, "variants": mention.examples}
-                for notice, mention in self.notices.items()
+                {"message": notice, "count": occurrences.count, "variants": occurrences.examples}
+                for notice, occurrences in self.notices.items()
             ],
         }
 
-    def _count_reasons(self, occurrences: dict[Any, Occurrences], reasons: Iterable[Any], label: str) -> None:
+    def _count_reasons(self, counts: dict[Any, Occurrences], reasons: Iterable[Any], label: str) -> None:
         for reason in reasons:
-            occurrences.setdefault(reason, Occurrences()).add(label)
+            counts.setdefault(reason, Occurrences()).add(label)
 
 
 def process_outcomes(sweep: Sweep, *observers: Callable[[Outcome], None], fail_fast: bool = False) -> Summary:
-    """Goes through a sweep, telling each outcome to all that want to hear of it as soon as it is known.
+    """Compute all outcomes of a sweep and pass each to the observers at once.
 
-    With ``fail_fast`` the first that is wrong is the last.
+    Args:
+        sweep: The sweep.
+        observers: Functions called with each outcome as soon as it is known.
+        fail_fast: Stop after the first invalid or failed combination.
+
+    Returns:
+        The summary of the outcomes.
     """
     summary = Summary()
     for outcome in sweep.outcomes():
         summary.add(outcome)
-        for listener in observers:
-            listener(outcome)
+        for observer in observers:
+            observer(outcome)
         if fail_fast and isinstance(outcome, (Invalid, BudgetNotReached, PluginFailed)):
             summary.stopped_early = True
             break
     if summary.num_excluded and summary.num_excluded == summary.num_combinations:
         where = sweep.definition.root.mapping["where"]
-        message = f"no variant is left: all {summary.num_excluded:,} combinations are left out"
+        message = f"the conditions exclude all {summary.num_excluded:,} combinations"
         summary.problems[where.problem("where", message, "loosen a condition")] = Occurrences()
     return summary

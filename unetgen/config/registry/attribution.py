@@ -1,4 +1,4 @@
-"""Blame: when a plugin's part raises what it should not, whose it was and what it was doing."""
+"""Attribute an unexpected exception to the plugin part that raised it, and to its activity."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from types import TracebackType
 from unetgen.config.registry.part import Part
 from unetgen.errors import PluginError, UnetgenError, format_exception_line
 
-# Who provides a part, in words; nothing for one that is built in.
+# Returns the provider of a part (``acme-unet 1.2``), or an empty text for a built-in part.
 ProviderOf = Callable[[type[Part]], str]
 
 
 @contextmanager
 def attribute_plugin_errors(provided_by: ProviderOf, format_message: Callable[[str], str]) -> Iterator[None]:
-    """Tells what a plugin's part raises as that plugin's failure; what our own raise stays as it is.
+    """Raise the exception of a plugin's part as a PluginError; exceptions of unetgen's own code pass unchanged.
 
-    ``told`` makes the sentence of ``block 'mixer' of acme-unet 1.2``; the exception is added to it.
+    Args:
+        provided_by: Returns the provider of a part.
+        format_message: Makes the message from the part's description, such as ``block 'mixer' of acme-unet 1.2``;
+            the exception is appended to it.
+
+    Raises:
+        PluginError: A part of a plugin raised an exception that is not an UnetgenError.
     """
     try:
         yield
@@ -27,18 +33,19 @@ def attribute_plugin_errors(provided_by: ProviderOf, format_message: Callable[[s
         part = _find_failing_part(error.__traceback__, provided_by)
         if part is None:
             raise
-        who = f"{part.slot} {part.type!r} of {provided_by(part)}"
-        raise PluginError(f"{format_message(who)}: {format_exception_line(error)}") from error
+        provider = provided_by(part)
+        message = format_message(f"{part.slot} {part.type!r} of {provider}")
+        raise PluginError.from_failure(f"{message}: {format_exception_line(error)}", provider) from error
 
 
 def _find_failing_part(traceback: TracebackType | None, provided_by: ProviderOf) -> type[Part] | None:
-    """The innermost part of a plugin that was at work."""
-    found = None
+    """Return the innermost part of a plugin in the traceback."""
+    failing = None
     while traceback is not None:
-        names = traceback.tb_frame.f_locals
-        for part in (names.get("self"), names.get("cls")):
-            kind = part if isinstance(part, type) else type(part)
-            if issubclass(kind, Part) and provided_by(kind):
-                found = kind
+        local_variables = traceback.tb_frame.f_locals
+        for instance in (local_variables.get("self"), local_variables.get("cls")):
+            part = instance if isinstance(instance, type) else type(instance)
+            if issubclass(part, Part) and provided_by(part):
+                failing = part
         traceback = traceback.tb_next
-    return found
+    return failing

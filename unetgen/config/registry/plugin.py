@@ -1,4 +1,4 @@
-"""Plugin: somebody's distribution, file or module, and, once somebody asks, what it gives."""
+"""A plugin (a distribution, file or module), its contributions, and its failure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from unetgen.config.registry.part import Part
-from unetgen.errors import PluginError, UnetgenError, format_exception_line
+from unetgen.errors import PluginError, Problem, UnetgenError, format_exception_line
 
-# What a file's version begins with.
+# The prefix of a file's version, which is a hash of its contents.
 FILE_VERSION_PREFIX = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Where parts come from: a distribution and its version, or a file or module given by hand.
+    """The source of parts: a distribution and its version, or a file or module that the user names.
 
-    A file's version is the hash of what is in it; a module has none.
+    A file's version is a hash of its contents; a module has no version.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Provider:
 
     @property
     def is_local(self) -> bool:
-        """Whether this is a file or a module, which nobody can install by this name."""
+        """Whether this is a file or a module, which cannot be installed by this name."""
         return not self.version or self.version.startswith(FILE_VERSION_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class PluginFailure:
-    """A plugin that failed, at what, and why."""
+    """A plugin that failed, its activity at the time, and the cause."""
 
     provider: Provider
     cause: BaseException
@@ -47,23 +47,30 @@ class PluginFailure:
 
     @property
     def message(self) -> str:
-        """Who, at what, and why: ``plugin acme-unet 1.2 failed to load: ImportError: ...``."""
+        """The failure as a sentence: ``plugin acme-unet 1.2 failed to load: ImportError: ...``."""
         return f"plugin {self.source or self.provider} failed {self.activity}: {self}"
 
-    def to_error(self, preamble: str = "") -> PluginError:
-        """The sentence as an error with its cause, behind what made it matter."""
-        error = PluginError("\n".join(filter(None, (preamble, self.message))))
+    def to_error(self, preamble: Problem | None = None) -> PluginError:
+        """Return the failure as an error with its cause, after the problem that it explains."""
+        # Only a message of unetgen's own ends with a hint.
+        has_hint = isinstance(self.cause, UnetgenError)
+        problem = (
+            Problem.from_sentence(PluginError.code, self.message)
+            if has_hint
+            else Problem(PluginError.code, "", self.message)
+        )
+        error = PluginError([preamble, problem] if preamble else problem, provider=str(self.provider))
         error.__cause__ = self.cause
         return error
 
     def __str__(self) -> str:
-        # What we refuse is said in a sentence of its own; of anything else its kind is worth knowing.
+        # An error of unetgen is a sentence of its own; for any other exception the type is useful too.
         return str(self.cause) if isinstance(self.cause, UnetgenError) else format_exception_line(self.cause)
 
 
 @dataclass(frozen=True, slots=True)
 class Contributions:
-    """What a plugin gives: parts, folders of specs, output formats by name, and hooks to be called later."""
+    """The contributions of a plugin: parts, folders of specs, output formats by name, and callback hooks by name."""
 
     parts: tuple[type[Part], ...] = ()
     spec_folders: tuple[Path, ...] = ()
@@ -71,14 +78,14 @@ class Contributions:
     hooks: tuple[tuple[str, Callable[..., Any]], ...] = ()
 
     def find_hook(self, name: str) -> Callable[..., Any] | None:
-        """What is to be called under a hook's name, with that hook's arguments by name."""
+        """Return the function of a hook, which takes the hook's arguments by name, or None."""
         return dict(self.hooks).get(name)
 
 
 class Plugin:
-    """A plugin that is imported when it is first asked for something.
+    """A plugin that is imported when its contributions are first read.
 
-    ``place`` is where it was found: its entry point, or the file or module that was given.
+    ``source`` is its entry point, or the file or module that the user named.
     """
 
     def __init__(self, provider: Provider, source: str, load: Callable[[], Contributions]) -> None:
@@ -88,28 +95,28 @@ class Plugin:
 
     @cached_property
     def contributions(self) -> Contributions | PluginFailure:
-        """What it gives, or why it gives nothing."""
+        """The plugin's contributions, or its failure to load."""
         try:
             return self._load()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin may do anything while it is imported, sys.exit included
+        except BaseException as error:  # an import may raise anything, SystemExit included
             return PluginFailure(self.provider, error, self.source if self.provider.is_local else "")
 
 
 def require_contributions(plugin: Plugin) -> Contributions:
-    """What a plugin gives that was asked for. Raises PluginError where it failed."""
+    """Return the contributions of a plugin that the user named. Raises PluginError if it failed to load."""
     if isinstance(plugin.contributions, PluginFailure):
         raise plugin.contributions.to_error()
     return plugin.contributions
 
 
 def normalize_distribution_name(name: str) -> str:
-    """A distribution's name as all its spellings have it (PEP 503)."""
+    """Return the normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def filter_by_distribution(plugins: Iterable[Plugin], name: str) -> list[Plugin]:
-    """The plugins of one distribution, however its name is spelt."""
-    wanted = normalize_distribution_name(name)
-    return [plugin for plugin in plugins if normalize_distribution_name(plugin.provider.name) == wanted]
+    """Return the plugins of one distribution, whatever the spelling of its name."""
+    normalized = normalize_distribution_name(name)
+    return [plugin for plugin in plugins if normalize_distribution_name(plugin.provider.name) == normalized]

@@ -1,7 +1,7 @@
-"""Cluster: trials as tasks of Ray, on a cluster that runs or on this machine.
+"""Run trials as Ray tasks, on a running cluster or on this machine.
 
-The sweep's folder has to be on a disk that all machines of the cluster see, as their results and checkpoints lie there.
-Ray ends the process that drives it where it loses its head, and prints as it likes, so that process is one of its own.
+The run directory must be on a disk shared by all machines of the cluster: it holds results and checkpoints.
+Ray exits its driver process if the head node fails, and prints to its streams, so the driver is a separate process.
 """
 
 from __future__ import annotations
@@ -28,50 +28,56 @@ from unetgen.ablation.runs.execution import execute_trial
 from unetgen.ablation.runs.exit_reason import describe_exit
 from unetgen.ablation.runs.result import TrialResult
 from unetgen.ablation.runs.trial import Trial
-from unetgen.errors import MissingDependencyError, RunError
+from unetgen.errors import MissingDependencyError, RunEnvironmentError, RunError
 
-# What Ray says, in the sweep's folder.
+# The output of Ray, in the run directory.
 RAY_LOG_FILE = "ray.log"
 
-# Ray keeps what it is given in memory, so it is given a few more than it has room for, and no more.
+# Trials queued in Ray beyond those that can run. Ray keeps all queued trials in memory.
 PREFETCH = 8
 
-# What Ray calls a cluster that it starts for this process.
+# Ray's name for a cluster that it starts for this process.
 _LOCAL_ADDRESS = "local"
 
 
 @dataclass(frozen=True, slots=True)
 class RayEngine:
-    """An engine of Ray. ``cpus`` and ``gpus`` are what one trial takes, ``address`` is the cluster's."""
+    """An engine that runs trials on Ray.
+
+    Args:
+        cpus: The CPUs reserved for each trial.
+        gpus: The GPUs reserved for each trial; fractions share one.
+        address: The cluster's address (default: ``RAY_ADDRESS``, then a cluster on this machine, then a new one).
+    """
 
     cpus: float = 1
     gpus: float = 0
     address: str | None = None
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
-        """See Engine."""
+        """Run all trials and yield their events; see Engine."""
         _import_ray()
         if not trials:
             return
         log = trials[0].run_directory / RAY_LOG_FILE
-        ours, theirs = SPAWN_CONTEXT.Pipe(duplex=False)
-        driver = start_process(_driver_main, theirs, self, trials, log)
-        theirs.close()
+        connection, driver_connection = SPAWN_CONTEXT.Pipe(duplex=False)
+        driver = start_process(_driver_main, driver_connection, self, trials, log)
+        driver_connection.close()
         try:
-            while (said := ours.recv()) is not None:
-                if isinstance(said, str):
-                    raise RunError(said)
-                yield said
+            while (message := connection.recv()) is not None:
+                if isinstance(message, RunError):
+                    raise message
+                yield message
         except (EOFError, ConnectionError):
             check_main_guard(terminate_process(driver))
-            raise RunError(f"Ray is gone; {log} has its last words, --resume goes on when it is back") from None
+            raise RunEnvironmentError(f"Ray stopped, see {log}; restart it, then use --resume") from None
         finally:
-            ours.close()  # the driver sees nobody listening, and ends what runs
+            connection.close()  # the driver then stops the trials that still run
             terminate_process(driver, 2 * GRACE_PERIOD_S)
 
 
 def _driver_main(connection: Connection, engine: RayEngine, trials: Sequence[Trial], log: Path) -> None:
-    """What the driver does: it tells events, then None; a sentence where it cannot go on."""
+    """Send the events of all trials, then None; send a RunError if Ray cannot continue."""
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
         os.dup2(opened, number)
@@ -82,15 +88,15 @@ def _driver_main(connection: Connection, engine: RayEngine, trials: Sequence[Tri
             connection.send(event)
         connection.send(None)
     except RunError as error:
-        connection.send(str(error))
+        connection.send(error)
     except ConnectionError:
-        pass  # nobody listens any more
+        pass  # the parent has closed the connection
     finally:
         ray.shutdown()
 
 
 class _RayTasks:
-    """Trials as tasks. One that fails is tried again by --resume, not by Ray."""
+    """Trials as Ray tasks. Failed trials are repeated by --resume, not by Ray."""
 
     def __init__(self, ray: Any, engine: RayEngine) -> None:
         self.ray, self.engine = ray, engine
@@ -100,9 +106,9 @@ class _RayTasks:
         task = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=0)(execute_trial)
         running: dict[Any, Trial] = {}
         try:
-            room = self._compute_max_in_flight()
+            max_in_flight = self._compute_max_in_flight()
             while pending or running:
-                while pending and len(running) < room:
+                while pending and len(running) < max_in_flight:
                     trial = pending.popleft()
                     running[task.remote(trial)] = trial
                     yield TrialStarted(trial)
@@ -110,54 +116,56 @@ class _RayTasks:
                     trial = running.pop(reference)
                     yield TrialFinished(trial, self._fetch_result(reference, trial))
         except ray.exceptions.RayError as error:
-            raise RunError(f"Ray is gone: {format_exception_safely(error)}; start it, then --resume goes on") from error
+            raise RunEnvironmentError(
+                f"Ray stopped: {format_exception_safely(error)}; restart it, then use --resume"
+            ) from error
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
 
     def _compute_max_in_flight(self) -> int:
-        """How many trials the cluster can carry out at a time, and a few that wait for their turn there."""
-        there = self.ray.cluster_resources()
-        wanted = {"CPU": self.engine.cpus, "GPU": self.engine.gpus}
-        if any(amount > there.get(name, 0) for name, amount in wanted.items()):
-            had = ", ".join(f"{there.get(name, 0):g} {name}" for name in wanted)
-            asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
-            raise RunError(f"the cluster has {had}, and a trial takes {asked}; ask for less, or add machines")
-        return int(min(there[name] // amount for name, amount in wanted.items() if amount)) + PREFETCH
+        """Return the number of trials that the cluster can run at a time, plus ``PREFETCH``."""
+        available = self.ray.cluster_resources()
+        required = {"CPU": self.engine.cpus, "GPU": self.engine.gpus}
+        if any(amount > available.get(name, 0) for name, amount in required.items()):
+            has = ", ".join(f"{available.get(name, 0):g} {name}" for name in required)
+            needs = ", ".join(f"{amount:g} {name}" for name, amount in required.items() if amount)
+            raise RunError(f"a trial needs {needs}, but the cluster has {has}; request less, or add machines")
+        return int(min(available[name] // amount for name, amount in required.items() if amount)) + PREFETCH
 
     def _fetch_result(self, object_ref: Any, trial: Trial) -> TrialResult:
-        """What a task returned, or why it did not."""
-        known = self.ray.exceptions
+        """Return the result of a task, or a result with the reason why it failed."""
+        exceptions = self.ray.exceptions
         try:
             result: TrialResult = self.ray.get(object_ref)
             return result
-        except known.OutOfMemoryError:
-            return TrialResult(error="its process was killed since the machine ran out of memory; give it less to do")
-        except (known.WorkerCrashedError, known.NodeDiedError):
+        except exceptions.OutOfMemoryError:
+            return TrialResult(error="its process was killed because the machine ran out of memory; reduce its memory")
+        except (exceptions.WorkerCrashedError, exceptions.NodeDiedError):
             return TrialResult(error=describe_exit(trial))
-        except known.RayTaskError as error:  # it could not even begin, on a machine that lacks unetgen, say
+        except exceptions.RayTaskError as error:  # it could not start, for example without unetgen on its machine
             return TrialResult(error=format_exception_safely(error.cause or error))
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    """Connects to the cluster that is told or running, else starts one here, as ``local`` does. Raises RunError."""
-    quiet: dict[str, Any] = {"log_to_driver": False}
+    """Connect to the given or a running cluster, or start one on this machine. Raise RunEnvironmentError."""
+    init_options: dict[str, Any] = {"log_to_driver": False}
     address = address or os.environ.get("RAY_ADDRESS")
     try:
         if address and address != _LOCAL_ADDRESS:
             _check_reachable(address)
-            ray.init(address=address, **quiet)
-        elif address or not _connect_to_running(ray, quiet):
-            ray.init(address=_LOCAL_ADDRESS, include_dashboard=False, **quiet)
+            ray.init(address=address, **init_options)
+        elif address or not _connect_to_running(ray, init_options):
+            ray.init(address=_LOCAL_ADDRESS, include_dashboard=False, **init_options)
     except (OSError, ValueError, RuntimeError) as error:
-        where = f" at {address}" if address else ""
-        raise RunError(
-            f"Ray cannot be reached{where}: {format_exception_safely(error)}; start it, or leave its address out"
+        location = f" at {address}" if address else ""
+        raise RunEnvironmentError(
+            f"cannot connect to Ray{location}: {format_exception_safely(error)}; start it, or omit --address"
         ) from error
 
 
 def _connect_to_running(ray: Any, init_options: dict[str, Any]) -> bool:
-    """Connects to a cluster that runs on this machine, if there is one."""
+    """Connect to a cluster that runs on this machine; return whether there is one."""
     try:
         ray.init(address="auto", **init_options)
     except ConnectionError:
@@ -166,14 +174,15 @@ def _connect_to_running(ray: Any, init_options: dict[str, Any]) -> bool:
 
 
 def _check_reachable(address: str) -> None:
-    """Raises OSError where nobody opens; Ray itself waits for minutes."""
+    """Raise OSError if nothing listens at the address; Ray itself would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _import_ray() -> Any:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what it warns of otherwise
+    """Return the ray module. Raise MissingDependencyError."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning
     try:
         import ray
     except ImportError:
