@@ -1,4 +1,4 @@
-"""What plugins make of a finished network: the transforms that its spec names under ``model_built``."""
+"""Apply the plugin transforms that a spec names under ``model_built`` to the finished network."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from unetgen.network.unet import UNet
 
 
 def apply_plugin_transforms(model: UNet, registry: Registry) -> UNet:
-    """The network after all its spec's transforms, in their order. Raises PluginError where one fails."""
+    """Apply all transforms of a network's spec, in order.
+
+    Args:
+        model: The finished network.
+        registry: The registry with the plugins that the spec names.
+
+    Returns:
+        The network, changed in place or replaced by a transform.
+
+    Raises:
+        PluginError: A transform fails, or returns something else than a network.
+    """
     for name in model.spec.model_built:
-        for provider, gifts in registry.iter_contributions(name):
-            if (hook := gifts.find_hook("unetgen_model_built")) is None:
+        for provider, contributions in registry.iter_contributions(name):
+            if (hook := contributions.find_hook("unetgen_model_built")) is None:
                 continue
             try:
-                made = hook(model=model, spec=model.spec)
+                result = hook(model=model, spec=model.spec)
             except Exception as error:
                 message = f"plugin {provider} failed to transform the finished network"
-                raise PluginError(f"{message}: {format_exception_line(error)}") from error
-            if not isinstance(made, UNet | None):
-                message = f"plugin {provider} made a {type(made).__name__} of the finished network"
+                raise PluginError.from_failure(f"{message}: {format_exception_line(error)}", str(provider)) from error
+            if not isinstance(result, UNet | None):
+                message = f"unetgen_model_built of plugin {provider} returned a {type(result).__name__}"
                 raise PluginError(
-                    f"{message}; unetgen_model_built returns the UNet, or None where it changed it in place"
+                    f"{message}; return the UNet, or None if it was changed in place", provider=str(provider)
                 )
-            model = made or model
+            model = result or model
     return model

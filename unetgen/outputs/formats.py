@@ -112,4 +112,4 @@ def export(model: UNet, path: Path, format_name: str, registry: Registry, **opti
         raise
     except Exception as error:
         message = f"{path}: format {format_name!r} of {provider} failed while writing: {format_exception_line(error)}"
-        raise PluginError(message) from error
+        raise PluginError.from_failure(message, str(provider)) from error
