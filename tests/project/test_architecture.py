@@ -5,87 +5,76 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from importlinter.cli import lint_imports
 
 import unetgen
 from support.paths import ROOT
 
 PACKAGE = ROOT / "unetgen"
 FILES = sorted(PACKAGE.rglob("*.py"))
+MAX_LINES = 320
+MAX_UPWARD_IMPORTS = 2
 
-# Each may import what stands before it. hookspecs is the plugin author's manual and knows only what a part is.
-LAYERS = [
-    "errors", "config", "hookspecs", "graph", "authoring", "parts", "figure", "network", "outputs", "plugins", "api", "testing",
-    "pytest_plugin", "ablation", "tiling", "optimization", "hub", "nnunet", "trials", "cli",
-]  # fmt: skip
-
-# A model publishes itself: these methods hand it to what stands above.
-UPWARDS = {"from_graph.py": ("unetgen.hub.publishing.",)}
-
-WITH_TORCH = [
+# These import torch when they are imported; everywhere else it is imported inside the functions that need it.
+WITH_TORCH = (
+    "graph/external/live_memory.py",
+    "graph/external/measurement.py",
     "network/",
-    "outputs/layer_table.py",
-    "outputs/exports/",
     "nnunet/network.py",
     "optimization/",
+    "outputs/exports/",
     "testing/",
     "tiling/",
     "trials/",
-]
+)
+SLOW_PACKAGES = ("torch", "torchinfo", "safetensors")
 
 
-def layer(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+def contracts() -> list[dict[str, object]]:
+    """The contracts of imports, as pyproject.toml has them."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(settings["tool"]["importlinter"]["contracts"])
 
 
-def imported(path: Path) -> list[str]:
-    """The modules a file imports when it runs; what only a type checker reads does not count."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
-    unread = {id(inner) for block in skipped for inner in ast.walk(block)}
-    names = []
-    for node in ast.walk(tree):
-        if id(node) in unread:
-            continue
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return names
+def test_imports_go_one_way_and_in_no_circle(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    exit_code = lint_imports(no_cache=True, no_logo=True)
+    assert exit_code == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_go_one_way(path: Path) -> None:
-    own = layer(path)
-    if own in ("__init__", "__main__"):
-        return
-    for name in imported(path):
-        if not name.startswith("unetgen."):
-            continue
-        other = name.split(".")[1]
-        if name.startswith(UPWARDS.get(path.name, ())):
-            continue
-        allowed = other in LAYERS and LAYERS.index(other) <= LAYERS.index(own)
-        assert allowed, f"{path.name} in {own}/ imports {name}"
+def test_upward_imports_are_few() -> None:
+    for contract in contracts():
+        assert len(contract.get("ignore_imports", [])) <= MAX_UPWARD_IMPORTS  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_torch_is_imported_only_where_it_is_needed(path: Path) -> None:
-    relative = str(path.relative_to(PACKAGE))
-    if any(relative.startswith(place) for place in WITH_TORCH):
-        return
-    top = ast.parse(path.read_text(encoding="utf-8")).body
-    at_import = [n for n in top if isinstance(n, (ast.Import, ast.ImportFrom))]
-    names = [alias.name for n in at_import if isinstance(n, ast.Import) for alias in n.names]
-    names += [n.module or "" for n in at_import if isinstance(n, ast.ImportFrom)]
-    assert not [name for name in names if name.split(".")[0] in ("torch", "torchinfo", "safetensors")]
+def test_contributing_prints_the_order_of_imports() -> None:
+    order = next(contract["layers"] for contract in contracts() if contract["id"] == "order")
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert " < ".join(reversed(order)) in text  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_rooms_stay_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 320
+def imported_at_module_level(path: Path) -> set[str]:
+    """The top-level packages that a file imports when it is imported itself."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    names = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in names}
+
+
+def test_torch_is_imported_only_where_it_is_needed() -> None:
+    others = [path for path in FILES if not str(path.relative_to(PACKAGE)).startswith(WITH_TORCH)]
+    assert [str(path) for path in others if imported_at_module_level(path) & set(SLOW_PACKAGES)] == []
+
+
+def test_files_stay_short() -> None:
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
 def test_public_names_are_pinned() -> None:
@@ -114,9 +103,9 @@ def test_nothing_in_the_graph_needs_torch() -> None:
     """A spec is checked, drawn, sized and costed without torch."""
     code = (
         "import sys, unetgen\n"
-        "from unetgen.analysis.report import Report\n"
+        "from unetgen.analysis.report import NetworkReport\n"
         "spec = unetgen.load_spec('unet_paper')\n"
-        "Report.of(spec, unetgen.graph_of(spec)).to_dict()\n"
+        "NetworkReport.of(spec, unetgen.graph_of(spec)).to_dict()\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
