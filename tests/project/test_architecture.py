@@ -79,7 +79,7 @@ def test_files_stay_short() -> None:
 
 def test_public_names_are_pinned() -> None:
     assert unetgen.__all__ == [
-        "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "WeightsError", "build", "draw",
+        "PluginError", "SizeError", "Spec", "SpecError", "UnetgenError", "UnetgenWarning", "WeightsError", "build", "draw",
         "from_pretrained", "graph_of",
         "hookimpl", "import_weights", "load", "load_registry", "load_spec", "load_weights", "optimize", "run", "save",
         "specs", "sweep", "trial",
