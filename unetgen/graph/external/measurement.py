@@ -65,7 +65,7 @@ def _validate_module(module: Any) -> nn.Module:
 
 
 def _plugin_error(error: Exception, origin: str, activity: str) -> PluginError:
-    return PluginError(f"{origin} failed while {activity}: {format_exception_line(error)}")
+    return PluginError.from_failure(f"{origin} failed while {activity}: {format_exception_line(error)}")
 
 
 class _CallKey:
