@@ -1,15 +1,17 @@
-"""The unit that blocks repeat: a convolution with its norm, activation and dropout, in any order."""
+"""The unit of blocks: a convolution with its norm, activation and dropout, in any order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from unetgen.config.part_field import In
-from unetgen.config.registry.part import Count, Inert, Kernel
+from unetgen.config.registry.part import Count, Inert, Kernel, Part
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.part_types import Activation, Dropout, Norm, Stride, Striding, Unit
 from unetgen.parts.layers.activations import Relu
@@ -19,32 +21,78 @@ from unetgen.parts.layers.norms import NoNorm
 Padding = Literal["valid", "zeros", "reflect", "replicate", "circular"]
 Step = Literal["conv", "norm", "activation", "dropout"]
 
-# What ``each_once`` asks, for editors.
+# The rule of ``validate_unique_steps`` in the JSON Schema, for editors.
 UNIQUE_ITEMS: JsonDict = {"uniqueItems": True}
-Order = Annotated[
-    tuple[Step, ...],
-    Field(strict=False, max_length=4, json_schema_extra={**UNIQUE_ITEMS, "contains": {"const": "conv"}}),
-]
 
 DEFAULT_ORDER: tuple[Step, ...] = ("conv", "norm", "activation", "dropout")
 
-# How many groups, or one for each channel that comes in: a depthwise convolution.
+# The number of groups; ``channels`` makes one per input channel: a depthwise convolution.
 Groups = Annotated[Literal["channels"] | Count, Field(union_mode="left_to_right")]
 
 _NO_STRIDE = Stride()
 
 
 def validate_unique_steps(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """An order with every step in it, and none of them twice."""
-    twice = next((step for step in steps if steps.count(step) > 1), None)
-    if twice is not None:
-        hint = "each step stands in it once"
-        raise PydanticCustomError("order", "{what}", {"what": f"the order names {twice!r} twice", "hint": hint})
+    """Return an order of steps unchanged; raise PydanticCustomError if it lists a step twice."""
+    repeated = next((step for step in steps if steps.count(step) > 1), None)
+    if repeated is not None:
+        what, hint = f"the order lists {repeated!r} twice", "list each step at most once"
+        raise PydanticCustomError("order", "{what}", {"what": what, "hint": hint})
     return steps
 
 
+def _require_conv(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    if "conv" not in steps:
+        what, hint = "the order has no 'conv'", "add 'conv'"
+        raise PydanticCustomError("order", "{what}", {"what": what, "hint": hint})
+    return steps
+
+
+Order = Annotated[
+    tuple[Step, ...],
+    Field(strict=False, max_length=4, json_schema_extra={**UNIQUE_ITEMS, "contains": {"const": "conv"}}),
+    AfterValidator(validate_unique_steps),
+    AfterValidator(_require_conv),
+]
+
+
+def emit_in_order(
+    part: Part,
+    g: Builder,
+    x: Value,
+    steps: Iterable[str],
+    emit_conv: Callable[[Value, str], Value],
+    *,
+    suffix: int | str = "",
+    last: bool = True,
+) -> Value:
+    """Emit a convolution, norm, activation and dropout in the given order.
+
+    Args:
+        part: the part whose fields ``norm``, ``activation`` and ``dropout`` are emitted.
+        g: the builder.
+        x: the input, ``(batch, c, *size)``.
+        steps: the steps, in order; ``conv`` and names of fields.
+        emit_conv: emits the convolution; gets its input and its name.
+        suffix: follows each step in the layer's name, such as the unit's number.
+        last: whether this is the last unit of its block, for the dropout.
+
+    Returns:
+        The output of the last step.
+    """
+    for step in steps:
+        name = f"{step}{suffix}"
+        if step == "conv":
+            x = emit_conv(x, name)
+        elif step == "dropout":
+            x = getattr(part, step).emit(g, x, name, last)
+        else:
+            x = getattr(part, step).emit(g, x, name)
+    return x
+
+
 class Units(Striding):
-    """The options of a block that is made of units. ``none`` steps are left out of the order."""
+    """The options of a block of units; steps whose part is ``none`` add no layer."""
 
     repeats: Count = 2
     kernel_size: Kernel = 3
@@ -57,26 +105,17 @@ class Units(Striding):
     activation: Annotated[Activation, In("activation")] = Relu()
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
 
-    @model_validator(mode="after")
-    def _check_order(self) -> Units:
-        twice = sorted({step for step in self.order if self.order.count(step) > 1})
-        if twice or "conv" not in self.order:
-            what = f"the order names {twice[0]!r} twice" if twice else "the order has no 'conv'"
-            hint = "each of conv, norm, activation, dropout stands in it at most once"
-            raise PydanticCustomError("order", "{what}", {"what": what, "hint": hint, "at": "order"})
-        return self
-
     def inert(self) -> list[Inert]:
-        found = [
+        inert = [
             Inert(step, "order", f"the order has no {step!r}")
             for step in ("norm", "activation", "dropout")
             if step not in self.order and getattr(self, step).type != "none"
         ]
         if self.kernel_size == 1:
-            found += [Inert(option, "kernel_size", "a kernel of 1 has no border") for option in ("padding", "dilation")]
+            inert += [Inert(option, "kernel_size", "a kernel of 1 has no border") for option in ("padding", "dilation")]
         if self.repeats == 1 and self.dropout.type != "none":
-            found.append(Inert("dropout.place", "repeats", "the only unit is the last one"))
-        return found
+            inert.append(Inert("dropout.place", "repeats", "the only unit is the last one"))
+        return inert
 
     @property
     def steps_after_conv(self) -> tuple[Step, ...]:
@@ -85,7 +124,7 @@ class Units(Striding):
 
     @property
     def shortcut_unit(self) -> Unit:
-        """What a shortcut takes over."""
+        """The options that a shortcut takes over from the block."""
         return Unit(self.bias, self.norm, self.padding, "norm" in self.steps_after_conv)
 
     def emit_unit(
@@ -99,20 +138,25 @@ class Units(Striding):
         omitted: tuple[Step, ...] = (),
         stride: Stride = _NO_STRIDE,
     ) -> Value:
-        """Draws one unit, (c, *size) -> (channels, *size / stride); ``skip`` names steps that are drawn elsewhere."""
-        for step in self.order:
-            if step in omitted:
-                continue
-            name = f"{step}{number}"
-            if step == "conv":
-                x = self._emit_conv(g, x, channels, name, stride)
-            elif step == "dropout":
-                x = self.dropout.emit(g, x, name, last)
-            else:
-                x = getattr(self, step).emit(g, x, name)
-        return x
+        """Emit one unit.
 
-    def _emit_conv(self, g: Builder, x: Value, channels: int, name: str, stride: Stride) -> Value:
+        Args:
+            g: the builder.
+            x: the input, ``(batch, c, *size)``.
+            channels: the output channels.
+            number: the number of the unit in its block; it ends the names of the layers.
+            last: whether it is the last unit of the block.
+            omitted: steps of ``order`` that are emitted elsewhere, such as an activation after a sum.
+            stride: the change of resolution by the convolution.
+
+        Returns:
+            The output, ``(batch, channels, *size / stride)``.
+        """
+        steps = [step for step in self.order if step not in omitted]
+        emit_conv = partial(self._emit_conv, g, channels, stride)
+        return emit_in_order(self, g, x, steps, emit_conv, suffix=number, last=last)
+
+    def _emit_conv(self, g: Builder, channels: int, stride: Stride, x: Value, name: str) -> Value:
         groups = self.groups if isinstance(self.groups, int) else x.channels
         for count in dict.fromkeys((x.channels, channels)) if groups > 1 else ():
             if count % groups:

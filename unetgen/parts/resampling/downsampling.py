@@ -1,4 +1,4 @@
-"""Downsamplings: from a level to the next coarser one."""
+"""Downsamplings: reduce the resolution from a level to the next coarser one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unetgen.graph.builder import Builder, Value
 from unetgen.graph.part_types import Activation, Block, Downsample, Norm, Stride
 from unetgen.graph.size_rule import Rounding
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Padding, validate_unique_steps
+from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Padding, emit_in_order, validate_unique_steps
 from unetgen.parts.layers.activations import NoActivation
 from unetgen.parts.layers.norms import NoNorm
 
@@ -28,7 +28,7 @@ DEFAULT_ORDER: Order = ("conv", "norm", "activation")
 
 
 class NoDownsample(Downsample):
-    """The next level has the size of this one."""
+    """No downsampling: the next level has the same size."""
 
     type: ClassVar[str] = "none"
 
@@ -37,27 +37,27 @@ class NoDownsample(Downsample):
 
 
 class _PoolingDownsample(Downsample):
-    """``rounding`` says what happens to sizes that do not divide: refused, cut off, or filled up."""
+    """Options of a pooling; ``rounding`` rejects indivisible sizes, crops them or pads them."""
 
     kernel_size: Kernel = 2
     stride: Factor = 2
     padding: Amount = 0
-    """Pixels added at each end, at most half a kernel."""
+    """The pixels added at each end, at most half the kernel size."""
 
     rounding: Rounding = "exact"
 
     def check_window(self, g: Builder) -> None:
-        """Refuses windows that torch cannot have."""
+        """Report window options that torch does not support."""
         kernels, strides, paddings = (g.per_axis(v) for v in (self.kernel_size, self.stride, self.padding))
         if self.rounding == "ceil" and any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
             message = "rounding up needs a kernel at least as long as the stride"
             g.refuse(self, "rounding", message, "use 'exact' or 'floor', or a larger kernel")
         if any(2 * padding > kernel for kernel, padding in zip(kernels, paddings, strict=True)):
-            g.refuse(self, "padding", "it is more than half of the kernel", "use a larger kernel")
+            g.refuse(self, "padding", "must be at most half the kernel size", "use a larger kernel")
 
 
 class MaxPool(_PoolingDownsample):
-    """The maximum of each window (Ronneberger et al. 2015)."""
+    """Max pooling (Ronneberger et al. 2015)."""
 
     type: ClassVar[str] = "max_pool"
 
@@ -67,7 +67,7 @@ class MaxPool(_PoolingDownsample):
 
 
 class AvgPool(_PoolingDownsample):
-    """The mean of each window; pixels added at the ends count as zeros."""
+    """Average pooling; padded pixels count as zeros."""
 
     type: ClassVar[str] = "avg_pool"
 
@@ -77,16 +77,16 @@ class AvgPool(_PoolingDownsample):
 
 
 class StridedConv(Downsample):
-    """A convolution with a stride (Springenberg et al. 2015).
+    """A strided convolution (Springenberg et al. 2015).
 
-    With any padding but ``valid``, multiples of the stride are divided exactly. ``rounding: floor`` takes all
-    other sizes too, as torch computes them.
+    With any padding except ``valid``, multiples of the stride are divided exactly; ``rounding: floor`` accepts all
+    other sizes too, and rounds down as torch does.
     """
 
     type: ClassVar[str] = "conv"
 
     channels: Channels = "keep"
-    """As many as there are, or the next level's width."""
+    """The output channels: those of the input, or the next level's width."""
 
     kernel_size: Kernel = 3
     stride: Factor = 2
@@ -98,27 +98,23 @@ class StridedConv(Downsample):
     activation: Annotated[Activation, In("activation")] = NoActivation()
 
     def inert(self) -> list[Inert]:
-        borderless = all(k <= s for k, s in pair_axes(self.kernel_size, self.stride))
-        reason = "a kernel no longer than its stride has no border"
-        found = [Inert("padding", "kernel_size", reason)] if borderless else []
+        is_unpadded = all(kernel <= stride for kernel, stride in pair_axes(self.kernel_size, self.stride))
+        reason = "a kernel that is not longer than its stride has no border"
+        inert = [Inert("padding", "kernel_size", reason)] if is_unpadded else []
         if self.norm.type == self.activation.type == "none":
-            found.append(Inert("order", "norm", "there is only the convolution"))
-        return found
+            inert.append(Inert("order", "norm", "the convolution is the only step"))
+        return inert
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        for step in self.order:
-            if step == "conv":
-                x = self._emit_conv(g, x, x.channels if self.channels == "keep" else channels)
-            else:
-                x = getattr(self, step).emit(g, x, step)
-        return x
+        width = x.channels if self.channels == "keep" else channels
+        return emit_in_order(self, g, x, self.order, lambda value, name: self._emit_conv(g, value, width, name))
 
-    def _emit_conv(self, g: Builder, x: Value, channels: int) -> Value:
+    def _emit_conv(self, g: Builder, x: Value, channels: int, name: str) -> Value:
         return g.conv(
             x,
             channels,
             self.kernel_size,
-            name="conv",
+            name=name,
             stride=self.stride,
             padding=self.padding,
             bias=self.bias,
@@ -127,7 +123,7 @@ class StridedConv(Downsample):
 
 
 class NextBlock(Downsample):
-    """The next level's block does it, by the stride of its first convolution (nnU-Net, ResNet)."""
+    """Downsampling by the next level's block, with the stride of its first convolution (nnU-Net, ResNet)."""
 
     type: ClassVar[str] = "next_block"
 
@@ -143,12 +139,12 @@ class NextBlock(Downsample):
 
 
 class StridedBlock(Downsample):
-    """A block of its own with a stride."""
+    """A separate strided block between two levels."""
 
     type: ClassVar[str] = "block"
 
     channels: Channels = "next"
-    """As many as there are, or the next level's width."""
+    """The output channels: those of the input, or the next level's width."""
 
     factor: Factor = 2
     rounding: Literal["exact", "floor"] = "exact"
@@ -160,12 +156,12 @@ class StridedBlock(Downsample):
 
 
 class Transition(Downsample):
-    """A block, then a downsampling without weights: the transition of dense networks (Huang et al. 2017)."""
+    """A block followed by a downsampling: the transition layer of DenseNet (Huang et al. 2017)."""
 
     type: ClassVar[str] = "transition"
 
     channels: Channels = "keep"
-    """As many as there are, or the next level's width."""
+    """The output channels: those of the input, or the next level's width."""
 
     block: Annotated[Block, In("block")] = Conv(
         repeats=1, kernel_size=1, order=("norm", "activation", "conv", "dropout")
@@ -174,14 +170,23 @@ class Transition(Downsample):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         if self.downsample.left_to_block:
-            g.refuse(self, "downsample", "it must change the resolution itself", "use max_pool, avg_pool or conv")
+            message = "the downsampling must change the resolution itself"
+            g.refuse(self, "downsample", message, "use max_pool, avg_pool or conv")
         x = self.block.emit(g, x, x.channels if self.channels == "keep" else channels)
         with g.scope("pool", label=type(self.downsample).__name__):
             return self.downsample.emit(g, x, channels)
 
 
 def pair_axes(first: int | tuple[int, ...], second: int | tuple[int, ...]) -> list[tuple[int, int]]:
-    """Two options axis by axis, where each is one number or one for each axis."""
-    axes = max(len(v) if isinstance(v, tuple) else 1 for v in (first, second))
-    left, right = (v if isinstance(v, tuple) else (v,) * axes for v in (first, second))
+    """Return two options as one pair per axis; an option is one number for all axes, or one per axis.
+
+    Args:
+        first: the first option, for example a kernel size.
+        second: the second option, for example a stride.
+
+    Returns:
+        One ``(first, second)`` per axis; a single pair if both options are numbers.
+    """
+    num_axes = max(len(option) if isinstance(option, tuple) else 1 for option in (first, second))
+    left, right = (option if isinstance(option, tuple) else (option,) * num_axes for option in (first, second))
     return list(zip(left, right, strict=True))

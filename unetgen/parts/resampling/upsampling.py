@@ -1,4 +1,4 @@
-"""Upsamplings: from a level to the next finer one."""
+"""Upsamplings: increase the resolution from a level to the next finer one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from unetgen.config.part_field import In
-from unetgen.config.registry.part import Amount, Count, Factor, Inert, Kernel
-from unetgen.config.registry.part import Channels as Number
+from unetgen.config.registry.part import Amount, Channels, Count, Factor, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.ops.resampling import InterpolationMode
 from unetgen.graph.part_types import Activation, Block, Dropout, Norm, Upsample
 from unetgen.parts.blocks.convolutional import Conv
-from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Padding, validate_unique_steps
+from unetgen.parts.blocks.unit import UNIQUE_ITEMS, Padding, emit_in_order, validate_unique_steps
 from unetgen.parts.layers.activations import NoActivation, Relu
-from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.dropouts import NoDropout, inert_dropout_place
 from unetgen.parts.layers.norms import Batch, NoNorm
 
-# The level's width, half of it, half of what comes from below, all of that, or a number.
-Channels = Annotated[Literal["width", "half_width", "half", "keep"] | Number, Field(union_mode="left_to_right")]
+OutputChannels = Annotated[Literal["width", "half_width", "half", "keep"] | Channels, Field(union_mode="left_to_right")]
+"""The level's width, half of it, half of the input channels, all of them, or a number."""
+
 Step = Literal["conv", "norm", "activation", "dropout"]
 Order = Annotated[
     tuple[Step, ...],
@@ -33,18 +33,21 @@ DEFAULT_ORDER: Order = ("conv", "norm", "activation", "dropout")
 
 
 class _UpsampleWithChannels(Upsample):
-    """``channels`` is what is made: the level's width, half of it, as many as there are, half of them, or a number."""
+    """An upsampling with a choice of output channels."""
 
-    channels: Channels = "width"
+    channels: OutputChannels = "width"
+    """The output channels: the level's width, half of it, half of the input's, all of them (keep), or a number."""
 
     def resolve_channels(self, x: Value, width: int) -> int:
-        """The channels that go out."""
-        shares = {"width": width, "half_width": width // 2, "half": x.channels // 2, "keep": x.channels}
-        return self.channels if isinstance(self.channels, int) else max(shares[self.channels], 1)
+        """Return the number of output channels on a level of the given width."""
+        if isinstance(self.channels, int):
+            return self.channels
+        choices = {"width": width, "half_width": width // 2, "half": x.channels // 2, "keep": x.channels}
+        return max(choices[self.channels], 1)
 
 
 class NoUpsample(Upsample):
-    """The map from below has this level's size, or the skip's alignment gives it that."""
+    """No upsampling: the sizes already agree, or the skip's alignment changes them."""
 
     type: ClassVar[str] = "none"
 
@@ -53,17 +56,20 @@ class NoUpsample(Upsample):
 
 
 class TransposedConv(_UpsampleWithChannels):
-    """A transposed convolution, the paper's "up-convolution"; torch pads it with zeros only."""
+    """A transposed convolution, the "up-convolution" of the U-Net paper (Ronneberger et al. 2015).
+
+    Torch offers zero padding only for it.
+    """
 
     type: ClassVar[str] = "transposed_conv"
 
     kernel_size: Kernel = 2
     stride: Factor = 2
     padding: Amount = 0
-    """Pixels taken away at each end."""
+    """The pixels removed at each end."""
 
     output_padding: Amount = 0
-    """Pixels added at the far end."""
+    """The pixels added at the far end."""
 
     bias: bool = True
     order: Order = DEFAULT_ORDER
@@ -72,30 +78,21 @@ class TransposedConv(_UpsampleWithChannels):
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
 
     @property
-    def _is_only_conv(self) -> bool:
+    def _has_only_conv(self) -> bool:
         return self.norm.type == self.activation.type == self.dropout.type == "none"
 
     def inert(self) -> list[Inert]:
-        found = [Inert("order", "norm", "there is only the convolution")] if self._is_only_conv else []
-        if self.dropout.type != "none":
-            found.append(Inert("dropout.place", "dropout", "there is one place only"))
-        return found
+        inert = [Inert("order", "norm", "the convolution is the only step")] if self._has_only_conv else []
+        return [*inert, *inert_dropout_place(self.dropout)]
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        longest = zip(g.per_axis(self.output_padding), g.per_axis(self.stride), strict=True)
-        if any(extra >= stride for extra, stride in longest):
-            g.refuse(self, "output_padding", "it must be smaller than the stride", "use a larger stride")
-        if self._is_only_conv:
-            return self._emit_conv(g, x, self.resolve_channels(x, channels), "")
-        wanted = self.resolve_channels(x, channels)
-        for step in self.order:
-            if step == "conv":
-                x = self._emit_conv(g, x, wanted, "conv")
-            elif step == "dropout":
-                x = self.dropout.emit(g, x, "dropout", last=True)
-            else:
-                x = getattr(self, step).emit(g, x, step)
-        return x
+        per_axis = zip(g.per_axis(self.output_padding), g.per_axis(self.stride), strict=True)
+        if any(output_padding >= stride for output_padding, stride in per_axis):
+            g.refuse(self, "output_padding", "must be smaller than the stride", "use a larger stride")
+        width = self.resolve_channels(x, channels)
+        if self._has_only_conv:
+            return self._emit_conv(g, x, width, "")
+        return emit_in_order(self, g, x, self.order, lambda value, name: self._emit_conv(g, value, width, name))
 
     def _emit_conv(self, g: Builder, x: Value, channels: int, name: str) -> Value:
         return g.transposed_conv(
@@ -111,9 +108,9 @@ class TransposedConv(_UpsampleWithChannels):
 
 
 class Interpolate(_UpsampleWithChannels):
-    """Interpolation, with a convolution before or after it that makes the channels of the level above.
+    """Interpolation, with a convolution before or after it that makes the output channels.
 
-    ``linear`` is bilinear in 2-D and trilinear in 3-D; ``cubic`` exists in 2-D only.
+    ``linear`` means bilinear in 2-D and trilinear in 3-D; ``cubic`` exists in 2-D only.
     """
 
     type: ClassVar[str] = "interpolate"
@@ -129,22 +126,22 @@ class Interpolate(_UpsampleWithChannels):
     activation: Annotated[Activation, In("activation")] = NoActivation()
 
     def inert(self) -> list[Inert]:
-        found = [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
+        inert = [Inert("align_corners", "mode", "mode 'nearest' ignores it")] if self.mode == "nearest" else []
         if self.projection == "none":
             options = ("channels", "kernel_size", "padding", "bias", "norm", "activation")
-            found += [Inert(option, "projection", "there is no projection") for option in options]
+            inert += [Inert(option, "projection", "there is no projection") for option in options]
         elif self.kernel_size == 1:
-            found.append(Inert("padding", "kernel_size", "a kernel of 1 has no border"))
-        return found
+            inert.append(Inert("padding", "kernel_size", "a kernel of 1 has no border"))
+        return inert
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         g.check_mode(self, self.mode)
-        wanted = self.resolve_channels(x, channels)
+        width = self.resolve_channels(x, channels)
         if self.projection == "before":
-            x = self._emit_projection(g, x, wanted)
-        alone = self.projection == "none"
-        x = g.interpolate(x, self.factor, self.mode, self.align_corners, name="" if alone else "resize")
-        return self._emit_projection(g, x, wanted) if self.projection == "after" else x
+            x = self._emit_projection(g, x, width)
+        name = "" if self.projection == "none" else "resize"
+        x = g.interpolate(x, self.factor, self.mode, self.align_corners, name=name)
+        return self._emit_projection(g, x, width) if self.projection == "after" else x
 
     def _emit_projection(self, g: Builder, x: Value, channels: int) -> Value:
         x = g.conv(x, channels, self.kernel_size, name="conv", padding=self.padding, bias=self.bias)
@@ -153,9 +150,9 @@ class Interpolate(_UpsampleWithChannels):
 
 
 class PixelShuffle(_UpsampleWithChannels):
-    """A convolution to factor^dims times the channels, and those turned into pixels (Shi et al. 2016).
+    """A convolution to factor^dims times the channels, rearranged into pixels (Shi et al. 2016).
 
-    ``blur`` takes the mean of each window of the factor's size afterwards, against checkerboards (Sugawara 2018).
+    ``blur`` then averages windows of the factor's size, against checkerboard artefacts (Sugawara et al. 2018).
     """
 
     type: ClassVar[str] = "pixel_shuffle"
@@ -169,7 +166,7 @@ class PixelShuffle(_UpsampleWithChannels):
     @model_validator(mode="after")
     def _check_kernel(self) -> PixelShuffle:
         if self.factor == 1:
-            what = "a factor of 1 shuffles nothing"
+            what = "a factor of 1 does not upsample"
             raise PydanticCustomError("factor", "{what}", {"what": what, "at": "factor"})
         return self
 
@@ -188,7 +185,7 @@ class PixelShuffle(_UpsampleWithChannels):
 
 
 class Transition(_UpsampleWithChannels):
-    """A block before or after an upsampling; ``channels`` says what the block makes."""
+    """A block before or after an upsampling; ``channels`` sets the block's output channels."""
 
     type: ClassVar[str] = "transition"
 
@@ -197,16 +194,16 @@ class Transition(_UpsampleWithChannels):
     upsample: Annotated[Upsample, In("upsample")] = Interpolate(projection="none")
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        wanted = self.resolve_channels(x, channels)
+        width = self.resolve_channels(x, channels)
         if self.place == "before":
-            x = self.block.emit(g, x, wanted)
+            x = self.block.emit(g, x, width)
         with g.scope("up", label=type(self.upsample).__name__):
             x = self.upsample.emit(g, x, channels)
-        return self.block.emit(g, x, wanted) if self.place == "after" else x
+        return self.block.emit(g, x, width) if self.place == "after" else x
 
 
 class Squeezed(Upsample):
-    """An upsampling among fewer channels, between two 1x1 units: LinkNet's decoder (Chaurasia and Culurciello 2017)."""
+    """An upsampling with reduced channels between two 1x1 units: LinkNet (Chaurasia and Culurciello 2017)."""
 
     type: ClassVar[str] = "squeezed"
 
@@ -219,10 +216,10 @@ class Squeezed(Upsample):
     )
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        middle = max(x.channels // self.reduction, 1)
-        x = self._emit_unit(g, x, middle, "squeeze")
+        mid_channels = max(x.channels // self.reduction, 1)
+        x = self._emit_unit(g, x, mid_channels, "squeeze")
         with g.scope("up", label=type(self.upsample).__name__):
-            x = self.upsample.emit(g, x, middle)
+            x = self.upsample.emit(g, x, mid_channels)
         return self._emit_unit(g, x, channels, "expand")
 
     def _emit_unit(self, g: Builder, x: Value, channels: int, name: str) -> Value:
