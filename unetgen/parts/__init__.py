@@ -22,9 +22,9 @@ from unetgen.parts.resampling import downsampling, upsampling
 from unetgen.parts.skips import alignments, fusions, gates, transforms
 
 PART_MODULES = (
-    encoders, resnet, decoders, convolutional, bottleneck, recurrent, dense, separable, pyramids, unet_block, composites,
-    shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms, activations,
-    dropouts, heads, inputs, inits,
+    encoders, resnet, decoders, convolutional, bottleneck, recurrent, dense, separable, pyramids, unet_block,
+    composites, shortcuts, attentions, downsampling, upsampling, alignments, gates, transforms, fusions, norms,
+    activations, dropouts, heads, inputs, inits,
 )  # fmt: skip
 
 

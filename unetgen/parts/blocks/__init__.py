@@ -1,1 +1,1 @@
-"""What a level computes."""
+"""Blocks: the layers of a level between its resampling steps, and their shortcuts."""

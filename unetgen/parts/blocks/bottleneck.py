@@ -1,4 +1,4 @@
-"""The bottleneck block of deep residual networks."""
+"""The bottleneck block of ResNet."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Padding = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class Bottleneck(Striding):
-    """1x1 to fewer channels, a convolution among them, 1x1 to the width, and a shortcut (He et al. 2016).
+    """A 1x1 reduction, a convolution, a 1x1 expansion and a shortcut (He et al. 2016).
 
-    The stride is that of the middle convolution, as torchvision has it.
+    The middle convolution has the stride, as in torchvision.
     """
 
     type: ClassVar[str] = "bottleneck"
 
     reduction: Count = 4
     mid_channels: Channels | None = None
-    """What the middle convolution makes, where that is no share of the width."""
+    """The channels of the middle convolution (default: the width divided by ``reduction``)."""
 
     kernel_size: Kernel = 3
     padding: Padding = "zeros"
@@ -39,22 +39,23 @@ class Bottleneck(Striding):
     shortcut: Annotated[Shortcut, In("shortcut")] = Projection()
 
     def inert(self) -> list[Inert]:
-        found = [Inert("reduction", "mid_channels", "the channels are given")] if self.mid_channels else []
+        inert = [Inert("reduction", "mid_channels", "mid_channels decides the channels")] if self.mid_channels else []
         if self.kernel_size == 1:
-            found += [Inert(option, "kernel_size", "a kernel of 1 has no border") for option in ("padding", "dilation")]
-        return found
+            inert += [Inert(option, "kernel_size", "a kernel of 1 has no border") for option in ("padding", "dilation")]
+        return inert
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        middle = self.mid_channels or max(channels // self.reduction, 1)
-        shortcut, unit, before = x, Unit(self.bias, self.norm, self.padding), self.shortcut.before_branch
-        if before:
+        mid_channels = self.mid_channels or max(channels // self.reduction, 1)
+        shortcut, unit = x, Unit(self.bias, self.norm, self.padding)
+        if self.shortcut.before_branch:
             x = shortcut = self.shortcut.emit(g, x, channels, stride, unit)
             stride = Stride()
-        x = self._emit_norm_activation(g, g.conv(x, middle, 1, name="conv1", bias=self.bias), 1)
-        x = self._emit_norm_activation(g, self._emit_middle_conv(g, x, middle, stride), 2)
+        x = self._emit_norm_activation(g, g.conv(x, mid_channels, 1, name="conv1", bias=self.bias), 1)
+        x = self._emit_norm_activation(g, self._emit_middle_conv(g, x, mid_channels, stride), 2)
         x = self.norm.emit(g, g.conv(x, channels, 1, name="conv3", bias=self.bias), "norm3")
         x = self.attention.emit(g, x)
-        shortcut = shortcut if before else self.shortcut.emit(g, shortcut, channels, stride, unit)
+        if not self.shortcut.before_branch:
+            shortcut = self.shortcut.emit(g, shortcut, channels, stride, unit)
         return self.activation.emit(g, g.add(x, shortcut), "sum_activation")
 
     def _emit_norm_activation(self, g: Builder, x: Value, number: int) -> Value:
@@ -62,7 +63,8 @@ class Bottleneck(Striding):
 
     def _emit_middle_conv(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if channels % self.groups:
-            g.refuse(self, "groups", f"{self.groups} does not divide {channels} channels", "use a divisor of them")
+            message = f"{self.groups} does not divide {channels} channels"
+            g.refuse(self, "groups", message, f"use a divisor of {channels}")
             return x
         return g.conv(
             x, channels, self.kernel_size, name="conv2", stride=stride.factor, rounding=stride.rounding,

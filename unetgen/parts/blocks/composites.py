@@ -1,4 +1,4 @@
-"""Blocks made of blocks: one after the other, beside each other, several times, with attention around."""
+"""Blocks made of blocks: sequences, stacks, parallel branches, and blocks with attention."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ Blocks = Annotated[tuple[Annotated[Block, In("block")], ...], Field(strict=False
 
 
 class Sequence(Striding):
-    """Several blocks one after the other; the first makes the change of resolution.
+    """Several blocks in sequence; the first one changes the resolution.
 
-    With ``output: all`` what each of them makes is concatenated, as in one-shot aggregation (Lee et al. 2019).
+    ``output: all`` concatenates the outputs of all blocks, as in one-shot aggregation (Lee et al. 2019).
     """
 
     type: ClassVar[str] = "sequence"
 
     blocks: Blocks
     widths: Annotated[tuple[Channels, ...], Field(strict=False)] | None = None
-    """What each of them makes; the level's width, all of them, unless it is said."""
+    """The output channels of each block (default: the level's width)."""
 
     output: Literal["last", "all"] = "last"
 
     @model_validator(mode="after")
     def _check_widths(self) -> Sequence:
         if self.widths is not None and len(self.widths) != len(self.blocks):
-            what = f"{len(self.blocks)} blocks need as many widths, this has {len(self.widths)}"
+            what = f"{len(self.blocks)} blocks need {len(self.blocks)} widths, not {len(self.widths)}"
             raise PydanticCustomError("widths", "{what}", {"what": what, "at": "widths"})
         return self
 
     def inert(self) -> list[Inert]:
-        return [Inert("output", "blocks", "there is one block only")] if len(self.blocks) == 1 else []
+        return [Inert("output", "blocks", "there is only one block")] if len(self.blocks) == 1 else []
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        widths, made = self.widths or (channels,) * len(self.blocks), []
+        widths, outputs = self.widths or (channels,) * len(self.blocks), []
         for number, (block, width) in enumerate(zip(self.blocks, widths, strict=True), 1):
             with g.scope(str(number), label=type(block).__name__):
                 x = block.emit_strided(g, x, width, stride if number == 1 else Stride())
-            made.append(x)
-        return g.concat(*made) if self.output == "all" and len(made) > 1 else x
+            outputs.append(x)
+        return g.concat(*outputs) if self.output == "all" and len(outputs) > 1 else x
 
 
 class Stack(Striding):
-    """One block so many times; the first makes the change of resolution."""
+    """One block repeated ``count`` times with separate weights; the first one changes the resolution."""
 
     type: ClassVar[str] = "stack"
 
@@ -66,10 +66,10 @@ class Stack(Striding):
 
 
 class Parallel(Striding):
-    """Branches beside each other on the same map, concatenated or summed (Szegedy et al. 2015).
+    """Parallel branches on the same feature map, concatenated or summed (Szegedy et al. 2015).
 
-    Joined by ``concat`` each branch makes an equal share of the level's width; a sum needs equal channels. The
-    branch ``none`` is the map itself.
+    With ``join: concat`` each branch makes an equal share of the level's width; a sum needs equal channels. The
+    branch ``none`` is the identity.
     """
 
     type: ClassVar[str] = "parallel"
@@ -78,21 +78,21 @@ class Parallel(Striding):
     join: Literal["concat", "sum"] = "concat"
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        made = []
+        outputs = []
         width = max(channels // len(self.branches), 1) if self.join == "concat" else channels
         for number, branch in enumerate(self.branches, 1):
             with g.scope(str(number), label=type(branch).__name__):
-                made.append(branch.emit_strided(g, x, width, stride))
+                outputs.append(branch.emit_strided(g, x, width, stride))
         if self.join == "concat":
-            return g.concat(*made) if len(made) > 1 else made[0]
-        different = sorted({value.channels for value in made})
-        if len(different) > 1:
-            g.refuse(self, "join", f"a sum needs equal channels, the branches make {different}", "use concat")
-        return g.add(*made) if len(made) > 1 else made[0]
+            return g.concat(*outputs) if len(outputs) > 1 else outputs[0]
+        branch_channels = sorted({output.channels for output in outputs})
+        if len(branch_channels) > 1:
+            g.refuse(self, "join", f"a sum needs equal channels, the branches make {branch_channels}", "use concat")
+        return g.add(*outputs) if len(outputs) > 1 else outputs[0]
 
 
 class Attended(Striding):
-    """A block with an attention before it, behind it, or both."""
+    """A block with an attention before it, after it, or both."""
 
     type: ClassVar[str] = "attended"
 

@@ -1,4 +1,4 @@
-"""Blocks of convolutions one after the other, with and without a shortcut."""
+"""Blocks of consecutive convolutions, with and without a shortcut."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.attentions import NoAttention
 from unetgen.parts.layers.norms import Batch
 
-# What stands between the first and the last convolution: a number, or a share of what comes in or goes out.
+# The channels between the first and the last convolution: a number, or a share of the input or output channels.
 MidChannels = Annotated[Literal["output", "half_output", "half_input"] | Channels, Field(union_mode="left_to_right")]
 NormStep = Literal["norm", "activation"]
 NormOrder = Annotated[
@@ -27,7 +27,7 @@ NormOrder = Annotated[
 
 
 class NoBlock(Block):
-    """Nothing: the level's map is handed on."""
+    """No block: the feature map stays unchanged."""
 
     type: ClassVar[str] = "none"
 
@@ -36,7 +36,7 @@ class NoBlock(Block):
 
 
 class NormActivation(Block):
-    """A norm and an activation without a convolution, with which pre-activated networks end (He et al. 2016)."""
+    """A norm and an activation without a convolution, as at the end of pre-activation networks (He et al. 2016)."""
 
     type: ClassVar[str] = "norm_activation"
 
@@ -45,8 +45,8 @@ class NormActivation(Block):
     order: NormOrder = ("norm", "activation")
 
     def inert(self) -> list[Inert]:
-        alone = next((option for option in ("norm", "activation") if getattr(self, option).type == "none"), None)
-        return [Inert("order", alone, "there is nothing to be ordered")] if alone else []
+        absent = next((option for option in ("norm", "activation") if getattr(self, option).type == "none"), None)
+        return [Inert("order", absent, "there is only one step")] if absent else []
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         for step in self.order:
@@ -55,7 +55,7 @@ class NormActivation(Block):
 
 
 class Conv(Units):
-    """Convolutions one after the other (Ronneberger et al. 2015)."""
+    """Consecutive convolution units (Ronneberger et al. 2015)."""
 
     type: ClassVar[str] = "conv"
 
@@ -63,46 +63,49 @@ class Conv(Units):
     """The channels between the first and the last convolution."""
 
     def inert(self) -> list[Inert]:
-        found = super().inert()
+        inert = super().inert()
         if self.repeats == 1:
-            found.append(Inert("mid_channels", "repeats", "one convolution has nothing between"))
-        return found
+            inert.append(Inert("mid_channels", "repeats", "there is only one convolution"))
+        return inert
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        middle = {
+        choices = {
             "output": channels,
             "half_output": max(channels // 2, 1),
             "half_input": max(x.channels // 2, 1),
-        }.get(str(self.mid_channels), self.mid_channels)
+        }
+        mid_channels = choices[self.mid_channels] if isinstance(self.mid_channels, str) else self.mid_channels
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
-            here = stride if number == 1 else Stride()
-            x = self.emit_unit(g, x, channels if last else int(middle), number, last=last, stride=here)
+            width, unit_stride = channels if last else mid_channels, stride if number == 1 else Stride()
+            x = self.emit_unit(g, x, width, number, last=last, stride=unit_stride)
         return x
 
 
 class Residual(Units):
-    """Convolutions with a shortcut around them (He et al. 2016).
+    """Consecutive convolution units with a shortcut (He et al. 2016).
 
-    An activation behind the last convolution moves behind the addition; with an order that ends in the
-    convolution this is the pre-activation form. With valid padding the shortcut is cropped to what is left.
+    An activation after the last convolution moves after the sum. An order that ends with the convolution gives the
+    pre-activation form. With ``padding: valid`` the shortcut is cropped to the size of the branch.
     """
 
     type: ClassVar[str] = "residual"
 
     shortcut: Annotated[Shortcut, In("shortcut")] = Projection()
     attention: Annotated[Attention, In("attention")] = NoAttention()
-    """On the branch, before the sum."""
+    """The attention at the end of the branch, before the sum."""
 
     last_activation: Literal["after_sum", "before_sum", "both"] = "after_sum"
+    """Whether the last unit's activation is applied after the sum, before it, or both."""
+
     first: Literal["unit", "conv"] = "unit"
-    """The first unit is whole, or its convolution alone, as where a pre-activated network begins."""
+    """The first unit: complete, or only its convolution, as at the start of a pre-activation network."""
 
     def inert(self) -> list[Inert]:
-        found = super().inert()
+        inert = super().inert()
         if "activation" not in self.steps_after_conv:
-            found.append(Inert("last_activation", "order", "no activation stands behind the last convolution"))
-        return found
+            inert.append(Inert("last_activation", "order", "no activation follows the last convolution"))
+        return inert
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         shortcut = x
@@ -112,13 +115,14 @@ class Residual(Units):
         x = self._emit_branch(g, x, channels, stride)
         x = self.attention.emit(g, x)
         if not self.shortcut.before_branch:
-            # Behind the branch, in which order most others register their layers too.
+            # After the branch: most other implementations register their layers in this order too.
             shortcut = self.shortcut.emit(g, shortcut, channels, stride, self.shortcut_unit)
         if self.padding == "valid" and self.kernel_size != 1:
             shortcut = g.crop_to(shortcut, x, name="shortcut_crop")
         x = g.add(x, shortcut)
-        after = "activation" in self.steps_after_conv and self.last_activation != "before_sum"
-        return self.activation.emit(g, x, "sum_activation") if after else x
+        if "activation" in self.steps_after_conv and self.last_activation != "before_sum":
+            x = self.activation.emit(g, x, "sum_activation")
+        return x
 
     def _emit_branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         moved: tuple[Step, ...] = ()
@@ -126,9 +130,9 @@ class Residual(Units):
             moved = ("activation",)
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
-            left_out = moved if last else ()
+            omitted = moved if last else ()
             if number == 1 and self.first == "conv":
-                left_out = ("norm", "activation", "dropout")
-            here = stride if number == 1 else Stride()
-            x = self.emit_unit(g, x, channels, number, last=last, omitted=left_out, stride=here)
+                omitted = ("norm", "activation", "dropout")
+            unit_stride = stride if number == 1 else Stride()
+            x = self.emit_unit(g, x, channels, number, last=last, omitted=omitted, stride=unit_stride)
         return x

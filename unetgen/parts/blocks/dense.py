@@ -1,4 +1,4 @@
-"""Blocks that make their own number of channels: dense and multi-resolution ones."""
+"""Blocks that choose their own number of output channels: dense and multi-resolution blocks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from unetgen.parts.layers.norms import Batch
 
 
 class Dense(Units):
-    """Units that each see all before them (Huang et al. 2017); the level's width is the growth rate.
+    """Densely connected units; the level's width is the growth rate (Huang et al. 2017).
 
-    It makes the channels that come in and ``repeats`` times the width, or the new ones alone.
+    Each unit reads the outputs of all earlier ones. The block outputs its input channels plus ``repeats`` times the
+    width (all), or only the latter (new).
     """
 
     type: ClassVar[str] = "dense"
@@ -28,28 +29,28 @@ class Dense(Units):
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if stride.changes:
             return Block.emit_strided(self, g, x, channels, stride)
-        made: list[Value] = []
+        outputs: list[Value] = []
         for number in range(1, self.repeats + 1):
             y = self.emit_unit(g, x, channels, number, last=number == self.repeats)
             if self.padding == "valid" and self.kernel_size != 1:
                 x = g.crop_to(x, y, name=f"crop{number}")
-                made = [g.crop_to(m, y, name=f"crop{number}_{i}") for i, m in enumerate(made, 1)]
-            made.append(y)
+                outputs = [g.crop_to(output, y, name=f"crop{number}_{i}") for i, output in enumerate(outputs, 1)]
+            outputs.append(y)
             x = g.concat(x, y, name=f"concat{number}") if self.output == "all" or number < self.repeats else x
         if self.output == "all":
             return x
-        return g.concat(*made, name="new") if len(made) > 1 else made[0]
+        return g.concat(*outputs, name="new") if len(outputs) > 1 else outputs[0]
 
 
-# As the authors' code has them; a sixth and a third would round otherwise at some widths.
+# The values of the authors' code; 1 / 6 and 1 / 3 would round differently at some widths.
 _WIDTH_SHARES = (0.167, 0.333, 0.5)
 
 
 class MultiResolution(Block):
-    """Three 3x3 convolutions in a chain, their results concatenated, beside a 1x1 shortcut (Ibtehaz and Rahman 2020).
+    """Three chained 3x3 convolutions, concatenated, with a 1x1 shortcut: MultiResUNet (Ibtehaz and Rahman 2020).
 
-    Their channels are a sixth, a third and a half of ``alpha`` times the width, each rounded down, and the block
-    makes their sum.
+    Their channels are a sixth, a third and a half of ``alpha`` times the width, each rounded down; the block outputs
+    the total of the three.
     """
 
     type: ClassVar[str] = "multi_resolution"
@@ -65,11 +66,11 @@ class MultiResolution(Block):
         widths = [max(int(self.alpha * channels * share), 1) for share in _WIDTH_SHARES]
         shortcut = g.conv(x, sum(widths), 1, name="shortcut", bias=self.bias)
         shortcut = self.norm.emit(g, shortcut, "shortcut_norm")
-        made = []
+        outputs = []
         for number, width in enumerate(widths, 1):
             x = g.conv(x, width, self.kernel_size, name=f"conv{number}", padding=self.padding, bias=self.bias)
             x = self.activation.emit(g, self.norm.emit(g, x, f"norm{number}"), f"activation{number}")
-            made.append(x)
-        x = self.norm.emit(g, g.concat(*made), "concat_norm")
+            outputs.append(x)
+        x = self.norm.emit(g, g.concat(*outputs), "concat_norm")
         x = self.norm.emit(g, g.add(x, shortcut), "sum_norm")
         return self.activation.emit(g, x, "sum_activation")

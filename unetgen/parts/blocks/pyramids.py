@@ -1,4 +1,4 @@
-"""Blocks that look at a map at several scales beside each other, for the bottleneck or before a head."""
+"""Blocks that process a feature map at several scales in parallel, for the bottleneck or a head."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class _Pyramid(Block):
     activation: Annotated[Activation, In("activation")] = Relu()
 
     def emit_unit(self, g: Builder, x: Value, channels: int, kernel_size: int, dilation: int = 1) -> Value:
-        """Draws a convolution with its norm and activation."""
+        """Emit a convolution with its norm and activation."""
         x = g.conv(x, channels, kernel_size, name="conv", padding="zeros", dilation=dilation, bias=self.bias)
         return self.activation.emit(g, self.norm.emit(g, x, "norm"), "activation")
 
 
 class Aspp(_Pyramid):
-    """Atrous spatial pyramid pooling: dilated 3x3 convolutions beside each other (Chen et al. 2017).
+    """Atrous spatial pyramid pooling: parallel dilated 3x3 convolutions (Chen et al. 2017).
 
-    With ``pointwise`` a 1x1 convolution and with ``pooled`` the mean of the whole map stand beside them. Their
-    concatenation or their sum goes through a 1x1 projection.
+    ``pointwise`` adds a branch with a 1x1 convolution, ``pooled`` one with the global mean. The concatenation or sum
+    of all branches goes through a 1x1 projection.
     """
 
     type: ClassVar[str] = "aspp"
@@ -48,31 +48,33 @@ class Aspp(_Pyramid):
     pooled: bool = True
     join: Literal["concat", "sum"] = "concat"
     order: StepsAfterConv = ("norm", "activation")
-    """Of norm and activation behind each branch's convolution."""
+    """The order of norm and activation after the convolution of each branch."""
 
     project: Literal["unit", "conv"] = "unit"
-    """A whole unit at the end, or a convolution alone."""
+    """The projection: a convolution with norm and activation (unit), or without (conv)."""
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        made = []
+        branches = []
         if self.pointwise:
             with g.scope("pointwise", label="Branch"):
-                made.append(self.emit_branch(g, x, channels, 1, 1))
+                branches.append(self.emit_branch(g, x, channels, 1, 1))
         for number, rate in enumerate(self.rates, 1):
             with g.scope(f"rate{number}", label="Branch"):
-                made.append(self.emit_branch(g, x, channels, 3, rate))
+                branches.append(self.emit_branch(g, x, channels, 3, rate))
         if self.pooled:
             with g.scope("pooled", label="Branch"):
                 mean = self.emit_branch(g, g.global_pool(x), channels, 1, 1)
-                made.append(g.resize_to(mean, x, "nearest"))
-        both = made[0] if len(made) == 1 else g.concat(*made) if self.join == "concat" else g.add(*made)
+                branches.append(g.resize_to(mean, x, "nearest"))
+        joined = branches[0]
+        if len(branches) > 1:
+            joined = g.concat(*branches) if self.join == "concat" else g.add(*branches)
         with g.scope("project", label="Projection"):
             if self.project == "conv":
-                return g.conv(both, channels, 1, name="conv", bias=True)
-            return self.emit_unit(g, both, channels, 1)
+                return g.conv(joined, channels, 1, name="conv", bias=True)
+            return self.emit_unit(g, joined, channels, 1)
 
     def emit_branch(self, g: Builder, x: Value, channels: int, kernel_size: int, rate: int) -> Value:
-        """Draws one branch."""
+        """Emit one branch: a dilated convolution, then norm and activation in ``order``."""
         x = g.conv(x, channels, kernel_size, name="conv", padding="zeros", dilation=rate, bias=self.bias)
         for step in self.order:
             x = getattr(self, step).emit(g, x, step)
@@ -80,24 +82,30 @@ class Aspp(_Pyramid):
 
 
 class PyramidPooling(_Pyramid):
-    """The means of 1, 2, 3 and 6 parts of each axis, projected and brought back beside the map (Zhao et al. 2017)."""
+    """Pyramid pooling: means over several numbers of bins per axis, concatenated (Zhao et al. 2017).
+
+    The input is concatenated with its projected and resized means; a 3x3 unit follows.
+    """
 
     type: ClassVar[str] = "pyramid_pooling"
 
     bins: Rates = (1, 2, 3, 6)
+    """The number of bins per axis of each pooling."""
+
     mode: InterpolationMode = "linear"
     align_corners: bool = False
 
     def inert(self) -> list[Inert]:
-        return [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
+        return [Inert("align_corners", "mode", "mode 'nearest' ignores it")] if self.mode == "nearest" else []
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         g.check_mode(self, self.mode)
-        share = max(x.channels // len(self.bins), 1)
-        made = [x]
+        branch_width = max(x.channels // len(self.bins), 1)
+        branches = [x]
         for number, bins in enumerate(self.bins, 1):
             with g.scope(f"bins{number}", label="Branch"):
-                small = self.emit_unit(g, g.global_pool(x) if bins == 1 else g.bin_pool(x, bins), share, 1)
-                made.append(g.resize_to(small, x, self.mode, self.align_corners))
+                pooled = g.global_pool(x) if bins == 1 else g.bin_pool(x, bins)
+                pooled = self.emit_unit(g, pooled, branch_width, 1)
+                branches.append(g.resize_to(pooled, x, self.mode, self.align_corners))
         with g.scope("project", label="Projection"):
-            return self.emit_unit(g, g.concat(*made), channels, 3)
+            return self.emit_unit(g, g.concat(*branches), channels, 3)

@@ -1,4 +1,4 @@
-"""Blocks whose units are applied several times, with the same weights."""
+"""Blocks whose units are applied several times with the same weights."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from unetgen.parts.blocks.unit import Units
 
 
 class Recurrent(Units):
-    """Units that see their own output: y = unit(x), then ``steps`` times y = unit(x + y) (Alom et al. 2018).
+    """Recurrent units: y = unit(x), then ``steps`` times y = unit(x + y) (Alom et al. 2018).
 
-    Input and output of a unit have equal channels, so where they change a 1x1 convolution goes before the first.
+    A unit's input and output have the same channels, so a 1x1 convolution precedes the first unit if they change.
     """
 
     type: ClassVar[str] = "recurrent"
 
     steps: Count = 2
     shared: bool = True
-    """Whether all steps use one layer's weights."""
+    """Whether all steps of a unit share their weights."""
 
     projection: Literal["needed", "always"] = "needed"
+    """Whether the 1x1 convolution exists only if channels or size change, or always."""
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         return self.emit_recurrent_units(g, self.emit_projection(g, x, channels, stride), channels)
 
     def emit_projection(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        """Draws the 1x1 convolution."""
+        """Emit the 1x1 convolution, ``(batch, c, *size)`` -> ``(batch, channels, *size / stride)``."""
         if self.projection == "needed" and x.channels == channels and not stride.changes:
             return x
         return g.conv(x, channels, 1, name="projection", stride=stride.factor, rounding=stride.rounding, bias=self.bias)
 
     def emit_recurrent_units(self, g: Builder, x: Value, channels: int) -> Value:
-        """Draws the units, each as often as it recurs."""
+        """Emit the units, each with all its recurrent steps."""
         for number in range(1, self.repeats + 1):
             last = number == self.repeats
             with g.scope(str(number), label="Unit"):
@@ -47,12 +48,12 @@ class Recurrent(Units):
         return x
 
     def crop_to_match(self, g: Builder, x: Value, y: Value, name: str) -> Value:
-        """What is left of x where the convolutions between take pixels away."""
+        """Emit a crop of x to the size of y if the convolutions between them remove pixels."""
         return g.crop_to(x, y, name=name) if self.padding == "valid" and self.kernel_size != 1 else x
 
 
 class RecurrentResidual(Recurrent):
-    """Recurrent units with a shortcut around them: R2U-Net (Alom et al. 2018)."""
+    """Recurrent units with a shortcut: the block of R2U-Net (Alom et al. 2018)."""
 
     type: ClassVar[str] = "recurrent_residual"
 

@@ -1,4 +1,4 @@
-"""Blocks that convolve each channel by itself, and mix the channels by 1x1 convolutions."""
+"""Blocks of depthwise convolutions, which filter each channel, and 1x1 convolutions, which mix channels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from unetgen.config.registry.part import Count, Factor, Inert, Kernel
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.part_types import Activation, Dropout, Norm, Stride, Striding, Upsample
 from unetgen.parts.layers.activations import Gelu, Relu
-from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.dropouts import NoDropout, inert_dropout_place
 from unetgen.parts.layers.norms import Batch, Group, Layer
 
 Padding = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class DepthwiseSeparable(Striding):
-    """Each channel by itself, then all by a 1x1 convolution, so many times (Chollet 2017; Howard et al. 2017)."""
+    """Depthwise separable convolutions: depthwise, then 1x1, repeated (Chollet 2017; Howard et al. 2017)."""
 
     type: ClassVar[str] = "depthwise_separable"
 
@@ -29,14 +29,14 @@ class DepthwiseSeparable(Striding):
     norm: Annotated[Norm, In("norm")] = Batch()
     activation: Annotated[Activation, In("activation")] = Relu()
     between: bool = False
-    """Whether norm and activation stand between the two convolutions too, as in MobileNet."""
+    """Whether norm and activation also follow the depthwise convolution, as in MobileNet."""
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         for number in range(1, self.repeats + 1):
-            here = stride if number == 1 else Stride()
-            x = emit_depthwise_conv(g, x, self.kernel_size, f"depthwise{number}", here, self.padding, bias=self.bias)
+            name, unit_stride = f"depthwise{number}", stride if number == 1 else Stride()
+            x = emit_depthwise_conv(g, x, self.kernel_size, name, unit_stride, self.padding, bias=self.bias)
             if self.between:
-                x = self._emit_norm_activation(g, x, f"depthwise{number}")
+                x = self._emit_norm_activation(g, x, name)
             x = g.conv(x, channels, 1, name=f"pointwise{number}", bias=self.bias)
             x = self._emit_norm_activation(g, x, str(number))
         return x
@@ -46,7 +46,7 @@ class DepthwiseSeparable(Striding):
 
 
 class _InvertedBottleneck(Striding):
-    """A depthwise convolution, a norm, and two 1x1 convolutions with more channels between them."""
+    """A depthwise convolution, a norm, and two 1x1 convolutions with expanded channels between them."""
 
     kernel_size: Kernel
     expansion: Count
@@ -56,19 +56,19 @@ class _InvertedBottleneck(Striding):
     activation: Annotated[Activation, In("activation")] = Gelu()
 
     def emit_branch(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        """Draws the convolutions."""
-        wide = self.expansion * x.channels
+        """Emit the branch, ``(batch, c, *size)`` -> ``(batch, channels, *size / stride)``."""
+        expanded_channels = self.expansion * x.channels
         x = emit_depthwise_conv(g, x, self.kernel_size, "depthwise", stride, self.padding, bias=self.bias)
         x = self.norm.emit(g, x, "norm")
-        x = self.activation.emit(g, g.conv(x, wide, 1, name="expand", bias=self.bias), "activation")
+        x = self.activation.emit(g, g.conv(x, expanded_channels, 1, name="expand", bias=self.bias), "activation")
         return g.conv(x, channels, 1, name="project", bias=self.bias)
 
 
 class ConvNeXt(_InvertedBottleneck):
-    """The block of ConvNeXt (Liu et al. 2022); where channels or size change a convolution goes before it.
+    """The block of ConvNeXt (Liu et al. 2022).
 
-    A depthwise 7x7 convolution, a layer norm, 4 times the channels and back, a learned scale for each channel, and
-    the input added.
+    A depthwise 7x7 convolution, a layer norm, 1x1 convolutions to 4 times the channels and back, a learned scale per
+    channel, and the sum with the input. If channels or size change, a convolution precedes the block.
     """
 
     type: ClassVar[str] = "convnext"
@@ -77,27 +77,27 @@ class ConvNeXt(_InvertedBottleneck):
     expansion: Count = 4
     norm: Annotated[Norm, In("norm")] = Layer(eps=1e-6)
     layer_scale: Annotated[float, Field(ge=0, le=1, strict=True)] = 1e-6
-    """Where the scales start; 0 for none."""
+    """The initial value of the learned scales; 0 for no scales."""
 
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
 
     def inert(self) -> list[Inert]:
-        return [Inert("dropout.place", "dropout", "there is one place only")] if self.dropout.type != "none" else []
+        return inert_dropout_place(self.dropout)
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if x.channels != channels or stride.changes:
-            kernel = stride.factor
-            x = g.conv(x, channels, kernel, name="entry", stride=kernel, bias=self.bias, rounding=stride.rounding)
+            factor, rounding = stride
+            x = g.conv(x, channels, factor, name="entry", stride=factor, bias=self.bias, rounding=rounding)
         y = self.emit_branch(g, x, channels, Stride())
         y = g.channel_scale(y, self.layer_scale) if self.layer_scale else y
         return g.add(self.dropout.emit(g, y, "dropout", last=True), x)
 
 
 class MedNeXt(_InvertedBottleneck):
-    """The block of MedNeXt (Roy et al. 2023): ConvNeXt's with a norm over each channel and no learned scale.
+    """The block of MedNeXt (Roy et al. 2023): that of ConvNeXt with a norm per channel and no learned scale.
 
-    Where the size changes the depthwise convolution does it, beside a 1x1 convolution with the same stride; where
-    only channels change there is no sum.
+    If the size changes, the depthwise convolution is strided, and so is a 1x1 convolution on the shortcut. If only
+    the channels change, the block has no shortcut.
     """
 
     type: ClassVar[str] = "mednext"
@@ -115,9 +115,9 @@ class MedNeXt(_InvertedBottleneck):
 
 
 class MedNeXtUp(Upsample):
-    """The block of MedNeXt with a transposed depthwise convolution, beside a transposed 1x1 one (Roy et al. 2023).
+    """The upsampling block of MedNeXt, with transposed depthwise and 1x1 convolutions (Roy et al. 2023).
 
-    Both make an odd size, and get a row of zeros more at their start.
+    Both convolutions give an odd size, which is padded with zeros at the start of each axis.
     """
 
     type: ClassVar[str] = "mednext"
@@ -130,24 +130,25 @@ class MedNeXtUp(Upsample):
     activation: Annotated[Activation, In("activation")] = Gelu()
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
-        half = tuple(kernel // 2 for kernel in g.per_axis(self.kernel_size))
+        half_kernel = tuple(kernel // 2 for kernel in g.per_axis(self.kernel_size))
         y = g.transposed_conv(
-            x, x.channels, self.kernel_size, name="depthwise", stride=self.factor, padding=half, groups=x.channels,
-            bias=self.bias,
+            x, x.channels, self.kernel_size, name="depthwise", stride=self.factor, padding=half_kernel,
+            groups=x.channels, bias=self.bias,
         )  # fmt: skip
         y = self.norm.emit(g, y, "norm")
         y = g.conv(y, self.expansion * x.channels, 1, name="expand", bias=self.bias)
         y = g.conv(self.activation.emit(g, y, "activation"), channels, 1, name="project", bias=self.bias)
         shortcut = g.transposed_conv(x, channels, 1, name="shortcut", stride=self.factor, bias=self.bias)
-        missing = tuple(factor - 1 for factor in g.per_axis(self.factor))
-        return g.add(g.pad(y, missing, 0, name="pad"), g.pad(shortcut, missing, 0, name="shortcut_pad"))
+        padding = tuple(factor - 1 for factor in g.per_axis(self.factor))
+        return g.add(g.pad(y, padding, 0, name="pad"), g.pad(shortcut, padding, 0, name="shortcut_pad"))
 
 
 class NafBlock(Striding):
-    """The block of NAFNet, without activations: gates are products of channels (Chen et al. 2022).
+    """The block of NAFNet, with products of channels instead of activations (Chen et al. 2022).
 
-    Norm, 1x1 to twice the channels, depthwise 3x3, half of the channels times the other half, a channel attention
-    without activation, 1x1; then norm, 1x1 to twice, the gate, 1x1. Both sums scale their branch by channel.
+    Branch 1: norm, 1x1 convolution to twice the channels, depthwise 3x3 convolution, gate (one half of the channels
+    times the other), simplified channel attention, 1x1 convolution. Branch 2: norm, 1x1 convolution to twice the
+    channels, gate, 1x1 convolution. Each branch is added to its input after a learned scale per channel.
     """
 
     type: ClassVar[str] = "nafnet"
@@ -155,7 +156,7 @@ class NafBlock(Striding):
     expansion: Count = 2
     norm: Annotated[Norm, In("norm")] = Layer(eps=1e-6)
     channel_attention: bool = True
-    """The simplified channel attention."""
+    """Whether to use the simplified channel attention."""
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if x.channels != channels or stride.changes:
@@ -175,7 +176,20 @@ class NafBlock(Striding):
 def emit_depthwise_conv(
     g: Builder, x: Value, kernel_size: Kernel, name: str, stride: Stride, padding: str, *, bias: bool
 ) -> Value:
-    """Draws a convolution of each channel by itself, (c, *size) -> (c, *size / stride)."""
+    """Emit a depthwise convolution.
+
+    Args:
+        g: the builder.
+        x: the input, ``(batch, c, *size)``.
+        kernel_size: the kernel size, for all axes or per axis.
+        name: the name of the layer.
+        stride: the change of resolution.
+        padding: the padding mode; ``valid`` for none.
+        bias: whether the convolution has a bias.
+
+    Returns:
+        The output, ``(batch, c, *size / stride)``.
+    """
     return g.conv(
         x, x.channels, kernel_size, name=name, stride=stride.factor, rounding=stride.rounding, padding=padding,
         groups=x.channels, bias=bias,

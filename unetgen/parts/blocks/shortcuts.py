@@ -1,4 +1,4 @@
-"""Shortcuts: how a residual block's input reaches the sum at its end."""
+"""Shortcuts: connect the input of a residual block to the sum at its end."""
 
 from __future__ import annotations
 
@@ -11,34 +11,48 @@ from unetgen.graph.part_types import Shortcut, Stride, Unit
 
 class _ProjectionShortcut(Shortcut):
     when: Literal["needed", "always"] = "needed"
-    """Where channels or size change only, or in every block."""
+    """Whether the projection exists only if channels or size change, or in every block."""
 
     bias: Literal["as_block", "yes", "no"] = "as_block"
+    """Whether the projection has a bias: as the block's convolutions, yes, or no."""
+
     normed: Literal["as_block", "always", "never"] = "as_block"
-    """Where the block's own norm stands behind its convolutions, always, or never."""
+    """Whether the block's norm follows the projection: as after its convolutions, always, or never."""
 
     def emit_projection(
         self, g: Builder, x: Value, channels: int, unit: Unit, kernel_size: Kernel, stride: Stride
     ) -> Value:
-        """Draws the convolution, and the block's norm behind it."""
-        bias = unit.bias if self.bias == "as_block" else self.bias == "yes"
+        """Emit the projection and its norm.
+
+        Args:
+            g: the builder.
+            x: the block's input, ``(batch, c, *size)``.
+            channels: the output channels.
+            unit: the block's bias, norm and padding.
+            kernel_size: the kernel size of the projection.
+            stride: the change of resolution.
+
+        Returns:
+            The shortcut, ``(batch, channels, *size / stride)``.
+        """
+        has_bias = unit.bias if self.bias == "as_block" else self.bias == "yes"
         padding = unit.padding if kernel_size != 1 else "valid"
         x = g.conv(
-            x, channels, kernel_size, name="shortcut", stride=stride.factor, padding=padding, bias=bias,
+            x, channels, kernel_size, name="shortcut", stride=stride.factor, padding=padding, bias=has_bias,
             rounding=stride.rounding,
         )  # fmt: skip
-        normed = unit.normed if self.normed == "as_block" else self.normed == "always"
-        return unit.norm.emit(g, x, "shortcut_norm") if normed else x
+        has_norm = unit.normed if self.normed == "as_block" else self.normed == "always"
+        return unit.norm.emit(g, x, "shortcut_norm") if has_norm else x
 
 
 class Projection(_ProjectionShortcut):
-    """The identity, or a convolution where channels or size change (He et al. 2016)."""
+    """The identity, or a convolution if channels or size change (He et al. 2016)."""
 
     type: ClassVar[str] = "projection"
 
     kernel_size: Kernel = 1
     before: bool = False
-    """Before the branch, which then reads the projected map too, or beside it."""
+    """Whether the branch reads the projected feature map too, instead of the block's input."""
 
     @property
     def before_branch(self) -> bool:
@@ -51,7 +65,7 @@ class Projection(_ProjectionShortcut):
 
 
 class PooledProjection(_ProjectionShortcut):
-    """The mean over each stride, then a 1x1 convolution: ResNet-D (He et al. 2019)."""
+    """Average pooling by the stride, then a 1x1 convolution: ResNet-D (He et al. 2019)."""
 
     type: ClassVar[str] = "pooled_projection"
 
@@ -64,14 +78,16 @@ class PooledProjection(_ProjectionShortcut):
 
 
 class Repeat(Shortcut):
-    """The channels as often as they go into those of the block (V-Net, Milletari et al. 2016)."""
+    """The input channels, repeated up to the block's channels: V-Net (Milletari et al. 2016)."""
 
     type: ClassVar[str] = "repeat"
 
     def emit(self, g: Builder, x: Value, channels: int, stride: Stride, unit: Unit) -> Value:
-        times, rest = divmod(channels, x.channels)
-        if rest or stride.changes:
+        repeats, remainder = divmod(channels, x.channels)
+        if remainder or stride.changes:
             message = f"{x.channels} channels cannot be repeated to {channels}"
-            g.refuse(self, "type", message if rest else "it cannot change the resolution", "use a projection")
+            if not remainder:
+                message = "a repeating shortcut cannot change the resolution"
+            g.refuse(self, "type", message, "use a projection")
             return x
-        return g.concat(*[x] * times, name="shortcut") if times > 1 else x
+        return g.concat(*[x] * repeats, name="shortcut") if repeats > 1 else x

@@ -1,1 +1,1 @@
-"""What stands in a unit: norms, activations, dropouts, attentions; and how learned tensors start."""
+"""Layers of a unit (norms, activations, dropouts, attentions) and the initialisation of parameters."""

@@ -1,4 +1,4 @@
-"""Activations: torch's own, with torch's names for their arguments."""
+"""Activations: those of torch, with torch's names for their arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NotNegative = Annotated[float, Field(ge=0, strict=True)]
 
 
 class _TorchActivation(Activation):
-    """An activation that is one torch layer, its fields the layer's arguments."""
+    """An activation that is one torch layer; its fields are the layer's arguments."""
 
     layer: ClassVar[str]
 
@@ -25,11 +25,11 @@ class _TorchActivation(Activation):
         return g.activation(x, f"nn.{self.layer}", self._layer_arguments(), name=name)
 
     def _layer_arguments(self) -> dict[str, Any]:
-        given = vars(self)
-        if not given:
-            return given
+        options = vars(self)
+        if not options:
+            return options
         defaults = get_option_defaults(type(self))
-        return {name: value for name, value in given.items() if value != defaults[name]}
+        return {name: value for name, value in options.items() if value != defaults[name]}
 
 
 class NoActivation(Activation):
@@ -42,14 +42,14 @@ class NoActivation(Activation):
 
 
 class Relu(_TorchActivation):
-    """max(0, x)."""
+    """The rectified linear unit: max(0, x)."""
 
     type: ClassVar[str] = "relu"
     layer: ClassVar[str] = "ReLU"
 
 
 class LeakyRelu(_TorchActivation):
-    """x, or negative_slope * x below zero (Maas et al. 2013)."""
+    """Leaky ReLU: x above zero, negative_slope * x below (Maas et al. 2013)."""
 
     type: ClassVar[str] = "leaky_relu"
     layer: ClassVar[str] = "LeakyReLU"
@@ -58,7 +58,7 @@ class LeakyRelu(_TorchActivation):
 
 
 class Prelu(Activation):
-    """A leaky ReLU with a learned slope (He et al. 2015): one for all channels, or one for each."""
+    """A leaky ReLU with a learned slope, shared or one per channel (He et al. 2015)."""
 
     type: ClassVar[str] = "prelu"
 
@@ -72,7 +72,7 @@ class Prelu(Activation):
 
 
 class Rrelu(_TorchActivation):
-    """A leaky ReLU whose slope is drawn at random while training (Xu et al. 2015)."""
+    """A leaky ReLU with a random slope during training (Xu et al. 2015)."""
 
     type: ClassVar[str] = "rrelu"
     layer: ClassVar[str] = "RReLU"
@@ -87,14 +87,14 @@ class Rrelu(_TorchActivation):
 
 
 class Relu6(_TorchActivation):
-    """min(max(0, x), 6)."""
+    """ReLU limited to 6: min(max(0, x), 6)."""
 
     type: ClassVar[str] = "relu6"
     layer: ClassVar[str] = "ReLU6"
 
 
 class Elu(_TorchActivation):
-    """alpha * (exp(x) - 1) below zero (Clevert et al. 2016)."""
+    """The exponential linear unit: alpha * (exp(x) - 1) below zero (Clevert et al. 2016)."""
 
     type: ClassVar[str] = "elu"
     layer: ClassVar[str] = "ELU"
@@ -110,7 +110,7 @@ class Selu(_TorchActivation):
 
 
 class Celu(_TorchActivation):
-    """An ELU whose slope is continuous for every alpha (Barron 2017)."""
+    """An ELU that is continuously differentiable for every alpha (Barron 2017)."""
 
     type: ClassVar[str] = "celu"
     layer: ClassVar[str] = "CELU"
@@ -119,7 +119,7 @@ class Celu(_TorchActivation):
 
 
 class Gelu(_TorchActivation):
-    """x times the normal distribution's share below x (Hendrycks and Gimpel 2016)."""
+    """x * Phi(x), with the standard normal distribution function Phi (Hendrycks and Gimpel 2016)."""
 
     type: ClassVar[str] = "gelu"
     layer: ClassVar[str] = "GELU"
@@ -142,21 +142,21 @@ class Mish(_TorchActivation):
 
 
 class Hardswish(_TorchActivation):
-    """A piecewise SiLU (Howard et al. 2019)."""
+    """A piecewise approximation of SiLU (Howard et al. 2019)."""
 
     type: ClassVar[str] = "hardswish"
     layer: ClassVar[str] = "Hardswish"
 
 
 class Hardsigmoid(_TorchActivation):
-    """A piecewise sigmoid."""
+    """A piecewise linear approximation of the sigmoid."""
 
     type: ClassVar[str] = "hardsigmoid"
     layer: ClassVar[str] = "Hardsigmoid"
 
 
 class Hardtanh(_TorchActivation):
-    """x, cut off at both ends."""
+    """x limited to [min_val, max_val]."""
 
     type: ClassVar[str] = "hardtanh"
     layer: ClassVar[str] = "Hardtanh"
@@ -171,7 +171,7 @@ class Hardtanh(_TorchActivation):
 
 
 class Hardshrink(_TorchActivation):
-    """x, and zero within lambd of zero."""
+    """x, set to zero if abs(x) <= lambd."""
 
     type: ClassVar[str] = "hardshrink"
     layer: ClassVar[str] = "Hardshrink"
@@ -180,7 +180,7 @@ class Hardshrink(_TorchActivation):
 
 
 class Softshrink(_TorchActivation):
-    """x moved towards zero by lambd."""
+    """x shrunk towards zero by lambd."""
 
     type: ClassVar[str] = "softshrink"
     layer: ClassVar[str] = "Softshrink"
@@ -196,7 +196,7 @@ class Tanhshrink(_TorchActivation):
 
 
 class Softplus(_TorchActivation):
-    """log(1 + exp(beta * x)) / beta, and x itself above the threshold."""
+    """log(1 + exp(beta * x)) / beta; x itself if beta * x exceeds the threshold."""
 
     type: ClassVar[str] = "softplus"
     layer: ClassVar[str] = "Softplus"
@@ -213,7 +213,7 @@ class Softsign(_TorchActivation):
 
 
 class Sigmoid(_TorchActivation):
-    """1 / (1 + exp(-x))."""
+    """The logistic sigmoid: 1 / (1 + exp(-x))."""
 
     type: ClassVar[str] = "sigmoid"
     layer: ClassVar[str] = "Sigmoid"
@@ -234,7 +234,7 @@ class Tanh(_TorchActivation):
 
 
 class Threshold(Activation):
-    """x above the threshold, else a fixed value."""
+    """x above the threshold, a fixed value otherwise."""
 
     type: ClassVar[str] = "threshold"
 
@@ -246,7 +246,7 @@ class Threshold(Activation):
 
 
 class Softmax(Activation):
-    """Shares of one over the channels; for a head."""
+    """Softmax over the channels; for heads."""
 
     type: ClassVar[str] = "softmax"
 
@@ -255,7 +255,7 @@ class Softmax(Activation):
 
 
 class LogSoftmax(Activation):
-    """The logarithm of softmax over the channels; for a head."""
+    """The logarithm of the softmax over the channels; for heads."""
 
     type: ClassVar[str] = "log_softmax"
 

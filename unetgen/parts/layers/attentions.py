@@ -1,4 +1,4 @@
-"""Attentions: gates that a map opens and closes for itself, by channel, by pixel or both."""
+"""Attentions: gates that a feature map computes for itself, per channel, per pixel or both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _require_odd(number: int) -> int:
     return number
 
 
-# An even window has no middle.
+# An even kernel has no central element.
 Odd = Annotated[int, Field(ge=1, le=255, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_require_odd)]
 
 
@@ -36,30 +36,30 @@ class NoAttention(Attention):
 
 
 class _SqueezeExciteBase(Attention):
-    """A gate for each channel, from its mean, through two 1x1 convolutions."""
+    """Computes channel gates from pooled channels with two 1x1 convolutions."""
 
     reduction: Count = 16
-    """How many times fewer channels stand between the two convolutions; at least one does."""
+    """The factor by which channels are reduced between the two convolutions (to at least one)."""
 
     bias: bool = True
     activation: Annotated[Activation, In("activation")] = Relu()
 
     def emit_gate_logits(self, g: Builder, x: Value, statistic: Statistic = "mean") -> Value:
-        """Draws (c, *size) -> (c, 1, ...)."""
+        """Emit the gate before its sigmoid, ``(batch, c, *size)`` -> ``(batch, c, 1, ...)``."""
         gate = g.global_pool(x, statistic)
-        middle = max(x.channels // self.reduction, 1)
-        gate = g.conv(gate, middle, 1, name="squeeze", bias=self.bias)
+        mid_channels = max(x.channels // self.reduction, 1)
+        gate = g.conv(gate, mid_channels, 1, name="squeeze", bias=self.bias)
         gate = self.activation.emit(g, gate, "activation")
         return g.conv(gate, x.channels, 1, name="excite", bias=self.bias)
 
 
 class SqueezeExcite(_SqueezeExciteBase):
-    """A gate for each channel from all channels' means (Hu et al. 2018)."""
+    """Squeeze-and-excitation: channel gates from the means of all channels (Hu et al. 2018)."""
 
     type: ClassVar[str] = "se"
 
     hard: bool = False
-    """Whether the sigmoid is the piecewise one, as in MobileNetV3."""
+    """Whether to use the hard sigmoid, as MobileNetV3 does."""
 
     def emit(self, g: Builder, x: Value) -> Value:
         with g.scope("se", label="SqueezeExcite"):
@@ -69,7 +69,7 @@ class SqueezeExcite(_SqueezeExciteBase):
 
 
 class SpatialSqueezeExcite(Attention):
-    """A gate for each pixel, a 1x1 convolution of its channels (Roy et al. 2018)."""
+    """Spatial squeeze-and-excitation: pixel gates from a 1x1 convolution (Roy et al. 2018)."""
 
     type: ClassVar[str] = "spatial_se"
 
@@ -82,7 +82,7 @@ class SpatialSqueezeExcite(Attention):
 
 
 class ConcurrentSqueezeExcite(_SqueezeExciteBase):
-    """Both gates beside each other, their results summed, or the larger of the two (Roy et al. 2018)."""
+    """Concurrent spatial and channel squeeze-and-excitation (scSE), joined by sum or maximum (Roy et al. 2018)."""
 
     type: ClassVar[str] = "scse"
 
@@ -99,33 +99,34 @@ class ConcurrentSqueezeExcite(_SqueezeExciteBase):
 
 
 class Cbam(_SqueezeExciteBase):
-    """A gate for each channel from its mean and its maximum, then one for each pixel (Woo et al. 2018)."""
+    """Channel gates from means and maxima, then pixel gates: CBAM (Woo et al. 2018)."""
 
     type: ClassVar[str] = "cbam"
 
     bias: bool = False
     kernel_size: Odd = 7
-    """Of the convolution over each pixel's mean and maximum."""
+    """The kernel size of the convolution over the channel mean and maximum of each pixel."""
 
     def emit(self, g: Builder, x: Value) -> Value:
         with g.scope("cbam", label="Cbam"):
             with g.scope("mean"):
-                mean = self.emit_gate_logits(g, x)
+                mean_logits = self.emit_gate_logits(g, x)
             with g.scope("max", like="mean"):
-                most = self.emit_gate_logits(g, x, "max")
-            x = g.scale(x, Sigmoid().emit(g, g.add(mean, most), "channel_gate"), "channels", name="channels")
-            both = g.concat(g.channel_pool(x, "mean", name="mean_of"), g.channel_pool(x, "max", name="max_of"))
-            gate = g.conv(both, 1, self.kernel_size, name="conv", padding="zeros", bias=False)
+                max_logits = self.emit_gate_logits(g, x, "max")
+            channel_gate = Sigmoid().emit(g, g.add(mean_logits, max_logits), "channel_gate")
+            x = g.scale(x, channel_gate, "channels", name="channels")
+            pooled = g.concat(g.channel_pool(x, "mean", name="mean_of"), g.channel_pool(x, "max", name="max_of"))
+            gate = g.conv(pooled, 1, self.kernel_size, name="conv", padding="zeros", bias=False)
             return g.scale(x, Sigmoid().emit(g, gate, "pixel_gate"), "pixels")
 
 
 class EfficientChannelAttention(Attention):
-    """A gate for each channel from the means of its neighbours, a convolution along the channels (Wang et al. 2020)."""
+    """Efficient channel attention: channel gates from a convolution along the channel means (Wang et al. 2020)."""
 
     type: ClassVar[str] = "eca"
 
     kernel_size: Annotated[Literal["adaptive"] | Odd, Field(union_mode="left_to_right")] = "adaptive"
-    """How many neighbours; adaptive is the odd number nearest to log2(channels) / 2 + 1 / 2, rounded up."""
+    """The kernel size along the channels; ``adaptive``: floor(log2(channels) / 2 + 1 / 2), plus 1 if even."""
 
     def emit(self, g: Builder, x: Value) -> Value:
         kernel = self.kernel_size if isinstance(self.kernel_size, int) else _adaptive_kernel_size(x.channels)
@@ -135,5 +136,5 @@ class EfficientChannelAttention(Attention):
 
 
 def _adaptive_kernel_size(channels: int) -> int:
-    nearest = int(abs(log2(channels) / 2 + 0.5))
-    return nearest if nearest % 2 else nearest + 1
+    size = int(abs(log2(channels) / 2 + 0.5))
+    return size if size % 2 else size + 1

@@ -1,4 +1,4 @@
-"""Dropouts."""
+"""Dropouts: of elements, channels or residual branches."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from unetgen.config.registry.part import Inert
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.part_types import Dropout
 
 Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
+
+
+def inert_dropout_place(dropout: Dropout) -> list[Inert]:
+    """Return ``dropout.place`` as inert, for a part that has only one dropout layer."""
+    return [Inert("dropout.place", "dropout", "there is only one dropout layer")] if dropout.type != "none" else []
 
 
 class NoDropout(Dropout):
@@ -26,35 +32,35 @@ class _DropoutPart(Dropout):
 
     rate: Rate
     place: Literal["last", "every"] = "last"
-    """After the last unit of a block only, or in every unit."""
+    """Whether dropout follows only the last unit of a block, or every unit."""
 
     def emit(self, g: Builder, x: Value, name: str, last: bool) -> Value:
         return g.dropout(x, self.layer, self.rate, name) if last or self.place == "every" else x
 
 
 class ElementDropout(_DropoutPart):
-    """Single values (Srivastava et al. 2014). ``dropout: 0.5`` is short for this at that rate."""
+    """Drops single elements (Srivastava et al. 2014); ``dropout: 0.5`` is short for this at that rate."""
 
     type: ClassVar[str] = "element"
     layer: ClassVar[str] = "nn.Dropout"
 
 
 class Channel(_DropoutPart):
-    """Whole channels (Tompson et al. 2015)."""
+    """Drops whole channels (Tompson et al. 2015)."""
 
     type: ClassVar[str] = "channel"
     layer: ClassVar[str] = "nn.Dropout{dims}d"
 
 
 class Alpha(_DropoutPart):
-    """Single values, keeping mean and variance of SELU's outputs (Klambauer et al. 2017)."""
+    """Drops single elements and keeps the mean and variance of SELU outputs (Klambauer et al. 2017)."""
 
     type: ClassVar[str] = "alpha"
     layer: ClassVar[str] = "nn.AlphaDropout"
 
 
 class Path(_DropoutPart):
-    """Whole samples of a branch, whose shortcut is then all that is left: stochastic depth (Huang et al. 2016)."""
+    """Drops the branch of whole samples and keeps the shortcut: stochastic depth (Huang et al. 2016)."""
 
     type: ClassVar[str] = "path"
     layer: ClassVar[str] = "gating_layers.DropPath"

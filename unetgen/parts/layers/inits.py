@@ -1,7 +1,7 @@
-"""Inits: which function of ``torch.nn.init`` fills which tensor.
+"""Initialisations: choose a function of ``torch.nn.init`` for each parameter.
 
-Norms start at one and zero and biases at zero, whatever the init, except in torch's own default.
-For transposed convolutions torch reads the fan-in off the weight's second axis, and so do these.
+Scales of norms are initialised to one, their shifts and all biases to zero; only ``torch_default`` draws biases.
+For transposed convolutions the fan-in is the second axis of the weight, as in torch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ONES, _ZEROS = Call("nn.init.ones_"), Call("nn.init.zeros_")
 
 
 class _KernelInit(Init):
-    """Fills kernels by ``kernel``, and the rest the usual way."""
+    """Initialises kernels by ``kernel_rule``, and all other parameters with constants."""
 
     def rule(self, parameter: Parameter) -> Call:
         if parameter.role == "kernel":
@@ -35,11 +35,11 @@ class _KernelInit(Init):
 
     @abstractmethod
     def kernel_rule(self) -> Call:
-        """The function that fills a kernel."""
+        """Return the function that initialises a kernel."""
 
 
 class TorchDefault(_KernelInit):
-    """What torch does by itself: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases."""
+    """The default of torch: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases."""
 
     type: ClassVar[str] = "torch_default"
 
@@ -63,26 +63,26 @@ class _HeInit(_KernelInit):
             return []
         return [Inert("negative_slope", "nonlinearity", f"{self.nonlinearity} has no slope")]
 
-    def arguments(self) -> dict[str, Any]:
+    def _call_arguments(self) -> dict[str, Any]:
         return {"a": self.negative_slope, "mode": self.mode, "nonlinearity": self.nonlinearity}
 
 
 class HeNormal(_HeInit):
-    """N(0, gain^2 / fan) (He et al. 2015), section 3 of the U-Net paper: N(0, 2 / fan_in)."""
+    """N(0, gain^2 / fan) (He et al. 2015); by default N(0, 2 / fan_in), as in section 3 of the U-Net paper."""
 
     type: ClassVar[str] = "he_normal"
 
     def kernel_rule(self) -> Call:
-        return Call("nn.init.kaiming_normal_", self.arguments())
+        return Call("nn.init.kaiming_normal_", self._call_arguments())
 
 
 class HeUniform(_HeInit):
-    """The uniform distribution of He's variance (He et al. 2015)."""
+    """A uniform distribution with variance gain^2 / fan (He et al. 2015)."""
 
     type: ClassVar[str] = "he_uniform"
 
     def kernel_rule(self) -> Call:
-        return Call("nn.init.kaiming_uniform_", self.arguments())
+        return Call("nn.init.kaiming_uniform_", self._call_arguments())
 
 
 class XavierNormal(_KernelInit):
@@ -97,7 +97,7 @@ class XavierNormal(_KernelInit):
 
 
 class XavierUniform(_KernelInit):
-    """The uniform distribution of Xavier's variance (Glorot and Bengio 2010)."""
+    """A uniform distribution with variance gain^2 * 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
 
     type: ClassVar[str] = "xavier_uniform"
 

@@ -1,4 +1,4 @@
-"""Norms. Options and defaults are torch's own."""
+"""Normalisation layers, with the options and defaults of torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NoNorm(Norm):
 
 
 class Batch(Norm):
-    """Over the batch and all pixels, by channel (Ioffe and Szegedy 2015)."""
+    """Batch norm: statistics over batch and pixels, per channel (Ioffe and Szegedy 2015)."""
 
     type: ClassVar[str] = "batch"
 
@@ -38,13 +38,16 @@ class Batch(Norm):
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
         arguments = non_default_arguments(self, num_features=x.channels)
-        # Without running statistics the batch's own are used in evaluation too, and one value has none.
+        # Without running statistics, evaluation also uses those of the batch, which need two elements.
         elements = 1 if self.track_running_stats else 2
         return g.norm(x, "nn.BatchNorm{dims}d", arguments, name=name, affine=self.affine, elements=elements)
 
 
 class Instance(Norm):
-    """Over the pixels of each sample, by channel (Ulyanov et al. 2016). It needs more than one pixel."""
+    """Instance norm: statistics over the pixels of a sample, per channel (Ulyanov et al. 2016).
+
+    It needs more than one pixel.
+    """
 
     type: ClassVar[str] = "instance"
 
@@ -62,52 +65,52 @@ class Instance(Norm):
 
 
 class Group(Norm):
-    """Over the pixels and a group of channels of each sample (Wu and He 2018)."""
+    """Group norm: statistics over the pixels and a group of channels of a sample (Wu and He 2018)."""
 
     type: ClassVar[str] = "group"
 
     groups: Annotated[
         Literal["channels"] | Annotated[int, Field(ge=1, le=65_536)], Field(union_mode="left_to_right")
     ] = 8
-    """How many groups; ``channels`` makes one of each."""
+    """The number of groups; ``channels`` gives each channel its own group."""
 
     group_size: Annotated[int, Field(ge=1, le=65_536)] | None = None
-    """How many channels a group has, in place of how many groups there are."""
+    """The number of channels in a group, instead of the number of groups."""
 
     few_channels: Literal["refuse", "one_group"] = "refuse"
-    """What is done where there are fewer channels than groups, or than one group has."""
+    """With fewer channels than ``groups`` or ``group_size``: report an error, or use one group."""
 
     eps: Epsilon = 1e-5
     affine: bool = True
 
     def inert(self) -> list[Inert]:
-        found = [Inert("groups", "group_size", "the size of a group is given")] if self.group_size else []
+        inert = [Inert("groups", "group_size", "group_size decides the groups")] if self.group_size else []
         if self.groups in (1, "channels") or self.group_size == 1:
             because = "groups" if self.groups in (1, "channels") else "group_size"
-            found.append(Inert("few_channels", because, "there are always enough"))
-        return found
+            inert.append(Inert("few_channels", because, "there are always enough channels"))
+        return inert
 
     def emit(self, g: Builder, x: Value, name: str) -> Value:
-        option = "group_size" if self.group_size else "groups"
-        # How many groups there are and how large one is divide the channels alike.
-        wanted = self.group_size or (x.channels if self.groups == "channels" else self.groups)
-        few = x.channels < wanted and self.few_channels == "one_group"
-        if x.channels % wanted and not few:
+        # Both the number of groups and the size of a group must divide the number of channels.
+        divisor = self.group_size or (x.channels if self.groups == "channels" else self.groups)
+        is_single_group = x.channels < divisor and self.few_channels == "one_group"
+        if x.channels % divisor and not is_single_group:
             divisors = [n for n in range(1, min(x.channels, 512) + 1) if x.channels % n == 0]
+            message = f"{divisor} does not divide {x.channels} channels"
             hint = f"use one of {', '.join(map(str, divisors))}"
-            g.refuse(self, option, f"{wanted} does not divide {x.channels} channels", hint)
-        groups = 1 if few else x.channels // wanted if self.group_size else wanted
+            g.refuse(self, "group_size" if self.group_size else "groups", message, hint)
+        groups = 1 if is_single_group else x.channels // divisor if self.group_size else divisor
         arguments = {"num_groups": groups, "num_channels": x.channels, **non_default_arguments(self)}
-        for own in ("groups", "group_size", "few_channels"):
-            arguments.pop(own, None)
+        for option in ("groups", "group_size", "few_channels"):
+            arguments.pop(option, None)
         elements = 2 if x.channels == groups else 1
         return g.norm(x, "nn.GroupNorm", arguments, name=name, affine=self.affine, elements=elements)
 
 
 class Layer(Norm):
-    """Over the channels of each pixel (Ba et al. 2016, in the form of ConvNeXt, Liu et al. 2022).
+    """Layer norm over the channels of each pixel (Ba et al. 2016), as in ConvNeXt (Liu et al. 2022).
 
-    Over channels and pixels at once is ``{type: group, groups: 1}``.
+    ``{type: group, groups: 1}`` normalises over channels and pixels together.
     """
 
     type: ClassVar[str] = "layer"
@@ -121,7 +124,7 @@ class Layer(Norm):
 
 
 def non_default_arguments(norm: Norm, **extra: Any) -> dict[str, Any]:
-    """The layer's arguments: those given, and the options that are not at torch's defaults."""
+    """Return the layer's arguments: ``extra`` and the options that differ from torch's defaults."""
     defaults = get_option_defaults(type(norm))
     return {**extra, **{name: value for name in defaults if (value := getattr(norm, name)) != defaults[name]}}
 

@@ -1,1 +1,1 @@
-"""What a network has once: encoder, decoder, heads, and what is done to the image."""
+"""Parts that a network has once: encoder, decoder, heads and input."""

@@ -1,4 +1,4 @@
-"""Decoders: how the levels are strung together on the way up."""
+"""Decoders: connect the levels from the bottleneck to the finest feature map."""
 
 from __future__ import annotations
 
@@ -19,40 +19,42 @@ from unetgen.parts.skips.skip_connection import connect_skip, tap_encoder
 
 
 class PlainDecoder(Decoder):
-    """On each level the map from below is upsampled, joined by the skip, and run through the block."""
+    """On each level: upsample the feature map from below, fuse it with the skip, apply the block."""
 
     type: ClassVar[str] = "plain"
 
     def emit(self, g: Builder, x: Value, features: Features, levels: Sequence[DecoderLevel]) -> Maps:
-        maps = [x]
+        coarse_to_fine = [x]
         for index in reversed(range(len(levels))):
             level = levels[index]
             with g.scope(str(index), label=type(level.block).__name__):
                 with g.at("decoder", index, "skip"):
                     feature = tap_encoder(g, features, index, cast(Skip, level.skip))
-                maps.append(_emit_decoder_node(g, maps[-1], [feature], index, level, level.width))
-        levels_up = maps[::-1]
-        return Maps(levels_up, levels_up)
+                x = _emit_decoder_node(g, x, [feature], index, level, level.width)
+            coarse_to_fine.append(x)
+        maps = coarse_to_fine[::-1]
+        return Maps(maps, maps)
 
 
 class NestedDecoder(Decoder):
-    """U-Net++ (Zhou et al. 2018): on each level a row of nodes, each joined by all before it and the one below.
+    """The nested decoder of U-Net++: a row of nodes on each level (Zhou et al. 2018).
 
-    Node 0 of a row is the encoder's map; the bottleneck is the lowest row. ``columns`` prunes: with 2 of them the
-    output is that of the second node, and what only later ones need is not built. Each node is supervised that ends
-    the finest row. Where the finest levels drop their skips they have no row, but one node each.
+    Each node fuses all earlier nodes of its row with the upsampled node below. Node 0 of a row is the encoder's
+    feature map; the bottleneck is the lowest row. ``columns`` prunes the network: with 2 columns the output is that
+    of the second node, and nodes that only later columns need are not built. Deep supervision uses the nodes of the
+    finest row. If the finest levels have no skips, each of them has one node instead of a row.
     """
 
     type: ClassVar[str] = "nested"
 
     columns: Annotated[int, Field(ge=1)] | None = None
-    """How many nodes the finest row has; as many as there are levels below it unless it is said."""
+    """The number of nodes in the finest row (default: the number of levels below it)."""
 
     inner_width: Literal["encoder", "decoder"] = "decoder"
-    """Whose widths the nodes between the encoder and the last of a row have."""
+    """The side whose widths the inner nodes of a row have; the last node has the decoder's."""
 
     skip_order: Literal["oldest_first", "newest_first"] = "oldest_first"
-    """How a node takes the nodes before it: from the encoder's map on, or back to it."""
+    """The order in which a node concatenates earlier nodes: from the encoder's feature map on, or reversed."""
 
     @property
     def leaves_out(self) -> bool:
@@ -61,16 +63,17 @@ class NestedDecoder(Decoder):
     def emit(self, g: Builder, x: Value, features: Features, levels: Sequence[DecoderLevel]) -> Maps:
         rows = [[tap_encoder(g, features, i, cast(Skip, level.skip))] for i, level in enumerate(levels)] + [[x]]
         finest = next((i for i, level in enumerate(levels) if not cast(Skip, level.skip).is_dropped), len(levels))
-        most = len(levels) - finest
-        columns = min(self.columns or most, most)
-        if self.columns and self.columns > most:
-            g.refuse(self, "columns", f"{self.columns} columns need as many levels with skips", f"there are {most}")
+        max_columns = len(levels) - finest
+        columns = min(self.columns or max_columns, max_columns)
+        if self.columns and self.columns > max_columns:
+            message = f"{self.columns} columns need {self.columns} levels with skips, this decoder has {max_columns}"
+            g.refuse(self, "columns", message, "reduce 'columns'")
         for column in range(1, columns + 1):
             for index in range(finest, len(levels) - column + 1):
-                inner = self.inner_width == "encoder" and column < len(levels) - index
-                width = rows[index][0].channels if inner else levels[index].width
+                has_encoder_width = self.inner_width == "encoder" and column < len(levels) - index
+                width = rows[index][0].channels if has_encoder_width else levels[index].width
                 self._append_node(g, rows, index, column, levels[index], width)
-        # Rows without skips would be those below them, upsampled; only their last nodes are of use.
+        # A node without skips only upsamples the row below, so only the last node of such a row is needed.
         for index in reversed(range(finest)):
             self._append_node(g, rows, index, columns + finest - index, levels[index], levels[index].width)
         return Maps([row[-1] for row in rows], rows[0][:0:-1])
@@ -78,7 +81,7 @@ class NestedDecoder(Decoder):
     def _append_node(
         self, g: Builder, rows: list[list[Value]], index: int, column: int, level: DecoderLevel, width: int
     ) -> None:
-        """Draws one more node of a row."""
+        """Emit the next node of a row."""
         below = rows[index + 1][min(column, len(rows[index + 1])) - 1]
         with g.scope(f"{index}_{column}", label=type(level.block).__name__):
             skips = rows[index] if self.skip_order == "oldest_first" else rows[index][::-1]
@@ -86,10 +89,11 @@ class NestedDecoder(Decoder):
 
 
 class FullScaleDecoder(Decoder):
-    """U-Net 3+ (Huang et al. 2020): each level sees all encoder levels above it and all decoder levels below it.
+    """The full-scale decoder of U-Net 3+: each level reads all finer and coarser levels (Huang et al. 2020).
 
-    Finer maps are pooled and coarser ones interpolated to its size; each goes through a unit of ``branch_width``
-    channels, then all of them, finest first, through the level's block.
+    A level reads the encoder's feature maps down to its own resolution and all coarser decoder feature maps. Finer
+    maps are max-pooled and coarser ones interpolated to its size; each goes through ``branch``. Their concatenation,
+    finest first, goes through the level's block.
     """
 
     type: ClassVar[str] = "full_scale"
@@ -97,10 +101,10 @@ class FullScaleDecoder(Decoder):
 
     branch_width: Channels = 64
     branch: Annotated[Block, In("block")] = Conv(repeats=1, padding="zeros")
-    """What each branch goes through, with one unit of the paper's unless it is said."""
+    """The block of each branch, with ``branch_width`` channels (default: one convolution unit, as in the paper)."""
 
     rounding: Rounding = "exact"
-    """Of the poolings, where a size does not divide."""
+    """The rounding of pooled sizes that are not divisible."""
 
     mode: InterpolationMode = "linear"
     align_corners: bool = False
@@ -110,11 +114,10 @@ class FullScaleDecoder(Decoder):
         maps: dict[int, Value] = {len(levels): x}
         for index in reversed(range(len(levels))):
             with g.scope(str(index), label=type(levels[index].block).__name__):
-                sources = [features.maps[i] for i in range(index + 1)] + [
-                    maps[i] for i in range(index + 1, len(levels) + 1)
-                ]
+                coarser = [maps[i] for i in range(index + 1, len(levels) + 1)]
                 branches = [
-                    self._emit_branch(g, i, index, source, features.maps[index]) for i, source in enumerate(sources)
+                    self._emit_branch(g, source, index, value, features.maps[index])
+                    for source, value in enumerate([*features.maps[: index + 1], *coarser])
                 ]
                 x = g.concat(*branches, name="branches")
                 with g.at("decoder", index, "block"):
@@ -135,7 +138,7 @@ class FullScaleDecoder(Decoder):
 def _emit_decoder_node(
     g: Builder, below: Value, skips: Sequence[Value], index: int, level: DecoderLevel, width: int
 ) -> Value:
-    """One node: what comes from below, upsampled and joined, through the level's block."""
+    """Emit one node: upsample the feature map from below, fuse it with the skips, apply the level's block."""
     skip, upsample, block = cast(Skip, level.skip), cast(Upsample, level.upsample), cast(Block, level.block)
     x = connect_skip(g, below, skips, skip, upsample, ("decoder", index), width)
     with g.at("decoder", index, "block"):

@@ -1,4 +1,4 @@
-"""Encoders that draw with the spec's own blocks."""
+"""The encoder that is built from the spec's own blocks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from unetgen.graph.part_types import Block, Downsample, Encoder, Features, Strid
 
 
 class PlainEncoder(Encoder):
-    """A block on each level, then its downsampling; or the next level's block does that on its way."""
+    """A block on each level, followed by a downsampling or by a strided block on the next level."""
 
     type: ClassVar[str] = "plain"
 
     def emit(self, g: Builder, x: Value, levels: Sequence[EncoderLevel], bottom_width: int | None) -> Features:
-        maps, lower = [], []
+        maps, downsampled = [], []
         widths = [level.width or x.channels for level in levels] + [bottom_width or x.channels]
         stride = Stride()
         for index, level in enumerate(levels):
@@ -28,5 +28,5 @@ class PlainEncoder(Encoder):
                 stride = downsample.left_to_block or Stride()
                 with g.at("encoder", index, "downsample"), g.scope("down", label=type(downsample).__name__):
                     x = downsample.emit(g, x, widths[index + 1])
-                lower.append(x if downsample.left_to_block is None else None)
-        return Features(maps, lower, x, stride)
+                downsampled.append(x if downsample.left_to_block is None else None)
+        return Features(maps, downsampled, x, stride)

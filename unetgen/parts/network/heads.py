@@ -1,4 +1,4 @@
-"""Heads: from decoder maps to outputs."""
+"""Heads: compute the outputs from the decoder's feature maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unetgen.graph.part_types import Activation, Block, Dropout, Head, HeadLevel
 from unetgen.parts.blocks.convolutional import NoBlock
 from unetgen.parts.blocks.unit import Padding
 from unetgen.parts.layers.activations import NoActivation
-from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.dropouts import NoDropout, inert_dropout_place
 from unetgen.parts.layers.norms import NoNorm
 
 Levels = Annotated[
@@ -26,7 +26,7 @@ Levels = Annotated[
 
 
 class NoHead(Head):
-    """The decoder's map as it is; its block makes the output's channels."""
+    """The decoder's feature map unchanged; its last block makes the output channels."""
 
     type: ClassVar[str] = "none"
 
@@ -35,7 +35,7 @@ class NoHead(Head):
 
 
 class ConvHead(Head):
-    """One convolution to the classes, 1x1 in the paper, behind a block if one is named."""
+    """One convolution to the output channels (1x1 in the U-Net paper), after an optional block."""
 
     type: ClassVar[str] = "conv"
 
@@ -43,37 +43,37 @@ class ConvHead(Head):
     padding: Padding = "valid"
     bias: bool = True
     activation: Annotated[Activation, In("activation")] = NoActivation()
-    """Of the output."""
+    """The activation of the output."""
 
     block: Annotated[Block, In("block")] = NoBlock()
     block_channels: Channels | None = None
-    """What the block makes; as many as it gets unless it is said."""
+    """The block's output channels (default: its input channels)."""
 
     norm: Annotated[Norm, In("norm")] = NoNorm()
-    """Behind the convolution."""
+    """The norm after the convolution."""
 
     global_residual: bool = False
-    """Whether the image is added to the output, before its activation."""
+    """Whether to add the image to the output, before the activation."""
 
     def inert(self) -> list[Inert]:
-        found = [Inert("padding", "kernel_size", "a kernel of 1 has no border")] if self.kernel_size == 1 else []
+        inert = [Inert("padding", "kernel_size", "a kernel of 1 has no border")] if self.kernel_size == 1 else []
         if self.block.type == "none":
-            found.append(Inert("block_channels", "block", "there is no block to make them"))
-        return found
+            inert.append(Inert("block_channels", "block", "no block is set"))
+        return inert
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         x = self.add_image(g, self.emit_logits(g, x, channels), "global_add")
         return self.activation.emit(g, x, "activation")
 
     def emit_logits(self, g: Builder, x: Value, channels: int) -> Value:
-        """Draws everything but the image's addition and the activation."""
+        """Emit all layers except the addition of the image and the activation."""
         with g.scope("block", label=type(self.block).__name__):
             x = self.block.emit(g, x, self.block_channels or x.channels)
         x = g.conv(x, channels, self.kernel_size, name="conv", padding=self.padding, bias=self.bias)
         return self.norm.emit(g, x, "norm")
 
     def add_image(self, g: Builder, x: Value, name: str) -> Value:
-        """Draws the image's addition, where it is added."""
+        """Emit the addition of the image if ``global_residual`` is set."""
         if not self.global_residual:
             return x
         if g.input.channels != x.channels:
@@ -84,16 +84,16 @@ class ConvHead(Head):
 
 
 class DeepSupervision(ConvHead):
-    """An output of each level: a list, finest first, the same in training and in evaluation (Lee et al. 2015).
+    """An output on each level: a list, finest first, both in training and in evaluation (Lee et al. 2015).
 
-    ``full`` interpolates all to the size of the finest. ``fused`` is one output more, a 1x1 convolution of all of
-    them: in front of the list as in U2-Net (Qin et al. 2020), or the only one.
+    ``resolution: full`` interpolates all outputs to the size of the finest. ``fused`` adds a 1x1 convolution over all
+    of them: as the first output, as in U2-Net (Qin et al. 2020), or as the only one.
     """
 
     type: ClassVar[str] = "deep_supervision"
 
     levels: Levels | None = None
-    """Which maps, counted from the finest; all that the decoder offers, but the bottleneck, unless they are named."""
+    """The supervised feature maps, counted from the finest (default: all of the decoder's but the bottleneck)."""
 
     resolution: Literal["native", "full"] = "native"
     mode: InterpolationMode = "linear"
@@ -104,9 +104,10 @@ class DeepSupervision(ConvHead):
     @field_validator("levels")
     @classmethod
     def _check_levels(cls, levels: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        twice = next((level for level in levels or () if (levels or ()).count(level) > 1), None)
-        if twice is not None:
-            raise PydanticCustomError("levels", "{what}", {"what": f"level {twice} is named twice", "hint": "keep one"})
+        repeated = next((level for level in levels or () if (levels or ()).count(level) > 1), None)
+        if repeated is not None:
+            what = f"level {repeated} is listed twice"
+            raise PydanticCustomError("levels", "{what}", {"what": what, "hint": "keep one"})
         return levels
 
     @model_validator(mode="after")
@@ -119,19 +120,19 @@ class DeepSupervision(ConvHead):
         return self
 
     def inert(self) -> list[Inert]:
-        found = [*super().inert(), Inert("level", "levels", "it looks at several")]
+        inert = [*super().inert(), Inert("level", "levels", "this head reads several levels")]
         if self.resolution == "native":
-            found += [Inert(option, "resolution", "no output is resized") for option in ("mode", "align_corners")]
+            inert += [Inert(option, "resolution", "no output is resized") for option in ("mode", "align_corners")]
         elif self.mode == "nearest":
-            found.append(Inert("align_corners", "mode", "nearest takes whole pixels"))
-        return found if self.fused != "none" else [*found, Inert("fused_bias", "fused", "nothing is fused")]
+            inert.append(Inert("align_corners", "mode", "mode 'nearest' ignores it"))
+        return inert if self.fused != "none" else [*inert, Inert("fused_bias", "fused", "no outputs are fused")]
 
     @property
     def several(self) -> bool:
         return self.fused != "only"
 
     def emit_all(self, g: Builder, maps: Maps, channels: int) -> list[Value]:
-        sides = [self._emit_side_output(g, number, x, channels) for number, x in self._supervised_maps(g, maps)]
+        sides = [self._emit_side_output(g, number, x, channels) for number, x in self._select_maps(g, maps)]
         if self.global_residual and self.resolution == "native" and len(sides) > 1:
             message = "outputs of different sizes cannot all be added to the image"
             g.refuse(self, "global_residual", message, "add 'resolution: full'")
@@ -144,16 +145,18 @@ class DeepSupervision(ConvHead):
         sides = [self.add_image(g, x, f"global_add{number}") for number, x in enumerate(sides)]
         return [self.activation.emit(g, x, f"activation{number}") for number, x in enumerate(sides)]
 
-    def _supervised_maps(self, g: Builder, maps: Maps) -> list[tuple[int, Value]]:
-        offered = list(maps.supervised)
+    def _select_maps(self, g: Builder, maps: Maps) -> list[tuple[int, Value]]:
+        candidates = list(maps.supervised)
         if self.levels is None:
-            # A plain decoder's last map is the bottleneck's, which is supervised only where it is named.
-            offered = offered[:-1] if offered[-1] is maps.levels[-1] and len(offered) > 1 else offered
-            return list(enumerate(offered))
-        unknown = [level for level in self.levels if level >= len(offered)]
+            # The last map of a plain decoder is the bottleneck's, which is supervised only if it is listed.
+            has_bottleneck = candidates[-1] is maps.levels[-1] and len(candidates) > 1
+            return list(enumerate(candidates[:-1] if has_bottleneck else candidates))
+        unknown = [level for level in self.levels if level >= len(candidates)]
         if unknown:
-            g.refuse(self, "levels", f"there is no map {unknown[0]}", f"they go from 0 to {len(offered) - 1}")
-        return [(level, offered[level]) for level in self.levels if level < len(offered)] or [(0, offered[0])]
+            message = f"the decoder has no feature map {unknown[0]} to supervise"
+            g.refuse(self, "levels", message, f"choose from 0 to {len(candidates) - 1}")
+        known = [level for level in self.levels if level < len(candidates)]
+        return [(level, candidates[level]) for level in known or [0]]
 
     def _emit_side_output(self, g: Builder, number: int, x: Value, channels: int) -> Value:
         with g.scope(f"side{number}", label="Side"):
@@ -164,7 +167,7 @@ class DeepSupervision(ConvHead):
 
 
 class ClassificationHead(Head):
-    """The mean or maximum of a whole map, then one 1x1 layer to the classes: (batch, classes), without spatial axes."""
+    """Global pooling, then a 1x1 convolution to the classes; the output has shape ``(batch, classes)``."""
 
     type: ClassVar[str] = "classification"
 
@@ -175,7 +178,7 @@ class ClassificationHead(Head):
     activation: Annotated[Activation, In("activation")] = NoActivation()
 
     def inert(self) -> list[Inert]:
-        return [Inert("dropout.place", "dropout", "there is one place only")] if self.dropout.type != "none" else []
+        return inert_dropout_place(self.dropout)
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         x = self.dropout.emit(g, g.global_pool(x, self.pool), "dropout", last=True)

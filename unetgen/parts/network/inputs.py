@@ -1,4 +1,4 @@
-"""Inputs: what is done to the image before the encoder, and undone behind the heads."""
+"""Inputs: preprocessing of the image before the encoder, undone after the heads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unetgen.graph.part_types import Input
 
 
 class NoInput(Input):
-    """The image goes in as it is."""
+    """No preprocessing: the encoder reads the image unchanged."""
 
     type: ClassVar[str] = "none"
 
@@ -21,7 +21,7 @@ class NoInput(Input):
 
 
 class PaddedInput(Input):
-    """The image padded to the next size that fits, and the outputs cropped back, so that every size fits."""
+    """Pads the image to the next fitting size and crops the outputs back, so that every size fits."""
 
     type: ClassVar[str] = "pad"
 

@@ -1,4 +1,4 @@
-"""The residual networks of torchvision as encoders."""
+"""The ResNet encoders of torchvision."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from unetgen.parts.blocks.convolutional import Residual
 from unetgen.parts.layers.activations import Relu
 from unetgen.parts.layers.norms import Batch
 
-# How many blocks each of the four stages has (He et al. 2016, table 1); from 50 layers on they are bottlenecks.
+# The number of blocks in each of the four stages (He et al. 2016, table 1); from 50 layers on they are bottlenecks.
 _BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _WIDTHS = (64, 128, 256, 512)
 
 
 class ResNet(Encoder):
-    """A ResNet of 18 to 152 layers (He et al. 2016), layer by layer that of torchvision, whose weights fit.
+    """A ResNet with 18 to 152 layers (He et al. 2016), identical to torchvision's, so that its weights can be loaded.
 
-    Level 0 hands over the image itself, level 1 the 7x7 stem at half its size, and the stages follow; the last is
-    the bottleneck's input. ``output_stride`` 16 and 8 keep the size in the last one or two stages and dilate instead.
+    Level 0 is the image itself, level 1 the output of the 7x7 stem at half its size, and the stages follow; the last
+    stage is the bottleneck's input. ``output_stride`` 16 or 8 replaces the stride of the last one or two stages by
+    dilation.
     """
 
     type: ClassVar[str] = "resnet"
@@ -52,16 +53,16 @@ class ResNet(Encoder):
     def _emit_stage(self, g: Builder, x: Value, stage: int) -> Value:
         if stage == 0:
             x = g.max_pool(x, 3, 2, "floor", name="pool", padding=1)
-        # What is not halved any more is dilated, from the second block of its stage on.
-        halved = 2 ** (stage + 2) <= self.output_stride
+        # A stage that keeps the size is dilated instead, from its second block on.
+        is_strided = 2 ** (stage + 2) <= self.output_stride
         factor = 1 if stage == 0 else 2
-        before = self._dilation(stage - 1)
+        previous_dilation = self._dilation(stage - 1)
         width = _WIDTHS[stage] * (4 if self.layers >= 50 else 1)
         for number in range(_BLOCKS_PER_STAGE[self.layers][stage]):
             first = number == 0
-            block = self._make_block(stage, before if first else self._dilation(stage))
+            block = self._make_block(stage, previous_dilation if first else self._dilation(stage))
             with g.scope(str(number), label=type(block).__name__):
-                stride = Stride(factor, "floor") if first and halved and stage else Stride()
+                stride = Stride(factor, "floor") if first and is_strided and stage else Stride()
                 x = block.emit_strided(g, x, width, stride)
         return x
 

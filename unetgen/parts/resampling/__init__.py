@@ -1,1 +1,1 @@
-"""From level to level."""
+"""Parts that change the resolution between levels: downsamplings and upsamplings."""

@@ -1,1 +1,1 @@
-"""From the encoder to the decoder."""
+"""Parts of a skip connection: gates, alignments, transforms and fusions."""

@@ -1,4 +1,4 @@
-"""Alignments: what is done where skip and upsampled map differ in size."""
+"""Alignments: give the skip and the upsampled feature map the same size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Operand = Literal["skip", "upsampled"]
 
 
 class Strict(Align):
-    """Nothing is changed: the sizes must agree."""
+    """No alignment: the sizes must agree."""
 
     type: ClassVar[str] = "strict"
 
@@ -23,7 +23,7 @@ class Strict(Align):
 
 
 class _MatchingAlign(Align):
-    """One operand is brought to the size of the other."""
+    """Changes one operand to the size of the other."""
 
     operand: Operand
 
@@ -34,11 +34,11 @@ class _MatchingAlign(Align):
 
     @abstractmethod
     def match_size(self, g: Builder, x: Value, other: Value) -> Value:
-        """Draws x in the size of the other map."""
+        """Emit x at the size of the other feature map."""
 
 
 class Crop(_MatchingAlign):
-    """The centre of the larger map, as in Fig. 1 of Ronneberger et al. 2015, or its start."""
+    """Crops the larger feature map, at its centre (Ronneberger et al. 2015, figure 1) or its start."""
 
     type: ClassVar[str] = "crop"
 
@@ -50,7 +50,7 @@ class Crop(_MatchingAlign):
 
 
 class Pad(_MatchingAlign):
-    """The smaller map in a frame; an odd pixel is added at the end."""
+    """Pads the smaller feature map on both sides; an odd pixel is added at the end."""
 
     type: ClassVar[str] = "pad"
 
@@ -62,7 +62,7 @@ class Pad(_MatchingAlign):
 
 
 class Resize(_MatchingAlign):
-    """One map interpolated to the size of the other."""
+    """Interpolates one feature map to the size of the other."""
 
     type: ClassVar[str] = "resize"
 
@@ -71,7 +71,7 @@ class Resize(_MatchingAlign):
     align_corners: bool = False
 
     def inert(self) -> list[Inert]:
-        return [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
+        return [Inert("align_corners", "mode", "mode 'nearest' ignores it")] if self.mode == "nearest" else []
 
     def match_size(self, g: Builder, x: Value, other: Value) -> Value:
         g.check_mode(self, self.mode)

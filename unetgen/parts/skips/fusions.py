@@ -1,4 +1,4 @@
-"""Fusions: how skip and upsampled map become one."""
+"""Fusions: combine the skip with the upsampled feature map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unetgen.graph.part_types import Fusion
 
 
 class NoFusion(Fusion):
-    """The skip is dropped."""
+    """No fusion: the skip is dropped."""
 
     type: ClassVar[str] = "none"
 
@@ -19,9 +19,9 @@ class NoFusion(Fusion):
 
 
 class Concat(Fusion):
-    """Both maps' channels, one behind the other (Ronneberger et al. 2015).
+    """Concatenation along the channels (Ronneberger et al. 2015).
 
-    Several skips stay in the order in which the decoder gives them.
+    Several skips keep the order of the decoder.
     """
 
     type: ClassVar[str] = "concat"
@@ -38,7 +38,7 @@ class Concat(Fusion):
 
 
 class SizeOnly(Fusion):
-    """Nothing of the skip but its size, to which the alignment brings the map from below."""
+    """Only the size of the skip is used: the alignment resizes the upsampled feature map to it."""
 
     type: ClassVar[str] = "size_only"
 
@@ -48,16 +48,15 @@ class SizeOnly(Fusion):
 
 class _Elementwise(Fusion):
     def check_channels(self, g: Builder, upsampled: Value, skip: Value) -> None:
+        """Report feature maps with different numbers of channels."""
         if upsampled.channels != skip.channels:
-            message = (
-                f"{self.type} needs equal channels: {upsampled.channels} from below, {skip.channels} from the skip"
-            )
+            channels = f"{upsampled.channels} from below, {skip.channels} from the skip"
             hint = "let the upsampling make the skip's channels, or use concat"
-            g.refuse(self, "type", message, hint)
+            g.refuse(self, "type", f"{self.type} needs equal channels: {channels}", hint)
 
 
 class Add(_Elementwise):
-    """The sum (LinkNet, Chaurasia and Culurciello 2017)."""
+    """The sum: LinkNet (Chaurasia and Culurciello 2017)."""
 
     type: ClassVar[str] = "add"
 
@@ -67,7 +66,7 @@ class Add(_Elementwise):
 
 
 class Multiply(_Elementwise):
-    """The product."""
+    """The elementwise product."""
 
     type: ClassVar[str] = "multiply"
 

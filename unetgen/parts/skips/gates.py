@@ -1,4 +1,4 @@
-"""Gates: what a skip does to the map from below, before that is upsampled."""
+"""Gates: weight the feature map from below by the skip, before it is upsampled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unetgen.parts.layers.norms import Batch
 
 
 class NoGate(Gate):
-    """What comes from below is left as it is."""
+    """No gate: the feature map from below stays unchanged."""
 
     type: ClassVar[str] = "none"
 
@@ -22,28 +22,29 @@ class NoGate(Gate):
 
 
 class Additive(Gate):
-    """Additive attention of skip and map from below, times that map: ResUNet++ (Jha et al. 2019).
+    """An additive attention gate on the feature map from below: ResUNet++ (Jha et al. 2019).
 
-    Each goes through norm, activation and a 3x3 convolution, the skip then through a pooling to the size below; their
-    sum through norm, activation and a 1x1 convolution to one channel, and its own activation if any.
+    Skip and feature map each go through a norm, a ReLU and a 3x3 convolution, and the skip is pooled to the size
+    below. Their sum goes through a norm, a ReLU, a 1x1 convolution to one channel and ``activation``; the result
+    multiplies the feature map from below.
     """
 
     type: ClassVar[str] = "additive"
 
     channels: Channels | None = None
-    """In which the two are added; those of the map from below unless it is said."""
+    """The channels in which skip and feature map are added (default: those of the feature map from below)."""
 
     factor: Factor = 2
     bias: bool = True
     norm: Annotated[Norm, In("norm")] = Batch()
     activation: Annotated[Activation, In("activation")] = NoActivation()
-    """Of the gate; the authors have none."""
+    """The activation of the gate; the authors use none."""
 
     def emit(self, g: Builder, below: Value, skip: Value) -> Value:
-        inner = self.channels or below.channels
-        own = self._emit_unit(g, skip, inner, 3, "skip")
-        own = g.max_pool(own, self.factor, self.factor, "exact", name="skip_pool")
-        x = g.add(own, self._emit_unit(g, below, inner, 3, "below"))
+        inner_channels = self.channels or below.channels
+        pooled = self._emit_unit(g, skip, inner_channels, 3, "skip")
+        pooled = g.max_pool(pooled, self.factor, self.factor, "exact", name="skip_pool")
+        x = g.add(pooled, self._emit_unit(g, below, inner_channels, 3, "below"))
         x = self.activation.emit(g, self._emit_unit(g, x, 1, 1, "gate"), "gate_activation")
         return g.scale(below, x, "pixels")
 

@@ -1,4 +1,4 @@
-"""Where a skip meets the decoder: tapped, made to fit, transformed, fused."""
+"""Skip connections: tap the encoder, then align, transform and fuse the skip in the decoder."""
 
 from __future__ import annotations
 
@@ -11,15 +11,25 @@ from unetgen.graph.part_types import Align, Features, Fusion, Gate, Transform, U
 
 
 def tap_encoder(g: Builder, features: Features, level: int, skip: Skip) -> Value:
-    """The map that a skip takes from the encoder."""
+    """Return the encoder's feature map that a skip reads.
+
+    Args:
+        g: the builder, which gets a problem if the skip reads a downsampling that the next block does.
+        features: the encoder's feature maps.
+        level: the level, 0 for the finest.
+        skip: the skip's options.
+
+    Returns:
+        The feature map, ``(batch, c, *size)``.
+    """
     if skip.tap == "after_block":
         return features.maps[level]
-    value = features.lower[level]
-    if value is None:
-        message = "there is no map behind a downsampling that the next block does"
+    downsampled = features.lower[level]
+    if downsampled is None:
+        message = "no feature map follows a downsampling by the next block"
         g.refuse(skip.fusion, "tap", message, "tap after_block at the next level, or use downsample: conv")
         return features.maps[level]
-    return value
+    return downsampled
 
 
 def connect_skip(
@@ -31,7 +41,20 @@ def connect_skip(
     side_and_level: tuple[str, int],
     width: int,
 ) -> Value:
-    """The map from below, upsampled and fused with the skips of its level, in the order that the skip says."""
+    """Emit a skip connection: gate and upsample the feature map from below, and fuse it with the skips.
+
+    Args:
+        g: the builder.
+        below: the feature map from below, ``(batch, c, *size)``.
+        skips: the skips of the level, one or several, at the level's size.
+        skip: the options of the skip.
+        upsample: the upsampling.
+        side_and_level: where problems are reported, such as ``("decoder", 0)``.
+        width: the level's width.
+
+    Returns:
+        The fused feature map at the level's size.
+    """
     if skip.gate.type != "none" and not skip.is_dropped:
         with g.at(*side_and_level, "skip"), g.scope("gate", label=type(skip.gate).__name__):
             below = cast(Gate, skip.gate).emit(g, below, skips[-1])
@@ -50,14 +73,14 @@ def _fuse(g: Builder, x: Value, below: Value, skips: Sequence[Value], skip: Skip
     if skip.is_dropped:
         return x
     if len(skips) == 1:
-        x, fitting = _align_and_transform(g, x, below, skips[0], skip)
-        return cast(Fusion, skip.fusion).emit(g, x, fitting)
-    fit = []
+        x, transformed = _align_and_transform(g, x, below, skips[0], skip)
+        return cast(Fusion, skip.fusion).emit(g, x, transformed)
+    transformed_skips = []
     for number, value in enumerate(skips):
         with g.scope(f"from{number}"):
-            x, fitting = _align_and_transform(g, x, below, value, skip)
-        fit.append(fitting)
-    return cast(Fusion, skip.fusion).emit_all(g, x, fit)
+            x, transformed = _align_and_transform(g, x, below, value, skip)
+        transformed_skips.append(transformed)
+    return cast(Fusion, skip.fusion).emit_all(g, x, transformed_skips)
 
 
 def _align_and_transform(g: Builder, x: Value, below: Value, value: Value, skip: Skip) -> tuple[Value, Value]:

@@ -1,4 +1,4 @@
-"""Transforms: what a skip goes through on its way from the encoder to the decoder."""
+"""Transforms: process the skip between encoder and decoder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from unetgen.graph.part_types import Activation, Attention, Block, Dropout, Norm
 from unetgen.parts.blocks.convolutional import NoBlock
 from unetgen.parts.layers.activations import NoActivation, Relu, Sigmoid
 from unetgen.parts.layers.attentions import NoAttention
-from unetgen.parts.layers.dropouts import NoDropout
+from unetgen.parts.layers.dropouts import NoDropout, inert_dropout_place
 from unetgen.parts.layers.norms import Batch
 
 
 class NoTransform(Transform):
-    """The skip as it is."""
+    """No transform: the skip stays unchanged."""
 
     type: ClassVar[str] = "none"
 
@@ -28,12 +28,12 @@ class NoTransform(Transform):
 
 
 class SkipBlock(Transform):
-    """A block on the skip, then an attention, an activation and a dropout, each of them if it is named."""
+    """A block on the skip, then an attention, an activation and a dropout; all are optional."""
 
     type: ClassVar[str] = "through"
 
     channels: Channels | None = None
-    """What the block makes; as many as it gets unless it is said."""
+    """The block's output channels (default: the skip's channels)."""
 
     block: Annotated[Block, In("block")] = NoBlock()
     attention: Annotated[Attention, In("attention")] = NoAttention()
@@ -41,10 +41,10 @@ class SkipBlock(Transform):
     dropout: Annotated[Dropout, In("dropout")] = NoDropout()
 
     def inert(self) -> list[Inert]:
-        found = [Inert("dropout.place", "dropout", "there is one place only")] if self.dropout.type != "none" else []
+        inert = inert_dropout_place(self.dropout)
         if self.block.type == "none":
-            found.append(Inert("channels", "block", "there is no block to make them"))
-        return found
+            inert.append(Inert("channels", "block", "no block is set"))
+        return inert
 
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
         with g.scope("through", label=type(self.block).__name__):
@@ -55,23 +55,23 @@ class SkipBlock(Transform):
 
 
 class ResidualPath(Transform):
-    """A chain of residual convolutions that brings the encoder's map nearer to the decoder's (Ibtehaz and Rahman 2020).
+    """A chain of residual convolutions on the skip: MultiResUNet's "Res path" (Ibtehaz and Rahman 2020).
 
-    Each step is a convolution beside a 1x1 one, both normed, summed and activated. With ``norm_again`` one more
-    norm and activation stand behind the convolution, and that same norm behind the sum too.
+    Each step sums a 3x3 and a 1x1 convolution, each with a norm, and applies the activation. ``norm_again`` adds
+    another norm and activation after the 3x3 branch and, with the same weights, after the sum.
     """
 
     type: ClassVar[str] = "residual_path"
 
     steps: Count = 4
     channels: Channels | None = None
-    """What each step makes; as many as the skip has unless it is said."""
+    """The output channels of each step (default: the skip's channels)."""
 
     bias: bool = True
     norm: Annotated[Norm, In("norm")] = Batch()
     activation: Annotated[Activation, In("activation")] = Relu()
     branch_activation: bool = True
-    """Whether the 3x3 branch is activated before the sum."""
+    """Whether the 3x3 branch has an activation before the sum."""
 
     norm_again: bool = False
 
@@ -103,20 +103,21 @@ class ResidualPath(Transform):
 
 class _AdditiveGate(Transform):
     inner_channels: Annotated[Literal["half", "skip"] | Channels, Field(union_mode="left_to_right")] = "half"
-    """The channels in which skip and gating signal are added: half the skip's, as many, or a number."""
+    """The channels in which skip and gating signal are added: half the skip's, the skip's, or a number."""
 
     norm: Annotated[Norm, In("norm")] = Batch()
 
     def resolve_inner_channels(self, skip: Value) -> int:
-        """The channels of the additive attention."""
-        shares = {"half": max(skip.channels // 2, 1), "skip": skip.channels}
-        return self.inner_channels if isinstance(self.inner_channels, int) else shares[self.inner_channels]
+        """Return the number of channels in which skip and gating signal are added."""
+        if isinstance(self.inner_channels, int):
+            return self.inner_channels
+        return max(skip.channels // 2, 1) if self.inner_channels == "half" else skip.channels
 
 
 class AttentionGate(_AdditiveGate):
-    """Additive attention at the skip's own resolution (Oktay et al. 2018, as most reimplementations have it).
+    """Additive attention at the skip's resolution (Oktay et al. 2018, as in most reimplementations).
 
-    sigmoid(psi(relu(W_x skip + W_g upsampled))) times the skip, each W and psi a 1x1 convolution and a norm.
+    The skip times sigmoid(psi(relu(W_x skip + W_g upsampled))); W_x, W_g and psi are 1x1 convolutions with norms.
     """
 
     type: ClassVar[str] = "attention_gate"
@@ -126,8 +127,8 @@ class AttentionGate(_AdditiveGate):
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
         with g.scope("gate", label="AttentionGate"):
             gating = self._emit_conv_norm(g, upsampled, self.resolve_inner_channels(skip), "gating")
-            own = self._emit_conv_norm(g, skip, self.resolve_inner_channels(skip), "skip")
-            x = Relu().emit(g, g.add(gating, own), "activation")
+            projected = self._emit_conv_norm(g, skip, self.resolve_inner_channels(skip), "skip")
+            x = Relu().emit(g, g.add(gating, projected), "activation")
             x = Sigmoid().emit(g, self._emit_conv_norm(g, x, 1, "psi"), "sigmoid")
             return g.scale(skip, x, "pixels")
 
@@ -136,10 +137,10 @@ class AttentionGate(_AdditiveGate):
 
 
 class GridAttentionGate(_AdditiveGate):
-    """Additive attention on the grid of the gating signal, a level below (Oktay et al. 2018, the authors' form).
+    """Additive attention at the resolution of the level below (Oktay et al. 2018, as in the authors' code).
 
-    The skip is brought to that grid by a strided convolution, the gate back by interpolation, and the gated skip
-    through a 1x1 convolution and a norm. ``block`` makes the gating signal of what comes from below.
+    A strided convolution reduces the skip to that resolution; the gate is interpolated back. The gated skip goes
+    through a 1x1 convolution and a norm. ``block`` computes the gating signal from the feature map from below.
     """
 
     type: ClassVar[str] = "grid_attention_gate"
@@ -148,28 +149,28 @@ class GridAttentionGate(_AdditiveGate):
     mode: InterpolationMode = "linear"
     align_corners: bool = False
     gating_channels: Channels | None = None
-    """What ``block`` makes; as many as it gets unless it is said."""
+    """The output channels of ``block`` (default: its input channels)."""
 
     block: Annotated[Block, In("block")] = NoBlock()
     combine: bool = False
-    """Whether one more 1x1 unit follows, by which the authors join several gates."""
+    """Whether another 1x1 unit follows, with which the authors combine several gates."""
 
     def inert(self) -> list[Inert]:
-        found = [Inert("align_corners", "mode", "nearest takes whole pixels")] if self.mode == "nearest" else []
+        inert = [Inert("align_corners", "mode", "mode 'nearest' ignores it")] if self.mode == "nearest" else []
         if self.block.type == "none":
-            found.append(Inert("gating_channels", "block", "there is no block to make them"))
-        return found
+            inert.append(Inert("gating_channels", "block", "no block is set"))
+        return inert
 
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
         g.check_mode(self, self.mode)
-        inner = self.resolve_inner_channels(skip)
+        inner_channels = self.resolve_inner_channels(skip)
         with g.scope("gate", label="GridAttentionGate"):
             with g.scope("signal", label=type(self.block).__name__):
                 signal = self.block.emit(g, below, self.gating_channels or below.channels)
-            own = g.conv(skip, inner, self.factor, name="theta", stride=self.factor, bias=False)
-            signal = g.conv(signal, inner, 1, name="phi")
-            signal = g.resize_to(signal, own, self.mode, self.align_corners, name="phi_resize")
-            x = Relu().emit(g, g.add(own, signal), "activation")
+            theta = g.conv(skip, inner_channels, self.factor, name="theta", stride=self.factor, bias=False)
+            signal = g.conv(signal, inner_channels, 1, name="phi")
+            signal = g.resize_to(signal, theta, self.mode, self.align_corners, name="phi_resize")
+            x = Relu().emit(g, g.add(theta, signal), "activation")
             x = Sigmoid().emit(g, g.conv(x, 1, 1, name="psi"), "sigmoid")
             x = g.resize_to(x, skip, self.mode, self.align_corners, name="psi_resize")
             x = g.scale(skip, x, "pixels")
