@@ -391,7 +391,7 @@ def test_the_network_itself_rejects_the_same_heads() -> None:
     assert str(error.value) == "nnU-Net needs an unnamed head, the spec has 'mask'; use head: instead of heads:"
 
 
-def test_older_plans_are_plans_error(tmp_path: Path) -> None:
+def test_older_plans_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "nnUNetPlans.json"
     path.write_text(json.dumps({"configurations": {"2d": {"UNet_class_name": "PlainConvUNet"}}}))
     with pytest.raises(unetgen.UnetgenError) as error:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 import unetgen
-from support.networks import flatten_outputs, with_random_statistics
+from support.networks import with_random_statistics
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.graph.size_errors import smallest_fitting_size
+from unetgen.network.unet import flatten_outputs
 from unetgen.optimization.norm_replacement import CentredGroupNorm
 from unetgen.optimization.optimized import OptimizedUNet, optimize
 

@@ -1,1 +1,1 @@
-"""Graph to nn.Module: the layers that a graph names, run in its order."""
+"""Build torch modules from graphs: the layers that a graph names, run in its order."""

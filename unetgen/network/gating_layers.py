@@ -1,4 +1,4 @@
-"""The layers that look at whole maps or at channels: poolings, gates and the noise on whole samples."""
+"""Layers over whole feature maps or channels: poolings, gates and stochastic depth."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ChannelConv(nn.Module):
 
 
 class ChannelScale(nn.Module):
-    """A learned factor for each channel, all of them ``start`` at first."""
+    """A learned factor for each channel, initially ``start``."""
 
     def __init__(self, channels: int, start: float) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class SimpleGate(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Drops whole samples of a branch while training, and makes up for it in the others (Huang et al. 2016)."""
+    """Zeroes whole samples of a branch in training and rescales the others (Huang et al. 2016)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From the name in a Call to the thing it names: ``nn.Conv2d``, ``layers.CropTo``, ``acme_unet.layers:Mixer``."""
+"""Resolve the target of a Call: ``nn.Conv2d``, ``layers.CropTo``, ``acme_unet.layers:Mixer``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMESPACES: dict[str, Any] = {"nn": nn, "layers": layers, "gating_layers": gati
 
 
 def resolve_target(target: str) -> Callable[..., Any]:
-    """What a target names. Targets come from parts' Python code, never from a spec."""
+    """Return the class or function that a target names; targets come from Python code of parts, never from a spec."""
     if ":" in target:
         return import_target(target)
     namespace, _, name = target.partition(".")
@@ -23,6 +23,6 @@ def resolve_target(target: str) -> Callable[..., Any]:
 
 
 def build_layer(call: Call, **extra_arguments: Any) -> nn.Module:
-    """The module that a call describes."""
+    """Build the module that a call describes, with further keyword arguments."""
     module: nn.Module = resolve_target(call.target)(**call.arguments, **extra_arguments)
     return module

@@ -1,8 +1,8 @@
-"""torchinfo's layer table of a network on the meta device, with the shapes and multiply-adds of the graph.
+"""Format torchinfo's layer table of a network on the meta device, with shapes and multiply-adds from the graph.
 
-No layer runs: each hands on an empty tensor of the shape that the graph knows. That keeps the first call of a process
-from importing torch's compiler, which the meta device does for a second or more. torchinfo counts a transposed
-convolution's multiply-adds at its output's size, four times too many in 2-D; the graph's stand in their place.
+No layer runs: each returns an empty tensor of the shape that the graph has. Running layers on the meta device would
+import torch's compiler, which takes a second or more in a new process. torchinfo counts the multiply-adds of a
+transposed convolution at its output size, four times too many in 2-D; the graph's numbers replace them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unetgen.network.unet import UNet
 
 
 def format_layer_table(model: UNet, input_size: Size) -> str:
-    """The table for one sample of a size that fits. The model must be on the meta device."""
+    """Format the table for one sample of a size that fits; the model must be on the meta device."""
     graph = model.graph
     sizes = graph.sizes(input_size)
     nodes = {id(model.get_submodule(node.layer_path)): node for node in graph.nodes[1:]}
@@ -41,7 +41,7 @@ def format_layer_table(model: UNet, input_size: Size) -> str:
             row.class_name = row.module._label
         elif node := nodes.get(row.layer_id):
             row.macs = node_cost(node, sizes).macs
-            row.is_leaf_layer = True  # what is inside a stranger's module did not run
+            row.is_leaf_layer = True  # the children of a third-party module did not run
     return _format_statistics(statistics)
 
 
@@ -58,7 +58,7 @@ def _compute_depth(nodes: Sequence[Node]) -> int:
 
 @contextmanager
 def _stub_forwards(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) -> Iterator[None]:
-    """Has every layer return empty tensors of the shapes that its nodes have, in their order."""
+    """Let every layer return empty tensors with the shapes of its nodes, in execution order."""
     shapes: dict[nn.Module, list[tuple[int, ...]]] = {}
     training = {module: module.training for module in model.modules()}
     for node in nodes:
@@ -72,15 +72,15 @@ def _stub_forwards(model: UNet, nodes: Sequence[Node], sizes: Sequence[Size]) ->
     finally:
         for module in shapes:
             del module.forward
-        # torchinfo sets the whole tree to the mode of its root.
+        # torchinfo sets all modules to the mode of the root.
         for module, flag in training.items():
             module.training = flag
 
 
 def _make_stub_forward(shapes: list[tuple[int, ...]]) -> Any:
-    left = iter(shapes)
+    remaining_shapes = iter(shapes)
 
     def forward(*maps: Tensor) -> Tensor:
-        return torch.empty(next(left), device="meta")
+        return torch.empty(next(remaining_shapes), device="meta")
 
     return forward

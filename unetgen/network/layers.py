@@ -1,7 +1,7 @@
-"""The layers that torch has no module for. None of them learns anything but ``ChannelLayerNorm``.
+"""Layers that torch has no module for. Only ``ChannelLayerNorm`` has parameters.
 
-Sizes are taken from the tensors at run time, without a branch on them, so that one exported program serves every
-size that fits.
+Sizes are read from the tensors at run time, without branches on them, so that one exported program serves every size
+that fits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Concat(nn.Module):
 
 
 class SelectOutput(nn.Module):
-    """One of several values."""
+    """Selects one of several values."""
 
     def __init__(self, index: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class SelectOutput(nn.Module):
 
 
 class Add(nn.Module):
-    """The sum of maps of one shape."""
+    """The sum of feature maps of equal shape."""
 
     def forward(self, first: Tensor, *others: Tensor) -> Tensor:
         for other in others:
@@ -44,7 +44,7 @@ class Add(nn.Module):
 
 
 class Multiply(nn.Module):
-    """The product of maps of one shape."""
+    """The product of feature maps of equal shape."""
 
     def forward(self, first: Tensor, *others: Tensor) -> Tensor:
         for other in others:
@@ -53,9 +53,10 @@ class Multiply(nn.Module):
 
 
 class MaxPool1d(nn.MaxPool1d):
-    """``nn.MaxPool1d``, which torch itself exports for one length only.
+    """``nn.MaxPool1d`` that can be exported for several lengths.
 
-    Its form with indices has no such limit, but takes many times as long, so it runs while a program is traced only.
+    torch exports its own version for one length only. The version with indices has no such limit but is many times
+    slower, so it runs only during tracing.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +70,7 @@ class MaxPool1d(nn.MaxPool1d):
 
 
 class CropTo(nn.Module):
-    """The centre of a map, or its start, in the size of another; of an odd rest the larger half goes at the end."""
+    """Crops a map to the size of another, at the centre or the start; an odd excess pixel is cut at the end."""
 
     def __init__(self, place: str = "centre") -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class CropTo(nn.Module):
 
 
 class PadTo(nn.Module):
-    """A map in the middle of a frame in the size of another; an odd pixel goes to the end."""
+    """Pads a map on both sides to the size of another; an odd pixel goes to the end."""
 
     def __init__(self, mode: str = "zeros") -> None:
         super().__init__()
@@ -95,7 +96,7 @@ class PadTo(nn.Module):
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         missing = [other.shape[axis] - x.shape[axis] for axis in range(2, x.dim())]
         if not torch.compiler.is_compiling() and not any(missing):
-            return x  # torch would copy it
+            return x  # F.pad would copy it
         return _pad(x, [n // 2 for n in missing], [n - n // 2 for n in missing], self.mode)
 
     def extra_repr(self) -> str:
@@ -103,14 +104,14 @@ class PadTo(nn.Module):
 
 
 class Maximum(nn.Module):
-    """The larger of each pair of values."""
+    """The elementwise maximum of two feature maps."""
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         return torch.maximum(first, second)
 
 
 class Pad(nn.Module):
-    """A map with so many pixels more at each end of its axes."""
+    """Pads a map by ``before`` and ``after`` pixels at the ends of each axis."""
 
     def __init__(self, before: Sequence[int], after: Sequence[int], mode: str = "zeros") -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class Pad(nn.Module):
 
 
 class PadToMultiple(nn.Module):
-    """A map padded to the next size that ``multiple`` divides, at both ends or at the end."""
+    """Pads a map to the next multiple of a size, at both ends or at the end."""
 
     def __init__(self, multiple: Sequence[int], mode: str, place: str) -> None:
         super().__init__()
@@ -137,7 +138,7 @@ class PadToMultiple(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         missing = [-size % multiple for size, multiple in zip(x.shape[2:], self.multiple, strict=True)]
         if not torch.compiler.is_compiling() and not any(missing):
-            return x  # torch would copy it
+            return x  # F.pad would copy it
         before = [n // 2 if self.place == "both" else 0 for n in missing]
         return _pad(x, before, [n - b for n, b in zip(missing, before, strict=True)], self.mode)
 
@@ -146,7 +147,7 @@ class PadToMultiple(nn.Module):
 
 
 class ResizeTo(nn.Module):
-    """A map interpolated to the size of another."""
+    """Interpolates a map to the size of another."""
 
     def __init__(self, mode: str, align_corners: bool | None = None) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class ResizeTo(nn.Module):
 
 
 class PixelShuffle(nn.Module):
-    """Channels to pixels in any number of dimensions: (batch, c * prod(f), *size) -> (batch, c, *(size * f))."""
+    """Pixel shuffle in any number of dimensions: (batch, c * prod(f), *size) -> (batch, c, *(size * f))."""
 
     def __init__(self, factor: Sequence[int]) -> None:
         super().__init__()
@@ -197,6 +198,6 @@ class ChannelLayerNorm(nn.Module):
 
 
 def _pad(x: Tensor, before: Sequence[int], after: Sequence[int], mode: str) -> Tensor:
-    # torch counts axes from the last, and calls zeros 'constant'.
+    # torch lists axes from the last, and calls zero padding 'constant'.
     amounts = [n for axis in reversed(range(len(before))) for n in (before[axis], after[axis])]
     return F.pad(x, amounts, mode="constant" if mode == "zeros" else mode)

@@ -1,4 +1,4 @@
-"""Scope: a module that runs a stretch of the graph, and drops each map after its last use."""
+"""Run a part of the graph as a module that releases each feature map after its last use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 class Step(NamedTuple):
-    """One call: which child, on which of the scope's values, where its results go, and what is then done with."""
+    """One call of a child: indices of the values it reads, of its results, and of values that it uses last."""
 
     child: str
     sources: tuple[int, ...]
@@ -22,7 +22,10 @@ class Step(NamedTuple):
 
 
 class Scope(nn.Module):
-    """The values that come in have the first numbers, in the order of their first use; each step adds its own."""
+    """A module that calls its children in graph order.
+
+    Values are numbered: first the inputs, in the order of their first use, then the results of each step.
+    """
 
     def __init__(self, label: str) -> None:
         super().__init__()
@@ -30,9 +33,9 @@ class Scope(nn.Module):
         self._steps: tuple[Step, ...] = ()
         self._output_indices: tuple[int, ...] = ()
         self._num_values = 0
-        # Layers that belong to another scope and are applied here too, out of the module tree's sight.
+        # Layers of another scope that are applied here too; in lists, so that torch does not register them twice.
         self._shared_layers: dict[str, list[nn.Module]] = {}
-        # Whether its maps are computed again in the backward pass, not kept.
+        # Whether inner feature maps are recomputed in the backward pass instead of kept.
         self._is_checkpointed = False
 
     def forward(self, *maps: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -40,33 +43,33 @@ class Scope(nn.Module):
         return results[0] if len(results) == 1 else results
 
     def _run(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
-        """Runs the steps on values that nobody else holds, so that memory is free as soon as it can be."""
+        """Run the steps on values without other references, so that memory is released as early as possible."""
         if self._is_checkpointed and torch.is_grad_enabled():
             return run_checkpointed(self, values)
         return self._run_steps(values)
 
     def _run_steps(self, values: list[Tensor | None]) -> tuple[Tensor, ...]:
-        """Runs the steps."""
+        """Run the steps without checkpointing."""
         values += [None] * (self._num_values - len(values))
-        children: dict[str, Any] = self._modules  # asking a module for its children by name takes longer than a ReLU
-        for child, sources, targets, done in self._steps:
+        children: dict[str, Any] = self._modules  # nn.Module.__getattr__ takes longer than a ReLU
+        for child, sources, targets, last_used in self._steps:
             module: Any = children[child] if child in children else self._shared_layers[child][0]
-            given = [values[source] for source in sources]
-            for index in done:
+            inputs = [values[source] for source in sources]
+            for index in last_used:
                 values[index] = None
-            whole = isinstance(module, Scope) and module._has_default_call()
-            made: Any = module._run(given) if whole else module(*given)
+            is_direct = isinstance(module, Scope) and module._has_default_call()
+            result: Any = module._run(inputs) if is_direct else module(*inputs)
             if len(targets) == 1:
-                values[targets[0]] = made[0] if whole else made
+                values[targets[0]] = result[0] if is_direct else result
             else:
-                for place, target in enumerate(targets):
-                    values[target] = made[place]
-            del made
-            del given
-        return tuple([values[index] for index in self._output_indices])  # type: ignore[misc]  # all are made by now
+                for position, target in enumerate(targets):
+                    values[target] = result[position]
+            del result
+            del inputs
+        return tuple([values[index] for index in self._output_indices])  # type: ignore[misc]  # all are computed by now
 
     def _has_default_call(self) -> bool:
-        """Whether calling this module would only run its steps: no hooks, not patched, not compiled by itself."""
+        """Return whether a call only runs the steps: no hooks, not patched, not compiled by itself."""
         return not (
             "forward" in self.__dict__
             or self._forward_hooks
@@ -82,32 +85,32 @@ class Scope(nn.Module):
 
 
 def replace_module(root: nn.Module, path: str, replacement: nn.Module) -> None:
-    """Puts another module in the place of one, and wherever else that is applied."""
+    """Replace the module at a path, everywhere it is applied."""
     parent, _, name = path.rpartition(".")
     old = root.get_submodule(path)
     root.get_submodule(parent).add_module(name, replacement.train(old.training))
     for scope in root.modules():
         if isinstance(scope, Scope):
-            for borrowed in scope._shared_layers.values():
-                borrowed[:] = [replacement if module is old else module for module in borrowed]
+            for shared in scope._shared_layers.values():
+                shared[:] = [replacement if module is old else module for module in shared]
 
 
 def run_checkpointed(scope: Scope, values: list[Tensor | None]) -> tuple[Tensor, ...]:
-    """What a scope makes, none of whose inner maps is kept for the backward pass (Chen et al. 2016)."""
-    # What is traced is computed once more by the compiler's own rules, which leave statistics alone.
-    tracing = torch.compiler.is_compiling()
-    more: dict[str, Any] = (
-        {} if tracing else {"context_fn": lambda: (nullcontext(), _preserve_running_statistics(scope))}
+    """Run a scope without keeping its inner feature maps for the backward pass (Chen et al. 2016)."""
+    # The compiler recomputes traced code by its own rules, which do not update statistics twice.
+    is_tracing = torch.compiler.is_compiling()
+    options: dict[str, Any] = (
+        {} if is_tracing else {"context_fn": lambda: (nullcontext(), _preserve_running_statistics(scope))}
     )
     results: tuple[Tensor, ...] = checkpoint(
-        lambda *maps: scope._run_steps(list(maps)), *values, use_reentrant=False, **more
+        lambda *maps: scope._run_steps(list(maps)), *values, use_reentrant=False, **options
     )
     return results
 
 
 @contextmanager
 def _preserve_running_statistics(scope: Scope) -> Iterator[None]:
-    """The second time that maps are computed they do not count in running statistics."""
+    """Keep running statistics unchanged while feature maps are recomputed."""
     norms = [m for m in scope.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

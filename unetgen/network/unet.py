@@ -1,4 +1,4 @@
-"""A Graph to an nn.Module: the tree of modules follows the nodes' paths, forward follows their order."""
+"""Build an nn.Module from a Graph: the module tree follows node paths, forward follows node order."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from unetgen.config.spec import Spec
 
 
-# What a network returns: a map, a list of maps, or such under the names of its heads.
+# What a network returns: a tensor, a list of tensors, or a dict of either by head name.
 NetworkOutput = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
 
-# The name of each output, and how many maps are in it where it is a list.
+# The name of each output, and the length of its list, or None if it is a single tensor.
 OutputStructure = tuple[tuple[str, int | None], ...]
 
 _ONE_MAP: OutputStructure = (("", None),)
 
 
 class UNet(Scope, ModelMethods):
-    """The finished network. ``spec`` and ``graph`` are the data it was built from; arithmetic uses neither.
+    """The finished network. ``spec`` and ``graph`` are the data it was built from; forward computes with neither.
 
-    ``model(x)`` takes (batch, in_channels, *size) and returns (batch, out_channels, *output_size): one map; with deep
-    supervision a list of maps, finest first; with named heads a dict of either. It is the same in training and in
-    evaluation. A size that does not fit raises SizeError, a ValueError, before anything is computed.
+    ``model(x)`` takes ``(batch, in_channels, *size)`` and returns ``(batch, out_channels, *output_size)``: one tensor;
+    with deep supervision a list of tensors, finest first; with named heads a dict of either. The structure is the same
+    in training and in evaluation. A size that does not fit raises SizeError, a ValueError, before the first layer runs.
     """
 
     def __init__(self, spec: Spec, graph: Graph) -> None:
@@ -57,7 +57,7 @@ class UNet(Scope, ModelMethods):
         return results[0] if self.output_structure == _ONE_MAP else _pack_outputs(results, self.output_structure)
 
     def check_input(self, x: Tensor) -> None:
-        """Raises SizeError where an image is none that the network takes."""
+        """Raise SizeError unless the network takes an input of this shape."""
         shape = tuple(x.shape[1:])
         if shape in self._accepted_shapes:
             return
@@ -71,7 +71,7 @@ class UNet(Scope, ModelMethods):
 
 
 def _pack_outputs(results: Sequence[Tensor], structure: OutputStructure) -> NetworkOutput:
-    """Maps in a row as the lists and names that they are handed out in."""
+    """Group a flat sequence of tensors into the network's output structure."""
     outputs: dict[str, Tensor | list[Tensor]] = {}
     start = 0
     for name, count in structure:
@@ -89,7 +89,15 @@ def flatten_outputs(output: NetworkOutput) -> list[Tensor]:
 
 
 def build_network(spec: Spec, graph: Graph) -> UNet:
-    """The network of a graph on torch's default device, its weights not yet filled in any particular way."""
+    """Build the network of a graph on torch's default device, with uninitialised weights.
+
+    Args:
+        spec: The spec of the network.
+        graph: The graph of the spec.
+
+    Returns:
+        The network.
+    """
     model = UNet(spec, graph)
     _NetworkBuilder(graph).populate(model, build_module_tree(graph))
     return model
@@ -102,11 +110,11 @@ class _NetworkBuilder:
         self.layers: dict[str, torch.nn.Module] = {}
 
     def populate(self, scope: Scope, module_node: ModuleNode) -> None:
-        """Gives a scope its children and its steps: those of its branch."""
+        """Add children and steps to a scope, recursively."""
         for name, child in module_node.children.items():
             if isinstance(child, ModuleNode):
                 inner = Scope(child.label)
-                # Inside a module that is computed again nothing is kept anyway.
+                # Inside a checkpointed scope nothing is kept, so its inner scopes need not be marked.
                 inner._is_checkpointed = child.path in self.graph.checkpointing
                 scope.add_module(name, inner)
                 self.populate(inner, child)

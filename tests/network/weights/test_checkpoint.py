@@ -1,4 +1,4 @@
-"""Weights files: what they carry, what is refused and in which words, and the weights of another implementation."""
+"""Weights files: content, errors, and key maps of another implementation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 import unetgen
 from support.external_networks import MilesialUNet
 from support.paths import ROOT
-from unetgen.errors import MissingDependencyError, WeightsError
+from unetgen.errors import WeightsError
 from unetgen.network.unet import UNet
-from unetgen.network.weights import tensor_file as weights_file
+from unetgen.network.weights import tensor_file
 
 SPEC: dict[str, Any] = {
     "schema_version": 1,
@@ -32,7 +32,7 @@ SPEC: dict[str, Any] = {
     "widths": [4, 8],
     "block": {"padding": "zeros", "norm": "batch"},
 }
-FOREIGN = "these weights are of another network; build the network that they belong to"
+MISMATCH = "the weights belong to another network; build that network"
 
 
 def network(**overrides: Any) -> UNet:
@@ -56,22 +56,22 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "net.safetensors"
 
 
-def aligned(model: nn.Module) -> bool:
-    """Whether each tensor begins as torch's own do; elsewhere some processors round convolutions otherwise."""
+def is_aligned(model: nn.Module) -> bool:
+    """Return whether each tensor is aligned as torch aligns its own; otherwise convolutions may round differently."""
     return all(tensor.data_ptr() % 64 == 0 for tensor in model.state_dict().values())
 
 
 def refusal(*arguments: Any, **options: Any) -> str:
-    """What load_weights says of weights that it refuses."""
+    """Return the message of load_weights."""
     with pytest.raises(WeightsError) as refused:
         unetgen.load_weights(*arguments, **options)
     return str(refused.value)
 
 
-# There and back
+# Round trip
 
 
-def test_a_file_alone_gives_the_network_back(file: Path) -> None:
+def test_a_file_alone_rebuilds_the_network(file: Path) -> None:
     model = trained()
     unetgen.save(model, file)
     again = unetgen.load(file)
@@ -80,16 +80,16 @@ def test_a_file_alone_gives_the_network_back(file: Path) -> None:
     assert again.spec.resolved() == model.spec.resolved()
 
 
-def test_what_is_loaded_has_memory_of_its_own(file: Path) -> None:
-    """Not the file's: it is aligned as torch's is, and nobody who cuts the file short stops the network."""
+def test_loaded_tensors_have_their_own_memory(file: Path) -> None:
+    """Loaded tensors are copies: aligned like torch's own, and independent of the file."""
     model = trained()
     unetgen.save(model, file)
-    again, laid = unetgen.load(file), unetgen.build(SPEC, device="meta")
-    unetgen.load_weights(laid, file)
+    again, assigned = unetgen.load(file), unetgen.build(SPEC, device="meta")
+    unetgen.load_weights(assigned, file)
     os.truncate(file, 0)
-    for loaded in (again, laid):
+    for loaded in (again, assigned):
         assert equal(loaded, model)
-        assert aligned(loaded)
+        assert is_aligned(loaded)
     assert again.spec.hash == model.spec.hash
     x = torch.randn(1, 1, 18, 32)
     assert torch.equal(again(x), model.eval()(x))
@@ -161,16 +161,18 @@ def test_the_suffix_of_a_file_does_not_matter(tmp_path: Path) -> None:
     assert equal(unetgen.load(tmp_path / "net.pt"), model)
 
 
-def test_weights_go_into_a_network_that_is_there(file: Path) -> None:
+def test_weights_are_copied_into_an_existing_network(file: Path) -> None:
     model, other = trained(), network(seed=4)
     unetgen.save(model, file)
     before = other.encoder.get_submodule("0.conv1").weight
     unetgen.load_weights(other, file)
     assert equal(other, model)
-    assert other.encoder.get_submodule("0.conv1").weight is before  # an optimizer that holds it goes on working
+    assert (
+        other.encoder.get_submodule("0.conv1").weight is before
+    )  # so that an optimizer that references it still works
 
 
-def test_weights_go_into_a_network_without_memory(file: Path) -> None:
+def test_weights_are_assigned_on_the_meta_device(file: Path) -> None:
     model, empty = trained(), network(device="meta")
     unetgen.save(model, file)
     unetgen.load_weights(empty, file)
@@ -190,17 +192,17 @@ def test_a_state_dict_of_torch_goes_in_as_file_and_as_mapping(tmp_path: Path) ->
     "harmless",
     [{"name": "yours"}, {"description": "x"}, {"input_size": [32, 32]}, {"init": "normal"}],
 )
-def test_what_changes_no_arithmetic_may_differ(file: Path, harmless: dict[str, Any]) -> None:
+def test_fields_without_effect_on_outputs_may_differ(file: Path, harmless: dict[str, Any]) -> None:
     model, other = trained(), network(**harmless)
     unetgen.save(model, file)
     unetgen.load_weights(other, file)
     assert equal(other, model)
 
 
-# Whole or not at all
+# Atomic writes
 
 
-def test_a_failing_write_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = trained()
     unetgen.save(model, file)
 
@@ -208,11 +210,11 @@ def test_a_failing_write_leaves_the_old_file(file: Path, monkeypatch: pytest.Mon
         path.write_bytes(b"half of")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(weights_file, "_safetensors", lambda: (None, full))
+    monkeypatch.setattr(tensor_file, "save_file", full)
     with pytest.raises(WeightsError) as refused:
         unetgen.save(network(seed=8), file)
     monkeypatch.undo()
-    assert str(refused.value) == f"{file}: cannot be written: No space left on device; choose another place"
+    assert str(refused.value) == f"{file}: cannot be written: No space left on device; choose another path"
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert equal(unetgen.load(file), model)
 
@@ -222,24 +224,24 @@ def test_an_interrupted_write_leaves_nothing_behind(file: Path, monkeypatch: pyt
         path.write_bytes(b"half of")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(weights_file, "_safetensors", lambda: (None, interrupted))
+    monkeypatch.setattr(tensor_file, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         unetgen.save(network(), file)
     assert list(file.parent.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:
     for target in (tmp_path / "nowhere" / "net.safetensors", tmp_path):
         with pytest.raises(WeightsError) as refused:
             unetgen.save(network(), target)
         assert str(refused.value).startswith(f"{target}: cannot be written: ")
-        assert str(refused.value).endswith(("; choose another place", "; make it first"))
+        assert str(refused.value).endswith(("; choose another path", "; create it first"))
         assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_is_full_is_no_bug_of_ours(tmp_path: Path) -> None:
-    """The system itself stops the write half-way, in a process of its own."""
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    """The operating system stops the write half-way, in another process."""
     code = (
         "import resource, unetgen\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
@@ -266,16 +268,16 @@ def test_a_network_without_memory_has_no_weights_to_save(file: Path) -> None:
 
 def test_fields_come_before_tensors(file: Path) -> None:
     unetgen.save(network(), file)
-    assert refusal(network(widths=[4, 16]), file) == f"{file}: {FOREIGN}\n  widths: [4, 8] there, [4, 16] here"
+    assert refusal(network(widths=[4, 16]), file) == f"{file}: {MISMATCH}\n  widths: [4, 8] there, [4, 16] here"
     loose = refusal(network(widths=[4, 16]), file, strict=False).splitlines()
-    assert loose[:2] == [f"{file}: {FOREIGN}", "  widths: [4, 8] there, [4, 16] here"]
-    assert loose[2] == "  bottleneck.conv1.weight has shape (8, 4, 3, 3), this network's has (16, 4, 3, 3)"
+    assert loose[:2] == [f"{file}: {MISMATCH}", "  widths: [4, 8] there, [4, 16] here"]
+    assert loose[2] == "  bottleneck.conv1.weight has shape (8, 4, 3, 3), expected (16, 4, 3, 3)"
 
 
 def test_every_differing_field_is_named(file: Path) -> None:
     unetgen.save(network(), file)
     message = refusal(network(**{"block.activation": "elu", "out_channels": 3, "block.kernel_size": 5}), file)
-    assert message.splitlines()[0] == f"{file}: {FOREIGN}"
+    assert message.splitlines()[0] == f"{file}: {MISMATCH}"
     assert "  out_channels: 2 there, 3 here" in message.splitlines()
     assert "  block.kernel_size: 3 there, 5 here" in message.splitlines()
     assert ".weight" not in message
@@ -304,10 +306,10 @@ def test_a_state_dict_of_another_network() -> None:
     state["head.0.scale"] = torch.ones(1)
     state["head.0.conv.weight"] = torch.ones(2, 4)
     assert refusal(network(), state) == (
-        f"the state dict: {FOREIGN}\n"
+        f"the state dict: {MISMATCH}\n"
         "  head.0.conv.bias is missing\n"
-        "  head.0.scale is not of this network\n"
-        "  head.0.conv.weight has shape (2, 4), this network's has (2, 4, 1, 1)"
+        "  head.0.scale is not in this network\n"
+        "  head.0.conv.weight has shape (2, 4), expected (2, 4, 1, 1)"
     )
 
 
@@ -324,17 +326,17 @@ def test_a_file_with_another_networks_tensors_does_not_load(file: Path) -> None:
     with pytest.raises(WeightsError) as refused:
         unetgen.load(file)
     assert str(refused.value) == (
-        f"{file}: {FOREIGN}\n"
-        "  head.0.conv.weight has shape (3, 4, 1, 1), this network's has (2, 4, 1, 1)\n"
-        "  head.0.conv.bias has shape (3,), this network's has (2,)"
+        f"{file}: {MISMATCH}\n"
+        "  head.0.conv.weight has shape (3, 4, 1, 1), expected (2, 4, 1, 1)\n"
+        "  head.0.conv.bias has shape (3,), expected (2,)"
     )
 
 
-# Files that are not what they should be
+# Invalid files
 
 
 def test_no_such_file(file: Path) -> None:
-    sentence = f"{file}: there is no such file; check the path"
+    sentence = f"{file}: file not found; check the path"
     assert refusal(network(), file) == sentence
     with pytest.raises(WeightsError) as refused:
         unetgen.load(file)
@@ -347,7 +349,7 @@ def test_a_file_without_a_spec_needs_load_weights(file: Path) -> None:
     with pytest.raises(WeightsError) as refused:
         unetgen.load(file)
     assert str(refused.value) == (
-        f"{file}: this file carries no spec; build the network from its spec and use load_weights(model, path)"
+        f"{file}: the file contains no spec; build the network and call load_weights(model, path)"
     )
     other = network(seed=1)
     unetgen.load_weights(other, file)
@@ -356,7 +358,7 @@ def test_a_file_without_a_spec_needs_load_weights(file: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["nonsense", "[1]", "3", '"unet_paper"', '{"extends": "unet_paper"}'])
 def test_a_spec_in_a_file_is_a_resolved_one_or_refused(file: Path, spec: str) -> None:
-    """It is not a name, and leads to no other file: weights may come from a stranger."""
+    """It is neither a name nor a reference to another file, since weights may come from an untrusted source."""
     save_file(network().state_dict(), file, {"unetgen.spec": spec})
     with pytest.raises(WeightsError) as refused:
         unetgen.load(file)
@@ -371,7 +373,7 @@ def test_a_cut_file(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-10])
     sentence = refusal(network(), file)
     assert sentence.startswith(f"{file}: not a safetensors file: ")
-    assert sentence.endswith("; was it copied whole?")
+    assert sentence.endswith("; check that it was copied completely")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +381,7 @@ def test_a_cut_file(file: Path) -> None:
     [b"", b"hello", pickle.dumps({"a": 1}), pickle.dumps([1])],
     ids=["empty", "text", "pickled mapping", "pickled list"],
 )
-def test_a_torch_file_that_is_none(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_torch_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "net.pt"
     path.write_bytes(content)
     sentence = refusal(network(), path)
@@ -390,7 +392,7 @@ def test_a_torch_file_that_is_none(tmp_path: Path, content: bytes) -> None:
 def test_a_checkpoint_of_more_than_weights(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     torch.save({"epoch": 3, "state_dict": network().state_dict()}, path)
-    assert refusal(network(), path) == f"{path}: not a state dict, 'epoch' is no tensor; save model.state_dict()"
+    assert refusal(network(), path) == f"{path}: not a state dict, 'epoch' is not a tensor; save model.state_dict()"
     torch.save([torch.ones(1)], path)
     assert refusal(network(), path) == f"{path}: not a state dict; save model.state_dict() with torch.save"
 
@@ -415,55 +417,29 @@ def test_code_in_a_file_does_not_run(tmp_path: Path, how: Any, suffix: str) -> N
     assert sentence.startswith(f"{path}: not a file of tensors")
     assert sentence.endswith("; save a state dict with torch.save")
     assert "\n" not in sentence
-    assert "weights_only" not in sentence  # no advice to open it all the same
-
-
-def test_without_safetensors_the_extra_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = network()
-    unetgen.save(model, file)
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    sentence = "a weights file needs safetensors, which is not installed; run: pip install 'unetgen[weights]'"
-    for use in (
-        lambda: unetgen.save(model, file),
-        lambda: unetgen.load(file),
-        lambda: unetgen.load_weights(model, file),
-    ):
-        with pytest.raises(MissingDependencyError) as refused:
-            use()
-        assert str(refused.value) == sentence
-        assert isinstance(refused.value, ImportError)
-        assert refused.value.exit_code == 2
-
-
-def test_a_torch_file_needs_no_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = trained()
-    torch.save(model.state_dict(), tmp_path / "net.pt")
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    other = network(seed=1)
-    unetgen.load_weights(other, tmp_path / "net.pt")
-    assert equal(other, model)
+    assert "weights_only" not in sentence  # torch's own message recommends weights_only=False
 
 
 # Key maps
 
 
-def test_key_maps_that_do_not_fit() -> None:
+def test_key_map_errors() -> None:
     state = network().state_dict()
-    fit = "is it the map of this network?"
+    hint = "use the map of this network"
     assert refusal(network(), state, key_map={}) == (
-        f"the state dict: the key map has no layer 'encoder.0.conv1'; {fit}"
+        f"the state dict: the key map has no entry for layer 'encoder.0.conv1'; {hint}"
     )
     pair = {"a.weight": torch.ones(1), "b.weight": torch.zeros(1)}
     assert refusal(network(), pair, key_map={"a": "x", "b": "x"}) == (
-        f"the state dict: two different tensors map to x.weight; {fit}"
+        f"the state dict: two different tensors map to x.weight; {hint}"
     )
     shipped = sorted(path.stem for path in (ROOT / "specs" / "key_maps").glob("*.yaml"))
     assert refusal(network(), state, key_map="unet_misleading") == (
-        f"unet_misleading: there is no such key map; shipped ones are {', '.join(shipped)}"
+        f"unet_misleading: key map not found; shipped key maps: {', '.join(shipped)}"
     )
 
 
-def test_two_layers_with_equal_tensors_may_be_one_of_ours(tmp_path: Path) -> None:
+def test_two_layers_with_equal_tensors_may_have_one_target(tmp_path: Path) -> None:
     model = trained()
     renamed = {f"net.{key}": value for key, value in model.state_dict().items()}
     renamed |= {f"again.{key}": value for key, value in model.state_dict().items()}
@@ -475,8 +451,8 @@ def test_two_layers_with_equal_tensors_may_be_one_of_ours(tmp_path: Path) -> Non
     assert equal(other, model)
 
 
-def filled(model: nn.Module) -> nn.Module:
-    """Weights and running statistics such as training leaves them."""
+def with_trained_values(model: nn.Module) -> nn.Module:
+    """Fill weights and running statistics with values as after training."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for module in model.modules():
@@ -498,7 +474,7 @@ def ours(*, bilinear: bool, base: int) -> UNet:
 
 @pytest.mark.parametrize("bilinear", [False, True])
 def test_milesials_weights_give_milesials_outputs(tmp_path: Path, *, bilinear: bool) -> None:
-    theirs, mine = filled(MilesialUNet(4, bilinear=bilinear)), ours(bilinear=bilinear, base=4)
+    theirs, mine = with_trained_values(MilesialUNet(4, bilinear=bilinear)), ours(bilinear=bilinear, base=4)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
     unetgen.load_weights(mine, tmp_path / "theirs.pth", key_map="unet_milesial")
     with torch.no_grad():
@@ -509,7 +485,7 @@ def test_milesials_weights_give_milesials_outputs(tmp_path: Path, *, bilinear: b
 
 @pytest.mark.parametrize(("bilinear", "params"), [(False, 31_037_698), (True, 17_263_042)])
 def test_milesial_in_full_width(bilinear: bool, params: int) -> None:  # a parameter of the test
-    theirs = filled(MilesialUNet(bilinear=bilinear))
+    theirs = with_trained_values(MilesialUNet(bilinear=bilinear))
     mine = unetgen.build("unet_milesial_bilinear" if bilinear else "unet_milesial", seed=1).eval()
     unetgen.load_weights(mine, theirs.state_dict(), key_map="unet_milesial")
     assert sum(p.numel() for p in mine.parameters()) == sum(p.numel() for p in theirs.parameters()) == params
@@ -518,9 +494,9 @@ def test_milesial_in_full_width(bilinear: bool, params: int) -> None:  # a param
         assert (mine(x) - theirs(x)).abs().max() == 0
 
 
-def test_the_list_of_classes_in_milesials_own_files_is_left_out(tmp_path: Path) -> None:
-    """Its training script puts one beside the tensors, and its own loader takes it out again."""
-    theirs, mine = filled(MilesialUNet(4)), ours(bilinear=False, base=4)
+def test_the_list_of_classes_in_milesials_files_is_ignored(tmp_path: Path) -> None:
+    """Its training script stores one beside the tensors, and its own loader removes it."""
+    theirs, mine = with_trained_values(MilesialUNet(4)), ours(bilinear=False, base=4)
     torch.save({**theirs.state_dict(), "mask_values": [0, 1]}, tmp_path / "theirs.pth")
     unetgen.load_weights(mine, tmp_path / "theirs.pth", key_map="unet_milesial")
     x = torch.randn(1, 3, 32, 32)
@@ -533,8 +509,8 @@ def test_the_key_map_has_every_layer_of_ours_once() -> None:
     assert len(layers) == len({key.rpartition(".")[0] for key in ours(bilinear=False, base=4).state_dict()})
 
 
-def test_a_file_is_known_by_its_content_whatever_its_length(tmp_path: Path) -> None:
-    """The first byte of a safetensors file is the lowest of its header's length, and 0x80 begins a pickle too."""
+def test_the_format_is_detected_from_the_content(tmp_path: Path) -> None:
+    """The first byte of a safetensors file is the lowest of its header's length, and may be a pickle's 0x80."""
     model, path = unetgen.build("unet_1d", seed=0), tmp_path / "net.safetensors"
     for padding in range(0, 256, 8):
         model.spec = unetgen.load_spec("unet_1d", description="x" * padding)

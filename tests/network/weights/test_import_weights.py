@@ -1,4 +1,4 @@
-"""Weights from elsewhere: by key map and by structure, there and back, and what is said where they do not fit."""
+"""Importing weights of other implementations: by key map and by structure, round trips, and errors."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from unetgen.network.weights.shared_layers import find_aliases
 from unetgen.network.weights.state_layer import group_by_signature, group_into_layers
 
 NETS = [ShuffledUNet, DoublyRegisteredUNet, RecursiveUNet]
-PARTIAL = "take what matches with --partial (partial=True)"
-FIT = "is it the map of this network?"
+PARTIAL = "import what matches with --partial (partial=True)"
+HINT = "use the map of this network"
 
 
 def state_dict(net: nn.Module) -> dict[str, Tensor]:
@@ -40,7 +40,7 @@ def state_dict(net: nn.Module) -> dict[str, Tensor]:
 
 
 def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As a file holds them that knows nothing of shared memory."""
+    """Copy the tensors, as a file does that cannot express shared memory."""
     return {key: tensor.clone() for key, tensor in tensors.items()}
 
 
@@ -82,7 +82,7 @@ def theirs(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("how", [state_dict, lambda net: copied(state_dict(net))], ids=["shared", "copied"])
-def test_outputs_are_theirs(net: type[nn.Module], how: Callable[[nn.Module], dict[str, Tensor]]) -> None:
+def test_outputs_are_equal(net: type[nn.Module], how: Callable[[nn.Module], dict[str, Tensor]]) -> None:
     other, mine = with_trained_state(net()), build_equivalent()
     report = unetgen.import_weights(mine, how(other))
     assert same_outputs(mine, other)
@@ -92,7 +92,7 @@ def test_outputs_are_theirs(net: type[nn.Module], how: Callable[[nn.Module], dic
 
 
 def test_milesials_net_in_another_order() -> None:
-    """Under names of their own, so that the shipped key map knows none of them."""
+    """The second time under other names, so that the shipped key map matches none of them."""
     other = with_trained_state(MilesialUNet(4))
     order = ["outc", "down4", "down3", "down2", "down1", "inc", "up4", "up3", "up2", "up1"]
     other._modules = {name: other._modules[name] for name in order}
@@ -101,8 +101,8 @@ def test_milesials_net_in_another_order() -> None:
     assert (named.key_map, named.matched_by_order) == ("unet_milesial", 0)
     assert same_outputs(mine, other, channels=3)
     again = unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=2).eval()
-    told = unetgen.import_weights(again, {f"net.{key}": tensor for key, tensor in state_dict(other).items()})
-    assert (told.key_map, told.matched_by_order) == (None, 26)
+    unnamed = unetgen.import_weights(again, {f"net.{key}": tensor for key, tensor in state_dict(other).items()})
+    assert (unnamed.key_map, unnamed.matched_by_order) == (None, 26)
     assert same_outputs(again, other, channels=3)
 
 
@@ -115,7 +115,7 @@ def test_milesials_net_in_another_order() -> None:
         lambda net: {f"_orig_mod.module.{key}": tensor for key, tensor in net.items()},
     ],
 )
-def test_what_training_scripts_wrap_around_is_taken_off(tmp_path: Path, wrap: Callable[..., Any]) -> None:
+def test_wrappers_of_training_scripts_are_removed(tmp_path: Path, wrap: Callable[..., Any]) -> None:
     other, mine = with_trained_state(ShuffledUNet()), build_equivalent()
     torch.save(wrap(state_dict(other)), tmp_path / "theirs.pth")
     assert list(unetgen.import_weights(mine, tmp_path / "theirs.pth").pairs) == list(other.state_dict())
@@ -131,7 +131,7 @@ def test_a_network_without_memory_and_a_compiled_one_are_filled_too() -> None:
     assert equal(state_dict(empty), state_dict(compiled._orig_mod))
 
 
-def test_counters_are_not_asked_for() -> None:
+def test_batch_counters_are_optional() -> None:
     other, mine = with_trained_state(ShuffledUNet()), build_equivalent()
     for norm in (module for module in mine.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.num_batches_tracked += 5
@@ -142,10 +142,10 @@ def test_counters_are_not_asked_for() -> None:
     without = build_equivalent(
         **{"block.norm": "instance", "block.norm.affine": True, "block.norm.track_running_stats": False}
     )
-    assert "running_mean (4,) of theirs is left over" in refusal(without, state_dict(other))
+    assert "running_mean (4,) of the checkpoint is unmatched" in refusal(without, state_dict(other))
 
 
-def test_running_statistics_are_asked_for() -> None:
+def test_running_statistics_are_required() -> None:
     tensors = {key: tensor for key, tensor in state_dict(ShuffledUNet()).items() if "running" not in key}
     assert "\n  encoder.0.norm1.running_mean (4,) of this network is missing\n" in refusal(build_equivalent(), tensors)
     assert set(unetgen.import_weights(build_equivalent(), tensors, partial=True).pairs) == set(tensors)
@@ -158,7 +158,7 @@ def test_running_statistics_are_asked_for() -> None:
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("train", [False, True])
 def test_one_layer_in_several_places_is_one(net: type[nn.Module], folded: int, *, copy: bool, train: bool) -> None:
-    """Also before training, where all norms are alike and only their places tell which are the same."""
+    """Also before training, when all norms are equal and only their positions distinguish them."""
     other = with_trained_state(net()) if train else net()
     report = unetgen.import_weights(build_equivalent(), copied(state_dict(other)) if copy else state_dict(other))
     unique = {key.rpartition(".")[0] for key, _ in other.named_parameters()}
@@ -168,14 +168,14 @@ def test_one_layer_in_several_places_is_one(net: type[nn.Module], folded: int, *
     assert all(report.layer_pairs[alias] == report.layer_pairs[original] for alias, original in report.aliases.items())
 
 
-def test_layers_that_are_alike_by_chance_stay_apart() -> None:
+def test_layers_equal_by_chance_are_not_aliases() -> None:
     tensors = small(a=nn.Conv2d(1, 2, 3), b=nn.BatchNorm2d(2), c=nn.Conv2d(2, 2, 3), d=nn.BatchNorm2d(2))
     layers = group_into_layers(copied(tensors))
     assert find_aliases(layers, {kind: len(group) for kind, group in group_by_signature(layers).items()}) == {}
     assert find_aliases(layers, {}) == {}
 
 
-def test_fresh_norms_are_folded_only_as_far_as_is_wanted() -> None:
+def test_initial_norms_are_merged_only_to_the_expected_number() -> None:
     net = nn.Module()
     net.one, net.two = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), nn.Module()
     net.two.again = net.one
@@ -185,10 +185,10 @@ def test_fresh_norms_are_folded_only_as_far_as_is_wanted() -> None:
     assert find_aliases(layers, dict.fromkeys(kinds, 2)) == {"two.again.0": "one.0"}
 
 
-# What cannot be told
+# Ambiguous layers
 
 
-def test_a_kind_of_another_count_is_left_alone() -> None:
+def test_a_kind_with_another_number_of_layers_stays_unmatched() -> None:
     tensors = state_dict(with_trained_state(ShuffledUNet()))
     tensors["extra.weight"] = torch.randn(8, 8, 3, 3)
     tensors["extra.bias"] = torch.randn(8)
@@ -196,18 +196,18 @@ def test_a_kind_of_another_count_is_left_alone() -> None:
     before = copied(state_dict(mine))
     sentence = refusal(mine, tensors)
     assert sentence == (
-        "the state dict: by structure it is not this network, 4 tensors missing, 6 left over; "
+        "the state dict: does not match this network by structure: 4 tensors missing, 6 unmatched; "
         f"give a key map, or {PARTIAL}\n"
         "  encoder.1.conv2.weight (8, 8, 3, 3) of this network is missing\n"
         "  encoder.1.conv2.bias (8,) of this network is missing\n"
         "  decoder.1.conv2.weight (8, 8, 3, 3) of this network is missing\n"
         "  decoder.1.conv2.bias (8,) of this network is missing\n"
-        "  b.3.weight (8, 8, 3, 3) of theirs is left over\n"
-        "  b.3.bias (8,) of theirs is left over\n"
-        "  back.1.3.weight (8, 8, 3, 3) of theirs is left over\n"
-        "  back.1.3.bias (8,) of theirs is left over\n"
-        "  extra.weight (8, 8, 3, 3) of theirs is left over\n"
-        "  extra.bias (8,) of theirs is left over"
+        "  b.3.weight (8, 8, 3, 3) of the checkpoint is unmatched\n"
+        "  b.3.bias (8,) of the checkpoint is unmatched\n"
+        "  back.1.3.weight (8, 8, 3, 3) of the checkpoint is unmatched\n"
+        "  back.1.3.bias (8,) of the checkpoint is unmatched\n"
+        "  extra.weight (8, 8, 3, 3) of the checkpoint is unmatched\n"
+        "  extra.bias (8,) of the checkpoint is unmatched"
     )
     assert equal(state_dict(mine), before)
     report = unetgen.import_weights(mine, tensors, partial=True)
@@ -219,39 +219,39 @@ def test_a_kind_of_another_count_is_left_alone() -> None:
 def test_a_long_list_is_cut_on_both_sides() -> None:
     lines = refusal(build_equivalent(), small(**{f"x{i}": nn.Linear(3, 3) for i in range(20)})).splitlines()
     assert len(lines) == 14
-    assert [line.strip() for line in lines[6:8]] == ["encoder.0.norm1.running_var (4,) of this network is missing", "x0.weight (3, 3) of theirs is left over"]  # fmt: skip
+    assert [line.strip() for line in lines[6:8]] == ["encoder.0.norm1.running_var (4,) of this network is missing", "x0.weight (3, 3) of the checkpoint is unmatched"]  # fmt: skip
     assert lines[-1] == f"  ... and {len(state_dict(build_equivalent())) + 40 - 12} more"
 
 
-def test_a_file_sorted_by_name_does_not_tell_equal_layers(tmp_path: Path) -> None:
-    """Safetensors sorts what it holds: of the order of the layers nothing is left."""
+def test_a_sorted_file_does_not_distinguish_equal_layers(tmp_path: Path) -> None:
+    """safetensors sorts its keys, so the order of the layers is lost."""
     path = tmp_path / "theirs.safetensors"
     save_file(state_dict(with_trained_state(ShuffledUNet())), path)
     first, *_ = refusal(build_equivalent(), path).splitlines()
     assert first == (
-        f"{path}: sorted by name it does not tell layers of equal kind, 58 tensors missing, 58 left over; "
+        f"{path}: sorted by name, so layers of equal kind cannot be distinguished: 58 tensors missing, 58 unmatched; "
         f"import a file of torch.save, give a key map, or {PARTIAL}"
     )
 
 
-def test_a_partial_import_needs_first_weights() -> None:
+def test_a_partial_import_needs_initial_weights() -> None:
     tensors = state_dict(ShuffledUNet())
     del tensors["out.bias"]
     with pytest.raises(WeightsError) as refused:
         unetgen.import_weights(build_equivalent(device="meta"), tensors, partial=True)
     assert str(refused.value) == (
-        "the state dict: this network is on the meta device and has no first weights to keep; "
+        "the state dict: this network is on the meta device and has no initial weights to keep; "
         "build it on another device"
     )
 
 
 def test_files_without_one_state_dict() -> None:
     assert refusal(build_equivalent(), {"epoch": 3}) == (
-        "the state dict: there are no tensors in it; save model.state_dict() with torch.save"
+        "the state dict: contains no tensors; save model.state_dict() with torch.save"
     )
     two = {"model": state_dict(ShuffledUNet()), "ema": {"inner": state_dict(ShuffledUNet())}}
     assert refusal(build_equivalent(), two) == (
-        "the state dict: there are several state dicts in it, model, ema.inner; save one of them with torch.save"
+        "the state dict: contains several state dicts: model, ema.inner; save one with torch.save"
     )
 
 
@@ -280,7 +280,7 @@ STARS = {
 }
 
 
-def test_stars_stand_for_steps_and_parts_of_steps() -> None:
+def test_stars_match_steps_and_parts_of_steps() -> None:
     other, mine = with_trained_state(DoublyRegisteredUNet()), build_equivalent()
     report = unetgen.import_weights(mine, state_dict(other), key_map=STARS)
     assert (report.key_map, report.matched_by_order) == ("given", 0)
@@ -291,11 +291,11 @@ def test_stars_stand_for_steps_and_parts_of_steps() -> None:
     assert equal(state_dict(again), state_dict(mine))
 
 
-def test_a_star_never_stands_for_a_dot_or_for_nothing() -> None:
+def test_a_star_never_matches_a_dot_or_nothing() -> None:
     tensors = small(head=nn.Conv2d(4, 2, 1))
     for pattern in ("*head", "he.*", "*.*"):
         assert refusal(build_equivalent(), tensors, key_map={pattern: pattern}).splitlines()[0] == (
-            f"the state dict: the key map given leaves 76 tensors missing, 2 left over; correct the map, or {PARTIAL}"
+            f"the state dict: the key map given leaves 76 tensors missing, 2 unmatched; correct the map, or {PARTIAL}"
         )
     assert set(
         unetgen.import_weights(build_equivalent(), tensors, key_map={"h*": "h*.0.conv"}, partial=True).pairs.values()
@@ -313,27 +313,27 @@ def test_entries_without_a_star_go_first() -> None:
         assert report.ignored == ("b.weight", "b.bias")
 
 
-def test_two_of_theirs_may_be_one_of_ours_if_they_are_equal() -> None:
+def test_two_source_layers_may_have_one_target_if_equal() -> None:
     tensors = small(a=nn.Conv2d(4, 2, 1), b=nn.Conv2d(4, 2, 1))
     both = {"*": "head.0.conv*"}
-    assert "2 left over" not in refusal(build_equivalent(), tensors, key_map=both)
+    assert "2 unmatched" not in refusal(build_equivalent(), tensors, key_map=both)
     same = {"a": "head.0.conv", "b": "head.0.conv"}
     assert refusal(build_equivalent(), tensors, key_map=same, partial=True) == (
-        f"the state dict: two different tensors map to head.0.conv.weight; {FIT}"
+        f"the state dict: two different tensors map to head.0.conv.weight; {HINT}"
     )
     tensors |= {key.replace("a", "b", 1): tensor for key, tensor in tensors.items() if key[0] == "a"}
     assert unetgen.import_weights(build_equivalent(), tensors, key_map=same, partial=True).aliases == {"b": "a"}
 
 
-def test_key_maps_that_say_nothing_clear() -> None:
+def test_key_map_errors() -> None:
     assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map={"a.*.*": "encoder.*"}) == (
-        "the key map given: the entry 'a.*.*' has 2 stars and 'encoder.*' has 1 star; write as many on both sides"
+        "the key map given: the entry 'a.*.*' has 2 stars and 'encoder.*' has 1 star; use the same number on both sides"
     )
     assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map={"a.*": "encoder"}) == (
-        "the key map given: the entry 'a.*' has 1 star and 'encoder' has no stars; write as many on both sides"
+        "the key map given: the entry 'a.*' has 1 star and 'encoder' has no stars; use the same number on both sides"
     )
     assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map={"a": 3}) == (
-        "the key map given: the entry 'a' maps to 3, which is no layer; write 'their.layer: our.layer'"
+        "the key map given: the entry 'a' maps to 3, which is not a layer; write 'source.layer: target.layer'"
     )
 
 
@@ -342,17 +342,17 @@ def test_a_file_that_is_no_key_map(tmp_path: Path, text: str) -> None:
     path = tmp_path / "names.yaml"
     path.write_text(text)
     assert refusal(build_equivalent(), state_dict(ShuffledUNet()), key_map=path) == (
-        f"{path}: this is no key map; write lines of 'their.layer: our.layer'"
+        f"{path}: not a key map; write lines of 'source.layer: target.layer'"
     )
 
 
 def test_the_shape_of_a_named_layer_is_checked() -> None:
     tensors = small(a=nn.Conv2d(4, 3, 1))
     lines = refusal(build_equivalent(), tensors, key_map={"a": "head.0.conv"}).splitlines()
-    assert "  a.weight (3, 4, 1, 1) of theirs is left over" in lines
+    assert "  a.weight (3, 4, 1, 1) of the checkpoint is unmatched" in lines
 
 
-# There and back
+# Round trip
 
 
 def export_back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
@@ -365,7 +365,7 @@ def export_back(mine: nn.Module, path: Path, **names: Any) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("suffix", ["pth", "pt", "safetensors"])
 @pytest.mark.parametrize("net", NETS)
-def test_there_and_back_by_structure(tmp_path: Path, net: type[nn.Module], suffix: str) -> None:
+def test_round_trip_by_structure(tmp_path: Path, net: type[nn.Module], suffix: str) -> None:
     other, mine, path = with_trained_state(net()), build_equivalent(), tmp_path / f"back.{suffix}"
     unetgen.import_weights(mine, state_dict(other))
     assert equal(export_back(mine, path, like=state_dict(with_trained_state(net(), seed=5))), state_dict(other))
@@ -376,7 +376,7 @@ def test_there_and_back_by_structure(tmp_path: Path, net: type[nn.Module], suffi
     assert same_outputs(again, other)
 
 
-def test_there_and_back_by_key_map(tmp_path: Path) -> None:
+def test_round_trip_by_key_map(tmp_path: Path) -> None:
     mine = with_trained_state(unetgen.build("unet_milesial", widths=[4, 8, 16, 32, 64], seed=1))
     export_back(mine, tmp_path / "back.pth")
     other = MilesialUNet(4).eval()
@@ -395,44 +395,42 @@ def test_all_names_of_a_layer_are_written_back(tmp_path: Path) -> None:
     assert layers == {"0.conv", "1.conv", "a.norm", *lists}
 
 
-def test_what_an_entry_before_takes_elsewhere_is_not_written_back() -> None:
+def test_keys_of_an_earlier_entry_are_not_written_back() -> None:
     names = {"stage.0.conv": "bottleneck.conv1", "stage.*.conv": "encoder.*.conv1"}
     tensors, _ = export_with_key_map(build_equivalent(), key_map=names, partial=True)
     assert {key.rpartition(".")[0] for key in tensors} == {"stage.0.conv", "stage.1.conv"}
     assert tensors["stage.0.conv.weight"].shape == (16, 8, 3, 3)
 
 
-def test_the_way_back_needs_names() -> None:
+def test_an_inverse_export_needs_names() -> None:
     with pytest.raises(WeightsError) as refused:
         export_with_key_map(build_equivalent())
-    assert str(refused.value) == (
-        "mine: nothing says what its layers are called there; give --key-map, or a file of theirs with --like"
-    )
+    assert str(refused.value) == ("mine: no key map for this network; give --key-map, or a checkpoint with --like")
     with pytest.raises(WeightsError) as refused:
         export_with_key_map(build_equivalent(), key_map={"a": "head.0.conv"})
     assert str(refused.value).splitlines()[0] == (
-        f"mine: the key map given leaves 74 tensors missing, 0 left over; correct the map, or {PARTIAL}"
+        f"mine: the key map given leaves 74 tensors missing, 0 unmatched; correct the map, or {PARTIAL}"
     )
 
 
 # The command
 
 
-def test_the_report_for_people(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path) -> None:
+def test_the_text_report(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path) -> None:
     out = tmp_path / "ours.safetensors"
     outcome = run_cli("import-weights", spec, str(theirs), "--out", str(out))
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == (
         "matched          76 tensors of 23 layers by structure\n"
-        "aliases          44 layers of theirs held once more, folded\n"
-        "notice           14 layers are of equal kind, matched by order only: "
-        "check the outputs against the original's\n"
+        "aliases          44 duplicate layers in the checkpoint, merged\n"
+        "notice           14 layers of equal kind matched by order only; "
+        "compare the outputs with the original's\n"
         f"written          {out}\n"
     )
     assert same_outputs(unetgen.load(out), with_trained_state(DoublyRegisteredUNet()))
 
 
-def test_the_report_for_programs(run_cli: RunCli, spec: str, theirs: Path) -> None:
+def test_the_json_report(run_cli: RunCli, spec: str, theirs: Path) -> None:
     record = json.loads(run_cli("import-weights", spec, str(theirs), "--format", "json").out)
     assert {key: record[key] for key in ("source", "by", "key_map", "tensors", "layers", "by_order")} == {
         "source": str(theirs), "by": "structure", "key_map": None, "tensors": 76, "layers": 23, "by_order": 14,
@@ -440,7 +438,7 @@ def test_the_report_for_programs(run_cli: RunCli, spec: str, theirs: Path) -> No
     assert {"theirs": "decoder.seg.bias", "ours": "head.0.conv.bias"} in record["pairs"]
     assert record["aliases"]["encoder.stages.0.0.all_modules.1"] == "encoder.stages.0.0.norm"
     assert (record["missing"], record["left_over"], record["left_out"]) == ([], [], [])
-    assert record["notice"].endswith("check the outputs against the original's")
+    assert record["notice"].endswith("compare the outputs with the original's")
 
 
 def test_a_partial_report_lists_both_sides(run_cli: RunCli, spec: str, tmp_path: Path) -> None:
@@ -448,16 +446,18 @@ def test_a_partial_report_lists_both_sides(run_cli: RunCli, spec: str, tmp_path:
     torch.save(tensors, tmp_path / "part.pth")
     outcome = run_cli("import-weights", spec, str(tmp_path / "part.pth"))
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith(f"{tmp_path / 'part.pth'}: by structure it is not this network, 74 tensors missing")
+    assert outcome.err.startswith(
+        f"{tmp_path / 'part.pth'}: does not match this network by structure: 74 tensors missing"
+    )
     command = ("import-weights", spec, str(tmp_path / "part.pth"), "--partial", "--seed", "7")
     lines = run_cli(*command, "--out", str(tmp_path / "o.safetensors")).out.splitlines()
     assert lines[:3] == [
         "matched          2 tensors of 1 layer by structure",
-        "left out         classes",
+        "ignored          classes",
         "missing          encoder.0.conv1.weight (4, 1, 3, 3)",
     ]
     assert "missing          ... and 62 more" in lines
-    assert "left over        x.bias (3,)" in lines
+    assert "unmatched        x.bias (3,)" in lines
     kept = build_equivalent(seed=7)
     kept.get_submodule("head.0.conv").load_state_dict({"weight": tensors["head.weight"], "bias": tensors["head.bias"]})
     assert equal(state_dict(unetgen.load(tmp_path / "o.safetensors")), state_dict(kept))
@@ -493,12 +493,12 @@ def test_layers_with_names_like_numbers_are_written_as_names(run_cli: RunCli, tm
     with pytest.raises(WeightsError) as refused:
         write_key_map(entries, "What it is.", tmp_path / "no" / "names.yaml")
     assert str(refused.value) == (
-        f"{tmp_path}/no/names.yaml: cannot be written: there is no folder {tmp_path}/no; make it first"
+        f"{tmp_path}/no/names.yaml: cannot be written: folder not found: {tmp_path}/no; create it first"
     )
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_the_command_goes_back(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path, suffix: str) -> None:
+def test_the_command_inverts(run_cli: RunCli, spec: str, theirs: Path, tmp_path: Path, suffix: str) -> None:
     mine, path = tmp_path / "ours.safetensors", tmp_path / f"back.{suffix}"
     run_cli("import-weights", spec, str(theirs), "--out", str(mine))
     outcome = run_cli("import-weights", spec, str(mine), "--invert", "--like", str(theirs), "--out", str(path))
@@ -509,7 +509,7 @@ def test_the_command_goes_back(run_cli: RunCli, spec: str, theirs: Path, tmp_pat
     assert equal(state_dict(unetgen.load(tmp_path / "again.safetensors")), state_dict(unetgen.load(mine)))
 
 
-def test_the_command_goes_back_by_key_map(run_cli: RunCli, tmp_path: Path) -> None:
+def test_the_command_inverts_by_key_map(run_cli: RunCli, tmp_path: Path) -> None:
     sizes = ("--set", "widths=[2,4,6,8,10]")
     first, path, again = (str(tmp_path / name) for name in ("a.safetensors", "b.pt", "c.safetensors"))
     run_cli("build", "unet_milesial", *sizes, "--out", first)
@@ -523,7 +523,7 @@ def test_the_command_goes_back_by_key_map(run_cli: RunCli, tmp_path: Path) -> No
     )
 
 
-def test_names_are_only_for_the_way_back(run_cli: RunCli, spec: str, theirs: Path) -> None:
+def test_like_requires_invert(run_cli: RunCli, spec: str, theirs: Path) -> None:
     outcome = run_cli("import-weights", spec, str(theirs), "--like", str(theirs))
     assert outcome.code == 2
     assert "Error: --like gives the names to write with --invert; add --invert, or leave --like out" in outcome.err

@@ -1,1 +1,1 @@
-"""Weights in files: written with their spec, read safely, and matched with those of other implementations."""
+"""Save and load weights with their spec, and import weights of other implementations."""

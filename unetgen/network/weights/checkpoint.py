@@ -1,4 +1,4 @@
-"""A network and its weights files. Each file carries the resolved spec, so that it alone rebuilds the network."""
+"""Save and load networks: safetensors files that contain the resolved spec, so that the file alone is enough."""
 
 from __future__ import annotations
 
@@ -25,7 +25,23 @@ from unetgen.network.weights.tensor_file import HASH_KEY, SPEC_KEY, VERSION_KEY,
 
 
 def save(model: UNet, path: str | Path) -> None:
-    """Writes weights and resolved spec to a safetensors file, whole or not at all. Raises WeightsError."""
+    """Write the weights and the resolved spec of a network to a safetensors file, atomically.
+
+    Args:
+        model: The network, or its ``torch.compile`` wrapper.
+        path: The file; an existing one is replaced once the new one is complete.
+
+    Raises:
+        WeightsError: The network has no weights, or the file cannot be written.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import unetgen
+        >>> with TemporaryDirectory() as folder:
+        ...     unetgen.save(unetgen.build("unet_1d", widths=[4, 8], seed=0), f"{folder}/net.safetensors")
+        ...     unetgen.load(f"{folder}/net.safetensors").spec.widths
+        (4, 8)
+    """
     model = unwrap_compiled(model)
     if any(tensor.is_meta for tensor in model.state_dict().values()):
         hint = "build it on another device"
@@ -37,12 +53,25 @@ def save(model: UNet, path: str | Path) -> None:
 
 
 def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu") -> UNet:
-    """The network of a weights file, rebuilt from the spec in it, in evaluation mode."""
-    tensors, carried = read_tensors(path)
-    if carried is None:
-        hint = "build the network from its spec and use load_weights(model, path)"
-        raise WeightsError(f"{path}: this file carries no spec; {hint}")
-    spec = resolve(load_tree(carried, registry), registry)
+    """Rebuild the network of a weights file from the spec inside it, in evaluation mode.
+
+    Args:
+        path: A safetensors file written by ``save``.
+        registry: The parts and plugins to resolve the spec with.
+        device: The device of the weights.
+
+    Returns:
+        The network.
+
+    Raises:
+        WeightsError: The file cannot be read, contains no spec, or its tensors do not match it.
+        SpecError: A plugin that the spec needs is missing.
+    """
+    tensors, spec_data = read_tensors(path)
+    if spec_data is None:
+        hint = "build the network and call load_weights(model, path)"
+        raise WeightsError(f"{path}: the file contains no spec; {hint}")
+    spec = resolve(load_tree(spec_data, registry), registry)
     model = assemble(spec, build_graph(spec), registry)
     _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
@@ -52,21 +81,37 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
 def load_weights(
     model: UNet, weights: str | Path | Mapping[str, Tensor], *, key_map: KeyMap | None = None, strict: bool = True
 ) -> None:
-    """Copies weights into a network: a safetensors file, a torch file of a state dict, or a state dict.
+    """Copy weights into a network.
 
-    ``key_map`` names the layers of a foreign network (see ``network.key_map``). A file that carries a spec of
-    another architecture is refused with the fields that differ; ``strict=False`` takes it where the tensors fit.
-    A network on the meta device gets the tensors themselves. Raises WeightsError.
+    A network on the meta device gets the tensors themselves.
+
+    Args:
+        model: The network, or its ``torch.compile`` wrapper.
+        weights: A safetensors file, a torch file of a state dict, or a state dict.
+        key_map: The layer names of another implementation with those of this network (see
+            ``unetgen.network.weights.key_map``).
+        strict: Whether a file that contains the spec of another architecture is an error even if all tensors fit.
+
+    Raises:
+        WeightsError: The weights cannot be read or do not match; the differing spec fields or tensors are listed.
+
+    Examples:
+        >>> import unetgen
+        >>> source = unetgen.build("unet_1d", widths=[4, 8], seed=1)
+        >>> model = unetgen.build("unet_1d", widths=[4, 8], seed=2)
+        >>> unetgen.load_weights(model, source.state_dict())
+        >>> all(p.equal(q) for p, q in zip(model.parameters(), source.parameters()))
+        True
     """
     model = unwrap_compiled(model)
     name = "the state dict" if isinstance(weights, Mapping) else str(weights)
-    tensors, carried = (dict(weights), None) if isinstance(weights, Mapping) else read_tensors(weights)
+    tensors, spec_data = (dict(weights), None) if isinstance(weights, Mapping) else read_tensors(weights)
     if key_map is not None:
         tensors = translate_keys(tensors, key_map, name)
-    lines = find_differing_fields(carried, model.spec.resolved()) if carried else []
-    if lines and strict:
-        raise WeightsError(_mismatch_message(name, lines))
-    _check_tensors(model, tensors, name, lines)
+    spec_differences = find_differing_fields(spec_data, model.spec.resolved()) if spec_data else []
+    if spec_differences and strict:
+        raise WeightsError(_mismatch_message(name, spec_differences))
+    _check_tensors(model, tensors, name, spec_differences)
     on_meta = next(model.parameters()).is_meta
     if on_meta:
         initialize_external_modules(model, 0, with_initial_weights=False)
@@ -74,30 +119,30 @@ def load_weights(
 
 
 def unwrap_compiled(model: UNet) -> UNet:
-    """The network itself, where torch.compile has wrapped it."""
+    """Return the network inside a ``torch.compile`` wrapper, or the network itself; raise WeightsError for others."""
     inner = getattr(model, "_orig_mod", model)
     if not isinstance(inner, UNet):
-        raise WeightsError(f"a {type(inner).__name__} is not a network of unetgen; pass the network inside it")
+        raise WeightsError(f"a {type(inner).__name__} is not a unetgen network; pass the UNet that it wraps")
     return inner
 
 
 def _check_tensors(model: UNet, tensors: Mapping[str, Any], name: str, spec_differences: list[str]) -> None:
-    others = [key for key, value in tensors.items() if not isinstance(value, Tensor)]
-    if others:
-        raise WeightsError(f"{name}: not a state dict, {others[0]!r} is no tensor; save model.state_dict()")
-    wanted = model.state_dict()
-    found = [f"{key} is missing" for key in wanted if key not in tensors]
-    found += [f"{key} is not of this network" for key in tensors if key not in wanted]
-    found += [
-        f"{key} has shape {tuple(tensors[key].shape)}, this network's has {tuple(tensor.shape)}"
-        for key, tensor in wanted.items()
+    non_tensors = [key for key, value in tensors.items() if not isinstance(value, Tensor)]
+    if non_tensors:
+        raise WeightsError(f"{name}: not a state dict, {non_tensors[0]!r} is not a tensor; save model.state_dict()")
+    expected = model.state_dict()
+    differences = [f"{key} is missing" for key in expected if key not in tensors]
+    differences += [f"{key} is not in this network" for key in tensors if key not in expected]
+    differences += [
+        f"{key} has shape {tuple(tensors[key].shape)}, expected {tuple(tensor.shape)}"
+        for key, tensor in expected.items()
         if key in tensors and tensors[key].shape != tensor.shape
     ]
-    if found:
-        raise WeightsError(_mismatch_message(name, [*spec_differences, *found]))
+    if differences:
+        raise WeightsError(_mismatch_message(name, [*spec_differences, *differences]))
 
 
 def _mismatch_message(name: str, differences: list[str], max_lines: int = 12) -> str:
     rest = [f"... and {len(differences) - max_lines} more"] if len(differences) > max_lines else []
-    head = f"{name}: these weights are of another network; build the network that they belong to"
+    head = f"{name}: the weights belong to another network; build that network"
     return "\n  ".join([head, *differences[:max_lines], *rest])

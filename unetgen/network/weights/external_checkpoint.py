@@ -1,4 +1,4 @@
-"""A checkpoint of another implementation: its tensors by name, freed of what training scripts wrap around them."""
+"""Read checkpoints of other implementations, without the wrappers that training scripts add."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from unetgen.network.weights.tensor_file import read_tensors
 
 WeightsSource = str | Path | Mapping[str, Any]
 
-# What DataParallel and DistributedDataParallel, and what torch.compile put before every key.
+# Key prefixes of DataParallel and DistributedDataParallel, and of torch.compile.
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalCheckpoint:
-    """The state dict in a checkpoint. ``others`` are entries of it that are no tensors."""
+    """The state dict in a checkpoint; ``non_tensors`` are the keys of its other entries."""
 
     name: str
     tensors: dict[str, Tensor]
@@ -28,18 +28,22 @@ class ExternalCheckpoint:
 
     @classmethod
     def of(cls, weights: WeightsSource) -> ExternalCheckpoint:
-        """A safetensors file, a torch file, or a mapping, each with a state dict at any depth. Raises WeightsError."""
+        """Read a safetensors file, a torch file or a mapping that contains one state dict at any depth.
+
+        Raises:
+            WeightsError: The file cannot be read, or contains no state dict or several.
+        """
         name = "the state dict" if isinstance(weights, Mapping) else str(weights)
-        held = weights if isinstance(weights, Mapping) else read_tensors(weights)[0]
-        entries = _strip_wrapper_prefixes(_find_single_state_dict(held, name))
+        content = weights if isinstance(weights, Mapping) else read_tensors(weights)[0]
+        entries = _strip_wrapper_prefixes(_find_single_state_dict(content, name))
         tensors = {key: value for key, value in entries.items() if isinstance(value, Tensor)}
         return cls(name, tensors, tuple(key for key in entries if key not in tensors))
 
     @property
     def is_sorted(self) -> bool:
-        """Whether the tensors stand in the order of their names, which says nothing about that of the layers.
+        """Whether the tensors are sorted by name, so that their order is not that of the layers.
 
-        A safetensors file holds them so, type by type.
+        safetensors files are sorted, within each dtype.
         """
         by_type: dict[Any, list[str]] = {}
         for key, tensor in self.tensors.items():
@@ -48,37 +52,36 @@ class ExternalCheckpoint:
 
 
 def _find_single_state_dict(entries: Mapping[Any, Any], name: str) -> Mapping[str, Any]:
-    found = _find_state_dicts(entries, "")
-    if not found:
-        raise WeightsError(f"{name}: there are no tensors in it; save model.state_dict() with torch.save")
-    if len(found) > 1:
-        places = ", ".join(found)
-        raise WeightsError(f"{name}: there are several state dicts in it, {places}; save one of them with torch.save")
-    return next(iter(found.values()))
+    state_dicts = _find_state_dicts(entries, "")
+    if not state_dicts:
+        raise WeightsError(f"{name}: contains no tensors; save model.state_dict() with torch.save")
+    if len(state_dicts) > 1:
+        raise WeightsError(f"{name}: contains several state dicts: {', '.join(state_dicts)}; save one with torch.save")
+    return next(iter(state_dicts.values()))
 
 
 def _find_state_dicts(entries: Mapping[Any, Any], path: str) -> dict[str, Mapping[str, Any]]:
-    """Each state dict in a checkpoint, by its place.
+    """Return each state dict in a checkpoint by its dotted path.
 
-    A state dict is flat, so what holds another one is a wrapper. An optimizer numbers its tensors, and is none.
+    A state dict is flat, so a mapping that contains one is a wrapper. Optimizer states have integer keys.
     """
     if not all(isinstance(key, str) for key in entries):
         return {}
-    found: dict[str, Mapping[str, Any]] = {}
+    nested: dict[str, Mapping[str, Any]] = {}
     for key, value in entries.items():
         if isinstance(value, Mapping):
-            found |= _find_state_dicts(value, f"{path}.{key}" if path else key)
-    if found or not any(isinstance(value, Tensor) for value in entries.values()):
-        return found
+            nested |= _find_state_dicts(value, f"{path}.{key}" if path else key)
+    if nested or not any(isinstance(value, Tensor) for value in entries.values()):
+        return nested
     return {path: entries}
 
 
 def _strip_wrapper_prefixes(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries without the prefix of a wrapper, where every tensor has it."""
-    bare = dict(entries)
-    while prefix := _find_wrapper_prefix(bare):
-        bare = {key.removeprefix(prefix): value for key, value in bare.items()}
-    return bare
+    """Remove wrapper prefixes that every tensor has."""
+    stripped = dict(entries)
+    while prefix := _find_wrapper_prefix(stripped):
+        stripped = {key.removeprefix(prefix): value for key, value in stripped.items()}
+    return stripped
 
 
 def _find_wrapper_prefix(entries: Mapping[str, Any]) -> str:

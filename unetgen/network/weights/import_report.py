@@ -1,4 +1,4 @@
-"""The report of an import: what went where, what stayed, and what is still to be checked."""
+"""Report a weight import: matched, missing and unmatched tensors, and what remains to be checked."""
 
 from __future__ import annotations
 
@@ -14,54 +14,57 @@ ShapesByKey = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of a foreign checkpoint."""
+    """The result of importing a checkpoint of another implementation.
+
+    Source keys and layers are those of the checkpoint, target ones those of the network.
+    """
 
     source: str
-    """The file."""
+    """The checkpoint file."""
     key_map: str | None
-    """The key map that named the layers, or None where structure told them."""
+    """The key map that matched the layers, or None if they were matched by structure."""
     pairs: Mapping[str, str]
-    """Their keys with ours; several of theirs may be one of ours."""
+    """Target keys by source key; several source keys may have the same target."""
     aliases: Mapping[str, str]
-    """Their layers that are another one of theirs once more, by path."""
+    """Source layers that duplicate another source layer, with its path."""
     ignored: tuple[str, ...]
-    """Their entries that are no weights: no tensors, or mapped to null."""
+    """Source entries that are not weights: not tensors, or mapped to null."""
     unmatched_source: ShapesByKey
-    """Their tensors without one of ours."""
+    """Source tensors without a target."""
     missing: ShapesByKey
-    """Our tensors without one of theirs."""
+    """Target tensors without a source."""
     matched_by_order: int
-    """How many layers only their order tells from others of their kind."""
+    """The number of layers that were matched only by their order among layers of equal kind."""
     unordered: bool
-    """Whether layers stayed unmatched because the order of the file says nothing."""
+    """Whether layers stayed unmatched because the file is sorted by name."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether every tensor of either side has its counterpart."""
+        """Whether every tensor on both sides is matched."""
         return not self.missing and not self.unmatched_source
 
     @property
     def notice(self) -> str | None:
-        """What is still to be checked by the reader."""
+        """What the user should check, if anything."""
         if not self.matched_by_order:
             return None
-        are = "layer is" if self.matched_by_order == 1 else "layers are"
-        return f"{self.matched_by_order} {are} of equal kind, matched by order only: check the outputs against the original's"
+        layers = _format_count(self.matched_by_order, "layer")
+        return f"{layers} of equal kind matched by order only; compare the outputs with the original's"
 
     @property
     def layer_pairs(self) -> dict[str, str]:
-        """Their layers with ours, as a key map says it."""
-        return {get_layer_path(theirs): get_layer_path(ours) for theirs, ours in self.pairs.items()}
+        """Target layers by source layer, as in a key map."""
+        return {get_layer_path(source): get_layer_path(target) for source, target in self.pairs.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """Return the report as plain data, for JSON."""
         return {
             "source": self.source,
             "by": "structure" if self.key_map is None else "key map",
             "key_map": self.key_map,
             "tensors": len(set(self.pairs.values())),
             "layers": len(set(self.layer_pairs.values())),
-            "pairs": [{"theirs": theirs, "ours": ours} for theirs, ours in self.pairs.items()],
+            "pairs": [{"theirs": source, "ours": target} for source, target in self.pairs.items()],
             "aliases": dict(self.aliases),
             "left_out": list(self.ignored),
             "left_over": [{"key": key, "shape": list(shape)} for key, shape in self.unmatched_source.items()],
@@ -71,38 +74,40 @@ class ImportReport:
         }
 
     def format_lines(self) -> list[tuple[str, str]]:
-        """What a person should know of it, named."""
+        """Return labelled lines for a terminal."""
         by = "structure" if self.key_map is None else f"the key map {self.key_map}"
         tensors, layers = len(set(self.pairs.values())), len(set(self.layer_pairs.values()))
-        said = [("matched", f"{_format_count(tensors, 'tensor')} of {_format_count(layers, 'layer')} by {by}")]
+        lines = [("matched", f"{_format_count(tensors, 'tensor')} of {_format_count(layers, 'layer')} by {by}")]
         if self.aliases:
-            said.append(("aliases", f"{_format_count(len(self.aliases), 'layer')} of theirs held once more, folded"))
+            lines.append(
+                ("aliases", f"{_format_count(len(self.aliases), 'duplicate layer')} in the checkpoint, merged")
+            )
         if self.ignored:
-            said.append(("left out", ", ".join(self.ignored)))
-        for name, shapes in (("missing", self.missing), ("left over", self.unmatched_source)):
-            said += [(name, line) for line in _truncate_lines([f"{key} {shape}" for key, shape in shapes.items()])]
-        return [*said, *([("notice", self.notice)] if self.notice else [])]
+            lines.append(("ignored", ", ".join(self.ignored)))
+        for name, shapes in (("missing", self.missing), ("unmatched", self.unmatched_source)):
+            lines += [(name, line) for line in _truncate_lines([f"{key} {shape}" for key, shape in shapes.items()])]
+        return [*lines, *([("notice", self.notice)] if self.notice else [])]
 
     def raise_if_incomplete(self) -> None:
-        """Raises WeightsError where something has no counterpart, with the first dozen of it."""
+        """Raise WeightsError unless every tensor is matched; the message lists the first dozen others."""
         if self.is_complete:
             return
         missing = [f"{key} {shape} of this network is missing" for key, shape in self.missing.items()]
-        over = [f"{key} {shape} of theirs is left over" for key, shape in self.unmatched_source.items()]
-        # Of both sides something is shown, for the two together tell what went wrong.
-        shown = [*missing[: max(6, 12 - len(over))], *over[: max(6, 12 - len(missing))]]
-        rest = len(missing) + len(over) - len(shown)
-        raise WeightsError("\n  ".join([self._error_message(), *shown, *([f"... and {rest} more"] if rest else [])]))
+        unmatched = [f"{key} {shape} of the checkpoint is unmatched" for key, shape in self.unmatched_source.items()]
+        # Lines of both sides are shown, since the cause is often visible only in the pair.
+        lines = [*missing[: max(6, 12 - len(unmatched))], *unmatched[: max(6, 12 - len(missing))]]
+        rest = len(missing) + len(unmatched) - len(lines)
+        raise WeightsError("\n  ".join([self._error_message(), *lines, *([f"... and {rest} more"] if rest else [])]))
 
     def _error_message(self) -> str:
-        counts = f"{_format_count(len(self.missing), 'tensor')} missing, {len(self.unmatched_source)} left over"
-        partial = "take what matches with --partial (partial=True)"
+        counts = f"{_format_count(len(self.missing), 'tensor')} missing, {len(self.unmatched_source)} unmatched"
+        partial = "import what matches with --partial (partial=True)"
         if self.key_map is not None:
             return f"{self.source}: the key map {self.key_map} leaves {counts}; correct the map, or {partial}"
         if self.unordered:
-            way = "import a file of torch.save, give a key map"
-            return f"{self.source}: sorted by name it does not tell layers of equal kind, {counts}; {way}, or {partial}"
-        return f"{self.source}: by structure it is not this network, {counts}; give a key map, or {partial}"
+            problem = f"sorted by name, so layers of equal kind cannot be distinguished: {counts}"
+            return f"{self.source}: {problem}; import a file of torch.save, give a key map, or {partial}"
+        return f"{self.source}: does not match this network by structure: {counts}; give a key map, or {partial}"
 
 
 def _truncate_lines(lines: list[str]) -> list[str]:

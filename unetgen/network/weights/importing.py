@@ -1,4 +1,4 @@
-"""Foreign weights into one of our networks, whole or not at all."""
+"""Import weights of another implementation into a network, completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,35 +21,63 @@ from unetgen.network.weights.state_layer import BATCH_COUNTER, get_layer_path
 def import_weights(
     model: UNet, weights: WeightsSource, *, key_map: KeyMap | None = None, partial: bool = False
 ) -> ImportReport:
-    """Copies the weights of another implementation into a network, and says what went where.
+    """Copy the weights of another implementation into a network.
 
-    ``weights`` is a safetensors file, a torch file, or a mapping. Layers are told by the key map, by a shipped one of
-    the spec's name if it knows any of theirs, or else by structure: the k-th of their layers of each kind is the k-th
-    of ours. ``partial=True`` takes what matches where not all does. Raises WeightsError.
+    Layers are matched by the key map; without one, by the shipped key map of the spec's name if it matches any layer;
+    otherwise by structure: within each kind of layer, the k-th source layer (file order) with the k-th layer of the
+    network (execution order).
+
+    Args:
+        model: The network, or its ``torch.compile`` wrapper.
+        weights: A safetensors file, a torch file, or a mapping.
+        key_map: Source layer paths with those of the network: a mapping, a YAML file, or the name of a shipped map.
+        partial: Whether to import the matching tensors if others do not match.
+
+    Returns:
+        The matched, missing and unmatched tensors.
+
+    Raises:
+        WeightsError: The weights cannot be read, or do not match and ``partial`` is False.
+
+    Examples:
+        >>> import torch, unetgen
+        >>> model = unetgen.build("unet_1d", widths=[4, 8], seed=0)
+        >>> source = {f"net.{key}": tensor for key, tensor in model.state_dict().items()}
+        >>> unetgen.import_weights(model, source).is_complete
+        True
     """
     model = unwrap_compiled(model)
-    foreign = ExternalCheckpoint.of(weights)
-    report = plan_import(model, foreign, key_map)
+    checkpoint = ExternalCheckpoint.of(weights)
+    report = plan_import(model, checkpoint, key_map)
     if not partial:
         report.raise_if_incomplete()
-    _load_matched(model, foreign, report)
+    _load_matched(model, checkpoint, report)
     return report
 
 
 def plan_import(model: UNet, checkpoint: ExternalCheckpoint, key_map: KeyMap | None) -> ImportReport:
-    """What an import would do."""
-    ours = model.state_dict()
-    name, pairing = _match_tensors(model.spec.name, ours, checkpoint, key_map)
+    """Match a checkpoint with a network, without copying.
+
+    Args:
+        model: The network.
+        checkpoint: The checkpoint of another implementation.
+        key_map: As for ``import_weights``.
+
+    Returns:
+        The report of the import.
+    """
+    targets = model.state_dict()
+    key_map_name, matching = _match_tensors(model.spec.name, targets, checkpoint, key_map)
     return ImportReport(
         source=checkpoint.name,
-        key_map=name,
-        pairs=pairing.pairs,
-        aliases=pairing.aliases,
-        ignored=(*pairing.ignored, *checkpoint.non_tensors),
-        unmatched_source=_collect_unmatched(checkpoint.tensors, {*pairing.pairs, *pairing.ignored}),
-        missing=_collect_unmatched(ours, set(pairing.pairs.values())),
-        matched_by_order=pairing.matched_by_order,
-        unordered=pairing.unordered,
+        key_map=key_map_name,
+        pairs=matching.pairs,
+        aliases=matching.aliases,
+        ignored=(*matching.ignored, *checkpoint.non_tensors),
+        unmatched_source=_collect_unmatched(checkpoint.tensors, {*matching.pairs, *matching.ignored}),
+        missing=_collect_unmatched(targets, set(matching.pairs.values())),
+        matched_by_order=matching.matched_by_order,
+        unordered=matching.unordered,
     )
 
 
@@ -57,17 +85,17 @@ def _match_tensors(
     spec_name: str, target_tensors: Mapping[str, Tensor], checkpoint: ExternalCheckpoint, key_map: KeyMap | None
 ) -> tuple[str | None, TensorMatching]:
     if key_map is not None:
-        names = KeyTranslator(key_map)
-        return names.name, match_by_key_map(checkpoint, target_tensors, names)
+        translator = KeyTranslator(key_map)
+        return translator.name, match_by_key_map(checkpoint, target_tensors, translator)
     if shipped := find_shipped_key_map(spec_name):
-        pairing = match_by_key_map(checkpoint, target_tensors, KeyTranslator(shipped))
-        if pairing.pairs:
-            return shipped, pairing
+        matching = match_by_key_map(checkpoint, target_tensors, KeyTranslator(shipped))
+        if matching.pairs:
+            return shipped, matching
     return None, match_by_structure(checkpoint, target_tensors)
 
 
 def _collect_unmatched(tensors: Mapping[str, Tensor], matched: set[str]) -> dict[str, tuple[int, ...]]:
-    """The shapes of what has no counterpart, but for the counter of a norm that has one itself."""
+    """Return the shapes of unmatched tensors; batch counters of matched norms do not count."""
     layers = {get_layer_path(key) for key in matched}
     return {
         key: tuple(tensor.shape)
@@ -81,14 +109,16 @@ def _load_matched(model: UNet, checkpoint: ExternalCheckpoint, report: ImportRep
     if on_meta and report.missing:
         hint = "build it on another device"
         raise WeightsError(
-            f"{report.source}: this network is on the meta device and has no first weights to keep; {hint}"
+            f"{report.source}: this network is on the meta device and has no initial weights to keep; {hint}"
         )
     if on_meta:
         initialize_external_modules(model, 0, with_initial_weights=False)
-    kept = model.state_dict()
-    found = {ours: checkpoint.tensors[theirs].reshape(kept[ours].shape) for theirs, ours in report.pairs.items()}
+    state = model.state_dict()
+    imported = {
+        target: checkpoint.tensors[source].reshape(state[target].shape) for source, target in report.pairs.items()
+    }
     counters = {
         join_key(layer, BATCH_COUNTER): torch.zeros((), dtype=torch.long) for layer in set(report.layer_pairs.values())
     }
-    started = {key: tensor for key, tensor in counters.items() if key in kept}
-    model.load_state_dict({**kept, **started, **found}, assign=on_meta)
+    reset_counters = {key: tensor for key, tensor in counters.items() if key in state}
+    model.load_state_dict({**state, **reset_counters, **imported}, assign=on_meta)

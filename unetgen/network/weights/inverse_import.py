@@ -1,4 +1,4 @@
-"""Our weights under the names of another implementation: the way back of an import."""
+"""Export weights under the keys of another implementation: the inverse of an import."""
 
 from __future__ import annotations
 
@@ -16,31 +16,41 @@ from unetgen.network.weights.key_map import KeyMap, KeyTranslator, find_shipped_
 def export_with_key_map(
     model: UNet, *, key_map: KeyMap | None = None, like: WeightsSource | None = None, partial: bool = False
 ) -> tuple[dict[str, Tensor], ImportReport]:
-    """The weights of a network under foreign keys, and what importing them again would do.
+    """Return the weights of a network under the keys of another implementation.
 
-    The keys are those of the checkpoint ``like``, or those that a key map has for our layers, all of them where it has
-    several. ``partial=True`` leaves out what has no foreign name, and keeps what only ``like`` has.
-    Raises WeightsError.
+    Args:
+        model: The network.
+        key_map: The key map to invert; a layer with several source paths is written under all of them (default: the
+            shipped key map of the spec's name).
+        like: A checkpoint of the other implementation whose keys and shapes are used instead.
+        partial: Whether to omit tensors without a key there, and to keep tensors that only ``like`` has.
+
+    Returns:
+        The state dict, and the report of importing it again.
+
+    Raises:
+        WeightsError: No key map is known, or tensors do not match and ``partial`` is False.
     """
     model = unwrap_compiled(model)
-    foreign = _rename_with_key_map(model, key_map) if like is None else ExternalCheckpoint.of(like)
-    report = plan_import(model, foreign, key_map)
+    checkpoint = _rename_with_key_map(model, key_map) if like is None else ExternalCheckpoint.of(like)
+    report = plan_import(model, checkpoint, key_map)
     if not partial:
         report.raise_if_incomplete()
-    ours = model.state_dict()
-    taken = {theirs: ours[key].reshape(foreign.tensors[theirs].shape) for theirs, key in report.pairs.items()}
-    return {**foreign.tensors, **taken}, report
+    state = model.state_dict()
+    exported = {
+        source: state[target].reshape(checkpoint.tensors[source].shape) for source, target in report.pairs.items()
+    }
+    return {**checkpoint.tensors, **exported}, report
 
 
 def _rename_with_key_map(model: UNet, key_map: KeyMap | None) -> ExternalCheckpoint:
-    """Our state dict under the names of a key map."""
+    """Return the state dict of a network under the source keys of a key map."""
     name = model.spec.name or "the network"
     key_map = key_map if key_map is not None else find_shipped_key_map(model.spec.name)
     if key_map is None:
-        way = "give --key-map, or a file of theirs with --like"
-        raise WeightsError(f"{name}: nothing says what its layers are called there; {way}")
-    names = KeyTranslator(key_map)
+        raise WeightsError(f"{name}: no key map for this network; give --key-map, or a checkpoint with --like")
+    translator = KeyTranslator(key_map)
     tensors: dict[str, Tensor] = {}
     for key, tensor in model.state_dict().items():
-        tensors |= dict.fromkeys(names.find_source_keys(key), tensor)
+        tensors |= dict.fromkeys(translator.find_source_keys(key), tensor)
     return ExternalCheckpoint(name, tensors)

@@ -1,4 +1,4 @@
-"""Key maps: what a foreign network calls our layers."""
+"""Read and apply key maps: layer paths of another implementation with those of a network."""
 
 from __future__ import annotations
 
@@ -15,28 +15,32 @@ from unetgen.config.yaml.writer import dump_yaml_lines
 from unetgen.errors import SpecError, WeightsError
 from unetgen.network.weights.tensor_file import write_atomically
 
-# A mapping of their layer paths to ours, the name of a shipped map, or a YAML file of one. What maps to null is
-# something else that their files hold beside the weights, and is left out.
+# A mapping of source layer paths to target ones, the name of a shipped map, or a YAML file of one. Entries that map to
+# null are not weights, and are ignored.
 KeyMap = Mapping[str, str | None] | str | Path
 
 
 class KeyTranslator:
-    """The entries of a key map, read in both directions.
+    """Translates keys by a key map, in both directions.
 
-    A ``*`` stands for one or more characters of one step, never for a dot, and the i-th one on the right is what the
-    i-th one on the left stood for. Entries without a star go first, then those with one, in the order written.
+    A ``*`` matches one or more characters of one path step, never a dot; the i-th one on the right is replaced by the
+    match of the i-th one on the left. Entries without a star take precedence, then those with one, in file order.
     """
 
     def __init__(self, key_map: KeyMap) -> None:
         self.name = "given" if isinstance(key_map, Mapping) else str(key_map)
         entries = key_map if isinstance(key_map, Mapping) else _read_key_map(key_map)
-        for theirs, ours in entries.items():
-            self._check_entry(theirs, ours)
-        self._exact = {theirs: ours for theirs, ours in entries.items() if "*" not in theirs}
-        self._patterns = [(theirs, ours) for theirs, ours in entries.items() if "*" in theirs]
+        for source, target in entries.items():
+            self._check_entry(source, target)
+        self._exact = {source: target for source, target in entries.items() if "*" not in source}
+        self._patterns = [(source, target) for source, target in entries.items() if "*" in source]
 
     def translate(self, key: str) -> str | None:
-        """Our key for theirs, or None where it is left out. Raises KeyError where the map has nothing for it."""
+        """Return the target key of a source key, or None if it is ignored.
+
+        Raises:
+            KeyError: No entry matches the key.
+        """
         layer, _, parameter = key.rpartition(".")
         if key in self._exact and self._exact[key] is None:
             return None
@@ -44,84 +48,102 @@ class KeyTranslator:
         return None if target is None else join_key(target, parameter)
 
     def find_source_keys(self, key: str) -> list[str]:
-        """All their keys for one of ours."""
+        """Return all source keys of a target key."""
         layer, _, parameter = key.rpartition(".")
-        exact = [theirs for theirs, ours in self._exact.items() if ours == layer]
-        filled = [_substitute_wildcards(theirs, ours, layer) for theirs, ours in self._patterns if ours is not None]
-        keys = [join_key(theirs, parameter) for theirs in [*exact, *filled] if theirs is not None]
-        # A key that another entry takes elsewhere before the pattern is reached is none of this one's.
-        return [theirs for theirs in dict.fromkeys(keys) if self.translate(theirs) == key]
+        exact = [source for source, target in self._exact.items() if target == layer]
+        filled = [
+            _substitute_wildcards(source, target, layer) for source, target in self._patterns if target is not None
+        ]
+        keys = [join_key(source, parameter) for source in [*exact, *filled] if source is not None]
+        # An entry with precedence may translate such a key to another target.
+        return [source for source in dict.fromkeys(keys) if self.translate(source) == key]
 
     def _match_pattern(self, layer: str, key: str) -> str | None:
-        for theirs, ours in self._patterns:
-            if ours is None and (
-                _match_wildcards(theirs, key) is not None or _match_wildcards(theirs, layer) is not None
+        for source, target in self._patterns:
+            if target is None and (
+                _match_wildcards(source, key) is not None or _match_wildcards(source, layer) is not None
             ):
                 return None
-            if ours is not None and (found := _substitute_wildcards(ours, theirs, layer)) is not None:
-                return found
+            if target is not None and (translated := _substitute_wildcards(target, source, layer)) is not None:
+                return translated
         raise KeyError(key)
 
     def _check_entry(self, source: str, target: Any) -> None:
-        where = f"the key map {self.name}: the entry {source!r}"
+        entry = f"the key map {self.name}: the entry {source!r}"
         if target is not None and not isinstance(target, str):
-            raise WeightsError(f"{where} maps to {target!r}, which is no layer; write 'their.layer: our.layer'")
+            raise WeightsError(f"{entry} maps to {target!r}, which is not a layer; write 'source.layer: target.layer'")
         if target is not None and source.count("*") != target.count("*"):
-            there, here = _format_wildcard_count(source), _format_wildcard_count(target)
-            raise WeightsError(f"{where} has {there} and {target!r} has {here}; write as many on both sides")
+            counts = _format_wildcard_count(source), _format_wildcard_count(target)
+            raise WeightsError(
+                f"{entry} has {counts[0]} and {target!r} has {counts[1]}; use the same number on both sides"
+            )
 
 
 def translate_keys(tensors: Mapping[str, Any], key_map: KeyMap, name: str) -> dict[str, Any]:
-    """A foreign state dict under our keys. Several of their layers may be one of ours; then they must be equal."""
-    names = KeyTranslator(key_map)
-    ours: dict[str, Any] = {}
+    """Translate the keys of a state dict.
+
+    Args:
+        tensors: The state dict of another implementation; keys with the same target must have equal tensors.
+        key_map: The key map.
+        name: The state dict's name in messages.
+
+    Returns:
+        The entries under the network's keys.
+
+    Raises:
+        WeightsError: A key has no entry in the map, or different tensors have the same target.
+    """
+    translator = KeyTranslator(key_map)
+    translated: dict[str, Any] = {}
     for key, value in tensors.items():
         try:
-            target = names.translate(key)
+            target = translator.translate(key)
         except KeyError:
             layer = key.rpartition(".")[0] or key
-            raise WeightsError(f"{name}: the key map has no layer {layer!r}; is it the map of this network?") from None
+            raise WeightsError(
+                f"{name}: the key map has no entry for layer {layer!r}; use the map of this network"
+            ) from None
         if target is None:
             continue
-        if target in ours:
-            require_equal(ours[target], value, target, name)
-        ours[target] = value
-    return ours
+        if target in translated:
+            require_equal(translated[target], value, target, name)
+        translated[target] = value
+    return translated
 
 
 def require_equal(first: Any, second: Any, target: str, name: str) -> None:
-    """Raises WeightsError where two tensors that map to one of ours differ."""
+    """Raise WeightsError if two tensors with the same target key differ."""
     if not (isinstance(first, Tensor) and isinstance(second, Tensor) and first.equal(second)):
-        raise WeightsError(f"{name}: two different tensors map to {target}; is it the map of this network?")
+        raise WeightsError(f"{name}: two different tensors map to {target}; use the map of this network")
 
 
 def write_key_map(entries: Mapping[str, str | None], heading: str, path: str | Path) -> None:
-    """Writes a key map that a person can check and an import can use. Raises WeightsError."""
+    """Write a key map as YAML, with a heading as comment. Raises WeightsError."""
     text = f"# {heading}\n\n{dump_yaml_lines(entries)}"
     write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def join_key(layer: str, parameter: str) -> str:
-    """The state-dict key of a layer's parameter; the network itself may be the layer."""
+    """Return the state-dict key of a layer's parameter; the path of the network itself is empty."""
     return f"{layer}.{parameter}" if layer else parameter
 
 
 def find_shipped_key_map(spec_name: str) -> str | None:
-    """The name of the shipped key map of a shipped spec, if there is one."""
+    """Return the name of the shipped key map of a shipped spec, if any."""
     return spec_name if spec_name and (_key_map_directory() / f"{spec_name}.yaml").is_file() else None
 
 
 def _substitute_wildcards(pattern: str, source: str, text: str) -> str | None:
-    """A pattern, its stars filled with what those of another one stand for in a text; None where it is no match."""
-    stars = _match_wildcards(source, text)
-    if stars is None:
+    """Match ``source`` with a text and fill the stars of ``pattern`` with its matches; None without a match."""
+    matches = _match_wildcards(source, text)
+    if matches is None:
         return None
     pieces = pattern.split("*")
-    return "".join(piece + star for piece, star in zip(pieces, [*stars, ""], strict=True))
+    return "".join(piece + match for piece, match in zip(pieces, [*matches, ""], strict=True))
 
 
 def _match_wildcards(pattern: str, text: str) -> tuple[str, ...] | None:
-    """What the stars of a pattern stand for in a text, or None where it is no match."""
+    """Return what each star of a pattern matches in a text, or None without a match."""
     match = re.fullmatch("([^.]+)".join(map(re.escape, pattern.split("*"))), text)
     return None if match is None else match.groups()
 
@@ -140,12 +162,12 @@ def _read_key_map(key_map: str | Path) -> dict[str, Any]:
     path = shipped if shipped.is_file() else Path(key_map)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in shipped.parent.glob("*.yaml")))
-        raise WeightsError(f"{key_map}: there is no such key map; shipped ones are {known}")
+        raise WeightsError(f"{key_map}: key map not found; shipped key maps: {known}")
     try:
         entries: dict[str, Any] = parse_yaml_bytes(path.read_bytes(), str(path)).to_data()
     except SpecError as error:
-        # The reader takes an empty text and a list for a spec; what else it says holds for any YAML.
+        # These two problems of the parser mention specs; all others apply to any YAML.
         if {problem.code for problem in error.problems} & {"empty", "root"}:
-            raise WeightsError(f"{path}: this is no key map; write lines of 'their.layer: our.layer'") from None
+            raise WeightsError(f"{path}: not a key map; write lines of 'source.layer: target.layer'") from None
         raise
     return entries

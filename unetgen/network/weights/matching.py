@@ -1,4 +1,4 @@
-"""Which tensor of a foreign state dict is which of ours: told by a key map, or by shapes and order."""
+"""Match the tensors of a checkpoint with those of a network: by a key map, or by shapes and order."""
 
 from __future__ import annotations
 
@@ -21,24 +21,36 @@ from unetgen.network.weights.state_layer import (
 
 @dataclass(slots=True)
 class TensorMatching:
-    """Their keys with ours; several of theirs may be one of ours."""
+    """Target keys by source key; several source keys may have the same target."""
 
     pairs: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    """Their layers that are another one of theirs once more, by path."""
+    """Source layers that duplicate another source layer, with its path."""
     ignored: list[str] = field(default_factory=list)
-    """Their keys that the key map maps to null."""
+    """Source keys that the key map maps to null."""
     matched_by_order: int = 0
-    """How many layers only their order tells from others of their kind."""
+    """The number of layers that were matched only by their order among layers of equal kind."""
     unordered: bool = False
-    """Whether layers stayed unmatched because the order of the file says nothing."""
+    """Whether layers stayed unmatched because the file is sorted by name."""
 
 
 def match_by_key_map(
     checkpoint: ExternalCheckpoint, target_tensors: Mapping[str, Tensor], translator: KeyTranslator
 ) -> TensorMatching:
-    """The pairs that a key map names, where the shapes agree. Raises WeightsError where two of theirs disagree."""
-    pairing = TensorMatching()
+    """Match the tensors that a key map names and whose shapes agree.
+
+    Args:
+        checkpoint: The checkpoint of another implementation.
+        target_tensors: The state dict of the network.
+        translator: The key map.
+
+    Returns:
+        The matching.
+
+    Raises:
+        WeightsError: Two source keys with the same target have different tensors.
+    """
+    matching = TensorMatching()
     sources: dict[str, str] = {}
     for key, tensor in checkpoint.tensors.items():
         try:
@@ -46,45 +58,55 @@ def match_by_key_map(
         except KeyError:
             continue
         if target is None:
-            pairing.ignored.append(key)
+            matching.ignored.append(key)
         elif target in target_tensors and squeeze_shape(target_tensors[target]) == squeeze_shape(tensor):
-            pairing.pairs[key] = target
+            matching.pairs[key] = target
             first = sources.setdefault(target, key)
             if first != key:
                 require_equal(checkpoint.tensors[first], tensor, target, checkpoint.name)
-                pairing.aliases[get_layer_path(key)] = get_layer_path(first)
-    return pairing
+                matching.aliases[get_layer_path(key)] = get_layer_path(first)
+    return matching
 
 
 def match_by_structure(checkpoint: ExternalCheckpoint, target_tensors: Mapping[str, Tensor]) -> TensorMatching:
-    """The k-th of their layers of each kind with the k-th of ours, where there are as many. Nothing is guessed."""
-    pairing = TensorMatching()
-    partners = _match_layers(checkpoint, group_into_layers(target_tensors), pairing)
+    """Match layers by kind and order: within a kind, the k-th source layer with the k-th target layer.
+
+    A kind with different numbers of layers on the two sides stays unmatched.
+
+    Args:
+        checkpoint: The checkpoint of another implementation.
+        target_tensors: The state dict of the network.
+
+    Returns:
+        The matching.
+    """
+    matching = TensorMatching()
+    partners = _match_layers(checkpoint, group_into_layers(target_tensors), matching)
     for key, tensor in checkpoint.tensors.items():
         path, _, parameter = key.rpartition(".")
-        original = pairing.aliases.get(path, path)
+        original = matching.aliases.get(path, path)
         if original in partners:
             target = join_key(partners[original], parameter)
             if target in target_tensors and squeeze_shape(target_tensors[target]) == squeeze_shape(tensor):
-                pairing.pairs[key] = target
-    return pairing
+                matching.pairs[key] = target
+    return matching
 
 
 def _match_layers(
     checkpoint: ExternalCheckpoint, target_layers: list[StateLayer], matching: TensorMatching
 ) -> dict[str, str]:
-    """Our layer of each of theirs that is no alias; how they were told apart is noted in the pairing."""
-    theirs, wanted = group_into_layers(checkpoint.tensors), group_by_signature(target_layers)
-    matching.aliases = find_aliases(theirs, {kind: len(layers) for kind, layers in wanted.items()})
-    originals = group_by_signature(layer for layer in theirs if layer.path not in matching.aliases)
+    """Return the target layer of each source layer that is not an alias; record aliases and order in the matching."""
+    source_layers, targets_by_kind = group_into_layers(checkpoint.tensors), group_by_signature(target_layers)
+    matching.aliases = find_aliases(source_layers, {kind: len(targets) for kind, targets in targets_by_kind.items()})
+    originals = group_by_signature(layer for layer in source_layers if layer.path not in matching.aliases)
     partners: dict[str, str] = {}
-    for kind, layers in wanted.items():
-        found = originals.get(kind, [])
-        if len(found) != len(layers):
+    for kind, targets in targets_by_kind.items():
+        sources = originals.get(kind, [])
+        if len(sources) != len(targets):
             continue
-        if len(layers) > 1 and checkpoint.is_sorted:
+        if len(targets) > 1 and checkpoint.is_sorted:
             matching.unordered = True
             continue
-        matching.matched_by_order += len(layers) if len(layers) > 1 else 0
-        partners |= {layer.path: partner.path for layer, partner in zip(found, layers, strict=True)}
+        matching.matched_by_order += len(targets) if len(targets) > 1 else 0
+        partners |= {source.path: target.path for source, target in zip(sources, targets, strict=True)}
     return partners

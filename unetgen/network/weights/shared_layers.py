@@ -1,9 +1,9 @@
-"""Layers that a state dict holds several times, because its network registered one module in several places.
+"""Find layers that a state dict contains several times, because one module was registered in several places.
 
-Equal values alone are no proof: before training all biases are zero and all norms alike. So a layer is another one's
-alias if both lie in the same memory, or are equal in values that chance does not repeat. What is left are layers such
-as fresh norms. They are aliases where they stand to their originals as known aliases do, in the same pair of scopes,
-and where only so as many are left as are wanted.
+Equal values alone are not enough: before training all biases are zero and all norms equal. A layer is certainly an
+alias of another if both share memory, or are equal in values that do not repeat by chance. Other equal layers, such as
+freshly initialised norms, are aliases if they are in a pair of scopes that certain aliases connect, and if the number
+of remaining layers then equals that of the network.
 """
 
 from __future__ import annotations
@@ -16,18 +16,26 @@ from unetgen.network.weights.state_layer import LayerSignature, StateLayer, grou
 
 
 def find_aliases(layers: Sequence[StateLayer], expected_counts: Mapping[LayerSignature, int]) -> dict[str, str]:
-    """The path of each alias with that of its original, the first of them. ``wanted`` counts the layers to be left."""
-    found = _find_certain_aliases(layers)
-    scopes = _pair_scopes(found)
-    for kind, group in group_by_signature(layer for layer in layers if layer.path not in found).items():
+    """Find the aliases among the layers of a state dict.
+
+    Args:
+        layers: The layers, in file order.
+        expected_counts: The number of layers of each kind in the network.
+
+    Returns:
+        The path of each alias with that of its original, which is the first of the equal layers.
+    """
+    aliases = _find_certain_aliases(layers)
+    scopes = _pair_scopes(aliases)
+    for kind, group in group_by_signature(layer for layer in layers if layer.path not in aliases).items():
         copies = _find_copies(group, scopes)
         if copies and len(group) - len(copies) == expected_counts.get(kind, 0):
-            found |= copies
-    return found
+            aliases |= copies
+    return aliases
 
 
 def _find_certain_aliases(layers: Sequence[StateLayer]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     for group in group_by_signature(layers).values():
         originals: list[StateLayer] = []
         for layer in group:
@@ -35,8 +43,8 @@ def _find_certain_aliases(layers: Sequence[StateLayer]) -> dict[str, str]:
             if original is None:
                 originals.append(layer)
             else:
-                found[layer.path] = original.path
-    return found
+                aliases[layer.path] = original.path
+    return aliases
 
 
 def _is_certain_alias(first: StateLayer, second: StateLayer) -> bool:
@@ -54,7 +62,7 @@ def _has_same_memory(first: Tensor, second: Tensor) -> bool:
 
 
 def _has_distinct_values(tensor: Tensor) -> bool:
-    """Whether a tensor has more than one value: not zeros, not ones, as layers start with."""
+    """Return whether a tensor has more than one distinct value, unlike initial biases and norms."""
     return tensor.numel() > 1 and bool((tensor != tensor.flatten()[0]).any())
 
 
@@ -66,10 +74,10 @@ def _is_equal(first: StateLayer, second: StateLayer) -> bool:
 
 
 def _pair_scopes(aliases: Mapping[str, str]) -> dict[str, list[str]]:
-    """The scopes that known aliases stand in, with those of their originals.
+    """Return the scopes of known aliases with the scopes of their originals.
 
-    Where the last steps of both paths are the same, the scopes above them are a pair too:
-    ``skips.down.conv1.conv`` for ``down.conv1.conv`` makes pairs of ``skips.down.conv1`` and of ``skips.down``.
+    If the last steps of both paths are equal, the parent scopes are a pair too: the alias ``skips.down.conv1.conv`` of
+    ``down.conv1.conv`` makes pairs of ``skips.down.conv1`` and of ``skips.down``.
     """
     pairs: dict[str, list[str]] = {}
     for alias, original in aliases.items():
@@ -84,22 +92,25 @@ def _pair_scopes(aliases: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _find_copies(group: Sequence[StateLayer], scope_pairs: Mapping[str, list[str]]) -> dict[str, str]:
-    """Those layers of one kind that equal the layer in their place in the paired scope."""
-    found: dict[str, str] = {}
+    """Return the layers of one kind that equal the corresponding layer in a paired scope, with its path."""
+    copies: dict[str, str] = {}
     earlier: dict[str, StateLayer] = {}
-    places = _group_by_scope(group)
+    paths_by_scope = _group_by_scope(group)
     for layer in group:
-        names = [*_map_to_paired_scopes(layer.path, scope_pairs), *_match_by_position(layer.path, scope_pairs, places)]
+        names = [
+            *_map_to_paired_scopes(layer.path, scope_pairs),
+            *_match_by_position(layer.path, scope_pairs, paths_by_scope),
+        ]
         original = next((earlier[name] for name in names if name in earlier), None)
         if original is not None and _is_equal(original, layer):
-            found[layer.path] = original.path
+            copies[layer.path] = original.path
         else:
             earlier[layer.path] = layer
-    return found
+    return copies
 
 
 def _map_to_paired_scopes(path: str, scope_pairs: Mapping[str, list[str]]) -> list[str]:
-    """What a layer would be called in the scopes that its own ones are paired with."""
+    """Return the paths of a layer in the scopes that its own scopes are paired with."""
     steps = path.split(".")
     cuts = [(".".join(steps[:cut]), ".".join(steps[cut:])) for cut in range(len(steps) - 1, 0, -1)]
     return [f"{source}.{rest}" for scope, rest in cuts for source in scope_pairs.get(scope, [])]
@@ -108,7 +119,7 @@ def _map_to_paired_scopes(path: str, scope_pairs: Mapping[str, list[str]]) -> li
 def _match_by_position(
     path: str, scope_pairs: Mapping[str, list[str]], paths_by_scope: Mapping[str, list[str]]
 ) -> list[str]:
-    """The layers at the same place in the paired scopes, where these have as many of the kind: ``norm`` for ``1``."""
+    """Return the layers at the same position in paired scopes with as many layers of the kind: ``norm`` for ``1``."""
     parent = path.rpartition(".")[0]
     own = paths_by_scope[parent]
     sources = [
@@ -120,8 +131,8 @@ def _match_by_position(
 
 
 def _group_by_scope(group: Sequence[StateLayer]) -> dict[str, list[str]]:
-    """The paths of one kind's layers by the scope they stand in."""
-    places: dict[str, list[str]] = {}
+    """Return the paths of the layers by their parent scope."""
+    paths_by_scope: dict[str, list[str]] = {}
     for layer in group:
-        places.setdefault(layer.path.rpartition(".")[0], []).append(layer.path)
-    return places
+        paths_by_scope.setdefault(layer.path.rpartition(".")[0], []).append(layer.path)
+    return paths_by_scope

@@ -1,4 +1,4 @@
-"""Files of tensors: safetensors with a spec inside, and torch's files of a state dict. Nothing in them is run."""
+"""Read and write files of tensors: safetensors with a spec inside, and state dicts of torch. No code in them runs."""
 
 from __future__ import annotations
 
@@ -10,72 +10,97 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from unetgen.atomic_files import replace_when_complete
-from unetgen.errors import MissingDependencyError, WeightsError
+from unetgen.errors import WeightsError
 
 SPEC_KEY, HASH_KEY, VERSION_KEY, ORDER_KEY = "unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.order"
 
-# How torch's files begin: a zip archive, and before torch 1.6 a pickle.
+# The first bytes of torch files: a zip archive, or a pickle before torch 1.6.
 _TORCH_MAGIC = (b"PK\x03\x04", b"\x80")
 
 
 def write_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: str | Path) -> None:
-    """Writes a safetensors file, whole or not at all."""
-    _, save_file = _import_safetensors()
+    """Write a safetensors file atomically. Raises WeightsError."""
     write_atomically(path, lambda partial: save_file(dict(tensors), partial, dict(metadata)))
 
 
 def write_state_dict(tensors: Mapping[str, Tensor], path: str | Path) -> None:
-    """Writes a bare state dict in its order, whole or not at all: torch's format for .pt and .pth, or safetensors.
+    """Write a state dict without a spec, atomically.
 
-    Keys may share a tensor. A safetensors file sorts them, and so carries their order beside them.
+    Args:
+        tensors: The state dict; keys may share a tensor.
+        path: The file. ``.pt`` and ``.pth`` get torch's format, other suffixes safetensors. A safetensors file sorts
+            its keys, so the original order is stored in its metadata.
+
+    Raises:
+        WeightsError: The file cannot be written.
     """
     if Path(path).suffix in (".pt", ".pth"):
         write_atomically(path, lambda partial: torch.save(dict(tensors), partial))
     else:
-        apart = {key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}
-        write_safetensors(apart, {"format": "pt", ORDER_KEY: json.dumps(list(tensors))}, path)
+        # safetensors rejects tensors that share memory.
+        copies = {key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}
+        write_safetensors(copies, {"format": "pt", ORDER_KEY: json.dumps(list(tensors))}, path)
 
 
 def write_atomically(path: str | Path, write_content: Callable[[Path], object]) -> None:
-    """Writes a file beside its place and moves it there when it is done. Raises WeightsError."""
+    """Write a file so that its path only ever holds a complete one.
+
+    Args:
+        path: The file.
+        write_content: A function that writes the content to the temporary path that it gets.
+
+    Raises:
+        WeightsError: The file cannot be written.
+    """
     target = Path(path)
     if not target.parent.is_dir():
-        raise WeightsError(f"{path}: cannot be written: there is no folder {target.parent}; make it first")
+        raise WeightsError(f"{path}: cannot be written: folder not found: {target.parent}; create it first")
     try:
         with replace_when_complete(target) as partial:
             write_content(partial)
     except Exception as error:  # safetensors' own error class has no public name
         reason = getattr(error, "strerror", None) or str(error).removeprefix("Error while serializing: ")
-        raise WeightsError(f"{path}: cannot be written: {reason}; choose another place") from error
+        raise WeightsError(f"{path}: cannot be written: {reason}; choose another path") from error
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """What a file holds by name, and the resolved spec that it carries, if any."""
+    """Read a safetensors file or a torch file.
+
+    Args:
+        path: The file; its format is detected from its content.
+
+    Returns:
+        The entries by name, and the resolved spec in the file's metadata, if any.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or contains more than tensors.
+    """
     file = Path(path)
     if not file.is_file():
-        raise WeightsError(f"{path}: there is no such file; check the path")
+        raise WeightsError(f"{path}: file not found; check the path")
     with file.open("rb") as opened:
         start = opened.read(9)
-    # A safetensors file begins with the length of its JSON, whose lowest byte may look like a pickle's first.
+    # A safetensors file starts with the length of its JSON header, whose lowest byte may equal a pickle's first.
     if start.startswith(_TORCH_MAGIC) and start[8:] != b"{":
         return _read_torch(file), None
-    open_file, _ = _import_safetensors()
     try:
-        with open_file(file, framework="pt") as opened:
+        with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
-            # Copied: as they lie in the file they begin anywhere, and a convolution then rounds in another order than
-            # with torch's own memory; and a file that somebody cuts short must not take a running network with it.
+            # Copied, since tensors in the mapped file are not aligned like torch's own memory, so that convolutions
+            # round differently, and since truncating the file would crash a network that uses it.
             tensors = {name: opened.get_tensor(name).clone() for name in _restore_order(list(opened.keys()), metadata)}
     except Exception as error:  # safetensors' own error class has no public name
-        raise WeightsError(f"{path}: not a safetensors file: {error}; was it copied whole?") from error
+        raise WeightsError(f"{path}: not a safetensors file: {error}; check that it was copied completely") from error
     return tensors, _parse_spec(metadata, path)
 
 
 def _restore_order(names: list[str], metadata: Mapping[str, str]) -> list[str]:
-    """The names in the order that the file carries, if it does."""
+    """Return the names in the order stored in the metadata, if any."""
     try:
         order = json.loads(metadata.get(ORDER_KEY, "null"))
         return list(order) if sorted(order) == sorted(names) else names
@@ -90,31 +115,22 @@ def _parse_spec(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]
         spec = json.loads(metadata[SPEC_KEY])
     except ValueError:
         spec = None
-    # What save() writes extends nothing; what does could have any file opened that it names.
+    # save() writes specs without extends; one with it could open any file that it names.
     if not isinstance(spec, dict) or "extends" in spec:
-        raise WeightsError(f"{path}: the spec in this file is no resolved spec; was it written by unetgen.save?")
+        raise WeightsError(f"{path}: the spec in the file is not a resolved spec; write the file with unetgen.save")
     return spec
 
 
 def _read_torch(file: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
-            # Of a file that it then refuses, torch first warns that it looks odd.
+            # torch warns about the format of some files before it rejects them.
             warnings.simplefilter("ignore")
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError, OSError) as error:
-        # torch's own words advise to open it regardless.
-        message = f"{file}: not a file of tensors alone, so it is not opened; save a state dict with torch.save"
+        # torch's own message recommends to load the file without the safety check.
+        message = f"{file}: not a file of tensors only, so it is not loaded; save a state dict with torch.save"
         raise WeightsError(message) from error
     if not isinstance(loaded, dict):
         raise WeightsError(f"{file}: not a state dict; save model.state_dict() with torch.save")
     return loaded
-
-
-def _import_safetensors() -> tuple[Any, Any]:
-    try:
-        from safetensors import safe_open
-        from safetensors.torch import save_file
-    except ImportError:
-        raise MissingDependencyError("a weights file", "safetensors", "weights") from None
-    return safe_open, save_file
