@@ -1,9 +1,11 @@
-"""unetgen run: the trials of a sweep, from variants to a table."""
+"""unetgen run: run the trials of a sweep, and print the table of their results."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,8 @@ Examples:
   unetgen run fusion.yaml --trial unetgen.trials:cost
   unetgen run fusion.yaml --trial unetgen.trials:segmentation --with images=data/image --with masks=data/label
   unetgen run fusion.yaml --trial train.py:fit --with epochs=20 --repeat 5 --workers 2
-  unetgen run fusion.yaml --resume            what is missing or failed, nothing else
+  unetgen run fusion.yaml --resume            only missing and failed trials
+  unetgen run fusion.yaml --trial train.py:fit --workers 0    in this process, for a debugger
   unetgen report fusion -o fusion.html        the table, plots and figures in one file
 
 \b
@@ -31,50 +34,63 @@ A trial is a function, in a module or a file:
       ...                                     # context: seed, device, directory, checkpoint, report(step, loss=...)
       return {"dice": 0.91}
 
-Results are in results.sqlite in the sweep's directory. A trial that is finished is never lost, and never run again."""
+Results are stored in results.sqlite in the results directory. A finished trial is never lost and never repeated."""
 
 
-# What shells take for a process that Ctrl-C has ended.
+# The shells' exit code for a process that Ctrl-C ended.
 INTERRUPTED_EXIT_CODE = 130
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("sweep")
-@click.option("--trial", metavar="MODULE:FUNCTION", help="What is carried out: module:function, or file.py:function.")
-@click.option("--with", "options", multiple=True, metavar="NAME=VALUE", help="An option of the trial. May be repeated.")
+@click.option("--trial", metavar="MODULE:FUNCTION", help="The trial function: module:function, or file.py:function.")
+@click.option("--with", "options", multiple=True, metavar="NAME=VALUE", help="Set an option of the trial. Repeatable.")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where results lie; else by the file's name."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Results directory (default: named after the sweep file).",
 )
-@click.option("--repeat", type=click.IntRange(1), metavar="N", help="So many seeds for each variant, else one.")
+@click.option("--repeat", type=click.IntRange(1), metavar="N", help="Number of seeds per variant (default: 1).")
 @click.option(
-    "--seed", type=click.IntRange(0), metavar="N", help="The first seed, else 0; with --resume they are added."
+    "--seed", type=click.IntRange(0), metavar="N", help="First seed (default: 0); with --resume, seeds are added."
 )
-@click.option("--resume", is_flag=True, help="Go on with what is missing or failed.")
+@click.option("--resume", is_flag=True, help="Run only missing and failed trials.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End a trial that takes longer."
-)
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="What carries trials out.")
-@click.option(
-    "--workers", type=click.IntRange(1), default=1, metavar="N", help="So many trials at a time on this machine."
+    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop a trial that takes longer."
 )
 @click.option(
-    "--cpus", type=click.IntRange(1), metavar="N", help="Threads for one trial; else the cores by the workers."
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="Run trials in processes of this machine, or on Ray.",
 )
-@click.option("--gpus", type=click.FloatRange(0), default=0, metavar="N", help="GPUs for one trial, with --engine ray.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    metavar="N",
+    help="Number of parallel trials (default: 1); 0 runs them in this process, for debuggers.",
+)
+@click.option(
+    "--cpus", type=click.IntRange(1), metavar="N", help="Threads per trial (default: the cores divided by the workers)."
+)
+@click.option("--gpus", type=click.FloatRange(0), default=0, metavar="N", help="GPUs per trial, with --engine ray.")
 @click.option(
     "--address",
     metavar="ADDRESS",
-    help="The cluster, with --engine ray, or local; else one that runs here, else local.",
+    help="Ray cluster, or local to start one (default: a running one, else local).",
 )
-@click.option("--device", default="auto", help="cpu, cuda, cuda:1; else a GPU where there is one.")
+@click.option("--device", default="auto", help="Device: cpu, cuda, cuda:1 (default: a GPU if available).")
 @format_option
 @plugin_option
 def command(
     sweep: str, *, out: Path | None, options: tuple[str, ...], engine: str, timeout: float | None, device: str,
     output_format: str, **run_options: Any,
 ) -> int:  # fmt: skip
-    """Carry out a trial for every variant of SWEEP, a file or a directory, and tabulate what they found.
+    """Run a trial for every variant of SWEEP, a file or a directory, and tabulate the results.
 
     Exits with 1 if a combination is invalid, unless on_invalid is skip; with 3 if a trial failed, with 5 if the disk or
     the cluster failed, with 130 if it was interrupted.
@@ -84,52 +100,58 @@ def command(
     from unetgen.ablation.runs.trial import TrialLimits
     from unetgen.cli.run_progress import open_progress_listener
 
-    machines = {name: run_options.pop(name) for name in ("workers", "cpus", "gpus", "address")}
-    machines["cpus"] = machines["cpus"] or _choose_threads(engine, machines["workers"])
-    conditions = TrialLimits(device, machines["cpus"], timeout)
-    folder, chosen = resolve_run_directory(sweep, out), _build_engine(engine, **machines)
+    resources = {name: run_options.pop(name) for name in ("workers", "cpus", "gpus", "address")}
+    workers, as_json = resources["workers"], output_format == "json"
+    resources["cpus"] = resources["cpus"] or _choose_threads(engine, workers)
+    folder, chosen = resolve_run_directory(sweep, out), _build_engine(engine, **resources)
     try:
-        with open_progress_listener(folder) as listener:
-            standings = run(
-                sweep, out=out, options=_parse_options(options), engine=chosen, conditions=conditions, listener=listener,
-                **run_options,
+        with _stdout_for_trials(as_json=as_json), open_progress_listener(folder, has_bar=workers > 0) as listener:
+            table = run(
+                sweep, out=out, options=_parse_options(options), engine=chosen, workers=None if chosen else workers,
+                conditions=TrialLimits(device, resources["cpus"], timeout), listener=listener, **run_options,
             )  # fmt: skip
     except KeyboardInterrupt:
-        click.echo(f"interrupted; what is finished is in {folder}, --resume goes on", err=True)
+        click.echo(f"interrupted; finished trials are in {folder}; use --resume to continue", err=True)
         return INTERRUPTED_EXIT_CODE
-    return _print_summary(standings, listener.skipped, folder, as_json=output_format == "json")
+    return _print_summary(table, listener.skipped, folder, as_json=as_json)
+
+
+def _stdout_for_trials(*, as_json: bool) -> AbstractContextManager[Any]:
+    """Keep what trials print in this process out of the JSON on stdout."""
+    return redirect_stdout(sys.stderr) if as_json else nullcontext()
 
 
 def _choose_threads(engine: str, workers: int) -> int:
-    """The threads of one trial where nobody says."""
-    return 1 if engine == "ray" else max(1, (os.cpu_count() or 1) // workers)
+    """Return the default number of threads of a trial."""
+    return 1 if engine == "ray" else max(1, (os.cpu_count() or 1) // max(1, workers))
 
 
 def _parse_options(assignments: Sequence[str]) -> dict[str, Any]:
-    """The trial's options; values are read as those of ``--set`` are."""
+    """Parse the trial's options; values are YAML, as those of ``--set``."""
     from unetgen.config.yaml.parser import parse_yaml_value
 
-    found: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for option in assignments:
         name, equals, value = option.partition("=")
         if not equals or not name.isidentifier():
-            raise click.UsageError(f"--with {option!r} says nothing; write --with NAME=VALUE")
-        if name in found:
-            raise click.UsageError(f"--with {name} is given more than once; give it once")
-        found[name] = parse_yaml_value(value, f"--with {option}", name).to_data()
-    return found
+            raise click.UsageError(f"--with {option!r} is not an assignment; use --with NAME=VALUE")
+        if name in parsed:
+            raise click.UsageError(f"--with {name} is set more than once; set it once")
+        parsed[name] = parse_yaml_value(value, f"--with {option}", name).to_data()
+    return parsed
 
 
-def _build_engine(name: str, *, workers: int, cpus: int, gpus: float, address: str | None) -> Engine:
+def _build_engine(name: str, *, workers: int, cpus: int, gpus: float, address: str | None) -> Engine | None:
+    """Return the engine that the options choose, or None if the number of workers determines it."""
     if name == "ray":
+        if workers == 0:
+            raise click.UsageError("--workers 0 runs trials in this process, not on Ray; remove --engine ray")
         from unetgen.ablation.runs.engines.ray import RayEngine
 
         return RayEngine(cpus, gpus, address)
     if gpus or address:
-        raise click.UsageError("--gpus and --address are for --engine ray; here --device chooses")
-    from unetgen.ablation.runs.engines.local import LocalEngine
-
-    return LocalEngine(workers)
+        raise click.UsageError("--gpus and --address require --engine ray; use --device instead")
+    return None
 
 
 def _print_summary(table: ResultsTable, skipped: SkippedCombinations, folder: Path, *, as_json: bool) -> int:

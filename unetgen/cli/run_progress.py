@@ -1,4 +1,4 @@
-"""Running: what a person sees of a run, a bar on a terminal, and every failure when it happens."""
+"""Show the progress of ``unetgen run``: a bar on a terminal, and every failure when it happens. Not a command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unetgen.ablation.runs.trial import Trial
 
 
 class ProgressListener(RunListener):
-    """Tells on stderr; a bar with the time that is left stands below while it is a terminal."""
+    """Prints failures on stderr and advances the progress bar."""
 
     def __init__(self, progress: Progress, folder: Path) -> None:
         self.skipped = SkippedCombinations()
@@ -26,14 +26,17 @@ class ProgressListener(RunListener):
         self._task = progress.add_task("trials", total=None)
 
     def on_skipped(self, skipped: SkippedCombinations) -> None:
+        """Store the skipped combinations, which are printed after the table."""
         self.skipped = skipped
 
     def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
+        """Set the bar's length; print the number of trials if the run is resumed."""
         self._progress.update(self._task, total=len(trials))
         if num_finished:
-            click.echo(f"{num_finished:,} finished before, {len(trials):,} to do", err=True)
+            click.echo(f"{num_finished:,} finished before, {len(trials):,} to run", err=True)
 
     def on_event(self, event: Event) -> None:
+        """Advance the bar when a trial has ended, and print its error."""
         if not isinstance(event, TrialFinished):
             return
         self._progress.advance(self._task)
@@ -41,13 +44,21 @@ class ProgressListener(RunListener):
             self._num_failed += 1
             self._progress.update(self._task, description=f"trials, {self._num_failed:,} failed")
             log = self._folder / (event.trial.directory / LOG_FILE).relative_to(event.trial.run_directory)
-            click.echo(f"failed: {event.trial.label}: {event.result.error}; its log is {log}", err=True)
+            click.echo(f"failed: {event.trial.label}: {event.result.error}; see {log}", err=True)
 
 
 @contextmanager
-def open_progress_listener(folder: Path) -> Iterator[ProgressListener]:
-    """A listener with its bar."""
+def open_progress_listener(folder: Path, *, has_bar: bool = True) -> Iterator[ProgressListener]:
+    """Show a progress bar while the block runs.
+
+    Args:
+        folder: The results directory as it was given, for paths of logs.
+        has_bar: Whether to show the bar on a terminal. It would overwrite the prompt of a debugger.
+
+    Yields:
+        A listener for the run.
+    """
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not (has_bar and console.is_terminal)) as progress:
         yield ProgressListener(progress, folder)

@@ -1,1 +1,1 @@
-"""Running an ablation: trials of a sweep's variants, by processes of this machine or by a cluster."""
+"""Run the trials of a sweep's variants and record their results."""

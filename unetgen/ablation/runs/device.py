@@ -1,15 +1,15 @@
-"""Device: which one a trial has, and whether there is such a one."""
+"""Choose the device of a trial, and check that it exists."""
 
 from __future__ import annotations
 
 from unetgen.errors import RunError
 
-# A GPU where there is one.
+# A GPU if one is available.
 AUTO = "auto"
 
 
 def resolve_device(name: str, worker_index: int) -> str:
-    """``auto`` is the GPU of a worker's number where there is one."""
+    """Return the device; ``auto`` is the GPU with the worker's index, or the CPU."""
     import torch
 
     if name != AUTO:
@@ -18,7 +18,7 @@ def resolve_device(name: str, worker_index: int) -> str:
 
 
 def check_device(name: str, *, is_local: bool) -> None:
-    """Raises RunError where torch knows no such device, or with ``here`` where this machine has none."""
+    """Check a device's name and, if trials run on this machine, that it exists. Raise RunError."""
     if name in (AUTO, "cpu"):
         return
     import torch
@@ -26,7 +26,8 @@ def check_device(name: str, *, is_local: bool) -> None:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise RunError(f"torch knows no device {name!r}; write cpu, cuda or cuda:1, or leave it out") from None
-    there = torch.cuda.device_count()
-    if is_local and device.type == "cuda" and (device.index or 0) >= there:
-        raise RunError(f"there is no device {name!r}, this machine has {there} GPUs; leave it out to have one chosen")
+        raise RunError(f"unknown device {name!r}; use cpu, cuda or cuda:1, or omit --device") from None
+    num_gpus = torch.cuda.device_count()
+    if is_local and device.type == "cuda" and (device.index or 0) >= num_gpus:
+        available = f"{num_gpus} GPU{'s' * (num_gpus != 1)} available"
+        raise RunError(f"device {name!r} not found ({available}); omit --device to choose one automatically")

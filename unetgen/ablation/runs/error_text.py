@@ -1,4 +1,4 @@
-"""Mishap: what an exception says, in a line that can be printed and kept, whatever a trial has made of it."""
+"""Format an exception as one line that can be printed and stored, whatever a trial raised."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from pathlib import Path
 
 from unetgen.errors import format_exception_line
 
-# A line for people; the log has the rest.
+# The log has the full message.
 _MAX_LENGTH = 500
 
 
 def format_exception_safely(error: BaseException) -> str:
-    """An exception in one line. It never raises, though the exception's own words may."""
+    """Return an exception in one line, even if its own ``__str__`` raises."""
     try:
-        said = format_exception_line(error)
+        line = format_exception_line(error)
     except Exception:
-        said = f"{type(error).__name__}, which cannot say what it is of"
-    return escape_unencodable(said if len(said) <= _MAX_LENGTH else f"{said[:_MAX_LENGTH]}...")
+        line = f"{type(error).__name__} (its message cannot be shown)"
+    return escape_unencodable(line if len(line) <= _MAX_LENGTH else f"{line[:_MAX_LENGTH]}...")
 
 
 def format_exception_with_location(error: BaseException) -> str:
-    """The same with the place in the trial's own code."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_in_own_package(f.filename)]
-    own = [f for f in frames if "site-packages" not in f.filename] or frames
-    return (
-        f"{format_exception_safely(error)} ({escape_unencodable(Path(own[-1].filename).name)}:{own[-1].lineno})"
-        if own
-        else format_exception_safely(error)
-    )
+    """Return an exception in one line, with the file and line of the trial's code that raised it."""
+    line = format_exception_safely(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_in_own_package(frame.filename)]
+    own_frames = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    if not own_frames:
+        return line
+    innermost = own_frames[-1]
+    return f"{line} ({escape_unencodable(Path(innermost.filename).name)}:{innermost.lineno})"
 
 
 def escape_unencodable(text: str) -> str:
-    """A text without what UTF-8 has no letters for: names of files may hold it, a database may not."""
+    """Escape what UTF-8 cannot encode: file names may contain it, a database may not."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

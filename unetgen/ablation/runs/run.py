@@ -103,7 +103,8 @@ def run(  # noqa: PLR0913  # one parameter per command-line option
         >>> text = "{base: {extends: unet_milesial, widths: [4, 8]}, axes: {skip.fusion: [add]}}"
         >>> _ = (directory / "sweep.yaml").write_text(text)
         >>> options = {"input_size": 16, "runs": 1}
-        >>> table = run(directory / "sweep.yaml", "unetgen.trials:cost", out=directory, options=options, workers=0)
+        >>> results = directory / "results"
+        >>> table = run(directory / "sweep.yaml", "unetgen.trials:cost", out=results, options=options, workers=0)
         >>> table.counts()["finished"]
         1
     """

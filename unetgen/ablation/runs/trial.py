@@ -1,4 +1,4 @@
-"""Trial: one variant with one seed, or a baseline; everything that another process needs to carry it out."""
+"""Describe a trial, one variant with one seed or a baseline, as plain data that can be sent to a worker."""
 
 from __future__ import annotations
 
@@ -9,34 +9,32 @@ from typing import Any
 
 from unetgen.errors import RunError
 
-# Where a sweep's directory keeps what trials write.
+# The subdirectory of a run directory with the files of its trials.
 TRIALS_DIRECTORY = "trials"
 
-# Seconds that the system's clocks can count; a year is more than anybody waits.
+# A year in seconds. The system's timers overflow at larger values.
 _MAX_TIMEOUT_S = 365 * 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class TrialLimits:
-    """What a trial is carried out under."""
+    """The device, the number of threads and the timeout of a trial."""
 
     device: str = "auto"
-    """``auto`` is a GPU where there is one."""
+    """``auto`` is a GPU if one is available, else the CPU."""
     threads: int = 0
-    """How many torch takes; 0 leaves it as it is."""
+    """The number of torch's threads; 0 keeps the current number."""
     timeout: float | None = None
-    """Seconds."""
+    """Seconds until the trial is stopped; None is no limit."""
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout <= _MAX_TIMEOUT_S:
-            raise RunError(
-                f"a timeout of {self.timeout:g} s is none; give seconds, up to {_MAX_TIMEOUT_S:,} for a year"
-            )
+            raise RunError(f"timeout {self.timeout:g} s is invalid; use more than 0 and at most {_MAX_TIMEOUT_S:,} s")
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is carried out once. It is plain data, so that it can be sent anywhere."""
+    """One trial: a variant with a seed, or a baseline."""
 
     name: str
     """The variant's name, or the baseline's."""
@@ -45,22 +43,22 @@ class Trial:
     function_name: str
     """``module:function`` or ``file.py:function``."""
     run_directory: Path
-    """The sweep's directory."""
+    """The sweep's directory, which also has the results."""
     cwd: Path
-    """Where the command was given: what the trial and its options name relative to it is found by everybody."""
+    """The directory where the run was started. Paths of the trial and its options are relative to it."""
     options: Mapping[str, Any] = field(default_factory=dict)
     spec: str = ""
-    """The variant's complete spec as YAML; for a baseline that of the base."""
+    """The variant's complete spec as YAML; for a baseline the base's spec."""
     is_baseline: bool = False
     plugins: tuple[str, ...] = ()
     limits: TrialLimits = TrialLimits()
 
     @property
     def directory(self) -> Path:
-        """What the trial may write to, kept over attempts."""
+        """The trial's own directory, the same in each attempt."""
         return self.run_directory / TRIALS_DIRECTORY / self.name / f"seed-{self.seed}"
 
     @property
     def label(self) -> str:
-        """What people call it."""
+        """The trial's name in messages."""
         return f"{self.name}, seed {self.seed}" if not self.is_baseline else self.name

@@ -1,4 +1,4 @@
-"""Target: the function that carries trials out, named ``module:function`` or ``file.py:function``."""
+"""Load the function that trials call, named ``module:function`` or ``file.py:function``, and check its options."""
 
 from __future__ import annotations
 
@@ -18,98 +18,128 @@ MetricDirection = Literal["higher", "lower"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Under these names a function carries what ``trial`` says of it, and how its options are looked at by themselves.
+# Attributes of a trial function: two set by ``trial``, and an optional function that checks the options.
 _BETTER, _BASELINES, _CHECK = "better", "baselines", "check"
+
+# The modification times of imported trial files.
+_modification_times: dict[Path, int] = {}
 
 
 def trial(
     *, better: Mapping[str, MetricDirection] | None = None, baselines: Mapping[str, Callable[..., Any]] | None = None
 ) -> Callable[[F], F]:
-    """Says of a trial which way its metrics are better, and what is to stand in the same table.
+    """Declare which direction of a trial's metrics is better, and its baselines.
 
-    A metric that is not named is better when it is higher. A baseline is called once, with the base's spec, a context
-    and the trial's options, ``baseline(spec, context, **options)``, and returns metrics like a trial.
+    Args:
+        better: ``"higher"`` or ``"lower"`` by metric (default: higher).
+        baselines: Functions by name, for rows of the same table that are not variants. Each is called once with the
+            base's spec, ``baseline(spec, context, **options)``, and returns metrics like a trial.
+
+    Returns:
+        A decorator that returns the trial function itself.
+
+    Examples:
+        >>> @trial(better={"loss": "lower"})
+        ... def fit(model, spec, context, epochs=10):
+        ...     return {"loss": 0.5}
+        >>> fit.better
+        {'loss': 'lower'}
     """
 
-    def said(function: F) -> F:
+    def declare(function: F) -> F:
         setattr(function, _BETTER, dict(better or {}))
         setattr(function, _BASELINES, dict(baselines or {}))
         return function
 
-    return said
+    return declare
 
 
-def load_trial_function(name: str) -> Callable[..., Any]:
-    """The function of a name. Raises RunError where there is none, with what its module failed of."""
-    place, _, function = name.rpartition(":")
-    if not place or not function:
-        raise RunError(f"{name!r} names no trial; write module:function, or file.py:function")
-    module = _import_trial_module(place, name)
-    found = getattr(module, function, None)
-    if not callable(found):
+def load_trial_function(name: str, *, reload_changed: bool = False) -> Callable[..., Any]:
+    """Return a trial function.
+
+    Args:
+        name: ``module:function`` or ``file.py:function``.
+        reload_changed: Import a file again if it was edited since it was imported. Trials of one run do not.
+
+    Raises:
+        RunError: The module cannot be imported, or has no such function.
+    """
+    module_or_file, _, function_name = name.rpartition(":")
+    if not module_or_file or not function_name:
+        raise RunError(f"{name!r} is not a trial; use module:function or file.py:function")
+    module = _import_trial_module(module_or_file, name, reload_changed=reload_changed)
+    function = getattr(module, function_name, None)
+    if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        hint = did_you_mean(function, known) or f"it has {', '.join(sorted(known)[:8]) or 'no function'}"
-        raise RunError(f"{name}: {place} has no function {function!r}; {hint}")
-    return found  # type: ignore[no-any-return]
+        hint = did_you_mean(function_name, known) or f"it has {', '.join(sorted(known)[:8]) or 'no functions'}"
+        raise RunError(f"{name}: {module_or_file} has no function {function_name!r}; {hint}")
+    return function  # type: ignore[no-any-return]
 
 
-def _import_trial_module(module_or_file: str, name: str) -> ModuleType:
-    # What a person wrote lies where the command is given, which a console script's path leaves out.
+def _import_trial_module(module_or_file: str, name: str, *, reload_changed: bool) -> ModuleType:
+    # A console script's import path lacks the working directory.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    if module_or_file.endswith(".py") and not Path(module_or_file).is_file():
-        raise RunError(f"{name}: there is no file {module_or_file}; check the path")
+    is_file = module_or_file.endswith(".py")
+    if is_file and not Path(module_or_file).is_file():
+        raise RunError(f"{name}: file not found: {module_or_file}; check the path")
     try:
-        return (
-            _load_file_module(Path(module_or_file).resolve())
-            if module_or_file.endswith(".py")
-            else import_module(module_or_file)
-        )
+        if is_file:
+            return _load_file_module(Path(module_or_file).resolve(), reload_changed=reload_changed)
+        return import_module(module_or_file)
     except SystemExit as error:
-        way = 'put what it does as a script under if __name__ == "__main__":'
-        raise RunError(
-            f"{name}: {module_or_file} ends the program when it is imported ({format_exception_safely(error)}); {way}"
-        ) from error
+        what = f"{module_or_file} exits when it is imported ({format_exception_safely(error)})"
+        raise RunError(f'{name}: {what}; put its script code under if __name__ == "__main__":') from error
     except Exception as error:
-        # Its own name or a package's that it lies in; another is one that it imports.
+        # The missing module may also be one that it imports; then the name is another.
         if isinstance(error, ModuleNotFoundError) and f"{module_or_file}.".startswith(f"{error.name}."):
-            raise RunError(f"{name}: there is no module {module_or_file!r}; check the name, or give a file") from None
-        raise RunError(
-            f"{name}: {module_or_file} cannot be imported: {format_exception_safely(error)}; correct it"
-        ) from error
+            raise RunError(
+                f"{name}: module not found: {module_or_file}; check the name, or use file.py:function"
+            ) from None
+        what = f"{module_or_file} cannot be imported: {format_exception_safely(error)}"
+        raise RunError(f"{name}: {what}; fix the error") from error
 
 
-def _load_file_module(path: Path) -> ModuleType:
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
+def _load_file_module(path: Path, *, reload_changed: bool) -> ModuleType:
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        is_changed = _modification_times.get(path) not in (None, path.stat().st_mtime_ns)
+        if not (reload_changed and is_changed):
+            return loaded
     spec = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = module_from_spec(spec)
     sys.modules[path.stem] = module
+    _modification_times[path] = path.stat().st_mtime_ns
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        sys.modules.pop(path.stem, None)  # what is half there is not to be found
+        sys.modules.pop(path.stem, None)  # it is incomplete
         raise
     return module
 
 
 def get_metric_directions(function: Callable[..., Any]) -> dict[str, MetricDirection]:
-    """Which way its metrics are better, as far as it says."""
+    """Return the declared directions of a trial's metrics."""
     return dict(getattr(function, _BETTER, {}))
 
 
 def get_baselines(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """What is to stand in the same table."""
+    """Return the declared baselines of a trial."""
     return dict(getattr(function, _BASELINES, {}))
 
 
 def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Raises RunError where a trial does not take its three arguments and these options, or lacks one.
+    """Check that a trial accepts its three arguments and these options, then call its own ``check(options)``.
 
-    A trial that has a ``check`` of its own is asked what it says of their values.
+    Args:
+        name: The trial's name, for messages.
+        function: The trial function.
+        options: The options by name.
+
+    Raises:
+        RunError: An option is unknown, missing or invalid.
     """
     _check_option_names(name, function, options)
     if (check := getattr(function, _CHECK, None)) is not None:
@@ -125,7 +155,7 @@ def _check_option_names(name: str, function: Callable[..., Any], options: Mappin
         unknown = next((option for option in options if option not in known), None)
         open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
         if unknown and not open_ended:
-            hint = did_you_mean(unknown, known) or (f"it has {', '.join(known)}" if known else "it has none")
+            hint = did_you_mean(unknown, known) or (f"it has {', '.join(known)}" if known else "it has no options")
             raise RunError(f"{name} has no option {unknown!r}; {hint}") from None
         missing = [
             p.name for p in list(signature.parameters.values())[3:]
@@ -133,7 +163,7 @@ def _check_option_names(name: str, function: Callable[..., Any], options: Mappin
         ]  # fmt: skip
         if missing:
             needed = " ".join(f"--with {option}=..." for option in missing)
-            raise RunError(f"{name} needs {' and '.join(map(repr, missing))}; add {needed}") from None
+            raise RunError(f"{name} requires {' and '.join(map(repr, missing))}; add {needed}") from None
         raise RunError(f"{name} cannot be called as trial(model, spec, context): {error}") from None
     except ValueError:
-        return  # a callable without a signature, made in C
+        return  # a callable without a signature, written in C

@@ -1,4 +1,4 @@
-"""Engine: what carries trials out, and the events that it tells while it does."""
+"""Define the interface of engines, which run trials, and the events that they yield."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from unetgen.ablation.runs.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """A trial has begun, or waits for its turn where nobody hears of that."""
+    """A trial has started, or is queued where the engine cannot observe its start."""
 
     trial: Trial
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsReported:
-    """A trial has told metrics on its way."""
+    """A trial has reported metrics."""
 
     trial: Trial
     step: int
@@ -28,7 +28,7 @@ class MetricsReported:
 
 @dataclass(frozen=True, slots=True)
 class TrialFinished:
-    """A trial is over, well or not."""
+    """A trial has ended, with metrics or with an error."""
 
     trial: Trial
     result: TrialResult
@@ -38,10 +38,14 @@ Event = TrialStarted | MetricsReported | TrialFinished
 
 
 class Engine(Protocol):
-    """Trials in, events out. When the iterator is closed, whatever still runs is ended."""
+    """Runs trials and yields their events. Closing the iterator stops the trials that still run."""
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
-        """Carries all trials out. Each that starts ends, if the iterator does.
+        """Run all trials and yield their events. Each started trial also ends, if the iterator is exhausted.
 
-        Raises RunError where it cannot go on.
+        Args:
+            trials: The trials, in the order in which they are to start.
+
+        Raises:
+            RunError: The engine cannot continue.
         """

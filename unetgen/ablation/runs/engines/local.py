@@ -1,4 +1,4 @@
-"""Local: worker processes of this machine, each of which carries out one trial after the other."""
+"""Run trials in worker processes of this machine."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from unetgen.ablation.runs.exit_reason import describe_exit
 from unetgen.ablation.runs.result import TrialResult
 from unetgen.ablation.runs.trial import Trial
 
-# Seconds between looks at workers that are silent: what they have forked may hide that they are dead.
+# Seconds between checks that silent workers are alive: their child processes may keep the connection open.
 _POLL_INTERVAL_S = 1.0
 
 
 class LocalEngine:
-    """An engine of a few workers. A worker that dies takes its trial with it, and another takes its place."""
+    """An engine of N workers. A worker that dies fails only its own trial, and is replaced."""
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
-        """See Engine."""
-        waiting = deque(trials)
-        workers = [_Worker(number) for number in range(min(self.workers, len(waiting)))]
+        """Run all trials and yield their events; see Engine."""
+        pending = deque(trials)
+        workers = [_Worker(number) for number in range(min(self.workers, len(pending)))]
         try:
             while True:
                 for worker in workers:
-                    if worker.trial is None and waiting:
-                        yield worker.start_trial(waiting.popleft())
+                    if worker.trial is None and pending:
+                        yield worker.start_trial(pending.popleft())
                 busy = [worker for worker in workers if worker.trial is not None]
                 if not busy:
                     return
-                ready = wait([signal for worker in busy for signal in worker.wait_handles], _POLL_INTERVAL_S)
+                ready = wait([handle for worker in busy for handle in worker.wait_handles], _POLL_INTERVAL_S)
                 for worker in busy:
-                    if any(signal in ready for signal in worker.wait_handles) or not worker.is_alive:
+                    if any(handle in ready for handle in worker.wait_handles) or not worker.is_alive:
                         yield worker.receive_event()
         finally:
             for worker in workers:
@@ -54,7 +54,7 @@ class LocalEngine:
 
 
 class _Worker:
-    """A worker as its parent sees it."""
+    """A worker process, seen from its parent."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -62,9 +62,9 @@ class _Worker:
         self._start_process()
 
     def _start_process(self) -> None:
-        self.connection, theirs = SPAWN_CONTEXT.Pipe()
-        self._process = start_process(worker_main, theirs, self.index)
-        theirs.close()
+        self.connection, worker_connection = SPAWN_CONTEXT.Pipe()
+        self._process = start_process(worker_main, worker_connection, self.index)
+        worker_connection.close()
 
     @property
     def is_alive(self) -> bool:
@@ -72,50 +72,55 @@ class _Worker:
 
     @property
     def wait_handles(self) -> tuple[Any, ...]:
-        """What is ready when there is something to hear. Children of a dead worker may hold its connection open."""
+        """The handles that are ready if the worker has sent an event or ended.
+
+        Children of a dead worker may keep its connection open, so its sentinel is one of them.
+        """
         return self.connection, self._process.sentinel
 
     def start_trial(self, trial: Trial) -> TrialStarted:
+        """Send a trial to the worker, or to a new one if it has died."""
         if not self.is_alive:
             self.connection.close()
             terminate_process(self._process)
             self._start_process()
         self.trial = trial
-        with suppress(OSError):  # it has died just now, which is heard next
+        with suppress(OSError):  # it has just died, which the next event reports
             self.connection.send(trial)
         return TrialStarted(trial)
 
     def receive_event(self) -> Event:
-        """The next thing that the worker tells; that it tells no more is told by the way it ended."""
-        assert self.trial is not None  # noqa: S101  # only busy workers are heard
+        """Return the worker's next event, or if it has died the end of its trial with the reason."""
+        assert self.trial is not None  # noqa: S101  # called for busy workers only
         trial = self.trial
         try:
-            said: Any = self.connection.recv() if self.connection.poll() else None
-        except Exception:  # no more, or no message, where a trial has written there itself
-            said = None
-        if said is None:
+            message: Any = self.connection.recv() if self.connection.poll() else None
+        except Exception:  # closed, or not a message, if the trial wrote to the connection itself
+            message = None
+        if message is None:
             code = terminate_process(self._process)
             check_main_guard(code)
-            said = TrialResult(error=describe_exit(trial, code))
-        if isinstance(said, TrialResult):
+            message = TrialResult(error=describe_exit(trial, code))
+        if isinstance(message, TrialResult):
             self.trial = None
-            return TrialFinished(trial, said)
-        return MetricsReported(trial, *said)
+            return TrialFinished(trial, message)
+        return MetricsReported(trial, *message)
 
     def stop(self) -> None:
-        """An idle worker ends by itself, at the end of what it is sent; one at work is killed."""
+        """Close the connection, which ends an idle worker; kill a busy one."""
         self.connection.close()
         if self.trial is not None:
             self._process.kill()
 
     def join(self) -> None:
+        """Wait for the process to end; kill it after the grace period."""
         terminate_process(self._process)
         self._process.close()
 
 
 def worker_main(connection: Connection, worker_index: int) -> None:
-    """What a worker does: trials, until there are no more, or until nobody is there to hear of them."""
-    import torch  # noqa: F401  # before any trial's clock runs
+    """Execute the trials that the parent sends, until the connection is closed."""
+    import torch  # noqa: F401  # before the clock of the first trial starts
 
     with suppress(EOFError, OSError):
         while True:

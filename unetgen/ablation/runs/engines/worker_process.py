@@ -1,4 +1,4 @@
-"""Process: a fresh interpreter that trials are carried out in, and its end, with all that was started in it."""
+"""Start and terminate worker processes, with all child processes that trials start in them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any
 
 from unetgen.errors import RunError
 
-# Not forked: a process that is forked off one with torch in it may hang in its threads.
+# Not forked: a fork of a process that uses torch may deadlock in torch's threads.
 SPAWN_CONTEXT = multiprocessing.get_context("spawn")
 
-# Seconds in which a process may end by itself. A trial may have left a thread in it that never does.
+# Seconds for a process to exit by itself. A thread that a trial left running may never end.
 GRACE_PERIOD_S = 5.0
 
-# The exit code of a process that began, while it read the script that started it, to carry trials out itself.
+# The exit code of a process that would start the run again while it imports the main script.
 _MISSING_MAIN_GUARD = 87
 
 
 def start_process(function: Callable[..., None], *arguments: Any) -> SpawnProcess:
-    """Starts a process. Ctrl-C reaches the parent alone, which ends what it has started."""
-    # Not a daemon: those may have no children, and trials load data with some.
+    """Start a process. Ctrl-C reaches only the parent, which stops its processes."""
+    # Not a daemon: daemons may not have child processes, and data loaders of trials are such.
     process = SPAWN_CONTEXT.Process(target=_process_main, args=(function, *arguments))
-    resource_tracker.ensure_running()  # starting that would let Ctrl-C through again
+    resource_tracker.ensure_running()  # starting it later would unblock Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
@@ -37,35 +37,43 @@ def start_process(function: Callable[..., None], *arguments: Any) -> SpawnProces
     return process
 
 
-def terminate_process(process: SpawnProcess, grace: float = GRACE_PERIOD_S) -> int | None:
-    """Ends a process and what it has started; its exit code if it ended by itself in time."""
-    process.join(grace)
+def terminate_process(process: SpawnProcess, grace: float | None = None) -> int | None:
+    """End a process and its child processes.
+
+    Args:
+        process: The process.
+        grace: Seconds for it to exit by itself (default: ``GRACE_PERIOD_S``).
+
+    Returns:
+        Its exit code, or None if it had to be killed.
+    """
+    process.join(GRACE_PERIOD_S if grace is None else grace)
     code = process.exitcode
     if process.pid is not None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    process.kill()  # it may not have come to have a group
+    process.kill()  # it may not have created its process group yet
     process.join()
     return code
 
 
 def exit_if_spawn_reimport() -> None:
-    """Ends a process that is only reading its parent's script to begin, and would carry that out once more."""
+    """Exit if this process is only importing its parent's main script, and would start the run again."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         os._exit(_MISSING_MAIN_GUARD)
 
 
 def check_main_guard(exit_code: int | None) -> None:
-    """Raises RunError where a process has ended so."""
+    """Raise RunError if ``exit_if_spawn_reimport`` ended a process."""
     if exit_code == _MISSING_MAIN_GUARD:
         raise RunError(
-            "trials run in processes that read the script which starts them, and this one starts them again; "
-            'put what it does under if __name__ == "__main__":'
+            "worker processes import the main script, and this one would start the run again; "
+            'put its code under if __name__ == "__main__":'
         )
 
 
 def _process_main(function: Callable[..., None], *arguments: Any) -> None:
-    """What such a process does: it takes itself out of its parent's group, which Ctrl-C is for, and works."""
+    """Leave the parent's process group, which Ctrl-C is sent to, and call the function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.setsid()
@@ -74,9 +82,9 @@ def _process_main(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def _exit_with_parent() -> None:
-    """Ends this process, and what was started in it, when its parent is gone.
+    """End this process and its child processes when the parent has ended.
 
-    A worker whose parent was killed would go on with a trial that somebody else begins again.
+    Otherwise a worker whose parent was killed would continue a trial that a resumed run starts again.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
