@@ -90,7 +90,7 @@ def test_add_does_not_broadcast() -> None:
         padded(skip={"align": "strict", "fusion": "add"}, upsample={"type": "interpolate", "projection": "none"})
     sizes = padded(skip={"align": "strict", "fusion": "add"}, upsample={"type": "interpolate", "factor": 1})
     assert refusal(sizes, (16, 16))[0].startswith(
-        "input_size: 16 on axis H gives 1 at level 3, beside 2, which add cannot join;"
+        "input_size: 16 on axis H gives 1 at level 3, which add cannot combine with 2;"
     )
 
 

@@ -1,1 +1,1 @@
-"""Spec to Graph: every shape and every cost, before a tensor exists. No torch."""
+"""The graph of a spec, from which shapes and costs follow before any tensor exists. It needs no torch."""

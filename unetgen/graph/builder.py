@@ -5,11 +5,11 @@ from __future__ import annotations
 from unetgen.graph.base_builder import Axes, Value
 from unetgen.graph.build_problems import BuildProblem
 from unetgen.graph.builder_methods.convolution import ConvolutionMethods
+from unetgen.graph.builder_methods.external_modules import ExternalModuleMethods
 from unetgen.graph.builder_methods.global_ops import GlobalMethods
 from unetgen.graph.builder_methods.merging import MergingMethods
 from unetgen.graph.builder_methods.pointwise import PointwiseMethods
 from unetgen.graph.builder_methods.resampling import ResamplingMethods
-from unetgen.graph.builder_methods.external_modules import ExternalModuleMethods
 
 __all__ = ["Axes", "BuildProblem", "Builder", "Value"]
 

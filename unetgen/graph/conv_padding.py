@@ -1,4 +1,4 @@
-"""How many pixels a convolution needs around its input, and which of them it cannot add itself."""
+"""Compute the padding of a convolution, and the part of it that needs an op of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from unetgen.graph.ops.base import Size
 
 
 class ConvPadding(NamedTuple):
-    """The padding of a convolution: equal at both ends, what it cannot do itself (before, after), and the mode."""
+    """The padding of a convolution.
+
+    Attributes:
+        symmetric: The pixels at both ends of each axis, which the convolution adds itself.
+        remainder: The pixels (before, after) of axes whose ends differ, which need a padding op; None if no axis does.
+        mode: The padding mode.
+    """
 
     symmetric: Size
     remainder: tuple[Size, Size] | None
@@ -18,21 +24,31 @@ class ConvPadding(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def compute_padding(kernel: Size, stride: Size, dilation: Size, padding: str) -> ConvPadding:
-    """The border of a convolution; ``padding`` is ``valid``, or the mode of a same-size (exactly divided) output."""
+    """Return the padding of a convolution.
+
+    Args:
+        kernel: The kernel size per axis.
+        stride: The stride per axis.
+        dilation: The dilation per axis.
+        padding: ``valid`` for none, or the padding mode for an output of ``size / stride``.
+
+    Returns:
+        The padding.
+    """
     if padding == "valid":
         return ConvPadding((0,) * len(kernel), None, "zeros")
     amounts = [_same_padding(*axis) for axis in zip(kernel, stride, dilation, strict=True)]
-    even = tuple(before if before == after else 0 for before, after in amounts)
-    rest = [pair if pair[0] != pair[1] else (0, 0) for pair in amounts]
-    before, after = (tuple(side) for side in zip(*rest, strict=True))
-    uneven = (before, after) if before != after else None
-    return ConvPadding(even, uneven, padding if any(even) or uneven else "zeros")
+    symmetric = tuple(before if before == after else 0 for before, after in amounts)
+    asymmetric = [pair if pair[0] != pair[1] else (0, 0) for pair in amounts]
+    before, after = (tuple(side) for side in zip(*asymmetric, strict=True))
+    remainder = (before, after) if before != after else None
+    return ConvPadding(symmetric, remainder, padding if any(symmetric) or remainder else "zeros")
 
 
 def _same_padding(kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Pixels before and after an axis so that n pixels become n / stride, as torch's own 'same' splits them."""
+    """Return the pixels before and after an axis with which n becomes n / stride, split as by torch's ``same``."""
     total = max(dilation * (kernel - 1) + 1 - stride, 0)
     if stride > 1:
-        # A window that starts past the last whole stride is dropped, so one pixel too many does no harm.
+        # A window that starts after the last full stride is dropped, so one surplus pixel changes nothing.
         return -(-total // 2), -(-total // 2)
     return total // 2, total - total // 2

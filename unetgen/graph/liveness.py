@@ -1,4 +1,4 @@
-"""Which maps share memory, and which activations may write over their input."""
+"""Compute which feature maps share memory, and which activations can run in place."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from unetgen.graph.ops.base import Size
 
 
 def inplace_nodes(graph: Graph) -> frozenset[int]:
-    """The activations that can run in place, in training and in evaluation.
+    """Return the activations that can run in place, in training and in evaluation.
 
-    Nobody may read the memory later, the graph's input is not ours to write on, and autograd must not keep
-    what would be overwritten, neither as somebody's input nor as its producer's output. What goes into a module that
-    is computed again is kept too.
+    An activation runs in place only if no later node reads the memory, the memory is not the graph's input, and
+    autograd has not saved it, as the input of a reader or as the output of its producer. The inputs of a checkpointed
+    module are saved too.
     """
-    again = graph.checkpoint_scopes
-    roots, chosen = _find_storage_roots(graph, frozenset()), set()
+    scopes = graph.checkpoint_scopes
+    roots, inplace = _find_storage_roots(graph, frozenset()), set()
     members: dict[int, list[int]] = {}
     for index, root in enumerate(roots):
         members.setdefault(root, []).append(index)
@@ -27,24 +27,37 @@ def inplace_nodes(graph: Graph) -> frozenset[int]:
             continue
         root = roots[node.inputs[0]]
         shared = members[root]
-        last = max(graph.last_use[index] for index in shared)
+        last_use = max(graph.last_use[index] for index in shared)
         readers = {reader for index in shared for reader in graph.consumers[index]} - {node.index}
-        kept = any(
+        is_saved = any(
             graph.nodes[reader].op.saved_for_backward in ("input", "inputs", "either", "all") for reader in readers
         )
-        made = any(graph.nodes[index].op.saved_for_backward in ("output", "either", "all") for index in shared)
-        made = made or any(again[i] and any(again[s] != again[i] for s in shared) for i in (*readers, node.index))
-        if root != 0 and last == node.index and not kept and not made:
-            chosen.add(node.index)
-    return frozenset(chosen)
+        is_saved = is_saved or any(
+            graph.nodes[index].op.saved_for_backward in ("output", "either", "all") for index in shared
+        )
+        is_saved = is_saved or any(
+            scopes[i] and any(scopes[s] != scopes[i] for s in shared) for i in (*readers, node.index)
+        )
+        if root != 0 and last_use == node.index and not is_saved:
+            inplace.add(node.index)
+    return frozenset(inplace)
 
 
 def storage_roots(graph: Graph, sizes: Sequence[Size], *, training: bool = False) -> tuple[int, ...]:
-    """For each node the node whose memory its output lies in; in training a dropout makes a map of its own."""
-    own = {n.index for n in graph.nodes if training and isinstance(n.op, Dropout)}
-    # What may hand on its very input does not where it makes it larger.
-    own |= {n.index for n in graph.nodes[1:] if prod(sizes[n.index]) > prod(sizes[n.inputs[0]])}
-    return _find_storage_roots(graph, inplace_nodes(graph), own)
+    """Return for each node the node that allocated the memory of its output.
+
+    Args:
+        graph: The graph.
+        sizes: The size of every node's output.
+        training: Whether the network trains; a dropout then allocates its output.
+
+    Returns:
+        The index of a node for each node.
+    """
+    owners = {n.index for n in graph.nodes if training and isinstance(n.op, Dropout)}
+    # An op that may return its input itself allocates an output if that is larger.
+    owners |= {n.index for n in graph.nodes[1:] if prod(sizes[n.index]) > prod(sizes[n.inputs[0]])}
+    return _find_storage_roots(graph, inplace_nodes(graph), owners)
 
 
 def _find_storage_roots(graph: Graph, inplace: frozenset[int], owners: Collection[int] = ()) -> tuple[int, ...]:

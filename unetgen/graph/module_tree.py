@@ -1,6 +1,6 @@
-"""Branch: a module of the network as data. What it holds, what it is handed, and in which order its children run.
+"""The module tree of a graph: the children, inputs, outputs and call order of each module, as data.
 
-The tree of modules follows the nodes' paths. ``network/`` makes modules of it, ``outputs/source/`` writes them down.
+The tree follows the nodes' paths. ``network/`` builds modules from it, ``outputs/source/`` writes their source code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from unetgen.graph.node import Node
 
 
 class ChildCall(NamedTuple):
-    """One call of a child: the nodes whose maps it is given, those it makes, and those nobody reads after it."""
+    """One call of a child module.
+
+    Attributes:
+        child: The child's name.
+        inputs: The nodes whose outputs are passed to it.
+        outputs: The nodes whose outputs it returns.
+        last_used: The inputs that no later call reads.
+    """
 
     child: str
     inputs: tuple[int, ...]
@@ -24,45 +31,49 @@ class ChildCall(NamedTuple):
 
 @dataclass(slots=True)
 class ModuleNode:
-    """A module above the nodes: ``children`` are branches, or nodes where a layer is."""
+    """A module that contains other modules. Its children are such modules, or nodes for layers."""
 
     path: str
     label: str
     inputs: tuple[int, ...]
-    """The nodes outside whose maps it is given, in the order of their first use."""
+    """The nodes outside whose outputs are passed to it, in the order of their first use."""
     outputs: tuple[int, ...] = ()
-    """The nodes whose maps it hands on."""
+    """The nodes whose outputs it returns."""
     calls: list[ChildCall] = field(default_factory=list)
     children: dict[str, ModuleNode | Node] = field(default_factory=dict)
 
     @property
     def values(self) -> tuple[int, ...]:
-        """Every node whose map is handled here: what is given, then what is made, in order."""
-        return tuple(dict.fromkeys((*self.inputs, *(index for visit in self.calls for index in visit.outputs))))
+        """All nodes whose outputs are used here: the inputs, then the outputs of the children, in order."""
+        return tuple(dict.fromkeys((*self.inputs, *(index for call in self.calls for index in call.outputs))))
 
 
 def build_module_tree(graph: Graph) -> ModuleNode:
-    """The whole network as a branch. Raises ValueError where a scope was left and entered again."""
+    """Return the module tree of a graph.
+
+    Raises:
+        ValueError: If a scope was closed and entered again.
+    """
     return _build_module_node(graph, "", graph.nodes[1:])
 
 
 def _build_module_node(graph: Graph, path: str, nodes: Sequence[Node]) -> ModuleNode:
     inside = {node.index for node in nodes}
-    reads = dict.fromkeys(i for node in nodes for i in node.inputs if i not in inside)
-    results = _external_outputs(graph, nodes) if path else graph.output_nodes
-    branch = ModuleNode(path, graph.labels.get(path, "Scope"), tuple(reads), tuple(results))
+    inputs = dict.fromkeys(i for node in nodes for i in node.inputs if i not in inside)
+    outputs = _external_outputs(graph, nodes) if path else graph.output_nodes
+    module = ModuleNode(path, graph.labels.get(path, "Scope"), tuple(inputs), tuple(outputs))
     calls = []
-    for name, stretch in _group_by_child(path, nodes):
-        inner = f"{path}.{name}" if path else name
-        leaf = stretch[0].path == inner
-        branch.children[name] = stretch[0] if leaf else _build_module_node(graph, inner, stretch)
-        calls.append((name, _external_inputs(stretch), _external_outputs(graph, stretch)))
-    branch.calls = list(_child_calls(calls, results))
-    return branch
+    for name, child_nodes in _group_by_child(path, nodes):
+        child_path = f"{path}.{name}" if path else name
+        is_layer = child_nodes[0].path == child_path
+        module.children[name] = child_nodes[0] if is_layer else _build_module_node(graph, child_path, child_nodes)
+        calls.append((name, _external_inputs(child_nodes), _external_outputs(graph, child_nodes)))
+    module.calls = _child_calls(calls, outputs)
+    return module
 
 
 def _external_inputs(nodes: Sequence[Node]) -> list[int]:
-    """What a stretch reads from outside. A single op reads in its own order, and may read one map twice."""
+    """Return the nodes outside that a child reads. A layer reads in its own order, and may read one node twice."""
     if len(nodes) == 1:
         return list(nodes[0].inputs)
     inside = {node.index for node in nodes}
@@ -70,7 +81,7 @@ def _external_inputs(nodes: Sequence[Node]) -> list[int]:
 
 
 def _external_outputs(graph: Graph, nodes: Sequence[Node]) -> list[int]:
-    """What is made here and read elsewhere."""
+    """Return the nodes of a module whose outputs are read outside it."""
     inside = {node.index for node in nodes}
     return [
         node.index
@@ -80,23 +91,25 @@ def _external_outputs(graph: Graph, nodes: Sequence[Node]) -> list[int]:
 
 
 def _child_calls(calls: Sequence[tuple[str, list[int], list[int]]], results: Sequence[int]) -> list[ChildCall]:
-    last = {index: position for position, (_, reads, _) in enumerate(calls) for index in reads}
-    visits = []
-    for position, (child, reads, writes) in enumerate(calls):
-        done = [i for i in dict.fromkeys(reads) if last[i] == position and i not in results]
-        visits.append(ChildCall(child, tuple(reads), tuple(writes), tuple(done)))
-    return visits
+    last_call = {index: position for position, (_, inputs, _) in enumerate(calls) for index in inputs}
+    child_calls = []
+    for position, (child, inputs, outputs) in enumerate(calls):
+        last_used = [i for i in dict.fromkeys(inputs) if last_call[i] == position and i not in results]
+        child_calls.append(ChildCall(child, tuple(inputs), tuple(outputs), tuple(last_used)))
+    return child_calls
 
 
 def _group_by_child(path: str, nodes: Sequence[Node]) -> list[tuple[str, list[Node]]]:
-    """The nodes by the next step of their paths. A child's nodes stand together, or the order would be lost."""
+    """Return the nodes by the next name in their paths. A child is called once, so its nodes must be consecutive."""
     depth = path.count(".") + 1 if path else 0
     groups: list[tuple[str, list[Node]]] = []
     for node in nodes:
         name = node.path.split(".")[depth]
         if not groups or groups[-1][0] != name:
             if any(name == other for other, _ in groups):
-                raise ValueError(f"{node.path} is drawn after its scope was left; draw a scope in one go")
+                raise ValueError(
+                    f"{node.path} is added after its scope was closed; add all ops of a scope in one 'with'"
+                )
             groups.append((name, []))
         groups[-1][1].append(node)
     return groups

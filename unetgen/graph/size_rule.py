@@ -1,8 +1,8 @@
-"""How sizes are reckoned along one axis, in numbers or in unknowns.
+"""Size rules of ops along one axis, for integer and symbolic sizes.
 
-An op says once how its output's size follows from its inputs' sizes, in the words of ``Algebra``. Read with
-plain numbers (``Numbers``) that gives every size of a network; read with residue classes (``fit.Classes``)
-it gives all the input sizes that fit.
+An op defines once how its output's size follows from those of its inputs, by the operations of ``SizeArithmetic``.
+With integers (``IntegerSizes``) that gives the size of every feature map; with residue classes
+(``graph.fitting_sizes``) it gives all input sizes that fit.
 """
 
 from __future__ import annotations
@@ -18,10 +18,20 @@ S = TypeVar("S")
 
 
 class Rule(NamedTuple):
-    """size -> (factor * size + offset) / divisor + plus, rounded down or up.
+    """The size rule of an op: ``(factor * size + offset) / divisor + plus``, rounded down.
 
-    It holds for sizes of at least ``minimum``. With ``residue`` set, only sizes n = residue (mod divisor)
-    are taken: all others would lose a row that nobody asked to lose.
+    Attributes:
+        factor: Multiplies the size.
+        offset: Is added before the division.
+        divisor: Divides the sum.
+        plus: Is added after the division.
+        minimum: The smallest size that fits.
+        residue: If set, only sizes n = residue (mod divisor) fit; the others would lose pixels without notice.
+        up: Whether the quotient is rounded up instead of down.
+
+    Examples:
+        >>> IntegerSizes().apply(64, Rule(divisor=2, residue=0), "pool")
+        32
     """
 
     factor: int = 1
@@ -34,7 +44,7 @@ class Rule(NamedTuple):
 
 
 class SizeConstraintError(UnetgenError):
-    """A size that an op cannot take: ``size`` pixels, and why not."""
+    """A size that does not fit an op: ``size`` pixels, and the reason as a clause after the size."""
 
     def __init__(self, size: int, reason: str) -> None:
         self.size = size
@@ -43,20 +53,20 @@ class SizeConstraintError(UnetgenError):
 
 
 class SizeArithmetic(Protocol[S]):
-    """The words in which an op speaks of sizes."""
+    """The operations on sizes from which ops compute the size of their output. ``op_name`` is for errors."""
 
     def apply(self, size: S, rule: Rule, op_name: str) -> S:
-        """The size after a rule; ``kind`` is what the op is called."""
+        """Return the size after a rule."""
 
     def require_equal(self, sizes: Sequence[S], op_name: str) -> S:
-        """The one size that all inputs must have."""
+        """Return the size that all inputs must have."""
 
     def require_at_least(self, size: S, other: S, op_name: str) -> None:
-        """Takes only sizes that are at least the other."""
+        """Accept only sizes that are at least the other."""
 
 
 class IntegerSizes:
-    """Sizes as plain numbers; what does not fit is raised as a Misfit."""
+    """Integer sizes. Raises SizeConstraintError for a size that does not fit."""
 
     def apply(self, size: int, rule: Rule, op_name: str) -> int:
         if size < rule.minimum:
@@ -70,7 +80,7 @@ class IntegerSizes:
         first = sizes[0]
         for other in sizes:
             if other != first:
-                raise SizeConstraintError(first, f"beside {other}, which {op_name} cannot join")
+                raise SizeConstraintError(first, f"which {op_name} cannot combine with {other}")
         return first
 
     def require_at_least(self, size: int, other: int, op_name: str) -> None:
@@ -80,5 +90,5 @@ class IntegerSizes:
 
 def _describe_division(rule: Rule) -> str:
     if rule.residue:
-        return f"divide by {rule.divisor} with {rule.residue} left"
+        return f"divide by {rule.divisor} with remainder {rule.residue}"
     return "halve" if rule.divisor == 2 else f"divide by {rule.divisor}"

@@ -1,4 +1,4 @@
-"""The primitives a network is drawn with. Each file is one family."""
+"""The ops of which a graph consists, one family per file."""
 
 from unetgen.graph.ops.base import Call, Input, Op, Parameter
 from unetgen.graph.ops.convolution import Convolution, TransposedConvolution

@@ -1,4 +1,4 @@
-"""Op: a primitive of the graph. What it makes of shapes, what it costs, and which torch layer it is."""
+"""The base class of ops: output shape, cost, memory and torch layer of a primitive of the graph."""
 
 from __future__ import annotations
 
@@ -14,25 +14,43 @@ Interval = tuple[int, int]
 # (batch, channels, *size)
 Shape = tuple[int, ...]
 
-# Which whole maps autograd keeps; "either" is the input, or the output where the op runs in place.
+# Which feature maps autograd saves; "either" is the input, or the output if the op runs in place.
 SavedForBackward = Literal["", "input", "inputs", "output", "either", "all"]
 
-# What a parameter is for; an init speaks of roles, not of layers. What is "own" is started by its own module.
+# The purpose of a parameter, by which an init chooses its rule. "own" parameters are initialised by their module.
 Role = Literal["kernel", "bias", "scale", "shift", "slope", "own"]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A torch layer as data: what to call, and with which arguments. ``nn.Conv2d``, ``layers.Crop``."""
+    """A call as data: a class or function, and its keyword arguments.
+
+    Attributes:
+        target: Such as ``nn.Conv2d``, ``layers.CropTo`` or ``package.module:Name``.
+        arguments: The keyword arguments.
+
+    Examples:
+        >>> Call("nn.Conv2d", {"in_channels": 3}).target
+        'nn.Conv2d'
+    """
 
     target: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Parameter(NamedTuple):
-    """A learned tensor: its name in the layer, its shape and its role.
+    """A learned tensor.
 
-    ``fan_in`` is how many inputs feed one output (kernels and biases), ``start`` where a slope starts.
+    Attributes:
+        name: The name in the layer.
+        shape: The shape.
+        role: The purpose, by which an init chooses its rule.
+        fan_in: For kernels and biases, the number of inputs of one output.
+        start: For slopes, the initial value.
+
+    Examples:
+        >>> Parameter("weight", (8, 3, 3, 3), "kernel", fan_in=27).role
+        'kernel'
     """
 
     name: str
@@ -47,58 +65,76 @@ class Op:
     """The base of all ops: one input, shape unchanged, no parameters, no multiply-adds."""
 
     kind: ClassVar[str]
-    """What people call it, in tables and messages."""
+    """The name in tables and messages."""
 
     may_alias_input: ClassVar[bool] = False
-    """Whether the output can be the input's memory (a view, or the same tensor in evaluation)."""
+    """Whether the output can share the input's memory (a view, or the same tensor in evaluation)."""
 
     has_no_spatial_axes: ClassVar[bool] = False
     """Whether the output has no spatial axes."""
 
     @property
     def is_global(self) -> bool:
-        """Whether every output pixel looks at the whole input, or nobody knows how far it looks."""
+        """Whether an output pixel depends on the whole input, or on an unknown part of it."""
         return False
 
     def out_channels(self, channels: Sequence[int]) -> int:
-        """The channels that come out."""
+        """Return the number of output channels for those of the inputs."""
         return channels[0]
 
     def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
-        """The output's size along one axis."""
+        """Return the output's size along one axis.
+
+        Args:
+            axis: The spatial axis, from 0.
+            sizes: The sizes of the inputs along this axis.
+            arithmetic: The operations on sizes, which may be integers or symbolic.
+
+        Returns:
+            The output's size.
+
+        Raises:
+            SizeConstraintError: If an integer size does not fit.
+        """
         return sizes[0]
 
     def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
-        """Which pixels of the first input an interval of output pixels depends on, borders not clipped.
+        """Return the pixels of the first input on which an interval of output pixels depends.
 
-        ``sizes`` are the first input's and the output's along this axis.
+        Args:
+            axis: The spatial axis, from 0.
+            output_interval: The first and the last output pixel.
+            sizes: The sizes of the first input and of the output along this axis.
+
+        Returns:
+            The first and the last input pixel; they are not clipped to the input.
         """
         return output_interval
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """The learned tensors, in the order in which torch registers them."""
+        """Return the learned tensors, in the order in which torch registers them."""
         return ()
 
     def macs(self, inputs: Size, outputs: Size) -> int:
-        """Multiply-adds for one sample."""
+        """Return the number of multiply-adds for one sample."""
         return 0
 
     @property
     def saved_for_backward(self) -> SavedForBackward:
-        """Which whole maps autograd keeps for the backward pass, as torch 2.13 does on a CPU."""
+        """The feature maps that autograd saves for the backward pass, as torch 2.13 does on a CPU."""
         return ""
 
     def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
-        """How many values autograd keeps beside whole inputs and outputs, in units of the maps' own type."""
+        """Return the number of elements that autograd saves besides inputs and outputs, in units of their dtype."""
         return 0
 
     def workspace_elements(self, inputs: Shape, outputs: Shape) -> int:
-        """How many values the op holds while it runs, beside inputs and outputs."""
+        """Return the number of elements that the op holds while it runs, besides inputs and outputs."""
         return 0
 
     def to_call(self) -> Call:
-        """The torch layer."""
-        raise TypeError(f"{self.kind} runs nothing")
+        """Return the torch layer that computes the op."""
+        raise TypeError(f"op {self.kind!r} has no layer")
 
 
 @dataclass(frozen=True, slots=True)

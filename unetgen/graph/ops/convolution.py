@@ -36,7 +36,7 @@ class Convolution(Op):
     def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
         if self.padding_mode == "zeros":
             return 0
-        # Any other border is a padded copy of the input, and the copy is what the convolution keeps.
+        # Any other padding makes a padded copy of the input, which the convolution saves instead of the input.
         padded = [n + 2 * p for n, p in zip(inputs[2:], self.padding, strict=True)]
         return inputs[0] * inputs[1] * prod(padded)
 
@@ -73,7 +73,7 @@ class Convolution(Op):
 
 @dataclass(frozen=True, slots=True)
 class TransposedConvolution(Op):
-    """``nn.ConvTranspose{dims}d``; torch pads it with zeros only, whatever the network's padding."""
+    """``nn.ConvTranspose{dims}d``, which torch pads with zeros only."""
 
     in_channels: int
     channels: int
@@ -106,7 +106,7 @@ class TransposedConvolution(Op):
         extent = _kernel_extent(self.kernel[axis], self.dilation[axis])
         low = -(-(output_interval[0] + padding - extent + 1) // stride)
         high = (output_interval[1] + padding) // stride
-        # Between the windows of a kernel smaller than its stride an output sees no input at all.
+        # If the kernel is smaller than its stride, the outputs between windows depend on no input at all.
         return (low, high) if low <= high else (high, high)
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -124,21 +124,21 @@ class TransposedConvolution(Op):
 
 
 def window_rule(kernel: int, stride: int, padding: int, rounding: Rounding) -> Rule:
-    """The rule of a window with so many pixels more at each end (a pooling)."""
+    """Return the size rule of a window with ``padding`` pixels at each end (a pooling)."""
     return _cached_window_rule(kernel, stride, padding, "zeros", rounding)
 
 
 def window_input_interval(output_interval: Interval, extent: int, stride: int, padding: int) -> Interval:
-    """The input pixels under the windows of an interval of output pixels."""
+    """Return the input pixels under the windows of an interval of output pixels."""
     return output_interval[0] * stride - padding, output_interval[1] * stride - padding + extent - 1
 
 
 @lru_cache(maxsize=4096)
 def _cached_window_rule(extent: int, stride: int, padding: int, mode: str, rounding: Rounding) -> Rule:
-    """floor((n + 2 padding - extent) / stride) + 1, as torch has it.
+    """Return the rule floor((n + 2 padding - extent) / stride) + 1, as in torch.
 
-    Exact means: a padded window, or one shorter than its stride, takes multiples of the stride; an unpadded
-    one ends on the last pixel. Rounded up, no window starts behind the last pixel.
+    If rounding is exact, a padded window, or one shorter than its stride, accepts multiples of the stride, and an
+    unpadded window ends at the last pixel. If it is up, no window starts after the last pixel.
     """
     residue = None
     offset = 2 * padding - extent
@@ -148,7 +148,7 @@ def _cached_window_rule(extent: int, stride: int, padding: int, mode: str, round
     if rounding == "ceil":
         smallest = max(1, smallest - stride + 1)
         offset = min(offset, padding - stride)
-    # A mirror image has no edge pixel to repeat, a periodic one cannot be longer than its period.
+    # A reflection does not repeat the edge pixel; circular padding cannot be longer than the map.
     smallest = max(smallest, {"reflect": padding + 1, "circular": padding}.get(mode, 1), 1)
     return Rule(1, offset, stride, 1, smallest, residue, rounding == "ceil")
 
@@ -166,8 +166,8 @@ def _weight_and_bias(weight: Size, channels: int, bias: bool) -> tuple[Parameter
 
 
 def _non_default_arguments(op: Convolution | TransposedConvolution, extra: dict[str, Any]) -> dict[str, Any]:
-    """torch's arguments, those at torch's own defaults left out."""
-    given: dict[str, Any] = {
+    """Return torch's arguments without those that have torch's defaults."""
+    arguments: dict[str, Any] = {
         "stride": op.stride,
         "padding": op.padding,
         **extra,
@@ -176,11 +176,11 @@ def _non_default_arguments(op: Convolution | TransposedConvolution, extra: dict[
         "bias": op.bias,
     }
     ones, zeros = (1,) * len(op.kernel), (0,) * len(op.kernel)
-    usual = {
+    defaults = {
         "stride": ones, "padding": zeros, "output_padding": zeros, "dilation": ones,
         "groups": 1, "bias": True, "padding_mode": "zeros",
     }  # fmt: skip
-    changed = {name: value for name, value in given.items() if value != usual[name]}
+    changed = {name: value for name, value in arguments.items() if value != defaults[name]}
     return {
         "in_channels": op.in_channels,
         "out_channels": op.channels,

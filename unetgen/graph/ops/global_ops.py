@@ -1,7 +1,7 @@
-"""Ops that sum up a whole map, or lay what was summed up over one: the stuff of attention and of pyramids.
+"""Ops that pool over a whole feature map, or apply a pooled map to it: components of attention and pyramids.
 
-They join every pixel with every other, so like norms over whole maps they do not count in receptive fields, which
-are about what a pixel sees of its neighbourhood; reports say where they are.
+They connect all pixels, so receptive fields ignore them, as they ignore instance and group norms; reports name them
+next to the receptive field.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class GlobalPooling(Op):
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveAvgPooling(Op):
-    """(c, *size) -> (c, *bins): the mean of each of so many parts of an axis, whatever its length."""
+    """(c, *size) -> (c, *bins): the means over a fixed number of bins along each axis."""
 
     bins: Size
 
@@ -77,7 +77,7 @@ class ChannelPooling(Op):
 
 @dataclass(frozen=True, slots=True)
 class BroadcastMultiply(Op):
-    """A map times a smaller one: (c, 1, ...) for its channels, or (1, *size) for its pixels."""
+    """The product of a feature map with a gate: (c, 1, ...) for channels, or (1, *size) for pixels."""
 
     by: Literal["channels", "pixels"]
 
@@ -96,7 +96,7 @@ class BroadcastMultiply(Op):
 
 @dataclass(frozen=True, slots=True)
 class ChannelConvolution(Op):
-    """A convolution along the channels of a pooled map (ECA, Wang et al. 2020)."""
+    """A convolution along the channels of a pooled feature map (ECA, Wang et al. 2020)."""
 
     channels: int
     kernel: int
@@ -139,7 +139,7 @@ class ChannelScaling(Op):
 
 @dataclass(frozen=True, slots=True)
 class Flatten(Op):
-    """(c, 1, ...) -> (c,): the end of a classification head."""
+    """(c, 1, ...) -> (c,): removes the spatial axes, in classification heads."""
 
     kind: ClassVar[str] = "flatten"
     may_alias_input: ClassVar[bool] = True
@@ -151,7 +151,7 @@ class Flatten(Op):
 
 @dataclass(frozen=True, slots=True)
 class ChannelGate(Op):
-    """(c, *size) -> (c / 2, *size): half of the channels times the other half (NAFNet, Chen et al. 2022)."""
+    """(c, *size) -> (c / 2, *size): the first half of the channels times the second (NAFNet, Chen et al. 2022)."""
 
     channels: int
 

@@ -1,4 +1,4 @@
-"""Ops on several maps of one size. None of them broadcasts."""
+"""Ops that merge several feature maps of one size. None of them broadcasts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Merge(Op):
 
 @dataclass(frozen=True, slots=True)
 class Concat(_Merge):
-    """Channels behind channels."""
+    """The concatenation along the channels."""
 
     kind: ClassVar[str] = "concat"
 
@@ -31,14 +31,14 @@ class Concat(_Merge):
 
 @dataclass(frozen=True, slots=True)
 class Add(_Merge):
-    """The sum."""
+    """The elementwise sum."""
 
     kind: ClassVar[str] = "add"
 
 
 @dataclass(frozen=True, slots=True)
 class Multiply(_Merge):
-    """The product."""
+    """The elementwise product."""
 
     kind: ClassVar[str] = "multiply"
 
@@ -49,7 +49,7 @@ class Multiply(_Merge):
 
 @dataclass(frozen=True, slots=True)
 class Maximum(_Merge):
-    """The larger of each pair of values."""
+    """The elementwise maximum."""
 
     kind: ClassVar[str] = "maximum"
 

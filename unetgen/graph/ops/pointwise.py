@@ -1,4 +1,4 @@
-"""Ops that leave the shape alone: norms, activations, dropouts."""
+"""Ops that keep the shape: norms, activations, dropouts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, ClassVar
 
 from unetgen.graph.ops.base import Call, Op, Parameter, SavedForBackward, Shape
 
-# What autograd keeps of an activation: its output for these, and for those with an in-place form the input or,
-# in place, the output; its input for all others but Tanhshrink.
+# What autograd saves for an activation: the output for the first set; for the second the output if it runs in place,
+# else the input; the input for all others but Tanhshrink.
 _SAVES_OUTPUT = {"nn.ReLU", "nn.Sigmoid", "nn.Tanh", "nn.Softmax", "nn.LogSoftmax"}
 _SAVES_INPUT_OR_OUTPUT = {"nn.LeakyReLU", "nn.ELU", "nn.SELU", "nn.CELU"}
 _SAVES_EXTRA_MAP = {"nn.RReLU", "nn.Softsign", "nn.LogSigmoid", "nn.Tanhshrink"}
-# The in-place forms that save memory in training too; the others would keep a copy of what they overwrite.
+# The in-place forms that reduce training memory too; the others would save a copy of what they overwrite.
 _HAS_INPLACE = {"nn.ReLU", *_SAVES_INPUT_OR_OUTPUT}
 _CHANNEL_DROPOUTS = {"nn.Dropout1d", "nn.Dropout2d", "nn.Dropout3d"}
 
 
 @dataclass(frozen=True, slots=True)
 class Normalization(Op):
-    """A norm layer. ``elements`` is how many values each statistic needs at least."""
+    """A norm layer. ``min_elements`` is the smallest number of pixels for its statistics."""
 
     target: str
     channels: int
@@ -80,7 +80,7 @@ class Activation(Op):
 
 @dataclass(frozen=True, slots=True)
 class Dropout(Op):
-    """A dropout layer; in evaluation it hands on the very tensor it got."""
+    """A dropout layer; in evaluation it returns its input tensor itself."""
 
     target: str
     rate: float
@@ -89,7 +89,7 @@ class Dropout(Op):
     may_alias_input: ClassVar[bool] = True
 
     def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
-        # The mask: of whole samples, of whole channels, or of single values.
+        # The mask, with one element per sample, per channel or per value.
         if self.target == "gating_layers.DropPath":
             return outputs[0]
         return prod(outputs[:2]) if self.target in _CHANNEL_DROPOUTS else prod(outputs)

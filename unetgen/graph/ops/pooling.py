@@ -38,13 +38,13 @@ class _Pooling(Op):
 
     @property
     def namespace(self) -> str:
-        """Where the layer comes from."""
+        """The module that has the layer: ``nn``, or ``layers`` for unetgen's own."""
         return "nn"
 
 
 @dataclass(frozen=True, slots=True)
 class MaxPooling(_Pooling):
-    """``nn.MaxPool{dims}d``; in 1-D our own, which can be exported for any length."""
+    """``nn.MaxPool{dims}d``; in 1-D unetgen's own layer, which can be exported for any length."""
 
     kind: ClassVar[str] = "max_pool"
     class_stem: ClassVar[str] = "MaxPool"
@@ -58,7 +58,7 @@ class MaxPooling(_Pooling):
         return "input"
 
     def extra_saved_elements(self, inputs: Shape, outputs: Shape) -> int:
-        return 2 * prod(outputs)  # where each maximum was, as int64: two float32
+        return 2 * prod(outputs)  # the position of each maximum, as int64: two float32
 
     def workspace_elements(self, inputs: Shape, outputs: Shape) -> int:
         return self.extra_saved_elements(inputs, outputs)
@@ -74,7 +74,7 @@ class AvgPooling(_Pooling):
     def _size_rule(self, axis: int) -> Rule:
         rule = _Pooling._size_rule(self, axis)
         if len(self.kernel) == 3:
-            # In 3-D, and only there, torch refuses a map smaller than the kernel, whatever is added to it.
+            # Only in 3-D does torch reject a map that is smaller than the kernel, even if it is padded.
             rule = rule._replace(minimum=max(rule.minimum, self.kernel[axis]))
         return rule
 

@@ -1,4 +1,4 @@
-"""Ops that make maps larger without weights."""
+"""Ops that upsample feature maps without weights."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from unetgen.graph.size_rule import Rule, S, SizeArithmetic
 
 InterpolationMode = Literal["nearest", "linear", "cubic"]
 
-# torch has one name for each number of axes.
+# torch has one name for each number of spatial dimensions.
 _TORCH_MODE = {
     "nearest": ("nearest", "nearest", "nearest"),
     "linear": ("linear", "bilinear", "trilinear"),
     "cubic": ("", "bicubic", ""),
 }
-# How many pixels to the left and right of a position take part.
+# The pixels before and after a position that the interpolation reads.
 _SUPPORT = {"nearest": (0, 0), "linear": (0, 1), "cubic": (-1, 2)}
 
 
 def mode_arguments(mode: InterpolationMode, dims: int, align_corners: bool) -> dict[str, Any]:
-    """torch's name for an interpolation, and ``align_corners`` where that mode has it."""
+    """Return torch's arguments for an interpolation; ``nearest`` has no ``align_corners``."""
     corners = {} if mode == "nearest" else {"align_corners": align_corners}
     return {"mode": _TORCH_MODE[mode][dims - 1], **corners}
 
@@ -32,7 +32,7 @@ def mode_arguments(mode: InterpolationMode, dims: int, align_corners: bool) -> d
 def interpolation_input_interval(
     output_interval: Interval, sizes: tuple[int, int], mode: InterpolationMode, align_corners: bool
 ) -> Interval:
-    """The input pixels that an interpolated interval depends on."""
+    """Return the input pixels on which an interval of interpolated pixels depends."""
     before, after = _SUPPORT[mode]
     low = _source_position(output_interval[0], sizes, mode, align_corners)
     high = _source_position(output_interval[1], sizes, mode, align_corners)
@@ -51,7 +51,7 @@ def _source_position(position: int, sizes: tuple[int, int], mode: InterpolationM
 
 @dataclass(frozen=True, slots=True)
 class Interpolation(Op):
-    """``nn.Upsample`` by whole factors."""
+    """``nn.Upsample`` by integer factors."""
 
     factor: Size
     mode: InterpolationMode

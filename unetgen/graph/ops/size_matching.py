@@ -1,6 +1,6 @@
-"""Ops that change a map's border: padding by given amounts, or fitting it to the size of another map.
+"""Ops that pad, crop or resize a feature map: by given amounts, or to the size of another.
 
-The fitting ops take two inputs: the map to change, and the map whose size it gets.
+Ops that match a size have two inputs: the feature map to change, and the one with the target size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unetgen.graph.size_rule import Rule, S, SizeArithmetic
 
 @dataclass(frozen=True, slots=True)
 class Pad(Op):
-    """So many pixels before and after each axis."""
+    """Padding by given amounts before and after each axis."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
@@ -43,7 +43,7 @@ class Pad(Op):
 
 @dataclass(frozen=True, slots=True)
 class CropTo(Op):
-    """The centre of the first map, or its start, in the size of the second."""
+    """A crop of the first input, at its centre or start, to the size of the second."""
 
     place: Literal["centre", "start"] = "centre"
 
@@ -64,7 +64,7 @@ class CropTo(Op):
 
 @dataclass(frozen=True, slots=True)
 class PadTo(Op):
-    """The first map in the middle of a frame in the size of the second; an odd pixel goes to the end."""
+    """Padding of the first input to the size of the second, at both ends; an odd pixel goes to the end."""
 
     mode: str
 
@@ -89,7 +89,7 @@ class PadTo(Op):
 
 @dataclass(frozen=True, slots=True)
 class PadToMultiple(Op):
-    """The next size that so many divide; the pixels go to both ends, an odd one to the end, or all to the end."""
+    """Padding to the next multiple, at both ends (an odd pixel goes to the end) or only at the end."""
 
     multiple: tuple[int, ...]
     mode: str
@@ -106,7 +106,7 @@ class PadToMultiple(Op):
         )
 
     def _minimum_size(self, multiple: int) -> int:
-        """The shortest axis that has enough pixels to mirror or to repeat."""
+        """Return the smallest size that has enough pixels to reflect or to repeat."""
         spare = {"reflect": 1, "circular": 0}.get(self.mode)
         if spare is None:
             return 1
@@ -129,7 +129,7 @@ class PadToMultiple(Op):
 
 @dataclass(frozen=True, slots=True)
 class ResizeTo(Op):
-    """The first map interpolated to the size of the second."""
+    """Interpolation of the first input to the size of the second."""
 
     mode: InterpolationMode
     align_corners: bool
