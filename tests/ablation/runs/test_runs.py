@@ -431,7 +431,7 @@ def test_a_full_disk_keeps_what_is_finished(sweep_dir: Path, run_cli: RunCli, mo
     )
     monkeypatch.undo()
     file = sweep_dir / "out" / "results.sqlite"
-    assert (outcome.code, outcome.out) == (2, "")
+    assert (outcome.code, outcome.out) == (5, "")
     assert outcome.err == (f"{file}: database or disk is full; free space there, then --resume goes on\n")
     kept = query_results(sweep_dir, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 1 < kept < 36
@@ -450,7 +450,7 @@ def test_a_file_of_results_that_is_none_is_told(
 
     def resumed() -> str:
         outcome = run_cli("run", str(sweep_dir / "out"), "--resume")
-        assert (outcome.code, outcome.out) == (2, "")
+        assert (outcome.code, outcome.out) == (5, "")
         return outcome.err
 
     with closing(sqlite3.connect(file)) as other:
