@@ -78,28 +78,28 @@ def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run_cl
 
 
 REFUSED = {
-    "no suffix": (["x.txt"], 1, "x.txt: no format has this suffix; those that are read are .npy, .zarr, .tif, .tiff, .nii, .nii.gz, .png, .jpg, .jpeg, .bmp"),
-    "no file": (["none.png"], 1, "none.png: there is no such file; check the path"),
-    "no image": (["bad.png"], 1, "bad.png: cannot be read: UnidentifiedImageError: cannot identify image file 'bad.png'; write it anew, or in another format"),
-    "colour": (["colour.png"], 1, "colour.png: image: the image has shape (3, 150, 130), this network takes (1, size, size); check in_channels"),
-    "channels last": (["last.npy"], 1, "last.npy: image: the image has shape (70, 90, 1), this network takes (1, size, size); move the channel axis to the front"),
-    "no pixels": (["empty.npy"], 1, "empty.npy: image: the image has shape (1, 0, 9), so it has no pixels; give one with pixels on each axis"),
-    "no .npy": (["bad.npy"], 1, "bad.npy: is no .npy file, whatever its name says; write one with numpy.save"),
-    "objects": (["objects.npy"], 1, "objects.npy: holds Python objects, which are not read; write an array of numbers"),
-    "cut short": (["short.npy"], 1, "short.npy: cannot be read: ValueError: mmap length is greater than file size; write it anew, or in another format"),
-    "words": (["words.npy"], 1, "words.npy: holds <U3, which a network does not take; write real numbers"),
-    "axes": (["four.npy"], 1, "four.npy: has 4 axes (2 x 3 x 4 x 5), this network takes 2, or 3 with channels; cut the image or take a network of other dims"),
-    "group": (["group.zarr"], 1, "group.zarr: is a group, not an array; name one of its arrays: group.zarr/0"),
+    "no suffix": (["x.txt"], 1, "x.txt: unknown image format; use one of .npy, .zarr, .tif, .tiff, .nii, .nii.gz, .png, .jpg, .jpeg, .bmp"),
+    "no file": (["none.png"], 1, "none.png: file not found; check the path"),
+    "no image": (["bad.png"], 1, "bad.png: cannot be read: UnidentifiedImageError: cannot identify image file 'bad.png'; save it again, or in another format"),
+    "colour": (["colour.png"], 1, "colour.png: image: shape must be (1, size, size), not (3, 150, 130); check in_channels"),
+    "channels last": (["last.npy"], 1, "last.npy: image: shape must be (1, size, size), not (70, 90, 1); move the channel axis to the front"),
+    "no pixels": (["empty.npy"], 1, "empty.npy: image: shape (1, 0, 9) has no pixels; pass an image with at least one pixel on each axis"),
+    "no .npy": (["bad.npy"], 1, "bad.npy: is not a .npy file; save the image with numpy.save"),
+    "objects": (["objects.npy"], 1, "objects.npy: contains Python objects, which are not loaded; save an array of numbers"),
+    "cut short": (["short.npy"], 1, "short.npy: cannot be read: ValueError: mmap length is greater than file size; save it again, or in another format"),
+    "words": (["words.npy"], 1, "words.npy: data type must be real numbers, not <U3; convert the image"),
+    "axes": (["four.npy"], 1, "four.npy: must have 2 axes, or 3 with channels, not 4 (2 x 3 x 4 x 5); crop the image, or choose a network of other dims"),
+    "group": (["group.zarr"], 1, "group.zarr: is a group, not an array; pass one of its arrays: group.zarr/0"),
     "over itself": (["grey.png", "-o", "."], 1, "grey.png: its result would be written over grey.png, beside an image; choose another folder"),
     "over another": (["grey.jpg", "-o", "."], 1, "grey.jpg: its result would be written over grey.png, beside an image; choose another folder"),
     "over one of this run": (["grey.jpg", "apart/four.png", "-o", "apart"], 1, "apart/four.png: its result would be written over apart/four.png, beside an image; choose another folder"),
     "over a link's image": (["link.jpg", "-o", "apart"], 1, "link.jpg: its result would be written over apart/link.png, beside an image; choose another folder"),
-    "over a folder": (["grey.png", "-o", "kept"], 1, "kept/grey.png: is a folder, which no result replaces; move it away or choose another place"),
-    "over a group": (["array.zarr", "-o", "kept"], 1, "kept/array.zarr: is a folder, which no result replaces; move it away or choose another place"),
+    "over a folder": (["grey.png", "-o", "kept"], 1, "kept/grey.png: is a directory and is not overwritten; move it, or choose another --out"),
+    "over a group": (["array.zarr", "-o", "kept"], 1, "kept/array.zarr: is a directory and is not overwritten; move it, or choose another --out"),
     "no folder": (["grey.png", "-o", "grey.jpg/out"], 1, "grey.jpg/out: cannot be made: Not a directory; choose another folder"),
     "twice": (["grey.png", "grey.jpg"], 1, "grey.jpg: its result would be out/grey.png, as that of grey.png; run them apart"),
     "tile": (["grey.png", "--tile", "21"], 1, "grey.png: tile: 21 on axis H gives 17 at level 0, which max_pool cannot halve; the smallest that fits is 44 (output 4)\ngrey.png: tile: 21 on axis W gives 17 at level 0, which max_pool cannot halve; the smallest that fits is 44 (output 4)"),
-    "tile axes": (["grey.png", "--tile", "92x92x92"], 1, "grey.png: tile: the tile has 3 numbers, the network has 2 axes; give one number for all axes"),
+    "tile axes": (["grey.png", "--tile", "92x92x92"], 1, "grey.png: tile: 3 sizes for a network of 2 dimensions; set one size for all axes"),
     "device": (["grey.png", "--device", "meta:x"], 2, "Error: --device meta:x: Invalid device string: 'meta:x'; take another, or cpu"),
     "set": (["grey.png", "--set", "depth=2"], 2, "Error: --set is for specs; a weights file brings its own, which cannot be changed"),
 }  # fmt: skip
@@ -166,7 +166,7 @@ def test_seams_are_accepted_and_told(weights: Path, tmp_path: Path, run_cli: Run
     said = ["--set", "widths=[4, 4, 4]", "--set", "in_channels=1", "--tile", "32", "--seams"]
     done = run_cli("predict", "unet_milesial", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *said)
     assert done.code == 0
-    start = f"warning: {tmp_path / 'a.png'}: pixels see beyond tiles of 34 x 34, so the result is not that of the whole image"
+    start = f"warning: {tmp_path / 'a.png'}: the receptive field exceeds tiles of 34 x 34, so the result differs"
     assert done.err.splitlines()[1].startswith(start)
 
 

@@ -1,4 +1,4 @@
-"""Images in files: what is read of each kind, how intensities are scaled, and how results take their place."""
+"""Test reading images of each format, normalization, and writing results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_format_has_its_writer_here() -> None:
     assert list(WRITERS) == list(FORMATS)
 
 
-def test_colour_is_three_channels_and_a_palette_speaks_out(tmp_path: Path) -> None:
+def test_colour_and_palette_images_have_three_channels(tmp_path: Path) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     Image.fromarray(colours).save(tmp_path / "colour.png")
     Image.fromarray(colours).quantize(16).save(tmp_path / "palette.png")
@@ -33,13 +33,13 @@ def test_colour_is_three_channels_and_a_palette_speaks_out(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("axes", "shape"), [("CYX", (3, 20, 30)), ("YXS", (20, 30, 3))])
-def test_tiffs_say_where_their_channels_are(axes: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_tiff_axis_names_select_the_channel_axis(axes: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     data = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    kind = "rgb" if axes == "YXS" else "minisblack"
-    tifffile.imwrite(tmp_path / "image.tif", data, photometric=kind, metadata={"axes": axes})
-    found = read_image(tmp_path / "image.tif", 2).array
-    assert found.shape == (3, 20, 30)
-    assert np.array_equal(found[:, 4:9, 1:30], np.moveaxis(data, max(axes.find("C"), axes.find("S")), 0)[:, 4:9, 1:30])
+    photometric = "rgb" if axes == "YXS" else "minisblack"
+    tifffile.imwrite(tmp_path / "image.tif", data, photometric=photometric, metadata={"axes": axes})
+    array = read_image(tmp_path / "image.tif", 2).array
+    assert array.shape == (3, 20, 30)
+    assert np.array_equal(array[:, 4:9, 1:30], np.moveaxis(data, max(axes.find("C"), axes.find("S")), 0)[:, 4:9, 1:30])
 
 
 def test_a_compressed_tiff_is_read_as_an_uncompressed_one(tmp_path: Path) -> None:
@@ -51,16 +51,16 @@ def test_a_compressed_tiff_is_read_as_an_uncompressed_one(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_zscore_is_taken_over_the_whole_image(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unetgen.tiling.files import normalization as intensity
+    from unetgen.tiling.files import normalization
 
-    monkeypatch.setattr(intensity, "_AT_ONCE", 500)  # so that there are many slabs
+    monkeypatch.setattr(normalization, "_MAX_BLOCK_ELEMENTS", 500)  # so that there are many slabs
     image = np.random.default_rng(0).normal(5, 3, size=(channels, 40, 30)) * np.arange(1, channels + 1)[:, None, None]
-    found = normalize_image(image, "zscore")[:, 0:40, 0:30]
-    assert np.allclose(found.mean((1, 2)), 0, atol=1e-5)
-    assert np.allclose(found.std((1, 2)), 1, atol=1e-5)
+    normalized = normalize_image(image, "zscore")[:, 0:40, 0:30]
+    assert np.allclose(normalized.mean((1, 2)), 0, atol=1e-5)
+    assert np.allclose(normalized.std((1, 2)), 1, atol=1e-5)
 
 
-def test_integers_become_units_unless_they_are_left_alone() -> None:
+def test_unit_normalization_scales_integers_only() -> None:
     image = np.array([[[0, 65535]]], np.uint16)
     assert list(normalize_image(image, "unit")[:, 0:1, 0:2].ravel()) == [0, 1]
     assert list(normalize_image(image, "none")[:, 0:1, 0:2].ravel()) == [0, 65535]
@@ -71,40 +71,40 @@ def test_a_constant_image_has_no_deviation_to_divide_by() -> None:
     assert not normalize_image(np.full((1, 8, 8), 3.0), "zscore")[:, 0:8, 0:8].any()
 
 
-def test_a_folder_that_comes_while_tiles_are_run_is_left(tmp_path: Path) -> None:
-    place = tmp_path / "v.tif"
+def test_directory_created_during_prediction_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "v.tif"
 
-    def filled() -> None:
-        with open_output(place, (1, 20, 30), np.uint8, ImageFile(tmp_path / "v.tif", NUMBERS[None])) as out:
+    def create_directory_while_writing() -> None:
+        with open_output(path, (1, 20, 30), np.uint8, ImageFile(tmp_path / "v.tif", NUMBERS[None])) as out:
             out[:] = 1
-            place.mkdir()
+            path.mkdir()
 
     with pytest.raises(ImageError) as error:
-        filled()
-    assert str(error.value) == f"{place}: is a folder, which no result replaces; move it away or choose another place"
-    assert list(tmp_path.iterdir()) == [place]
+        create_directory_while_writing()
+    assert str(error.value) == f"{path}: is a directory and is not overwritten; move it, or choose another --out"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_array_in_a_group_is_called_by_both_names(tmp_path: Path) -> None:
+def test_result_of_an_array_in_a_group_is_named_after_both(tmp_path: Path) -> None:
     group = zarr.open_group(tmp_path / "scan.zarr", mode="w")
     group.create_array("0", data=NUMBERS)
-    picture = read_image(tmp_path / "scan.zarr" / "0", 2)
-    assert picture.array.shape == (1, 150, 130)
-    assert output_path(tmp_path / "out", picture, labels=True) == tmp_path / "out" / "scan.0.zarr"
+    image_file = read_image(tmp_path / "scan.zarr" / "0", 2)
+    assert image_file.array.shape == (1, 150, 130)
+    assert output_path(tmp_path / "out", image_file, labels=True) == tmp_path / "out" / "scan.0.zarr"
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".zarr", ".tif", ".nii", ".png"])
-def test_what_fails_half_way_leaves_the_old_file(suffix: str, tmp_path: Path) -> None:
+def test_interrupted_write_keeps_the_old_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"mask{suffix}"
     WRITERS[suffix](path)
     before = pixels(path)
 
-    def stopped() -> None:
+    def write_half() -> None:
         with open_output(path, (1, 150, 130), np.uint8, ImageFile(path, before[None])) as out:
             out[:, :20] = 1
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stopped()
+        write_half()
     assert np.array_equal(pixels(path), before)
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]

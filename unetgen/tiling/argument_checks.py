@@ -1,4 +1,4 @@
-"""What predict is given, looked at before the network runs."""
+"""Validate the arguments of ``predict`` before the network runs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from unetgen.tiling.postprocessing import KEEP_VALUES, Keep, get_result_format
 if TYPE_CHECKING:
     from unetgen.network.unet import UNet
 
-# Where nobody says how large tiles are.
+# The default tile size on each axis, in pixels; the smallest fitting size that is at least this large is used.
 DEFAULT_TILE = 512
 
 
 def check_image(graph: Graph, image: ImageArray) -> None:
-    """Raises SizeError where an image is none for this network."""
+    """Raise SizeError if an image's shape does not match the network, or the first output is not a map."""
     shape = tuple(image.shape)
-    what = f"the image has shape {shape}"
     if len(shape) != graph.dims + 1 or shape[0] != graph.in_channels:
         axes = ", ".join([str(graph.in_channels), *(["size"] * graph.dims)])
-        raise SizeError([Problem("shape", "image", f"{what}, this network takes ({axes})", _shape_hint(graph, shape))])
+        message = f"shape must be ({axes}), not {shape}"
+        raise SizeError([Problem("shape", "image", message, _shape_hint(graph, shape))])
     if 0 in shape:
-        raise SizeError(
-            [Problem("shape", "image", f"{what}, so it has no pixels", "give one with pixels on each axis")]
-        )
+        message, hint = f"shape {shape} has no pixels", "pass an image with at least one pixel on each axis"
+        raise SizeError([Problem("shape", "image", message, hint)])
     if graph.nodes[graph.output].op.has_no_spatial_axes:
-        raise SizeError([Problem("shape", "head", "the first output is no map", "call the model on whole images")])
+        message, hint = "the first output has no spatial axes", "call the model on whole images"
+        raise SizeError([Problem("shape", "head", message, hint)])
 
 
 def _shape_hint(graph: Graph, shape: Sequence[int]) -> str:
@@ -44,56 +44,74 @@ def _shape_hint(graph: Graph, shape: Sequence[int]) -> str:
 
 
 def validate_batch(batch: int) -> int:
-    """How many tiles go in together. Raises ValueError where that is no tile."""
+    """Return the number of tiles per forward pass; raise ValueError if it is not a positive integer."""
     if not isinstance(batch, SupportsIndex) or index(batch) < 1:
-        raise ValueError(f"batch: {batch!r} is no number of tiles; take a whole one, 1 or more")
+        raise ValueError(f"batch: must be a positive integer, not {batch!r}; set the number of tiles per pass")
     return index(batch)
 
 
 def check_keep(keep: str) -> None:
-    """Raises ValueError where nobody knows what is to be kept."""
+    """Raise ValueError if ``keep`` is unknown."""
     if keep not in KEEP_VALUES:
-        hint = did_you_mean(str(keep), KEEP_VALUES) or "take one of these"
-        raise ValueError(f"keep: {keep!r} is none of {', '.join(KEEP_VALUES)}; {hint}")
+        hint = did_you_mean(str(keep), KEEP_VALUES) or "choose one of these"
+        raise ValueError(f"keep: must be {', '.join(KEEP_VALUES[:-1])} or {KEEP_VALUES[-1]}, not {keep!r}; {hint}")
 
 
 def resolve_tile(model: UNet, tile: int | Sequence[int] | None) -> Size:
-    """What is to go into the network at a time, a number for each axis. Raises SizeError where it says no such."""
+    """Return the requested tile size for each axis.
+
+    Args:
+        model: The network.
+        tile: One size for all axes, one per axis, or None for the spec's input size, or else a default that fits.
+
+    Raises:
+        SizeError: ``tile`` is not an integer, or has the wrong number of axes.
+    """
     graph = model.graph
     if tile is None:
         return model.spec.input_size or smallest_fitting_size(graph, DEFAULT_TILE) or (DEFAULT_TILE,) * graph.dims
     try:
         size = tuple(map(index, tile if isinstance(tile, Iterable) else (tile,) * graph.dims))
     except TypeError:
-        message, hint = f"{tile!r} is no whole number of pixels", "give one, or one for each axis"
+        message, hint = f"must be an integer or one per axis, not {tile!r}", "set the tile size in pixels"
         raise SizeError([Problem("shape", "tile", message, hint)]) from None
     if len(size) != graph.dims:
-        message = f"the tile has {len(size)} numbers, the network has {graph.dims} axes"
-        raise SizeError([Problem("shape", "tile", message, "give one number for all axes")])
+        message, hint = f"{len(size)} sizes for a network of {graph.dims} dimensions", "set one size for all axes"
+        raise SizeError([Problem("shape", "tile", message, hint)])
     return size
 
 
 def prepare_output(model: UNet, keep: Keep, size: Size, out: Any) -> Any:
-    """``out`` if it can take the result for an image of a size; where there is none a new array.
+    """Return ``out`` if it can hold the result, or a new array if ``out`` is None.
 
-    Raises SizeError where it has another shape, TypeError where its numbers are others.
+    Args:
+        model: The network.
+        keep: The kind of result, which sets the channels and the data type.
+        size: The spatial size of the image.
+        out: An array (channels, *size) of numpy, zarr or the like, or None.
+
+    Raises:
+        SizeError: ``out`` has the wrong shape.
+        TypeError: ``out`` cannot hold the result's values.
     """
     channels, dtype = get_result_format(model, keep)
     shape = (channels, *size)
     if out is None:
         return np.empty(shape, dtype)
     if tuple(out.shape) != shape:
-        message = f"the array has shape {tuple(out.shape)}, the result has {shape}"
-        raise SizeError([Problem("shape", "out", message, "give one of that shape")])
+        message, hint = f"shape must be {shape}, not {tuple(out.shape)}", "pass an array of the result's shape"
+        raise SizeError([Problem("shape", "out", message, hint)])
     if not _can_hold(out.dtype, model.graph.out_channels - 1 if keep == "labels" else None):
-        raise TypeError(f"out: an array of {out.dtype} does not hold {keep}; give one of {dtype}")
+        raise TypeError(f"out: an array of {out.dtype} cannot hold {keep}; pass an array of {dtype}")
     return out
 
 
 def _can_hold(dtype: Any, max_label: int | None) -> bool:
-    """Whether an array of a type takes labels up to the largest, or where there is none any number."""
+    """Return whether a data type can hold labels up to ``max_label``, or real numbers if that is None."""
     try:
-        kind = np.dtype(dtype)
-    except TypeError:  # it is none of numpy's
+        numpy_dtype = np.dtype(dtype)
+    except TypeError:  # not a data type of numpy
         return False
-    return kind.kind == "f" or (kind.kind in "iu" and max_label is not None and np.iinfo(kind).max >= max_label)
+    if numpy_dtype.kind == "f":
+        return True
+    return numpy_dtype.kind in "iu" and max_label is not None and np.iinfo(numpy_dtype).max >= max_label

@@ -1,4 +1,4 @@
-"""What in a network sees more than a neighbourhood, so that a tile's result is not the whole image's."""
+"""Find modules that depend on more than a neighbourhood, so that tiles do not give the untiled image's result."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from unetgen.graph.ops import Convolution, Normalization, Pad, PadTo, PadToMulti
 from unetgen.graph.ops.base import Op
 from unetgen.graph.ops.resampling import Interpolation
 
-# Norms over the channels of one pixel; those that keep statistics use them in evaluation.
+# Norms over the channels of one pixel.
 _PER_PIXEL_NORMS = ("layers.ChannelLayerNorm",)
+
+# Norms that can track statistics, which they then use in evaluation mode, and torch's default.
 _TRACKS_STATISTICS_BY_DEFAULT = {"nn.BatchNorm": True, "nn.InstanceNorm": False}
 
 
 def find_nonlocal_modules(graph: Graph) -> list[str]:
-    """The paths of what looks at whole maps, or tells one position from another, in evaluation mode."""
+    """Return the paths of modules that depend on whole feature maps or on positions, in evaluation mode."""
     return [node.path for node in graph.nodes if _is_nonlocal(node.op)]
 
 
@@ -22,21 +24,21 @@ def _is_nonlocal(op: Op) -> bool:
 
 
 def _is_position_dependent(op: Op) -> bool:
-    """Whether a resampling does not repeat itself along the map."""
+    """Return whether a resampling treats positions of a feature map differently."""
     return isinstance(op, ResizeTo) or (isinstance(op, Interpolation) and op.align_corners)
 
 
 def _is_global_norm(op: Op) -> bool:
     if not isinstance(op, Normalization) or op.target in _PER_PIXEL_NORMS:
         return False
-    kept = next(
-        (usual for family, usual in _TRACKS_STATISTICS_BY_DEFAULT.items() if op.target.startswith(family)), None
+    default = next(
+        (tracks for family, tracks in _TRACKS_STATISTICS_BY_DEFAULT.items() if op.target.startswith(family)), None
     )
-    return kept is None or not op.arguments.get("track_running_stats", kept)
+    return default is None or not op.arguments.get("track_running_stats", default)
 
 
 def _has_circular_padding(op: Op) -> bool:
-    """Whether it continues a map with the map's other end, which a tile does not have."""
+    """Return whether an op pads a feature map with values from its opposite side, which a tile does not contain."""
     if isinstance(op, Convolution):
         return op.padding_mode == "circular" and any(op.padding)
     return isinstance(op, (Pad, PadTo, PadToMultiple)) and op.mode == "circular"

@@ -1,8 +1,8 @@
-"""Plan: where tiles lie along one axis, and which outputs each of them decides.
+"""Plan the positions of tiles along each axis, and which output pixels come from each tile.
 
-Fig. 2 of Ronneberger et al. 2015, for any network: the image is mirrored at its borders as far as the network needs,
-tiles start at multiples of the network's period, so that every pooling sees the pixels that it would see in one piece,
-and of each tile those outputs count that see nothing beyond its inner borders.
+This is Fig. 2 of Ronneberger et al. (2015) for any network. The image is mirrored at its borders as far as the network
+needs. Tiles start at multiples of the network's period, so that every pooling combines the same pixels as in the
+untiled image. Of each tile, only outputs are used whose receptive field does not cross its inner borders.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from unetgen.tiling.extent import TileExtent, compute_extents
 
 @dataclass(frozen=True, slots=True)
 class TileSpan:
-    """One tile along one axis: where it starts in the mirrored image, and which pixels of the image it decides."""
+    """One tile along one axis: its start in the mirrored image, and the pixels of the image that it provides."""
 
     start: int
     first_valid: int
-    """The first pixel whose output sees nothing before the tile, or nothing but the image's own border."""
+    """The first pixel whose receptive field does not start before the tile, unless that is the image's border."""
     first: int
+    """The first pixel that this tile provides."""
     stop: int
-    """The pixel after the last."""
+    """The pixel after the last that this tile provides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,108 +40,124 @@ class AxisPlan:
     length: int
     tile: int
     full: int
-    """The mirrored image, if it went through the network in one piece."""
+    """The length of the untiled input: the mirrored image."""
     left_margin: int
-    """How many mirrored pixels stand before the image."""
+    """The number of mirrored pixels before the image."""
     spans: tuple[TileSpan, ...]
     has_seams: bool = False
-    """Whether tiles decide pixels that see their borders."""
+    """Whether tiles provide pixels whose receptive field crosses a tile's border."""
 
 
 def plan_axes(
     graph: Graph, image: Size, tile: Size, *, exact: bool = True, overlap: bool = False
 ) -> tuple[AxisPlan, ...]:
-    """The plan for each axis. Raises SizeError where a tile does not fit the network, or is too small to be joined.
+    """Plan the tiles along each axis.
 
-    A tile that is larger than the image needs is made as small; any other may grow by less than a period, into the
-    image's residue class. Unless it is to be ``exact``, tiles that are too small are joined in their middle halves.
-    With ``overlap`` each decides a period that its neighbour could decide as well, where there is one to spare.
+    A tile larger than the image is reduced to the size that the image needs. Any other tile may grow by less than a
+    period, into the image's residue class.
+
+    Args:
+        graph: The network's graph.
+        image: The spatial size of the image.
+        tile: The requested tile size.
+        exact: Use only outputs that do not depend on a tile's inner borders. Otherwise, tiles that are too small
+            provide the middle half of their outputs.
+        overlap: Let neighbouring tiles share one period of valid outputs, if they have it to spare.
+
+    Raises:
+        SizeError: The tile does not fit the network, or is too small to be joined with its neighbours.
+
+    Examples:
+        >>> from unetgen import graph_of
+        >>> plan = plan_axes(graph_of("unet_paper"), (1000, 1000), (572, 572))[0]
+        >>> [(span.start, span.first, span.stop) for span in plan.spans]
+        [(0, 0, 388), (384, 388, 772), (624, 772, 1000)]
     """
     try:
         check_sizes(graph, tile)
     except SizeError as error:
         raise SizeError([replace(problem, path="tile") for problem in error.problems]) from None
-    found = compute_extents(graph, image, tile)
-    sizes = graph.sizes(tuple(extent.tile for extent in found))
+    extents = compute_extents(graph, image, tile)
+    sizes = graph.sizes(tuple(extent.tile for extent in extents))
     plans = []
-    for axis, (length, extent) in enumerate(zip(image, found, strict=True)):
-        clear = _valid_outputs(graph, axis, sizes) if extent.tile < extent.full else (0, sizes[graph.output][axis])
-        joined = _usable_outputs(clear, sizes[graph.output][axis], extent, exact)
-        if joined is None:
+    for axis, (length, extent) in enumerate(zip(image, extents, strict=True)):
+        valid = _valid_outputs(graph, axis, sizes) if extent.tile < extent.full else (0, sizes[graph.output][axis])
+        usable = _usable_outputs(valid, sizes[graph.output][axis], extent, exact)
+        if usable is None:
             raise SizeError([_tile_size_problem(graph, axis, tile, extent, exact)])
-        plans.append(_plan_axis(length, extent, joined, has_seams=joined != clear, overlap=overlap))
+        plans.append(_plan_axis(length, extent, usable, has_seams=usable != valid, overlap=overlap))
     return tuple(plans)
 
 
 def _usable_outputs(
     valid_outputs: tuple[int, int], output: int, extent: TileExtent, exact: bool
 ) -> tuple[int, int] | None:
-    """The stretch of its outputs that a tile may decide, if there is one that tiles can be joined in."""
-    middle = output // 4, output - output // 4
-    stretches = [valid_outputs] if exact else [valid_outputs, middle]
-    alone = extent.tile == extent.full
-    return next((s for s in stretches if alone or s[1] - s[0] >= extent.period), None)
+    """Return the range of outputs that a tile may provide, or None if it is shorter than a period."""
+    middle_half = output // 4, output - output // 4
+    candidates = [valid_outputs] if exact else [valid_outputs, middle_half]
+    is_untiled = extent.tile == extent.full
+    return next((c for c in candidates if is_untiled or c[1] - c[0] >= extent.period), None)
 
 
 def _plan_axis(
     length: int, extent: TileExtent, valid_outputs: tuple[int, int], *, has_seams: bool, overlap: bool
 ) -> AxisPlan:
-    spare = valid_outputs[1] - valid_outputs[0] >= 2 * extent.period
-    common = extent.period if (overlap or has_seams) and spare else 0
-    stretches = _iter_spans(length, extent, valid_outputs, common)
-    # What an output has more than the image stands behind it.
-    return AxisPlan(length, extent.tile, extent.full, max(extent.trimmed, 0) // 2, tuple(stretches), has_seams)
+    can_share = valid_outputs[1] - valid_outputs[0] >= 2 * extent.period
+    shared = extent.period if (overlap or has_seams) and can_share else 0
+    spans = tuple(_iter_spans(length, extent, valid_outputs, shared))
+    # An output that is larger than the image (a negative trim) has its extra pixels at the end.
+    return AxisPlan(length, extent.tile, extent.full, max(extent.trimmed, 0) // 2, spans, has_seams)
 
 
 def _tile_size_problem(graph: Graph, axis: int, tile: Size, extent: TileExtent, exact: bool) -> Problem:
-    """Why tiles cannot be joined, and what can be done instead."""
+    """Build the problem of tiles that are too small to be joined."""
     name = AXIS_NAMES[graph.dims][axis]
-    what = f"tiles of {tile[axis]} on axis {name} cannot be joined: too few of their pixels see no border"
+    message = f"tiles of {tile[axis]} on axis {name} are too small: too few outputs are free of border effects"
     if graph.has_fixed_size:
-        ways = [f"cut or shrink the image to {tile[axis]}, the only size that fits", *(["accept seams"] * exact)]
+        fixes = [f"crop or shrink the image to {tile[axis]}, the only size that fits", *(["accept seams"] * exact)]
     else:
-        ways = [
-            f"take at least {_smallest_joinable_tile(graph, axis, tile, extent)}",
-            "accept seams" if exact else "larger ones with seams",
+        fixes = [
+            f"use at least {_smallest_joinable_tile(graph, axis, tile, extent)}",
+            "accept seams" if exact else "larger tiles with seams",
         ]
-    return Problem("tile", "tile", what, ", or ".join(ways))
+    return Problem("tile", "tile", message, ", or ".join(fixes))
 
 
 def _iter_spans(length: int, extent: TileExtent, valid_outputs: tuple[int, int], shared: int) -> Iterator[TileSpan]:
-    """Tiles from the first pixel to the last; each starts as late as it can, at a multiple of the period.
+    """Yield the tiles from the first pixel to the last, each as far right as possible at a multiple of the period.
 
-    ``clear`` is the stretch of its outputs that a tile may decide, ``common`` what neighbours share of them.
+    ``valid_outputs`` is the range of outputs that a tile may provide, ``shared`` the number that neighbours share.
     """
-    before, inner = valid_outputs
-    tile, whole, period = extent.tile, extent.full, extent.period
+    valid_start, valid_stop = valid_outputs
+    tile, full, period = extent.tile, extent.full, extent.period
     start = first = 0
-    while start + tile < whole and start + inner < length:
-        last = start + inner
-        yield TileSpan(start, start + before if start else 0, first, last)
-        start, first = min((last - before - shared) // period * period, whole - tile), last
-    yield TileSpan(start, start + before if start else 0, first, length)
+    while start + tile < full and start + valid_stop < length:
+        stop = start + valid_stop
+        yield TileSpan(start, start + valid_start if start else 0, first, stop)
+        start, first = min((stop - valid_start - shared) // period * period, full - tile), stop
+    yield TileSpan(start, start + valid_start if start else 0, first, length)
 
 
 def _valid_outputs(graph: Graph, axis: int, sizes: tuple[Size, ...]) -> tuple[int, int]:
-    """The first output of a tile that sees nothing before the tile, and the first after it that sees something behind.
+    """Return the range (start, stop) of a tile's outputs whose receptive field is inside the tile.
 
-    Both ends of what a pixel sees move on with the pixel, so each is found by halving.
+    Both ends of the receptive field grow with the position of the output, so each is found by bisection.
     """
     tile, outputs = sizes[0][axis], range(sizes[graph.output][axis])
-    before = bisect_left(outputs, 0, key=lambda pixel: input_window(graph, axis, (pixel, pixel), sizes)[0])
-    behind = bisect_right(outputs, tile - 1, key=lambda pixel: input_window(graph, axis, (pixel, pixel), sizes)[1])
-    return before, behind
+    start = bisect_left(outputs, 0, key=lambda pixel: input_window(graph, axis, (pixel, pixel), sizes)[0])
+    stop = bisect_right(outputs, tile - 1, key=lambda pixel: input_window(graph, axis, (pixel, pixel), sizes)[1])
+    return start, stop
 
 
 def _smallest_joinable_tile(graph: Graph, axis: int, tile: Size, extent: TileExtent) -> int:
-    """The smallest tile along one axis that can be joined with the next: the image in one piece has no next."""
+    """Return the smallest tile along one axis that has a period of valid outputs, or the untiled size."""
 
-    def joins(size: int) -> bool:
+    def is_joinable(size: int) -> bool:
         if size == extent.full:
             return True
-        before, inner = _valid_outputs(graph, axis, graph.sizes((*tile[:axis], size, *tile[axis + 1 :])))
-        return inner - before >= extent.period
+        start, stop = _valid_outputs(graph, axis, graph.sizes((*tile[:axis], size, *tile[axis + 1 :])))
+        return stop - start >= extent.period
 
-    # If one joins, larger ones do: the first is found by halving, from False (0) to True (1).
+    # All sizes above a joinable one are joinable, so the first is found by bisection, from False (0) to True (1).
     sizes = range(extent.tile, extent.full + 1, extent.period)
-    return sizes[bisect_left(sizes, 1, key=joins)]
+    return sizes[bisect_left(sizes, 1, key=is_joinable)]

@@ -1,4 +1,4 @@
-"""What is kept of a tile: the network's outputs, probabilities, or the most likely class of each pixel."""
+"""Convert a network's outputs to probabilities or labels."""
 
 from __future__ import annotations
 
@@ -19,35 +19,41 @@ Keep = Literal["outputs", "probabilities", "labels"]
 
 KEEP_VALUES: tuple[Keep, ...] = get_args(Keep)
 
-# Heads that end so hand out probabilities already.
+# A head that ends in one of these layers returns probabilities.
 _PROBABILITY_LAYERS = ("nn.Sigmoid", "nn.Softmax")
 
-# So many classes have a number in one byte.
+# The number of classes that fit in one byte.
 _MAX_BYTE_CLASSES = 256
 
 
 def build_postprocessor(graph: Graph, keep: Keep) -> Callable[[Tensor], Tensor]:
-    """(batch, out_channels, *size) to what is kept of it, as (batch, channels, *size).
+    """Build a function that converts outputs to the values to keep.
 
-    Probabilities are the softmax over the channels, or of one channel its sigmoid. Labels, in one channel, are the
-    number of the likeliest channel; with one channel 1 where its probability is above one half, else 0.
+    Args:
+        graph: The network's graph.
+        keep: ``outputs``: unchanged. ``probabilities``: the softmax over the channels, or the sigmoid of a single
+            channel. ``labels``: the index of the most likely channel; for a single channel, whether its probability is
+            above one half.
+
+    Returns:
+        A function from (batch, out_channels, *size) to (batch, channels, *size).
     """
-    likely = has_probability_output(graph)
+    is_probability = has_probability_output(graph)
     if keep == "probabilities":
-        return (lambda y: y) if likely else _to_probabilities
+        return (lambda y: y) if is_probability else _to_probabilities
     if keep == "labels":
-        return lambda y: _to_labels(y, 0.5 if likely else 0.0)
+        return lambda y: _to_labels(y, 0.5 if is_probability else 0.0)
     return lambda y: y
 
 
 def has_probability_output(graph: Graph) -> bool:
-    """Whether the first output is probabilities already."""
+    """Return whether the first output consists of probabilities."""
     last = graph.nodes[graph.output].op
     return isinstance(last, Activation) and last.target in _PROBABILITY_LAYERS
 
 
 def get_result_format(model: UNet, keep: Keep) -> tuple[int, Any]:
-    """How many channels are kept, and numpy's type of them."""
+    """Return the number of channels of a result and its numpy data type."""
     channels = model.graph.out_channels
     if keep == "labels":
         return 1, np.dtype(np.uint8 if channels <= _MAX_BYTE_CLASSES else np.int32)

@@ -1,4 +1,4 @@
-"""predict: a network over an image of any size, with the memory of a few tiles."""
+"""Run a network over an image of any size, with the memory of a few tiles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ TilePosition = tuple[TileSpan, ...]
 
 
 class InexactTiling(UnetgenWarning):
-    """A network that looks at whole maps sees others in a tile than in the image."""
+    """The result of tiling differs from that of the untiled image.
+
+    The network depends on whole feature maps, or its tiles are too small for its receptive field.
+    """
 
 
 def predict(
@@ -42,48 +45,76 @@ def predict(
     out: Any = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
-    """The network's first output for an image (channels, *size), as (out_channels, *size).
+    """Predict an image of any size, tile by tile.
 
-    The result is that of the image in one piece, mirrored at its borders as far as the network needs, for every network
-    whose pixels see a bounded window; of others a warning says how far neighbouring tiles are apart. ``tile`` is what
-    goes into the network at a time (the spec's input size unless said), ``batch`` how many tiles together; ``keep``
-    makes ``probabilities`` of the outputs, or ``labels``, (1, *size). ``out`` is an array to write to, made by numpy
-    unless given. ``progress`` hears how many tiles are done, of how many. With ``exact=False`` tiles may be too small
-    to be free of their borders, with the same warning. The model runs where it is, in evaluation mode, and is left as
-    it was. Raises SizeError where sizes do not fit the network, and ValueError or TypeError for what else is wrong.
+    The result equals that of the untiled image, mirrored at its borders as far as the network needs, if each output has
+    a bounded receptive field. Otherwise a warning reports by how much neighbouring tiles differ. The model runs on its
+    device in evaluation mode; its training mode is restored.
+
+    Args:
+        model: The network.
+        image: The image, (channels, *size): an array of numpy or zarr, or any other that regions can be read from.
+        tile: The input size of a tile, one number for all axes or one per axis (default: the spec's input size).
+        batch: The number of tiles per forward pass.
+        keep: ``outputs`` as they are, ``probabilities`` by softmax (sigmoid for one channel), or ``labels``.
+        exact: Reject tiles that are too small for an exact result, instead of a warning.
+        out: An array to write the result to (default: a new array of numpy).
+        progress: Called after each batch with the number of finished tiles and the number of all tiles.
+
+    Returns:
+        The network's first output, (out_channels, *size), or labels, (1, *size).
+
+    Raises:
+        SizeError: The image, the tile or ``out`` has a size that does not fit the network.
+        ValueError: ``batch`` or ``keep`` is invalid.
+        TypeError: ``out`` cannot hold the result.
+
+    Warns:
+        InexactTiling: The result differs from that of the untiled image.
+
+    Examples:
+        >>> import numpy as np, unetgen
+        >>> model = unetgen.build("unet_milesial", widths=[2, 4], seed=0, input_size=None)
+        >>> predict(model, np.zeros((3, 50, 70), "float32"), tile=32, keep="labels").shape
+        (1, 50, 70)
     """
     check_image(model.graph, image)
     check_keep(keep)
-    shape, far = tuple(image.shape[1:]), find_nonlocal_modules(model.graph)
-    plans = plan_axes(model.graph, shape, resolve_tile(model, tile), exact=exact, overlap=bool(far))
-    groups = _batch_tiles(plans, validate_batch(batch))
-    out = prepare_output(model, keep, shape, out)
-    why, seams, kept = _describe_inexactness(far, plans), TileDisagreement(), build_postprocessor(model.graph, keep)
+    size, nonlocal_paths = tuple(image.shape[1:]), find_nonlocal_modules(model.graph)
+    plans = plan_axes(model.graph, size, resolve_tile(model, tile), exact=exact, overlap=bool(nonlocal_paths))
+    batches = _batch_tiles(plans, validate_batch(batch))
+    out = prepare_output(model, keep, size, out)
+    reason, disagreement = _describe_inexactness(nonlocal_paths, plans), TileDisagreement()
+    postprocess = build_postprocessor(model.graph, keep)
     with _evaluation_mode(model):
-        for number, group in enumerate(groups, 1):
-            for place, result in zip(group, _run_tiles(model, image, plans, group, kept), strict=True):
-                if why:
-                    seams.update(out, result, place)
-                _write_tile(out, result, place)
+        for number, positions in enumerate(batches, 1):
+            results = _run_tiles(model, image, plans, positions, postprocess)
+            for position, result in zip(positions, results, strict=True):
+                if reason:
+                    disagreement.update(out, result, position)
+                _write_tile(out, result, position)
             if progress:
-                progress(sum(map(len, groups[:number])), sum(map(len, groups)))
-    if why:
-        warnings.warn(f"{why}, so the result is not that of the whole image: {seams}", InexactTiling, stacklevel=2)
+                progress(sum(map(len, batches[:number])), sum(map(len, batches)))
+    if reason:
+        message = f"{reason}, so the result differs from that of the untiled image: {disagreement}"
+        warnings.warn(message, InexactTiling, stacklevel=2)
     return out
 
 
 def _batch_tiles(plans: Sequence[AxisPlan], batch: int) -> list[list[TilePosition]]:
-    """The tiles that go in together, in the order of their axes."""
-    places = list(product(*(plan.spans for plan in plans)))
-    return [places[first : first + batch] for first in range(0, len(places), batch)]
+    """Group the tiles into batches, in the order of their axes."""
+    positions = list(product(*(plan.spans for plan in plans)))
+    return [positions[first : first + batch] for first in range(0, len(positions), batch)]
 
 
 def _describe_inexactness(nonlocal_paths: Sequence[str], plans: Sequence[AxisPlan]) -> str:
-    """Why tiles do not give what the whole image gives; nothing where they do, or where one tile is the image."""
+    """Return why the tiled result differs from the untiled one; empty if it is exact or there is one tile only."""
     if nonlocal_paths and any(plan.tile < plan.full for plan in plans):
-        return f"{nonlocal_paths[0]}{f' and {len(nonlocal_paths) - 1} more look' if len(nonlocal_paths) > 1 else ' looks'} at whole maps"
+        first, num_others = nonlocal_paths[0], len(nonlocal_paths) - 1
+        modules = f"{first} and {num_others} more depend" if num_others else f"{first} depends"
+        return f"{modules} on whole feature maps"
     if any(plan.has_seams for plan in plans):
-        return f"pixels see beyond tiles of {' x '.join(str(plan.tile) for plan in plans)}"
+        return f"the receptive field exceeds tiles of {' x '.join(str(plan.tile) for plan in plans)}"
     return ""
 
 
@@ -104,25 +135,25 @@ def _run_tiles(
     positions: Sequence[TilePosition],
     postprocess: Callable[[Tensor], Tensor],
 ) -> NDArray[Any]:
-    """What is kept of a few tiles, (batch, channels, *size)."""
+    """Run one batch of tiles and return the postprocessed first output, (batch, channels, *size)."""
     size = [plan.tile for plan in plans]
     tiles = [
-        read_mirrored(image, [s.start - p.left_margin for s, p in zip(place, plans, strict=True)], size)
-        for place in positions
+        read_mirrored(image, [s.start - p.left_margin for s, p in zip(position, plans, strict=True)], size)
+        for position in positions
     ]
     parameter = next(model.parameters())
     x = torch.from_numpy(np.stack(tiles)).to(parameter.device, parameter.dtype)
     with torch.inference_mode():
-        result = model(x)
-        while not isinstance(result, Tensor):
-            result = next(iter(result.values())) if isinstance(result, dict) else result[0]
-        answer = postprocess(result)
+        output = model(x)
+        while not isinstance(output, Tensor):
+            output = next(iter(output.values())) if isinstance(output, dict) else output[0]
+        result = postprocess(output)
         # numpy has no bfloat16.
-        return (answer.float() if answer.dtype == torch.bfloat16 else answer).cpu().numpy()
+        return (result.float() if result.dtype == torch.bfloat16 else result).cpu().numpy()
 
 
 def _write_tile(out: Any, result: NDArray[Any], position: TilePosition) -> None:
-    """Puts what a tile decides where it belongs. An output begins at its tile's start: the border is cut evenly."""
-    there = tuple(slice(s.first, s.stop) for s in position)
-    here = tuple(slice(s.first - s.start, s.stop - s.start) for s in position)
-    out[(slice(None), *there)] = result[(slice(None), *here)]
+    """Write the pixels that a tile provides; output pixel 0 is at the tile's start, as the border is symmetric."""
+    target = tuple(slice(s.first, s.stop) for s in position)
+    source = tuple(slice(s.first - s.start, s.stop - s.start) for s in position)
+    out[(slice(None), *target)] = result[(slice(None), *source)]

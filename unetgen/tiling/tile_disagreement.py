@@ -1,4 +1,4 @@
-"""Seams: how far tiles are from their neighbours, on pixels that both of them could decide."""
+"""Measure by how much overlapping tiles differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unetgen.tiling.plan import TileSpan
 
 
 class TileDisagreement:
-    """The largest difference that was met so far; of labels, how many are not the neighbour's."""
+    """The largest difference between overlapping tiles so far, or the number of labels that differ."""
 
     def __init__(self) -> None:
         self.max_difference = 0.0
@@ -22,33 +22,39 @@ class TileDisagreement:
         self.has_labels = False
 
     def update(self, out: Any, result: NDArray[Any], position: Sequence[TileSpan]) -> None:
-        """Compares what a tile makes of decided pixels, (channels, *size), with what was decided."""
+        """Compare a tile's result with the pixels that earlier tiles have written.
+
+        Args:
+            out: The image's result so far, (channels, *size).
+            result: The tile's result, (channels, *size).
+            position: The tile's span along each axis.
+        """
         self.has_labels = result.dtype.kind in "iu"
-        for strip in _iter_decided_strips(position):
-            there = np.asarray(out[(slice(None), *(slice(a, b) for a, b in strip))])
-            here = tuple(slice(a - s.start, b - s.start) for (a, b), s in zip(strip, position, strict=True))
-            mine = result[(slice(None), *here)]
-            if not there.size:
+        for strip in _iter_written_strips(position):
+            earlier = np.asarray(out[(slice(None), *(slice(a, b) for a, b in strip))])
+            region = tuple(slice(a - s.start, b - s.start) for (a, b), s in zip(strip, position, strict=True))
+            current = result[(slice(None), *region)]
+            if not earlier.size:
                 continue
-            self.num_pixels += there.size
-            self.differing_labels += int((there != mine).sum())
+            self.num_pixels += earlier.size
+            self.differing_labels += int((earlier != current).sum())
             if not self.has_labels:
-                self.max_difference = max(self.max_difference, float(np.abs(there - mine).max()))
-                self.max_output = max(self.max_output, float(np.abs(there).max()))
+                self.max_difference = max(self.max_difference, float(np.abs(earlier - current).max()))
+                self.max_output = max(self.max_output, float(np.abs(earlier).max()))
 
     def __str__(self) -> str:
         if not self.num_pixels:
-            return "tiles do not overlap, so nothing can be said of how much that changes"
+            return "tiles do not overlap, so the difference cannot be measured"
         if self.has_labels:
-            return f"where tiles overlap {self.differing_labels / self.num_pixels:.2%} of the labels are not the neighbour's"
-        return f"where tiles overlap they are up to {self.max_difference:.3g} apart, in outputs of up to {self.max_output:.3g}"
+            return f"overlapping tiles differ in {self.differing_labels / self.num_pixels:.2%} of the labels"
+        return f"overlapping tiles differ by up to {self.max_difference:.3g}, in outputs of up to {self.max_output:.3g}"
 
 
-def _iter_decided_strips(position: Sequence[TileSpan]) -> Iterator[list[tuple[int, int]]]:
-    """The strips of a tile that earlier tiles have decided, each pixel once.
+def _iter_written_strips(position: Sequence[TileSpan]) -> Iterator[list[tuple[int, int]]]:
+    """Yield the strips of a tile that earlier tiles have written, without duplicate pixels.
 
-    Tiles come in the order of their axes, so all that lies before a tile along one axis is done, whatever stands after
-    that axis.
+    Tiles run in row-major order, so all pixels before a tile along one axis are done, for any position along the axes
+    after it.
     """
     for axis in range(len(position)):
         inner = [(s.first, s.stop) for s in position[:axis]]

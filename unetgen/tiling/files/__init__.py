@@ -1,1 +1,1 @@
-"""Images in files: each format reads regions where it can, and takes results region by region where it can."""
+"""Read and write images in files; region by region if the format supports it."""

@@ -1,4 +1,4 @@
-"""Which file is read and written how."""
+"""Select the reader and writer of an image file by its suffix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMATS = {
 
 
 def detect_suffix(path: Path) -> str:
-    """The suffix that tells the format; an array inside a zarr group is zarr too. Raises ImageError."""
+    """Return the suffix that selects the format, also for an array inside a zarr group; raise ImageError if unknown."""
     if (path / "zarr.json").is_file() or (path / ".zarray").is_file():
         return ".zarr"
     return _match_suffix(path)
@@ -39,49 +39,78 @@ def detect_suffix(path: Path) -> str:
 
 def _match_suffix(path: Path) -> str:
     name = path.name.lower()
-    found = next((known for known in sorted(FORMATS, key=len, reverse=True) if name.endswith(known)), None)
-    if found is None:
-        raise ImageError(f"{path}: no format has this suffix; those that are read are {', '.join(FORMATS)}")
-    return found
+    suffix = next((known for known in sorted(FORMATS, key=len, reverse=True) if name.endswith(known)), None)
+    if suffix is None:
+        raise ImageError(f"{path}: unknown image format; use one of {', '.join(FORMATS)}")
+    return suffix
 
 
 def read_image(path: Path, dims: int) -> ImageFile:
-    """An image for a network of so many dims. Raises ImageError, and MissingExtra."""
-    form = FORMATS[detect_suffix(path)]
+    """Open an image file.
+
+    Args:
+        path: The file, or the folder of a zarr array.
+        dims: The number of the network's spatial dimensions.
+
+    Returns:
+        The image as (channels, *size), read region by region if the format supports it.
+
+    Raises:
+        ImageError: The file does not exist, cannot be read, or does not hold an image of these dimensions.
+        MissingDependencyError: The format needs a package that is not installed.
+    """
+    image_format = FORMATS[detect_suffix(path)]
     if not path.exists():
-        raise ImageError(f"{path}: there is no such file; check the path")
+        raise ImageError(f"{path}: file not found; check the path")
     try:
-        return form.read(path, dims)
+        return image_format.read(path, dims)
     except ImportError as error:
         raise MissingDependencyError(f"reading {path.name}", error.name or "a package", "images") from None
     except ImageError:
         raise
-    except Exception as error:  # each library has its own
+    except Exception as error:  # each library raises its own exceptions
         raise ImageError(
-            f"{path}: cannot be read: {format_exception_line(error)}; write it anew, or in another format"
+            f"{path}: cannot be read: {format_exception_line(error)}; save it again, or in another format"
         ) from error
 
 
 def output_path(folder: Path, image_file: ImageFile, labels: bool) -> Path:
-    """Where the result for an image goes: its own name, its own format if that can hold the result, else TIFF."""
-    kind = detect_suffix(image_file.path)
+    """Return the path of an image's result.
+
+    Args:
+        folder: The directory of results.
+        image_file: The image, whose name and format the result has. Pillow's formats hold labels as PNG only.
+        labels: Whether the result consists of labels.
+    """
+    suffix = detect_suffix(image_file.path)
     name = image_file.path.name
-    # An array in a zarr group is called by both: many groups have a 0.
-    stem = name[: -len(kind)] if name.lower().endswith(kind) else f"{image_file.path.parent.stem}.{name}"
-    if FORMATS[kind] is _PILLOW_IMAGE:
-        kind = ".png" if labels else ".tif"
-    return folder / f"{stem}{kind}"
+    # An array in a zarr group is named after both, since many groups have an array 0.
+    stem = name[: -len(suffix)] if name.lower().endswith(suffix) else f"{image_file.path.parent.stem}.{name}"
+    if FORMATS[suffix] is _PILLOW_IMAGE:
+        suffix = ".png" if labels else ".tif"
+    return folder / f"{stem}{suffix}"
 
 
 def check_output_path(path: Path) -> None:
-    """Raises ImageError where a folder lies in a result's place, unless it is what a result is: an array of zarr."""
+    """Raise ImageError if a result's path is a directory that is not an earlier zarr result."""
     if path.is_dir() and not (_match_suffix(path) == ".zarr" and zarr_file.is_array(path)):
-        raise ImageError(f"{path}: is a folder, which no result replaces; move it away or choose another place")
+        raise ImageError(f"{path}: is a directory and is not overwritten; move it, or choose another --out")
 
 
 @contextmanager
 def open_output(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
-    """An array to write (channels, *size) to; the file takes its place when it is complete. Raises ImageError."""
+    """Yield an array to write a result to; the file appears at its path when the block ends without an error.
+
+    Args:
+        path: The final path, whose suffix selects the format.
+        shape: The shape of the result, (channels, *size).
+        dtype: The numpy data type of the result.
+        like: The image, whose metadata the result keeps.
+
+    Raises:
+        ImageError: The file cannot be written, or a directory is at its path.
+        MissingDependencyError: The format needs a package that is not installed.
+    """
     check_output_path(path)
     try:
         with replace_when_complete(path) as partial:
@@ -92,4 +121,4 @@ def open_output(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -
     except ImportError as error:
         raise MissingDependencyError(f"writing {path.name}", error.name or "a package", "images") from None
     except OSError as error:
-        raise ImageError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
+        raise ImageError(f"{path}: cannot be written: {error.strerror or error}; choose another path") from error

@@ -1,4 +1,4 @@
-"""NIfTI volumes, read by regions; results keep the image's place in space, and are whole in memory."""
+"""Read NIfTI volumes region by region, and write them from memory with the image's affine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unetgen.tiling.files.image_file import ImageFile, as_channels_first
 
 
 def read(path: Path, dims: int) -> ImageFile:
-    """(x, y, z), or with channels as the last axis."""
+    """Open a volume (x, y, z) or (x, y, z, channels)."""
     import nibabel
 
     volume: Any = nibabel.load(path)
@@ -22,7 +22,7 @@ def read(path: Path, dims: int) -> ImageFile:
 
 @contextmanager
 def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
-    """A volume with the affine of the image, if that has one."""
+    """Write a volume with the image's affine, or the identity if the image has none."""
     import nibabel
 
     out = np.empty(tuple(shape), dtype)

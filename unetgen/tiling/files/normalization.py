@@ -1,4 +1,4 @@
-"""Intensity: the numbers of a file as a network takes them, scaled where they are read."""
+"""Normalize the intensities of an image as its regions are read."""
 
 from __future__ import annotations
 
@@ -14,48 +14,57 @@ NormalizationMode = Literal["unit", "zscore", "none"]
 
 NORMALIZATION_MODES: tuple[NormalizationMode, ...] = get_args(NormalizationMode)
 
-# Values that are looked at together when an image's mean is taken.
+# The number of values that are read together to compute an image's mean.
 _MAX_BLOCK_ELEMENTS = 1 << 24
 
 
 class LazyNormalized:
-    """(image - offset) / scale, each (channels, 1, ...), as regions are read."""
+    """An image whose regions are read as ``(image - offset) / scale``, with one offset and scale per channel."""
 
     def __init__(self, image: ImageArray, offset: NDArray[Any], scale: NDArray[Any]) -> None:
         self.image = image
         self.shape = image.shape
-        spread = (-1, *[1] * (len(image.shape) - 1))
-        self.offset, self.scale = offset.reshape(spread), scale.reshape(spread)
+        per_channel = (-1, *[1] * (len(image.shape) - 1))
+        self.offset, self.scale = offset.reshape(per_channel), scale.reshape(per_channel)
 
     def __getitem__(self, region: Any) -> Any:
         return (np.asarray(self.image[region], np.float32) - self.offset) / self.scale
 
 
 def normalize_image(image: ImageArray, mode: NormalizationMode) -> ImageArray:
-    """An image (channels, *size) whose intensities are what ``how`` says.
+    """Normalize an image.
 
-    ``unit``: integers over the largest of their type, so from 0 to 1; other numbers as they are. ``zscore``: mean 0
-    and deviation 1 in each channel, over the whole image. ``none``: as they are.
+    Args:
+        image: The image, (channels, *size).
+        mode: ``unit``: divide integers by the maximum of their data type; leave other numbers unchanged.
+            ``zscore``: mean 0 and standard deviation 1 of each channel, over the whole image. ``none``: unchanged.
+
+    Returns:
+        The image, (channels, *size), normalized as its regions are read.
+
+    Examples:
+        >>> normalize_image(np.array([[[0, 255]]], np.uint8), "unit")[:, 0:1, 0:2].tolist()
+        [[[0.0, 1.0]]]
     """
     if mode == "zscore":
-        mean, deviation = _compute_mean_and_std(image)
-        return LazyNormalized(image, mean.astype(np.float32), np.maximum(deviation, 1e-8).astype(np.float32))
-    kind = _read_block(image, 0, 1).dtype
-    if mode == "unit" and kind.kind in "iu":
-        return LazyNormalized(image, np.zeros(1, np.float32), np.full(1, np.iinfo(kind).max, np.float32))
+        mean, std = _compute_mean_and_std(image)
+        return LazyNormalized(image, mean.astype(np.float32), np.maximum(std, 1e-8).astype(np.float32))
+    dtype = _read_block(image, 0, 1).dtype
+    if mode == "unit" and dtype.kind in "iu":
+        return LazyNormalized(image, np.zeros(1, np.float32), np.full(1, np.iinfo(dtype).max, np.float32))
     return image
 
 
 def _compute_mean_and_std(image: ImageArray) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean and deviation of each channel, in a walk over the image's slabs."""
+    """Compute the mean and standard deviation of each channel in one pass over the image's slabs."""
     count, mean, squares = 0, np.zeros(image.shape[0]), np.zeros(image.shape[0])
     for slab in _iter_slabs(image):
         values = slab.reshape(len(slab), -1).astype(np.float64)
-        own, fresh = values.mean(1), values.shape[1]
-        # Chan, Golub and LeVeque 1979: two stretches' moments joined without losing digits.
-        apart, total = own - mean, count + fresh
-        squares += ((values - own[:, None]) ** 2).sum(1) + apart**2 * count * fresh / total
-        mean += apart * fresh / total
+        slab_mean, slab_count = values.mean(1), values.shape[1]
+        # Chan, Golub and LeVeque (1979): combine the moments of two samples without losing precision.
+        delta, total = slab_mean - mean, count + slab_count
+        squares += ((values - slab_mean[:, None]) ** 2).sum(1) + delta**2 * count * slab_count / total
+        mean += delta * slab_count / total
         count = total
     return mean, np.sqrt(squares / count)
 

@@ -1,4 +1,4 @@
-"""PNG, JPEG and what else Pillow reads: grey or colour in two dimensions, whole in memory."""
+"""Read and write PNG, JPEG and BMP with Pillow: 2-D, greyscale or colour, entirely in memory."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ import numpy as np
 
 from unetgen.tiling.files.image_file import ImageFile, as_channels_first
 
-# Palettes and bits say with numbers what others say with grey or colour.
+# Modes whose pixel values are not intensities, and the mode that they are converted to.
 _MODE_CONVERSIONS = {"P": "RGB", "1": "L", "CMYK": "RGB"}
 
 
 def read(path: Path, dims: int) -> ImageFile:
-    """Grey as one channel, colour as three, with transparency as four."""
+    """Open an image with one channel (grey), three (colour) or four (with transparency)."""
     from PIL import Image
 
-    with Image.open(path) as opened:
-        pixels = np.asarray(
-            opened.convert(_MODE_CONVERSIONS[opened.mode]) if opened.mode in _MODE_CONVERSIONS else opened
-        )
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert(_MODE_CONVERSIONS[image.mode]) if image.mode in _MODE_CONVERSIONS else image)
     return ImageFile(path, as_channels_first(path, pixels, dims, -1))
 
 
 @contextmanager
 def create(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -> Iterator[Any]:
-    """A grey PNG of one channel."""
+    """Write a greyscale PNG of one channel."""
     from PIL import Image
 
     out = np.empty(tuple(shape), dtype)
