@@ -99,6 +99,6 @@ def test_an_unknown_module_is_refused() -> None:
     with pytest.raises(unetgen.SpecError) as caught:
         unetgen.graph_of("unet_1d", checkpointing=["encodr.0", "decoder.7"])
     assert str(caught.value).splitlines() == [
-        "override: checkpointing[0]: there is no module 'encodr.0'; did you mean 'encoder.0'?",
-        "override: checkpointing[1]: there is no module 'decoder.7'; did you mean 'decoder.3'?",
+        "override: checkpointing[0]: module 'encodr.0' does not exist; did you mean 'encoder.0'?",
+        "override: checkpointing[1]: module 'decoder.7' does not exist; did you mean 'decoder.3'?",
     ]
