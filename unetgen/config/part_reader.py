@@ -111,8 +111,8 @@ class PartReader:
                 hint = "use letters, digits and underscores, and a letter first"
                 self.problems.append(node.key_problem("heads", f"{name!r} cannot be the name of an output", hint))
             elif name in RESERVED_NAMES:
-                message = f"{name!r} cannot be the name of an output: modules of torch have something of that name"
-                self.problems.append(node.key_problem("heads", message, f"call it '{name}_map'"))
+                message = f"output name {name!r} is reserved by torch.nn.Module"
+                self.problems.append(node.key_problem("heads", message, f"rename it, for example to '{name}_map'"))
             if (part := self.read_part("head", node)) is not None:
                 found.append(NamedHead(name, part))
         return found

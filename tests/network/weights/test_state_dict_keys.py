@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from torch import nn
 
 import unetgen
 from support.paths import ROOT
@@ -76,6 +77,11 @@ def test_a_level_more_renames_no_finer_level() -> None:
     assert finer <= set(deep.parameters)
 
 
-def test_what_modules_have_themselves_is_reserved() -> None:
-    """A newer torch may have more: what is missing here is to be added there."""
+def test_attributes_of_torch_modules_are_reserved() -> None:
+    """A newer torch may have more: add the missing names to ``reserved_names``."""
     assert {name for name in dir(Scope("")) if not name.startswith("_")} <= RESERVED_NAMES
+
+
+def test_unetgen_reserves_no_name_of_its_own() -> None:
+    own = {name for name in dir(Scope("")) if not name.startswith("_")} - set(dir(nn.Module()))
+    assert own == set()
