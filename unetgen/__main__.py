@@ -1,4 +1,4 @@
-"""``python -m unetgen``."""
+"""Run the command line with ``python -m unetgen``."""
 
 from unetgen.cli.main import main
 

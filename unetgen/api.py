@@ -1,4 +1,4 @@
-"""The Python interface: a spec in any form to a Spec, a Graph, a network."""
+"""The Python interface: turn a spec in any form into a Spec, a Graph, a Figure or a network."""
 
 from __future__ import annotations
 
@@ -27,10 +27,25 @@ AnySpec = Spec | Mapping[str, Any] | str | Path
 
 
 def load_spec(spec: AnySpec, *, registry: Registry | None = None, **overrides: Any) -> Spec:
-    """The checked, complete spec of a file, a shipped spec's name, YAML text, a mapping, or a Spec.
+    """Return a spec, validated and with every default filled in.
 
-    ``overrides`` are laid over it like a file that extends it: ``in_channels=3``, or with dotted paths
-    ``**{"decoder.block.repeats": 1}``. Raises SpecError with every problem found.
+    Args:
+        spec: A file, a shipped spec's name, YAML text, a mapping, or a Spec.
+        registry: The parts that the spec can name (default: those of unetgen and of installed plugins).
+        **overrides: Values that override the spec's, as a file that extends it would: ``in_channels=3``, or with
+            dotted paths ``**{"decoder.block.repeats": 1}``.
+
+    Returns:
+        The spec. ``spec.resolved()`` is its complete form as plain data.
+
+    Raises:
+        SpecError: The spec is invalid; the error lists every problem.
+        PluginError: A plugin that the spec needs failed.
+
+    Examples:
+        >>> import unetgen
+        >>> unetgen.load_spec("unet_tutorial", depth=3).widths
+        (64, 128, 256, 512)
     """
     if isinstance(spec, Spec) and not overrides:
         return spec
@@ -42,14 +57,31 @@ def load_spec(spec: AnySpec, *, registry: Registry | None = None, **overrides: A
 
 
 def graph_of(spec: AnySpec, *, registry: Registry | None = None, **overrides: Any) -> Graph:
-    """The graph of a spec: every shape and cost, without torch.
+    """Return the graph of a spec, which knows every shape and cost; torch is not imported.
 
-    Raises SpecError where the parts do not go together, and SizeError where ``input_size`` does not fit.
+    Args:
+        spec: A spec in any form, as for ``load_spec``.
+        registry: The parts that the spec can name.
+        **overrides: Values that override the spec's, as for ``load_spec``.
+
+    Returns:
+        The graph.
+
+    Raises:
+        SpecError: The spec is invalid, or its parts cannot be combined.
+        SizeError: ``input_size`` does not fit the network.
+        PluginError: A plugin that the spec needs failed.
+
+    Examples:
+        >>> import unetgen
+        >>> graph = unetgen.graph_of("unet_paper")
+        >>> graph.output_size((572, 572))
+        (388, 388)
     """
-    checked = load_spec(spec, registry=registry, **overrides)
-    graph = build_graph(checked)
-    if checked.input_size:
-        check_sizes(graph, checked.input_size, checked.root.mapping.get("input_size"))
+    loaded = load_spec(spec, registry=registry, **overrides)
+    graph = build_graph(loaded)
+    if loaded.input_size:
+        check_sizes(graph, loaded.input_size, loaded.root.mapping.get("input_size"))
     return graph
 
 
@@ -61,13 +93,33 @@ def draw(
     registry: Registry | None = None,
     **overrides: Any,
 ) -> Figure:
-    """The U figure of a spec, without torch: it shows itself in a notebook, and ``save`` writes SVG, PNG or PDF.
+    """Return the U figure of a spec; torch is not imported.
 
-    ``overrides`` are as in ``load_spec``; ``input_size=(256, 256)`` draws the sizes of that one. Raises SpecError, and
-    SizeError where the size does not fit.
+    A notebook displays the figure; ``save`` writes it as SVG, PNG or PDF.
+
+    Args:
+        spec: A spec in any form, as for ``load_spec``.
+        style: The style: ``"paper"``, ``"compact"`` or ``"detail"``.
+        theme: The color theme: ``"light"`` or ``"dark"``.
+        registry: The parts that the spec can name.
+        **overrides: Values that override the spec's, as for ``load_spec``; ``input_size=(256, 256)`` labels the
+            figure with the sizes of that input.
+
+    Returns:
+        The figure.
+
+    Raises:
+        SpecError: The spec is invalid.
+        SizeError: ``input_size`` does not fit the network.
+        FormatError: The style or the theme is unknown.
+
+    Examples:
+        >>> import unetgen
+        >>> unetgen.draw("unet_paper", style="compact").svg.startswith("<svg")
+        True
     """
-    checked = load_spec(spec, registry=registry, **overrides)
-    return Figure.of(checked.name, graph_of(checked), checked.input_size, style, theme)
+    loaded = load_spec(spec, registry=registry, **overrides)
+    return Figure.of(loaded.name, graph_of(loaded), loaded.input_size, style, theme)
 
 
 def build(
@@ -78,28 +130,66 @@ def build(
     registry: Registry | None = None,
     **overrides: Any,
 ) -> UNet:
-    """The network of a spec, with its first weights.
+    """Return the network of a spec, with initial weights.
 
-    ``seed`` decides the weights, each tensor's by its own path; without one it is drawn from torch's generator.
-    On ``device="meta"`` nothing is allocated, and no plugin transforms what is built. ``overrides`` are as in
-    ``load_spec``. Raises SpecError, and PluginError where a plugin's code fails.
+    Args:
+        spec: A spec in any form, as for ``load_spec``.
+        seed: The seed of the initial weights (default: sampled from torch's generator). Each tensor has its own
+            random stream, derived from the seed and the tensor's path.
+        device: The device of the network. On ``"meta"`` nothing is allocated, and plugins do not transform the
+            network.
+        registry: The parts that the spec can name.
+        **overrides: Values that override the spec's, as for ``load_spec``.
+
+    Returns:
+        The network, an ``nn.Module`` that maps ``(batch, in_channels, *size)`` to ``(batch, out_channels, *size)``,
+        or to a dict of such tensors if the spec has several heads.
+
+    Raises:
+        SpecError: The spec is invalid, or its parts cannot be combined.
+        PluginError: A plugin that the spec needs failed.
+
+    Examples:
+        >>> import torch
+        >>> import unetgen
+        >>> model = unetgen.build("unet_1d", seed=0)
+        >>> tuple(model(torch.zeros(1, 1, 64)).shape)
+        (1, 5, 64)
     """
     from unetgen.network.assembly import assemble, assemble_on_meta
     from unetgen.network.initialization import sample_seed
 
     registry = registry or load_registry()
-    checked = load_spec(spec, registry=registry, **overrides)
-    graph = graph_of(checked)
+    loaded = load_spec(spec, registry=registry, **overrides)
+    graph = graph_of(loaded)
     if str(device) == "meta":
-        return assemble_on_meta(checked, graph)
-    model = assemble(checked, graph, registry, sample_seed() if seed is None else seed)
+        return assemble_on_meta(loaded, graph)
+    model = assemble(loaded, graph, registry, sample_seed() if seed is None else seed)
     return model if device is None else model.to(device)
 
 
 def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Registry | None = None) -> UNet:
-    """The network of a weights file that ``save`` wrote, rebuilt from that file alone, in evaluation mode.
+    """Return the network of a weights file that ``save`` wrote, rebuilt from that file alone, in evaluation mode.
 
-    Raises WeightsError where the file carries no spec, and SpecError where a plugin that it needs is missing.
+    Args:
+        path: The weights file, which also holds the spec.
+        device: The device of the network.
+        registry: The parts that the spec can name.
+
+    Returns:
+        The network with the weights of the file.
+
+    Raises:
+        WeightsError: The file cannot be read, or holds no spec.
+        SpecError: A plugin that the spec needs is not installed.
+
+    Examples:
+        >>> import tempfile
+        >>> import unetgen
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     unetgen.save(unetgen.build("unet_1d", seed=0), f"{folder}/net.safetensors")
+        ...     unetgen.load(f"{folder}/net.safetensors").spec.name
+        'unet_1d'
     """
     from unetgen.network.weights import checkpoint
 
@@ -107,5 +197,11 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Regi
 
 
 def specs() -> dict[str, Spec]:
-    """The shipped specs by name."""
+    """Return the shipped specs by name.
+
+    Examples:
+        >>> import unetgen
+        >>> list(unetgen.specs())[:3]
+        ['unet_1d', 'unet_3d', 'unet_milesial']
+    """
     return {name: load_spec(name) for name in list_shipped_specs()}

@@ -1,6 +1,6 @@
-"""Everything that the author of a part needs, under one name: ``from unetgen.authoring import Block, Count, hookimpl``.
+"""The API for authors of parts: ``from unetgen.authoring import Block, Count, hookimpl``.
 
-Importing it imports no torch.
+Importing this module does not import torch.
 """
 
 from unetgen.config.part_field import In

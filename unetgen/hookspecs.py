@@ -1,13 +1,13 @@
-"""What a plugin can give unetgen: these five hooks, each of which it may leave out.
+"""The five hooks of plugins; a plugin implements any of them.
 
-A distribution names its plugin module under the entry-point group ``unetgen``:
+A distribution declares its plugin module in the entry-point group ``unetgen``:
 
     [project.entry-points.unetgen]
     acme = "acme_unet.plugin"
 
-and that module implements hooks with ``@unetgen.hookimpl``. It is imported when somebody first asks for what it may
-have, so importing it must be quick and must not import torch. ``unetgen_api = (1, 0)`` in it says for which of the
-versions of this file it was written. docs/plugins.md is the manual.
+and that module implements hooks with ``@unetgen.hookimpl``. It is imported when a spec first needs a part that unetgen
+does not have, so its import must be quick and must not import torch. ``unetgen_api = (1, 0)`` in the module declares
+the hook version it was written for. docs/plugins.md is the manual.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "unetgen"
 
 API_VERSION = (1, 0)
-"""The version of these hooks and of the kinds of part. The second number grows with what is added; a plugin that asks
-for a newer one than there is, or for another first number, is refused."""
+"""The version of these hooks and of the part base classes. Additions increase the second number. A plugin that requires
+a newer version, or another first number, is rejected."""
 
 hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
 hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
@@ -37,27 +37,54 @@ hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
 
 @hookspec
 def unetgen_parts() -> Iterable[type[Part]]:  # type: ignore[empty-body]  # a hookspec is a signature
-    """The parts that this plugin adds: subclasses of the kinds in ``unetgen.graph.part_types``, each with a ``type``."""
+    """Return the parts that this plugin adds.
+
+    Returns:
+        Subclasses of the base classes in ``unetgen.graph.part_types``, each with its own ``type``.
+    """
 
 
 @hookspec
 def unetgen_specs() -> Path | Iterable[Path]:  # type: ignore[empty-body]  # as above
-    """The folders whose YAML files are specs that people can build and extend as ``distribution/name``."""
+    """Return the folders of the specs that this plugin ships.
+
+    Returns:
+        One folder or several. Their YAML files can be built and extended as ``distribution/name``.
+    """
 
 
 @hookspec
 def unetgen_formats() -> Mapping[str, Callable[[UNet, Path], None]]:  # type: ignore[empty-body]  # as above
-    """Formats that ``unetgen export`` writes, by name: functions that write a network with its weights to a file."""
+    """Return the formats that this plugin adds to ``unetgen export``.
+
+    Returns:
+        By format name, a function ``(model, path)`` that writes a network with its weights to a file.
+    """
 
 
 @hookspec
 def unetgen_advice(spec: Spec, graph: Graph) -> str | Iterable[str] | None:
-    """Sentences about a finished graph, for whoever builds or inspects it; None where there is nothing to say."""
+    """Return advice about a graph, which ``unetgen build`` and ``unetgen inspect`` print.
+
+    Args:
+        spec: The resolved spec.
+        graph: The graph of the spec.
+
+    Returns:
+        One sentence or several, or None.
+    """
 
 
 @hookspec
 def unetgen_model_built(model: UNet, spec: Spec) -> UNet | None:
-    """Transforms a finished network that has its first weights, in place or by returning another.
+    """Transform a network that has its initial weights, in place or by returning another.
 
-    It is called for specs that name the plugin under ``model_built``, and for no other.
+    The hook is called only for specs that name the plugin under ``model_built``.
+
+    Args:
+        model: The network.
+        spec: The resolved spec.
+
+    Returns:
+        The transformed network, or None if ``model`` was changed in place.
     """

@@ -108,8 +108,8 @@ def provider_version(file: Path) -> str:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[tool.unetgen]\nplugins = 3\n", "[tool.unetgen] plugins is no list of files and modules; write [\"a.py\"]"),
-        ("[tool.unetgen\n", "it cannot be read as TOML: Expected ']' at the end of a table declaration (at line 1, column 14); correct it"),
+        ("[tool.unetgen]\nplugins = 3\n", "[tool.unetgen] plugins must be a list of files and modules; write [\"a.py\"]"),
+        ("[tool.unetgen\n", "invalid TOML: Expected ']' at the end of a table declaration (at line 1, column 14); correct it"),
     ],
 )  # fmt: skip
 def test_a_pyproject_that_makes_no_sense_is_told_so(
@@ -188,10 +188,10 @@ def test_another_version_of_a_distribution_is_a_notice(
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        ("(2, 0)", "it was made for plugin API 2.0, and unetgen {version} has {api}; upgrade unetgen"),
-        ("(1, 99)", "it was made for plugin API 1.99, and unetgen {version} has {api}; upgrade unetgen"),
-        ("(0, 9)", "it was made for plugin API 0.9, and unetgen {version} has {api}; upgrade acme-unet"),
-        ("'1'", "its unetgen_api is '1'; write the two numbers it was made for, such as (1, 0)"),
+        ("(2, 0)", "the plugin requires plugin API 2.0, but unetgen {version} has {api}; upgrade unetgen"),
+        ("(1, 99)", "the plugin requires plugin API 1.99, but unetgen {version} has {api}; upgrade unetgen"),
+        ("(0, 9)", "the plugin requires plugin API 0.9, but unetgen {version} has {api}; upgrade acme-unet"),
+        ("'1'", "unetgen_api must be two integers, not '1'; write for example (1, 0)"),
     ],
 )
 def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(
@@ -287,7 +287,10 @@ def test_a_folder_of_specs_must_be_there(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", hook("specs", "return [Path('/nowhere')]"))
     registry = unetgen.load_registry()
     registry.load()
-    assert str(registry.failures[0]) == "unetgen_specs() names /nowhere, which is no folder; ship it with the package"
+    assert (
+        str(registry.failures[0])
+        == "unetgen_specs() returned /nowhere, which is not a folder; ship the folder with the package"
+    )
 
 
 # Formats
@@ -321,7 +324,7 @@ def test_our_own_format_is_the_weights_file(run_cli: RunCli, tmp_path: Path) -> 
     [
         (["-o", "a.keys"], 2, "a.keys: unknown format 'keys'; formats are aoti, onnx, pt2, python, safetensors\n"),
         (["-o", "a.safetensor"], 2, "a.safetensor: unknown format 'safetensor'; did you mean 'safetensors'?\n"),
-        (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': there is no folder nowhere; make it first\n"),
+        (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': directory not found: nowhere; create it first\n"),
     ],
 )  # fmt: skip
 def test_a_format_that_nobody_writes_is_refused(
@@ -368,7 +371,7 @@ def test_a_format_is_a_function(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", hook("formats", "return {'keys': 3}"))
     registry = unetgen.load_registry()
     registry.load()
-    assert str(registry.failures[0]) == "format 'keys' is no function; give one that writes (model, path)"
+    assert str(registry.failures[0]) == "format 'keys' is not a function; return a function (model, path)"
 
 
 # Advice
@@ -461,7 +464,7 @@ def test_on_the_meta_device_nothing_is_transformed(plugin_site: PluginSite) -> N
     ("body", "sentence"),
     [
         ("1 / 0", "plugin acme-norm 1.2 failed to transform the finished network: ZeroDivisionError: division by zero"),
-        ("return 3", "plugin acme-norm 1.2 made a int of the finished network; unetgen_model_built returns the UNet, or None where it changed it in place"),
+        ("return 3", "unetgen_model_built of plugin acme-norm 1.2 returned a int; return the UNet, or None if it was changed in place"),
     ],
 )  # fmt: skip
 def test_a_transform_that_fails_says_whose_it_is(plugin_site: PluginSite, body: str, sentence: str) -> None:

@@ -97,7 +97,7 @@ def test_a_module_is_found_by_its_name(plugin_site: PluginSite, run_cli: RunCli)
 @pytest.mark.parametrize(
     ("source", "cause"),
     [
-        (None, "there is no such file; give the path of a Python file"),
+        (None, "file not found; check the path"),
         ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
@@ -207,7 +207,7 @@ BROKEN = {
         "import unetgen\n\n@unetgen.hookimpl\ndef unetgen_parts():\n    pass\n",
         "unetgen_parts() returned None, not a list of parts; return [MyBlock]",
     ),
-    "no hook": ("x = 1", "it implements none of unetgen's hooks; they are in unetgen/hookspecs.py"),
+    "no hook": ("x = 1", "the module implements no hook; implement one of those in unetgen/hookspecs.py"),
     "misspelt hook": (
         EXAMPLE_PLUGIN.replace("def unetgen_parts", "def unetgen_partz"),
         "PluginValidationError: unknown hook 'unetgen_partz' in plugin <module 'acme_unet' from 'SITE/acme_unet.py'>",
@@ -219,27 +219,27 @@ BROKEN = {
     ),
     "unknown options": (
         EXAMPLE_PLUGIN.replace("    kernel_size", "    model_config = {'extra': 'ignore'}\n    kernel_size"),
-        "Twice accepts unknown options; leave extra='forbid' in its model_config",
+        "Twice accepts unknown options; set extra='forbid' in its model_config",
     ),
     "no part": (
         "import unetgen\n" + HOOK.format(parts="int"),
-        "int is not a Part; subclass one of the kinds in unetgen.graph.part_types",
+        "int is not a Part; subclass a base class in unetgen.graph.part_types",
     ),
     "no class": (
         "import unetgen\n" + HOOK.format(parts="3"),
-        "3 is not a Part; subclass one of the kinds in unetgen.graph.part_types",
+        "3 is not a Part; subclass a base class in unetgen.graph.part_types",
     ),
     "no type": (
         PART + "class Nameless(Block):\n    def emit(self, g, x, channels):\n        return x\n" + HOOK.format(parts="Nameless"),
-        "Nameless has no slot and type; subclass a kind such as Block and set type = 'my_name'",
+        "Nameless has no slot and type; subclass a base class such as Block and set type = 'my_name'",
     ),
     "not finished": (
         PART + "class Half(Block):\n    type: ClassVar[str] = 'half'\n" + HOOK.format(parts="Half"),
-        "Half does not implement emit; its kind in unetgen.graph.part_types says what that does",
+        "Half does not implement emit; see its base class in unetgen.graph.part_types",
     ),
     "ours": (
         "import unetgen\nfrom unetgen.parts.blocks.convolutional import Conv\n" + HOOK.format(parts="Conv"),
-        "Conv is one of unetgen's own parts; register a subclass with a name of its own",
+        "Conv is a built-in part; register a subclass with another type",
     ),
 }  # fmt: skip
 
@@ -428,7 +428,7 @@ def test_two_parts_of_one_name_in_one_distribution_are_a_broken_plugin(plugin_si
     other = EXAMPLE_PLUGIN.replace("return [Twice]", "return [Twice, type('Other', (Twice,), {})]")
     plugin_site.install("acme-unet", other)
     (failure,) = all_loaded().failures
-    assert str(failure) == "Twice and Other are both blocks called 'twice'; give one of them another type"
+    assert str(failure) == "Twice and Other are both blocks called 'twice'; change the type of one"
 
 
 def test_a_misspelt_name_finds_a_plugins_part(plugin_site: PluginSite) -> None:
@@ -520,7 +520,7 @@ def test_an_init_that_fails_says_whose_it_is(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", source)
     with pytest.raises(PluginError) as failed:
         unetgen.build(SPEC, registry=registry(), seed=1, init="twice")
-    assert str(failed.value).startswith("init 'twice' of acme-unet 1.2 failed while weights were started: NameError: ")
+    assert str(failed.value).startswith("init 'twice' of acme-unet 1.2 failed to initialise weights: NameError: ")
 
 
 def test_parts_with_options_of_any_kind_are_listed(plugin_site: PluginSite, run_cli: RunCli) -> None:

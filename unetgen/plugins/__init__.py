@@ -1,6 +1,7 @@
-"""Loading plugins into a registry: built-in parts, installed distributions, and what was given by hand.
+"""Load built-in parts and plugins into a registry.
 
-A broken plugin is set aside with its cause, and never stops the tool; a spec that needs it does.
+Plugins are installed distributions, entries of pyproject.toml, and files or modules that the user names. The failure of
+a plugin is recorded with its cause; it raises an error only if a spec needs the plugin.
 """
 
 from __future__ import annotations
@@ -29,27 +30,41 @@ STRICT_ENV_VAR = "UNETGEN_STRICT_PLUGINS"
 
 
 def load_registry(plugins: Sequence[str | type[Part]] = ()) -> Registry:
-    """The registry of everything installed, of what the nearest pyproject.toml names, and of ``plugins``.
+    """Return the registry of built-in parts, installed plugins, and plugins of the nearest pyproject.toml.
 
-    ``plugins`` are files, modules, or parts themselves. What is installed is looked up once in a process, and
-    imported when a spec needs it; a plugin that fails then is in ``registry.failures``. A plugin given here is
-    imported now, and raises PluginError where it fails, since it was asked for. With ``UNETGEN_STRICT_PLUGINS=1``
-    every plugin is imported now, and every failure raised.
+    Installed plugins are looked up once in a process, and imported when a spec needs them; failures are then listed in
+    ``registry.failures``. With ``UNETGEN_STRICT_PLUGINS=1`` every plugin is imported at once, and the first failure is
+    raised.
+
+    Args:
+        plugins: More plugins: files (``"my_blocks.py"``), modules (``"acme.blocks"``), or part classes. They are
+            imported at once.
+
+    Returns:
+        The registry.
+
+    Raises:
+        PluginError: A plugin in ``plugins`` failed, or any plugin in strict mode.
+
+    Examples:
+        >>> import unetgen
+        >>> unetgen.load_registry().list_names("align")
+        ['crop', 'pad', 'resize', 'strict']
     """
     disabled = os.environ.get(DISABLE_ENV_VAR, "")
     if not plugins:
         return _load_default_registry(disabled, _is_strict(), find_project())
-    asked = [create_plugin(name) for name in dict.fromkeys(plugins)]
-    for plugin in asked:
+    requested = [create_plugin(name) for name in dict.fromkeys(plugins)]
+    for plugin in requested:
         require_contributions(plugin)
-    registry = _build_registry(disabled, find_project(), asked)
+    registry = _build_registry(disabled, find_project(), requested)
     if _is_strict():
         _require_all(registry)
     return registry
 
 
 def clear_cache() -> None:
-    """Looks installed plugins up anew when they are next asked for."""
+    """Look installed plugins up again at the next use."""
     _load_default_registry.cache_clear()
     _discover_plugins.cache_clear()
 
@@ -77,11 +92,11 @@ def _discover_plugins(disabled: str, project: Project | None) -> tuple[Plugin, .
 
 @lru_cache(maxsize=1)
 def _load_builtin_parts() -> tuple[RegisteredPart, ...]:
-    """Our own parts, which enter by the same hook as a stranger's."""
+    """Return the built-in parts, which are collected by the same hook as those of plugins."""
     from unetgen import parts
 
-    ours = Provider("unetgen", is_builtin=True)
-    return tuple(RegisteredPart(part, ours) for part in collect_contributions(parts, ours).parts)
+    provider = Provider("unetgen", is_builtin=True)
+    return tuple(RegisteredPart(part, provider) for part in collect_contributions(parts, provider).parts)
 
 
 def _is_strict() -> bool:
@@ -94,7 +109,7 @@ def _require_all(registry: Registry) -> None:
 
 
 def format_failure_warnings(failures: Iterable[PluginFailure]) -> list[str]:
-    """One line for each plugin that failed: who, why, and what to do."""
+    """Return one line for each plugin failure: the plugin, the cause, and the fix."""
     return [f"{f.message}; {_suggest_fix(f.provider)}, or set {DISABLE_ENV_VAR}={f.provider.name}" for f in failures]
 
 

@@ -1,4 +1,4 @@
-"""Advice: what plugins have to say about a finished graph."""
+"""Collect the advice of plugins about a graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unetgen.graph.graph import Graph
 
 
 class Advice(NamedTuple):
-    """A sentence and whose it is."""
+    """A sentence and the plugin that it comes from."""
 
     provider: str
     sentence: str
@@ -21,16 +21,16 @@ class Advice(NamedTuple):
 
 
 def collect_advice(registry: Registry, spec: Spec, graph: Graph) -> list[Advice]:
-    """What every installed plugin says of a network. One that fails is noted in the registry, and says nothing."""
-    said = []
-    for provider, gifts in registry.iter_contributions():
-        if (hook := gifts.find_hook("unetgen_advice")) is None:
+    """Return the advice of every installed plugin; a plugin that fails is recorded in the registry."""
+    advice = []
+    for provider, contributions in registry.iter_contributions():
+        if (hook := contributions.find_hook("unetgen_advice")) is None:
             continue
         try:
-            answer = hook(spec=spec, graph=graph)
-            sentences = [answer] if isinstance(answer, str) else list(answer or ())
+            result = hook(spec=spec, graph=graph)
+            sentences = [result] if isinstance(result, str) else list(result or ())
         except Exception as error:
             registry.record_failure(PluginFailure(provider, error, activity="to give advice"))
             continue
-        said += [Advice(str(provider), str(sentence)) for sentence in sentences]
-    return said
+        advice += [Advice(str(provider), str(sentence)) for sentence in sentences]
+    return advice

@@ -1,4 +1,4 @@
-"""What a plugin's module gives, checked, so that what is wrong with it is said when it is loaded and not later."""
+"""Collect a plugin's hook results and validate them at load time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from unetgen.config.registry.plugin import Contributions, Provider
 from unetgen.config.registry.slots import SLOTS
 from unetgen.errors import PluginError
 
-# The hooks that are called for each network, and not once.
+# The hooks that are called for each network, not once at load time.
 CALLBACK_HOOKS = ("unetgen_advice", "unetgen_model_built")
 
 
 def collect_contributions(module: Any, provider: Provider) -> Contributions:
-    """What a module gives by its hooks. Raises PluginError, or whatever its hooks raise."""
+    """Return what a module's hooks contribute. Raises PluginError, or any exception of the hooks."""
     _check_api_version(getattr(module, "unetgen_api", None), provider)
     hook = _register_hooks(module, provider)
     folders = _single_result(hook.unetgen_specs())
@@ -39,7 +39,7 @@ def collect_contributions(module: Any, provider: Provider) -> Contributions:
 
 
 def _register_hooks(module: Any, provider: Provider) -> Any:
-    """The module's hooks under a manager of its own, so that it fails alone, and wholly."""
+    """Return the module's hooks, registered with a plugin manager of their own: no plugin can break another."""
     manager = pluggy.PluginManager(hookspecs.ENTRY_POINT_GROUP)
     manager.add_hookspecs(hookspecs)
     with warnings.catch_warnings():
@@ -47,7 +47,7 @@ def _register_hooks(module: Any, provider: Provider) -> Any:
         manager.register(module, provider.name)
         manager.check_pending()
     if not manager.get_hookcallers(module):
-        raise PluginError("it implements none of unetgen's hooks; they are in unetgen/hookspecs.py")
+        raise PluginError("the module implements no hook; implement one of those in unetgen/hookspecs.py")
     return manager.hook
 
 
@@ -63,25 +63,25 @@ def _check_api_version(required: Any, provider: Provider) -> None:
     if required is None:
         return
     if not (isinstance(required, tuple) and len(required) == 2 and all(isinstance(n, int) for n in required)):
-        raise PluginError(f"its unetgen_api is {required!r}; write the two numbers it was made for, such as (1, 0)")
-    have = hookspecs.API_VERSION
-    if required > have:
-        way = "upgrade unetgen"
-    elif required[0] < have[0]:
-        way = f"upgrade {provider.name}"
+        raise PluginError(f"unetgen_api must be two integers, not {required!r}; write for example (1, 0)")
+    provided = hookspecs.API_VERSION
+    if required > provided:
+        hint = "upgrade unetgen"
+    elif required[0] < provided[0]:
+        hint = f"upgrade {provider.name}"
     else:
         return
-    mine, theirs = (".".join(map(str, numbers)) for numbers in (have, required))
-    raise PluginError(f"it was made for plugin API {theirs}, and unetgen {version('unetgen')} has {mine}; {way}")
+    ours, theirs = (".".join(map(str, numbers)) for numbers in (provided, required))
+    raise PluginError(f"the plugin requires plugin API {theirs}, but unetgen {version('unetgen')} has {ours}; {hint}")
 
 
 def _collect_parts(hook_caller: Any, provider: Provider) -> tuple[type[Part], ...]:
     if not hook_caller.get_hookimpls():
         return ()
-    answer = _single_result(hook_caller())
-    if answer is None:
+    classes = _single_result(hook_caller())
+    if classes is None:
         raise PluginError("unetgen_parts() returned None, not a list of parts; return [MyBlock]")
-    parts = tuple(dict.fromkeys(validate_part_class(part, provider) for part in answer))
+    parts = tuple(dict.fromkeys(validate_part_class(part, provider) for part in classes))
     _reject_duplicates(parts)
     return parts
 
@@ -91,40 +91,41 @@ def _reject_duplicates(parts: Iterable[type[Part]]) -> None:
     for part in parts:
         other = seen.setdefault((part.slot, part.type), part)
         if other is not part:
-            kind = SLOTS[part.slot].plural
             names = f"{other.__name__} and {part.__name__}"
-            raise PluginError(f"{names} are both {kind} called {part.type!r}; give one of them another type")
+            raise PluginError(
+                f"{names} are both {SLOTS[part.slot].plural} called {part.type!r}; change the type of one"
+            )
 
 
 def validate_part_class(part: Any, provider: Provider) -> type[Part]:
-    """A part as it may be registered. Raises PluginError."""
+    """Return a class if it can be registered as a part. Raises PluginError otherwise."""
     name = getattr(part, "__name__", repr(part))
     if not (isinstance(part, type) and issubclass(part, Part)):
-        raise PluginError(f"{name} is not a Part; subclass one of the kinds in unetgen.graph.part_types")
+        raise PluginError(f"{name} is not a Part; subclass a base class in unetgen.graph.part_types")
     if getattr(part, "slot", None) not in SLOTS or not isinstance(getattr(part, "type", None), str):
-        raise PluginError(f"{name} has no slot and type; subclass a kind such as Block and set type = 'my_name'")
+        raise PluginError(f"{name} has no slot and type; subclass a base class such as Block and set type = 'my_name'")
     if inspect.isabstract(part):
         missing = ", ".join(sorted(part.__abstractmethods__))
-        raise PluginError(
-            f"{name} does not implement {missing}; its kind in unetgen.graph.part_types says what that does"
-        )
+        raise PluginError(f"{name} does not implement {missing}; see its base class in unetgen.graph.part_types")
     if part.model_config.get("extra") != "forbid":
-        raise PluginError(f"{name} accepts unknown options; leave extra='forbid' in its model_config")
+        raise PluginError(f"{name} accepts unknown options; set extra='forbid' in its model_config")
     if not provider.is_builtin and part.__module__.startswith("unetgen.parts"):
-        raise PluginError(f"{name} is one of unetgen's own parts; register a subclass with a name of its own")
+        raise PluginError(f"{name} is a built-in part; register a subclass with another type")
     return part
 
 
 def _validate_spec_folders(folders: Iterable[str | Path]) -> tuple[Path, ...]:
-    found = tuple(Path(folder) for folder in folders)
-    for folder in found:
+    paths = tuple(Path(folder) for folder in folders)
+    for folder in paths:
         if not folder.is_dir():
-            raise PluginError(f"unetgen_specs() names {folder}, which is no folder; ship it with the package")
-    return found
+            raise PluginError(
+                f"unetgen_specs() returned {folder}, which is not a folder; ship the folder with the package"
+            )
+    return paths
 
 
 def _validate_formats(formats: Mapping[str, Callable[..., Any]] | None) -> tuple[tuple[str, Callable[..., Any]], ...]:
     for name, write in (formats or {}).items():
         if not callable(write):
-            raise PluginError(f"format {name!r} is no function; give one that writes (model, path)")
+            raise PluginError(f"format {name!r} is not a function; return a function (model, path)")
     return tuple((formats or {}).items())
