@@ -1,4 +1,4 @@
-"""unetgen.trials: data from folders, windows of any network, scores that tell, and learning that is real."""
+"""Test unetgen.trials: datasets, patch windows, metrics, baselines and training."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def context(folder: Path, seed: int = 0) -> TrialContext:
     folder.mkdir(parents=True, exist_ok=True)
-    told: list[Any] = []
-    return TrialContext("net", seed, "cpu", folder, on_report=lambda step, metrics: told.append((step, metrics)))
+    reports: list[Any] = []
+    return TrialContext("net", seed, "cpu", folder, on_report=lambda step, metrics: reports.append((step, metrics)))
 
 
 # Data
 
 
 def test_files_are_paired_by_name_and_split_by_number(data: Path) -> None:
-    samples = Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.25)
-    assert [sample.name for sample in samples.train] == [f"{n}.png" for n in range(9)]
-    assert [sample.name for sample in samples.validation] == ["9.png", "10.png", "11.png"]
-    assert samples.class_values == (0, 255)
+    dataset = Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.25)
+    assert [sample.name for sample in dataset.train] == [f"{n}.png" for n in range(9)]
+    assert [sample.name for sample in dataset.validation] == ["9.png", "10.png", "11.png"]
+    assert dataset.class_values == (0, 255)
     pixels, mask = texture(10)
-    assert np.array_equal(samples.validation[1].mask, mask // 255)
-    assert np.allclose(samples.validation[1].image[0], (pixels - pixels.mean()) / pixels.std(), atol=1e-5)
+    assert np.array_equal(dataset.validation[1].mask, mask // 255)
+    assert np.allclose(dataset.validation[1].image[0], (pixels - pixels.mean()) / pixels.std(), atol=1e-5)
 
 
 def test_images_are_reduced_by_means_and_masks_by_the_most_frequent_class(data: Path) -> None:
@@ -91,149 +91,163 @@ def test_volumes(tmp_path: Path) -> None:
             nibabel.save(
                 nibabel.Nifti1Image(volume.astype(np.float32), np.eye(4)), tmp_path / name / f"{number}.nii.gz"
             )
-    samples = Dataset.read(tmp_path / "image", tmp_path / "mask", 3, reduce=2)
-    assert (len(samples.train), len(samples.validation)) == (2, 1)
-    assert samples.train[0].image[0].shape == samples.train[0].mask.shape
-    assert samples.train[0].mask.size == 4 * 5 * 6
-    assert samples.class_values == (0, 1)
+    dataset = Dataset.read(tmp_path / "image", tmp_path / "mask", 3, reduce=2)
+    assert (len(dataset.train), len(dataset.validation)) == (2, 1)
+    assert dataset.train[0].image[0].shape == dataset.train[0].mask.shape
+    assert dataset.train[0].mask.size == 4 * 5 * 6
+    assert dataset.class_values == (0, 1)
 
 
-def holed(path: Path) -> None:
+def save_with_nan(path: Path) -> None:
     values = np.zeros((64, 64), np.float32)
     values[0, :2] = np.nan, np.inf
     np.save(path, values)
 
 
-def test_masks_with_a_palette_have_its_places_as_classes(data: Path, tmp_path: Path) -> None:
-    """As PASCAL VOC has them; what the colours are does not matter."""
+def test_classes_of_masks_with_a_palette_are_its_indices(data: Path, tmp_path: Path) -> None:
+    """PASCAL VOC has such masks; the colours do not matter."""
     write_textures(tmp_path, 3)
     masks = [np.random.default_rng(number).integers(0, 5, (64, 64), np.uint8) for number in range(3)]
     for number, mask in enumerate(masks):
         coloured = Image.fromarray(mask, "P")
         coloured.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 128, 0, 0])
         coloured.save(tmp_path / "mask" / f"{number}.png")
-    samples = Dataset.read(tmp_path / "image", tmp_path / "mask", 2)
-    assert samples.class_values == (0, 1, 2, 3, 4)
-    assert all(np.array_equal(s.mask, m) for s, m in zip((*samples.train, *samples.validation), masks, strict=True))
+    dataset = Dataset.read(tmp_path / "image", tmp_path / "mask", 2)
+    assert dataset.class_values == (0, 1, 2, 3, 4)
+    assert all(np.array_equal(s.mask, m) for s, m in zip((*dataset.train, *dataset.validation), masks, strict=True))
 
 
-def test_two_stacks_are_images_slice_by_slice(data: Path, tmp_path: Path) -> None:
-    """As the ISBI challenge has them: one TIFF of many pages with the images, one with the masks."""
+def test_stacks_are_read_slice_by_slice(data: Path, tmp_path: Path) -> None:
+    """The ISBI challenge has such data: one multi-page TIFF of images, one of masks."""
     for name, stack in zip(("image", "mask"), zip(*map(texture, range(12)), strict=True), strict=True):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.stack(stack), photometric="minisblack")
     stacked = Dataset.read(tmp_path / "image.tif", tmp_path / "mask.tif", 2)
-    apart = Dataset.read(data / "image", data / "mask", 2)
+    separate = Dataset.read(data / "image", data / "mask", 2)
     assert [sample.name for sample in stacked.validation] == ["image.tif[10]", "image.tif[11]"]
-    for one, other in zip((*stacked.train, *stacked.validation), (*apart.train, *apart.validation), strict=True):
+    for one, other in zip((*stacked.train, *stacked.validation), (*separate.train, *separate.validation), strict=True):
         assert np.array_equal(one.image, other.image)
         assert np.array_equal(one.mask, other.mask)
 
 
-def test_however_much_is_held_out_something_is_learnt(data: Path) -> None:
+def test_both_parts_of_the_split_have_an_image(data: Path) -> None:
     assert len(Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.99).train) == 1
     assert len(Dataset.read(data / "image", data / "mask", 2, validation_fraction=0.01).validation) == 1
 
 
-def refusals(folder: Path) -> dict[str, tuple[Callable[[], Any], str]]:
+def invalid_datasets(folder: Path) -> dict[str, tuple[Callable[[], Any], str]]:
     image, mask = folder / "image", folder / "mask"
     return {
-        "no folder": (lambda: (folder / "gone", mask), f"{folder}/gone: there is no such folder; check the path"),
+        "no folder": (lambda: (folder / "gone", mask), f"{folder}/gone: directory not found; check the path"),
         "no images": (
             lambda: ((folder / "empty").mkdir() or folder / "empty", mask),
-            f"{folder}/empty: holds no images; those that are read are .npy, .zarr, .tif, .tiff, .nii, .nii.gz, .png, "
+            f"{folder}/empty: no images found; use one of .npy, .zarr, .tif, .tiff, .nii, .nii.gz, .png, "
             ".jpg, .jpeg, .bmp",
         ),
         "a mask is missing": (
-            lambda: ((mask / "3.png").unlink(), (mask / "7.png").unlink()) and (image, mask),
-            f"{mask}: the image 3 has no mask there, nor have 1 more; files of a pair have one name",
+            lambda: (mask / "7.png").unlink() or (image, mask),
+            f"{image}: 1 image (7) without a mask in {mask}; give an image and its mask the same name",
+        ),
+        "masks are missing": (
+            lambda: ((mask / "10.png").unlink(), (mask / "7.png").unlink()) and (image, mask),
+            f"{image}: 2 images (7, ...) without a mask in {mask}; give an image and its mask the same name",
+        ),
+        "an image is missing": (
+            lambda: (image / "4.png").unlink() or (image, mask),
+            f"{mask}: 1 mask (4) without an image in {image}; give an image and its mask the same name",
+        ),
+        "images and masks are missing": (
+            lambda: [(mask / f"{n}.png").unlink() for n in (3, 7, 10)] and [(image / f"{n}.png").unlink() for n in (2, 4)]
+            and (image, mask),
+            f"{image}: 3 images (3, ...) without a mask in {mask} and 2 masks (2, ...) without an image in {image}; "
+            "give an image and its mask the same name",
         ),
         "other sizes": (
             lambda: Image.new("L", (9, 8)).save(mask / "3.png") or (image, mask),
-            f"{mask}/3.png: the mask is 8 x 9, its image 64 x 64; they have to be of one size",
+            f"{mask}/3.png: the mask is 8 x 9, but its image is 64 x 64; make them the same size",
         ),
         "colored masks": (
             lambda: Image.new("RGB", (64, 64)).save(mask / "3.png") or (image, mask),
-            f"{mask}/3.png: a mask has one channel, this has 3; write the number of each pixel's class",
+            f"{mask}/3.png: a mask must have one channel, not 3; save the class of each pixel",
         ),
         "soft masks": (
             lambda: Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(mask / "3.png") or (image, mask),
-            f"{mask}: the masks have 256 values, as pictures with soft edges have; a mask has one number for each class",
+            f"{mask}: masks have 256 different values, more than 64 classes; save one integer per class, without smoothed edges",
         ),
         "one image": (
             lambda: [path.unlink() for side in (image, mask) for path in side.glob("*[1-9].png")]
             and [(side / "10.png").unlink() for side in (image, mask)] and (image, mask),
-            f"{image}: holds one image, too few to learn from some and validate on others; add some",
+            f"{image}: contains one image, but training and validation need two; add more images",
         ),
         "a file and a folder": (
             lambda: (image / "3.png", mask),
-            f"{image}/3.png: is a file, the other a folder; name two folders, or two stacks of slices",
+            f"{image}/3.png: is a file, but the other is a directory; pass two directories or two stacks",
         ),
         "two pictures": (
             lambda: (image / "3.png", mask / "3.png"),
-            f"{image}/3.png: is a single image; name the folder that it is in, or a stack of images",
+            f"{image}/3.png: is a single image; pass its directory, or a stack of images",
         ),
         "no classes": (
             lambda: [Image.new("L", (64, 64), 7).save(path) for path in mask.glob("*.png")] and (image, mask),
-            f"{mask}: all masks are 7 everywhere; mark what is to be told from the rest",
+            f"{mask}: all mask pixels are 7; label at least two classes",
         ),
         "an image with NaN": (
-            lambda: (image / "3.png").unlink() or holed(image / "3.npy") or (image, mask),
-            f"{image}/3.npy: 2 of its numbers are NaN or infinite; mend the file, or leave it out",
+            lambda: (image / "3.png").unlink() or save_with_nan(image / "3.npy") or (image, mask),
+            f"{image}/3.npy: contains 2 NaN or infinite values; correct or remove the file",
         ),
         "a mask with NaN": (
-            lambda: (mask / "3.png").unlink() or holed(mask / "3.npy") or (image, mask),
-            f"{mask}/3.npy: 2 of its numbers are NaN or infinite; mend the file, or leave it out",
+            lambda: (mask / "3.png").unlink() or save_with_nan(mask / "3.npy") or (image, mask),
+            f"{mask}/3.npy: contains 2 NaN or infinite values; correct or remove the file",
         ),
         "a mask of fractions": (
             lambda: (mask / "3.png").unlink() or np.save(mask / "3.npy", np.full((64, 64), 0.25)) or (image, mask),
-            f"{mask}/3.npy: a mask has a whole number for each class, this has 0.25; round it",
+            f"{mask}/3.npy: mask values must be integers, not 0.25; save one integer per class",
         ),
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", list(refusals(Path())))
-def test_data_that_cannot_be_used_says_why(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", list(invalid_datasets(Path())))
+def test_invalid_datasets_are_reported(what: str, tmp_path: Path) -> None:
     write_textures(tmp_path)
-    make, sentence = refusals(tmp_path)[what]
+    make, sentence = invalid_datasets(tmp_path)[what]
     with pytest.raises(ImageError) as error:
         Dataset.read(*make(), 2)
     assert str(error.value) == sentence
 
 
-def test_data_and_network_that_do_not_go_together(data: Path, tmp_path: Path) -> None:
+def test_dataset_that_does_not_match_the_network(data: Path, tmp_path: Path) -> None:
     paths = {"images": str(data / "image"), "masks": str(data / "mask")}
 
-    def said(spec: dict[str, Any], **options: Any) -> str:
-        return refused(segmentation, tmp_path, spec, **{**paths, **options})
+    def message(spec: dict[str, Any], **options: Any) -> str:
+        return trial_error(segmentation, tmp_path, spec, **{**paths, **options})
 
-    assert said({"in_channels": 3}) == (
-        "0.png: has 1 channels, the network takes 3; set in_channels in the sweep's base"
+    assert message({"in_channels": 3}) == (
+        "0.png: the image has 1 channels, the network needs 3; set in_channels: 1 in the sweep's base"
     )
-    softened = {"head": {"type": "conv", "activation": "softmax"}}
-    assert said(softened) == (
-        "the network ends in probabilities, and losses take what is before; leave the head's activation out"
+    softmax_head = {"head": {"type": "conv", "activation": "softmax"}}
+    assert message(softmax_head) == (
+        "the head returns probabilities, but the losses expect logits; remove the head's activation"
     )
-    assert said({}, objects=7) == "objects: no mask has the value 7; they have 0, 255"
-    assert said({}, reduce=100) == ("0.png: of 64 x 64 pixels nothing is left by reduce=100; choose a smaller one")
+    assert message({}, objects=7) == "objects: no mask contains the value 7; choose one of 0, 255"
+    assert message({}, reduce=100) == ("0.png: reduce=100 is larger than the image (64 x 64); choose a smaller factor")
     three = tmp_path / "three"
     write_textures(three, 3)
     Image.fromarray((np.arange(4096) % 3).astype(np.uint8).reshape(64, 64)).save(three / "mask" / "0.png")
-    assert said({}, images=str(three / "image"), masks=str(three / "mask")) == (
-        "the masks have 4 classes (0, 1, 2, 255), the network tells 2; set out_channels: 4 in the sweep's base"
+    assert message({}, images=str(three / "image"), masks=str(three / "mask")) == (
+        "the masks have 4 classes (0, 1, 2, 255), the network predicts 2; set out_channels: 4 in the sweep's base"
     )
 
     Image.new("L", (64, 64)).save(three / "mask" / "2.png")
-    assert said({"out_channels": 4}, images=str(three / "image"), masks=str(three / "mask"), objects=255) == (
-        "objects: no held-out mask has the value 255, so nothing would be scored; raise validation, or leave objects out"
+    assert message({"out_channels": 4}, images=str(three / "image"), masks=str(three / "mask"), objects=255) == (
+        "objects: no validation mask contains the value 255; increase validation, or omit objects"
     )
 
 
 # Options
 
-UNREAD: dict[str, Any] = {"images": "nowhere", "masks": "nowhere"}
+MISSING_DATA: dict[str, Any] = {"images": "nowhere", "masks": "nowhere"}
 
 
-def refused(trial: Callable[..., Any], folder: Path, spec: dict[str, Any], **options: Any) -> str:
+def trial_error(trial: Callable[..., Any], folder: Path, spec: dict[str, Any], **options: Any) -> str:
     model = unetgen.build("unet_milesial", seed=0, **{**SMALL, **spec})
     with pytest.raises(unetgen.UnetgenError) as error:
         trial(model, model.spec, context(folder), **options)
@@ -246,7 +260,7 @@ def refused(trial: Callable[..., Any], folder: Path, spec: dict[str, Any], **opt
     ("batch", "4", "batch: '4' is not a whole number; write the number without quotes"),
     ("patch", 0, "patch: 0 must be greater than 0"),
     ("patch", [16, 0], "patch: [16, 0] must be greater than 0"),
-    ("patch", [16], "patch: [16] has 1 in place of 2, one for each axis of the network; give one number for all axes, or 2"),
+    ("patch", [16], "patch: must have 2 numbers, one per axis, not [16]; set one number for all axes, or 2"),
     ("learning_rate", float("nan"), "learning_rate: NaN is not a finite number"),
     ("learning_rate", -1, "learning_rate: -1 must be greater than 0.0"),
     ("loss", None, "loss: null is not one of 'cross_entropy', 'dice', 'dice_cross_entropy'"),
@@ -259,22 +273,22 @@ def refused(trial: Callable[..., Any], folder: Path, spec: dict[str, Any], **opt
     ("objects", "cell", "objects: 'cell' is not a whole number"),
     ("images", 2012, "images: 2012 is not text"),
 ])  # fmt: skip
-def test_options_are_refused_before_anything_is_read(option: str, value: Any, sentence: str, tmp_path: Path) -> None:
-    assert refused(segmentation, tmp_path, {}, **{**UNREAD, option: value}) == sentence
+def test_options_are_validated_before_files_are_read(option: str, value: Any, sentence: str, tmp_path: Path) -> None:
+    assert trial_error(segmentation, tmp_path, {}, **{**MISSING_DATA, option: value}) == sentence
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
-    assert refused(segmentation, tmp_path, {}, **UNREAD, steps=0, batch=True) == (
+def test_all_invalid_options_are_reported_together(tmp_path: Path) -> None:
+    assert trial_error(segmentation, tmp_path, {}, **MISSING_DATA, steps=0, batch=True) == (
         "steps: 0 must be greater than 0\nbatch: true is not a whole number"
     )
 
 
-def test_wrong_options_begin_no_run(tmp_path: Path) -> None:
+def test_invalid_options_start_no_run(tmp_path: Path) -> None:
     sweep = {"base": {"extends": "unet_milesial", **SMALL}}
     (tmp_path / "sweep.yaml").write_text(json.dumps(sweep))
     with pytest.raises(RunError) as error:
         unetgen.run(
-            tmp_path / "sweep.yaml", "unetgen.trials:segmentation", options={**UNREAD, "steps": 0, "batch": "4"}
+            tmp_path / "sweep.yaml", "unetgen.trials:segmentation", options={**MISSING_DATA, "steps": 0, "batch": "4"}
         )
     assert str(error.value) == (
         "steps: 0 must be greater than 0\nbatch: '4' is not a whole number; write the number without quotes"
@@ -282,17 +296,17 @@ def test_wrong_options_begin_no_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.yaml"]
 
 
-def test_baselines_refuse_what_is_theirs(tmp_path: Path) -> None:
+def test_baselines_validate_their_own_options(tmp_path: Path) -> None:
     for rule in get_baselines(segmentation).values():
         with pytest.raises(RunError) as error:
-            rule(unetgen.load_spec("unet_paper"), context(tmp_path), **UNREAD, reduce=0, steps=0)
+            rule(unetgen.load_spec("unet_paper"), context(tmp_path), **MISSING_DATA, reduce=0, steps=0)
         assert str(error.value) == "reduce: 0 must be greater than 0"
 
 
-def test_what_is_not_installed_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = SegmentationMetrics(object_class=1)
     scores.update(np.eye(2, dtype=int), np.eye(2, dtype=int))
-    samples = Dataset.read(data / "image", data / "mask", 2)
+    dataset = Dataset.read(data / "image", data / "mask", 2)
     for module in ("monai", "monai.losses", "skimage.filters", "skimage.measure"):
         monkeypatch.setitem(sys.modules, module, None)
     uses: dict[str, Callable[[], Any]] = {
@@ -300,7 +314,7 @@ def test_what_is_not_installed_is_named(data: Path, monkeypatch: pytest.MonkeyPa
         "the loss dice needs monai": lambda: build_loss("dice"),
         "reduce needs scikit-image": lambda: Dataset.read(data / "image", data / "mask", 2, reduce=2),
         "rand_error needs scikit-image": scores.compute,
-        "Otsu's threshold needs scikit-image": lambda: fit_otsu(samples),
+        "Otsu's threshold needs scikit-image": lambda: fit_otsu(dataset),
     }
     for what, use in uses.items():
         with pytest.raises(MissingDependencyError) as error:
@@ -309,29 +323,31 @@ def test_what_is_not_installed_is_named(data: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     with pytest.raises(MissingDependencyError) as error:
         scores.compute()
-    assert str(error.value) == ("scores needs scikit-learn, which is not installed; run: pip install 'unetgen[trials]'")
+    assert str(error.value) == (
+        "scoring needs scikit-learn, which is not installed; run: pip install 'unetgen[trials]'"
+    )
 
 
 # Geometry
 
 
 @pytest.mark.parametrize("overrides", [VALID, {**VALID, "widths": [4, 4, 4]}], ids=["valid", "deeper"])
-def test_windows_answer_for_the_patch_that_they_were_cut_for(overrides: dict[str, Any]) -> None:
-    """In double precision a window's answer is the whole image's answer there, at the image's borders too."""
+def test_output_of_a_window_is_that_of_the_whole_image(overrides: dict[str, Any]) -> None:
+    """In double precision, also at the borders of the image."""
     model = unetgen.build("unet_milesial", seed=0, **overrides).double().eval()
     image = np.random.default_rng(0).normal(size=(1, 60, 52))
-    window, frame = PatchWindow.of(model.graph, (20, 16)), PatchWindow.of(model.graph, (60, 52))
-    whole = predict(model, image, tile=frame.input_size)
+    window, image_window = PatchWindow.of(model.graph, (20, 16)), PatchWindow.of(model.graph, (60, 52))
+    whole = predict(model, image, tile=image_window.input_size)
     period = model.graph.fits[0].period
-    first = [(near - far) % period for near, far in zip(window.margin, frame.margin, strict=True)]
-    for place in [(first[0] + 4 * n, first[1] + 4 * m) for n in (0, 3, 9) for m in (0, 5, 8)]:
+    first = [(a - b) % period for a, b in zip(window.margin, image_window.margin, strict=True)]
+    for position in [(first[0] + 4 * n, first[1] + 4 * m) for n in (0, 3, 9) for m in (0, 5, 8)]:
         with torch.no_grad():
-            answer = window.crop_output(model(torch.from_numpy(window.crop_input(image, place))[None]))[0].numpy()
-        there = whole[:, place[0] : place[0] + 20, place[1] : place[1] + 16]
-        assert np.abs(answer[:, : there.shape[1], : there.shape[2]] - there).max() < 1e-12
+            output = window.crop_output(model(torch.from_numpy(window.crop_input(image, position))[None]))[0].numpy()
+        expected = whole[:, position[0] : position[0] + 20, position[1] : position[1] + 16]
+        assert np.abs(output[:, : expected.shape[1], : expected.shape[2]] - expected).max() < 1e-12
 
 
-def test_windows_are_the_smallest_that_do() -> None:
+def test_windows_are_the_smallest_that_cover_the_patch() -> None:
     padded, valid = (PatchWindow.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
     assert (padded.input_size, padded.output_size, padded.margin) == ((20, 15), (20, 15), (0, 0))
     assert (valid.input_size, valid.output_size, valid.margin) == ((36, 32), (20, 16), (8, 8))
@@ -352,108 +368,110 @@ def test_windows_of_flat_patches_are_flat() -> None:
     ((30, 512, 512), (30, 186, 187)),
     ((512, 512, 512), (101, 101, 102)),
 ])  # fmt: skip
-def test_as_many_pixels_are_scored_at_once_whatever_they_are_part_of(
-    image: tuple[int, ...], block: tuple[int, ...]
-) -> None:
+def test_scoring_patch_is_limited_in_pixels(image: tuple[int, ...], block: tuple[int, ...]) -> None:
     assert choose_scoring_patch(image) == block
     assert np.prod(block) <= 1024 * 1024
 
 
-def test_patches_that_no_window_answers_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patches_without_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     graph: Any = SimpleNamespace(dims=2, output_size=lambda size: tuple(2 * length for length in size))
     for fitting, sentence in (
-        (None, "no size that fits the network answers for 20 x 15 pixels; choose a smaller patch"),
-        ((20, 20), "the network's output is larger than its image; this trial needs one pixel for each"),
+        (None, "no input size gives an output of at least 20 x 15 pixels; choose a smaller patch"),
+        ((20, 20), "the network's output is larger than its input; choose one with equal or smaller outputs"),
     ):
-        monkeypatch.setattr("unetgen.trials.patch_window.smallest_fitting", lambda graph, least, found=fitting: found)
+        monkeypatch.setattr(
+            "unetgen.trials.patch_window.smallest_fitting_size", lambda graph, minimum, size=fitting: size
+        )
         with pytest.raises(ImageError) as error:
             PatchWindow.of(graph, (20, 15))
         assert str(error.value) == sentence
 
 
-def test_truth_is_the_patch(data: Path) -> None:
+def test_mask_is_cropped_to_the_patch(data: Path) -> None:
     sample = Dataset.read(data / "image", data / "mask", 2).train[0]
     window = PatchWindow.of(unetgen.graph_of("unet_milesial", **VALID), (20, 16))
     assert np.array_equal(window.crop_mask(sample.mask, (3, 5)), sample.mask[3:23, 5:21])
-    cut = window.crop_input(sample.image, (20, 24))
-    before = window.margin
-    assert np.array_equal(cut[:, before[0] : before[0] + 20, before[1] : before[1] + 16], sample.image[:, 20:40, 24:40])
+    cropped = window.crop_input(sample.image, (20, 24))
+    margin = window.margin
+    assert np.array_equal(
+        cropped[:, margin[0] : margin[0] + 20, margin[1] : margin[1] + 16], sample.image[:, 20:40, 24:40]
+    )
 
 
 def test_a_mask_that_is_one_pixel_off_scores_less(data: Path) -> None:
     mask = Dataset.read(data / "image", data / "mask", 2).train[0].mask
-    found = []
+    results = []
     for shift in range(4):
         scores = SegmentationMetrics(object_class=1)
         scores.update(np.roll(mask, shift, axis=1), mask)
-        found.append(scores.compute())
-    assert found[0] == {"dice": 1.0, "iou": 1.0, "rand_error": 0.0}
-    for name, falls in (("dice", True), ("iou", True), ("rand_error", False)):
-        values = [scores[name] for scores in found]
-        assert values == sorted(values, reverse=falls)
+        results.append(scores.compute())
+    assert results[0] == {"dice": 1.0, "iou": 1.0, "rand_error": 0.0}
+    for name, is_decreasing in (("dice", True), ("iou", True), ("rand_error", False)):
+        values = [scores[name] for scores in results]
+        assert values == sorted(values, reverse=is_decreasing)
         assert len(set(values)) == 4
 
 
-def test_scores_are_their_definitions() -> None:
+def test_metrics_match_their_definitions() -> None:
     random = np.random.default_rng(0)
-    said, truth = random.integers(0, 3, (2, 40, 40))
+    predicted, truth = random.integers(0, 3, (2, 40, 40))
     scores = SegmentationMetrics()
     for half in (slice(0, 20), slice(20, 40)):
-        scores.update(said[half], truth[half])
-    overlap = [((said == c) & (truth == c)).sum() for c in range(3)]
-    sums = [(said == c).sum() + (truth == c).sum() for c in range(3)]
+        scores.update(predicted[half], truth[half])
+    overlap = [((predicted == c) & (truth == c)).sum() for c in range(3)]
+    sums = [(predicted == c).sum() + (truth == c).sum() for c in range(3)]
     assert scores.compute()["dice"] == pytest.approx(np.mean([2 * a / b for a, b in zip(overlap, sums, strict=True)]))
     assert scores.compute()["iou"] == pytest.approx(np.mean([a / (b - a) for a, b in zip(overlap, sums, strict=True)]))
-    with pytest.raises(ValueError, match="was said of"):
-        scores.update(said[:20], truth)
+    with pytest.raises(ValueError, match="predicted shape must be"):
+        scores.update(predicted[:20], truth)
 
 
-def scored(said: np.ndarray, truth: np.ndarray, objects: int | None = None) -> dict[str, float]:
+def score(predicted: np.ndarray, truth: np.ndarray, objects: int | None = None) -> dict[str, float]:
     scores = SegmentationMetrics(objects)
-    scores.update(said, truth)
+    scores.update(predicted, truth)
     return scores.compute()
 
 
-def test_classes_that_are_nowhere_do_not_count() -> None:
+def test_absent_classes_do_not_count() -> None:
     truth = np.eye(4, dtype=int) * 2
-    assert scored(truth, truth) == {"dice": 1.0, "iou": 1.0}
-    # A class that is only said is one that is wholly wrong: it is not left out.
-    said = np.where(truth == 2, 2, 5 * (np.arange(4) == 3))
-    assert scored(said, truth)["dice"] == pytest.approx(np.mean([2 * 9 / (9 + 12), 1, 0]))
+    assert score(truth, truth) == {"dice": 1.0, "iou": 1.0}
+    # A class that is only predicted counts, with a score of 0.
+    predicted = np.where(truth == 2, 2, 5 * (np.arange(4) == 3))
+    assert score(predicted, truth)["dice"] == pytest.approx(np.mean([2 * 9 / (9 + 12), 1, 0]))
 
 
-def squares(*places: tuple[int, int], size: int = 24) -> np.ndarray:
+def squares(*positions: tuple[int, int], size: int = 24) -> np.ndarray:
     mask = np.zeros((size, size), int)
-    for row, column in places:
+    for row, column in positions:
         mask[row : row + 6, column : column + 6] = 1
     return mask
 
 
-def test_the_rand_error_tells_what_is_said_of_objects() -> None:
+def test_rand_error_of_simple_objects() -> None:
     one, nine = squares((3, 3)), squares(*[(row, column) for row in (1, 9, 17) for column in (1, 9, 17)])
     for truth in (one, nine):
-        assert scored(truth, truth, 1)["rand_error"] == 0
-        assert scored(np.zeros_like(truth), truth, 1)["rand_error"] == 1
-    assert scored(np.ones_like(nine), nine, 1)["rand_error"] == pytest.approx(1 - 2 * 35 / (35 + 323))
-    # Beside the objects anything may be said; of half an object the other half is missed.
-    assert scored(np.maximum(one, squares((15, 15))), one, 1)["rand_error"] == 0
+        assert score(truth, truth, 1)["rand_error"] == 0
+        assert score(np.zeros_like(truth), truth, 1)["rand_error"] == 1
+    assert score(np.ones_like(nine), nine, 1)["rand_error"] == pytest.approx(1 - 2 * 35 / (35 + 323))
+    # Predictions outside the true objects do not count; half an object misses the other half.
+    assert score(np.maximum(one, squares((15, 15))), one, 1)["rand_error"] == 0
     half = one * (np.arange(24) < 6)
-    assert scored(half, one, 1)["rand_error"] == pytest.approx(1 - 2 * 18 * 17 / (18 * 17 + 36 * 35))
+    assert score(half, one, 1)["rand_error"] == pytest.approx(1 - 2 * 18 * 17 / (18 * 17 + 36 * 35))
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_rand_error_is_that_of_all_pairs(seed: int) -> None:
-    """Counted pair by pair: which two pixels of true objects are in one piece, truly and as was said."""
+def test_rand_error_equals_the_count_over_all_pairs(seed: int) -> None:
+    """Count the pairs of pixels of true objects that share a component, in the truth and the prediction."""
     random = np.random.default_rng(seed)
-    said, truth = (random.random((2, 6, 7)) < 0.6).astype(int)
-    pieces = [ndimage.label(side)[0].ravel()[truth.ravel() == 1] for side in (truth, said)]
-    together = [[a == b != 0 for a, b in combinations(side, 2)] for side in pieces]
+    predicted, truth = (random.random((2, 6, 7)) < 0.6).astype(int)
+    components = [ndimage.label(side)[0].ravel()[truth.ravel() == 1] for side in (truth, predicted)]
+    together = [[a == b != 0 for a, b in combinations(side, 2)] for side in components]
     both = sum(map(all, zip(*together, strict=True)))
     expected = 1 - 2 * both / sum(map(sum, together))
-    assert scored(said, truth, 1)["rand_error"] == pytest.approx(expected)
-    # Neither the numbers of the classes nor where the image begins matters.
-    turned = [np.where(side == 1, 3, 8)[::-1, ::-1] for side in (said, truth)]
-    assert scored(*turned, 3)["rand_error"] == pytest.approx(expected)
+    assert score(predicted, truth, 1)["rand_error"] == pytest.approx(expected)
+    # Class numbers and the orientation of the image do not matter.
+    flipped = [np.where(side == 1, 3, 8)[::-1, ::-1] for side in (predicted, truth)]
+    assert score(*flipped, 3)["rand_error"] == pytest.approx(expected)
 
 
 def test_images_without_objects_have_no_rand_error() -> None:
@@ -461,40 +479,40 @@ def test_images_without_objects_have_no_rand_error() -> None:
     scores.update(squares((9, 9)), np.zeros_like(truth))
     scores.update(truth, truth)
     assert scores.compute()["rand_error"] == 0
-    # A single pixel has no other that it could be in one piece with.
-    alone = np.eye(24, dtype=int) * (np.arange(24) == 5)
-    assert scored(alone, alone, 1)["rand_error"] == 0
-    assert scored(0 * alone, alone, 1)["rand_error"] == 0
+    # Single pixels form no pairs.
+    single_pixel = np.eye(24, dtype=int) * (np.arange(24) == 5)
+    assert score(single_pixel, single_pixel, 1)["rand_error"] == 0
+    assert score(0 * single_pixel, single_pixel, 1)["rand_error"] == 0
 
 
 # Baselines
 
 
-def leveled(classes: int, noise: float = 0.05) -> Dataset:
+def make_intensity_dataset(classes: int, noise: float = 0.05) -> Dataset:
     """Images whose classes are their intensities."""
     masks = [np.random.default_rng(seed).integers(0, classes, (64, 64)) for seed in range(3)]
     noises = [np.random.default_rng(seed + 9).normal(0, noise, (64, 64)) for seed in range(3)]
-    made = [Sample("a", (m + n)[None].astype(np.float32), m) for m, n in zip(masks, noises, strict=True)]
-    return Dataset(tuple(made[:2]), (made[2],), tuple(range(classes)))
+    samples = [Sample("a", (m + n)[None].astype(np.float32), m) for m, n in zip(masks, noises, strict=True)]
+    return Dataset(tuple(samples[:2]), (samples[2],), tuple(range(classes)))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 5])
-def test_otsu_tells_classes_that_are_intensities(classes: int) -> None:
-    samples = leveled(classes)
-    assert (fit_otsu(samples)(samples.validation[0]) == samples.validation[0].mask).mean() > 0.99
+def test_otsu_separates_classes_by_intensity(classes: int) -> None:
+    dataset = make_intensity_dataset(classes)
+    assert (fit_otsu(dataset)(dataset.validation[0]) == dataset.validation[0].mask).mean() > 0.99
 
 
-def test_otsu_tells_at_most_five_of_many_classes() -> None:
-    samples = leveled(21)
-    said = fit_otsu(samples)(samples.validation[0])
-    assert len(np.unique(said)) == 5
-    assert (said == samples.validation[0].mask).mean() == pytest.approx(5 / 21, abs=0.02)
+def test_otsu_predicts_at_most_five_classes() -> None:
+    dataset = make_intensity_dataset(21)
+    predicted = fit_otsu(dataset)(dataset.validation[0])
+    assert len(np.unique(predicted)) == 5
+    assert (predicted == dataset.validation[0].mask).mean() == pytest.approx(5 / 21, abs=0.02)
 
 
-def test_otsu_says_the_majority_of_images_that_are_all_one_intensity() -> None:
-    samples = leveled(3)
-    blank = [Sample("a", np.zeros((1, 64, 64), np.float32), sample.mask) for sample in samples.train]
-    flat = Dataset(tuple(blank), (blank[0],), samples.class_values)
+def test_otsu_predicts_the_majority_on_constant_images() -> None:
+    dataset = make_intensity_dataset(3)
+    blank = [Sample("a", np.zeros((1, 64, 64), np.float32), sample.mask) for sample in dataset.train]
+    flat = Dataset(tuple(blank), (blank[0],), dataset.class_values)
     assert np.array_equal(fit_otsu(flat)(blank[0]), fit_majority(flat)(blank[0]))
 
 
@@ -504,28 +522,28 @@ def test_otsu_says_the_majority_of_images_that_are_all_one_intensity() -> None:
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("name", ["none", "flips", "paper"])
 def test_images_and_masks_are_changed_together(name: str, dims: int) -> None:
-    """An image that is its own mask stays so, but for what is between pixels."""
+    """An image that equals its mask still does after augmentation, up to interpolation."""
     mask = np.zeros((16,) * dims, np.int64)
     mask[tuple(slice(2, 9) for _ in range(dims))] = 1
     sample = Sample("a", mask[None].astype(np.float32), mask)
     change = build_augmentation(name, dims)
     results = [change(sample, seed) for seed in range(6)]
-    for found in results:
-        assert found.image.shape == (1, *mask.shape)
-        assert found.mask.dtype == np.int64
-        assert ((found.image[0] > 0.5) == found.mask).mean() > 0.93
-    assert len({found.mask.tobytes() for found in results}) == (
+    for result in results:
+        assert result.image.shape == (1, *mask.shape)
+        assert result.mask.dtype == np.int64
+        assert ((result.image[0] > 0.5) == result.mask).mean() > 0.93
+    assert len({result.mask.tobytes() for result in results}) == (
         1 if name == "none" else len({f.mask.tobytes() for f in results})
     )
     if name != "none":
-        assert len({found.image.tobytes() for found in results}) > 1
+        assert len({result.image.tobytes() for result in results}) > 1
     again = [build_augmentation(name, dims)(sample, seed) for seed in range(6)]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(results, again, strict=True))
 
 
 @pytest.mark.parametrize("name", get_args(LossName))
 @pytest.mark.parametrize("channels", [1, 2, 4])
-def test_losses_are_least_where_everything_is_right(name: str, channels: int) -> None:
+def test_losses_are_smallest_if_all_pixels_are_correct(name: str, channels: int) -> None:
     truth = torch.randint(0, max(channels, 2), (2, 6, 6), generator=torch.Generator().manual_seed(0))
     right = (
         9 * (2 * truth[:, None] - 1.0)
@@ -539,15 +557,15 @@ def test_losses_are_least_where_everything_is_right(name: str, channels: int) ->
 # Learning
 
 
-def trained(data: Path, folder: Path, overrides: dict[str, Any], **options: Any) -> dict[str, float]:
+def train(data: Path, folder: Path, overrides: dict[str, Any], **options: Any) -> dict[str, float]:
     model = unetgen.build("unet_milesial", seed=options.pop("seed", 0), **overrides)
-    usual: dict[str, Any] = {"steps": 40, "patch": 32, "learning_rate": 1e-2}
+    defaults: dict[str, Any] = {"steps": 40, "patch": 32, "learning_rate": 1e-2}
     paths = {"images": str(data / "image"), "masks": str(data / "mask")}
-    return segmentation(model, model.spec, context(folder), **paths, **(usual | options))
+    return segmentation(model, model.spec, context(folder), **paths, **(defaults | options))
 
 
-def test_nets_learn_what_intensities_do_not_tell(data: Path, tmp_path: Path, run_cli: RunCli) -> None:
-    """A padded and a valid net stand in one table with the baselines, scored on the same pixels, and beat them."""
+def test_networks_beat_the_intensity_baselines(data: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    """A padded and a valid network are scored on the same pixels as the baselines, and are better."""
     (tmp_path / "sweep.yaml").write_text(
         "base: {extends: unet_milesial, in_channels: 1, widths: [8, 16], input_size: [44, 44], skip: {align: crop}}\n"
         "axes: {block.padding: [zeros, valid]}\n"
@@ -575,33 +593,33 @@ def test_nets_learn_what_intensities_do_not_tell(data: Path, tmp_path: Path, run
     assert all(dice[net] > 0.85 for net in nets), dice
     assert all(rand[net] < min(rand["majority"], rand["otsu"]) for net in nets), rand
     assert steps == [5, 10, 15, 20, 25]
-    # The trained network lies in the trial's folder, and is one that everything reads.
+    # The trained network is saved in the trial's directory and can be loaded.
     weights = sorted((tmp_path / "out" / "trials").glob("*/seed-0/model.safetensors"))
     assert len(weights) == 2
     assert unetgen.load(weights[0]).graph.in_channels == 1
 
 
-def test_an_interrupted_training_ends_as_one_that_was_not(data: Path, tmp_path: Path) -> None:
+def test_resumed_training_equals_an_uninterrupted_one(data: Path, tmp_path: Path) -> None:
     dropout = {**SMALL, "block.dropout": 0.2}
-    whole = trained(data, tmp_path / "whole", dropout, steps=6, evaluate=2)
+    whole = train(data, tmp_path / "whole", dropout, steps=6, evaluate=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SegmentationMetrics, "add", interrupting(SegmentationMetrics.update, after=5))
+        patch.setattr(SegmentationMetrics, "update", interrupt_after(SegmentationMetrics.update, after=5))
         with pytest.raises(KeyboardInterrupt):
-            trained(data, tmp_path / "cut", dropout, steps=6, evaluate=2)
-    kept = torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"]
-    assert kept == 4
-    assert trained(data, tmp_path / "cut", dropout, steps=6, evaluate=2) == whole
+            train(data, tmp_path / "cut", dropout, steps=6, evaluate=2)
+    saved_step = torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"]
+    assert saved_step == 4
+    assert train(data, tmp_path / "cut", dropout, steps=6, evaluate=2) == whole
 
 
-def interrupting(method: Callable[..., Any], after: int) -> Callable[..., Any]:
+def interrupt_after(method: Callable[..., Any], after: int) -> Callable[..., Any]:
     calls = iter(range(after))
 
-    def called(*arguments: Any) -> Any:
+    def wrapper(*arguments: Any) -> Any:
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return method(*arguments)
 
-    return called
+    return wrapper
 
 
 def test_variants_learn_from_and_are_scored_on_the_same_pixels(data: Path, tmp_path: Path) -> None:
@@ -609,42 +627,42 @@ def test_variants_learn_from_and_are_scored_on_the_same_pixels(data: Path, tmp_p
     for overrides in (SMALL, VALID):
         cuts: list[bytes] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PatchWindow, "truth", noting(PatchWindow.crop_mask, cuts))
-            patch.setattr(SegmentationMetrics, "add", noting_truth(SegmentationMetrics.update, cuts))
-            trained(data, tmp_path / str(len(seen)), overrides, steps=2, augment="paper")
+            patch.setattr(PatchWindow, "crop_mask", record_result(PatchWindow.crop_mask, cuts))
+            patch.setattr(SegmentationMetrics, "update", record_truth(SegmentationMetrics.update, cuts))
+            train(data, tmp_path / str(len(seen)), overrides, steps=2, augment="paper")
         seen.append(cuts)
-    # Two steps of four patches, each followed by both held-out images, whole.
-    assert [len(cut) // 8 for cut in seen[0]] == 2 * (4 * [32 * 32] + 2 * [64 * 64])
+    # Two steps of four patches, each followed by both held-out images at full size.
+    assert [len(patch) // 8 for patch in seen[0]] == 2 * (4 * [32 * 32] + 2 * [64 * 64])
     assert seen[0] == seen[1]
 
 
-def noting_truth(add: Callable[..., None], cuts: list[bytes]) -> Callable[..., None]:
-    def called(self: SegmentationMetrics, said: Any, truth: Any) -> None:
+def record_truth(update: Callable[..., None], cuts: list[bytes]) -> Callable[..., None]:
+    def wrapper(self: SegmentationMetrics, predicted: Any, truth: Any) -> None:
         cuts.append(truth.tobytes())
-        add(self, said, truth)
+        update(self, predicted, truth)
 
-    return called
+    return wrapper
 
 
-def noting(method: Callable[..., Any], cuts: list[bytes]) -> Callable[..., Any]:
-    def called(*arguments: Any) -> Any:
-        cuts.append((found := method(*arguments)).tobytes())
-        return found
+def record_result(method: Callable[..., Any], cuts: list[bytes]) -> Callable[..., Any]:
+    def wrapper(*arguments: Any) -> Any:
+        cuts.append((result := method(*arguments)).tobytes())
+        return result
 
-    return called
+    return wrapper
 
 
 @pytest.mark.parametrize("overrides", [
     {"out_channels": 1}, {"head": "deep_supervision", "widths": [8, 8, 8]}, {"block.norm": "instance"},
 ])  # fmt: skip
 def test_other_heads_learn_too(overrides: dict[str, Any], data: Path, tmp_path: Path) -> None:
-    found = trained(data, tmp_path, {**SMALL, **overrides}, steps=30, loss="dice_cross_entropy")
-    assert found["dice"] > 0.7
-    assert set(found) == {"dice", "iou", "loss"}
+    result = train(data, tmp_path, {**SMALL, **overrides}, steps=30, loss="dice_cross_entropy")
+    assert result["dice"] > 0.7
+    assert set(result) == {"dice", "iou", "loss"}
 
 
 def test_volumes_are_learnt(tmp_path: Path) -> None:
-    """A ball of one texture in the other's, along the third axis alone."""
+    """A ball of one texture inside another; the textures differ along the first axis only."""
     for name in ("image", "mask"):
         (tmp_path / name).mkdir()
     depth, row, column = np.mgrid[:16, :16, :16]
@@ -665,19 +683,19 @@ def test_volumes_are_learnt(tmp_path: Path) -> None:
     paths = {"images": str(tmp_path / "image"), "masks": str(tmp_path / "mask")}
     model = unetgen.build("unet_milesial", seed=0, **overrides)
     options: dict[str, Any] = {"steps": 40, "patch": [8, 12, 12], "learning_rate": 1e-2, "augment": "none"}
-    found = segmentation(model, model.spec, context(tmp_path / "trial"), **paths, **options)
-    assert found["dice"] > 0.8
+    result = segmentation(model, model.spec, context(tmp_path / "trial"), **paths, **options)
+    assert result["dice"] > 0.8
 
 
 @pytest.mark.skipif(not ISBI.is_dir(), reason="the images of the ISBI 2012 challenge are not here")
 def test_membranes_are_learnt(tmp_path: Path) -> None:
     """Electron micrographs; Otsu's threshold has a Dice of 0.68 here."""
     model = unetgen.build("unet_milesial", seed=0, **{**SMALL, "widths": [8, 16, 32]})
-    found = segmentation(
+    result = segmentation(
         model, model.spec, context(tmp_path), images=str(ISBI / "image"), masks=str(ISBI / "label"), reduce=4,
         steps=60, patch=64, learning_rate=1e-2, objects=255,
     )  # fmt: skip
-    assert found["dice"] > 0.75
+    assert result["dice"] > 0.75
 
 
 # Cost
@@ -685,13 +703,13 @@ def test_membranes_are_learnt(tmp_path: Path) -> None:
 
 def test_cost_needs_no_data(tmp_path: Path) -> None:
     model = unetgen.build("unet_milesial", seed=0, **SMALL)
-    found = cost(model, model.spec, context(tmp_path), batch=2, runs=3)
-    assert set(found) == {"latency_ms", "throughput", "peak_memory_mb"}
-    assert found["throughput"] == pytest.approx(2000 / found["latency_ms"])
-    twice = cost(model, model.spec, context(tmp_path), batch=4, runs=1)
-    assert twice["peak_memory_mb"] == pytest.approx(2 * found["peak_memory_mb"])
+    result = cost(model, model.spec, context(tmp_path), batch=2, runs=3)
+    assert set(result) == {"latency_ms", "throughput", "peak_memory_mb"}
+    assert result["throughput"] == pytest.approx(2000 / result["latency_ms"])
+    double_batch = cost(model, model.spec, context(tmp_path), batch=4, runs=1)
+    assert double_batch["peak_memory_mb"] == pytest.approx(2 * result["peak_memory_mb"])
     larger = cost(model, model.spec, context(tmp_path), runs=1, input_size=128)
-    assert larger["peak_memory_mb"] == pytest.approx(2 * found["peak_memory_mb"])
+    assert larger["peak_memory_mb"] == pytest.approx(2 * result["peak_memory_mb"])
     assert model.graph.input_size is None
 
 
@@ -699,12 +717,12 @@ def test_cost_needs_no_data(tmp_path: Path) -> None:
     ("runs", 0, "runs: 0 must be greater than 0"),
     ("batch", 0, "batch: 0 must be greater than 0"),
     ("input_size", [64, 0], "input_size: [64, 0] must be greater than 0"),
-    ("input_size", [8, 8, 8], "input_size: [8, 8, 8] has 3 in place of 2, one for each axis of the network; give one number for all axes, or 2"),
+    ("input_size", [8, 8, 8], "input_size: must have 2 numbers, one per axis, not [8, 8, 8]; set one number for all axes, or 2"),
 ])  # fmt: skip
 def test_options_of_cost_are_checked(option: str, value: Any, sentence: str, tmp_path: Path) -> None:
-    assert refused(cost, tmp_path, {}, **{option: value}) == sentence
+    assert trial_error(cost, tmp_path, {}, **{option: value}) == sentence
 
 
-def test_a_network_without_a_size_costs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("unetgen.trials.cost_trial.smallest_fitting", lambda *asked: None)
-    assert refused(cost, tmp_path, {}) == "no size fits this network; see unetgen inspect"
+def test_cost_of_a_network_without_a_fitting_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("unetgen.trials.cost_trial.smallest_fitting_size", lambda *arguments: None)
+    assert trial_error(cost, tmp_path, {}) == "no input size fits this network; run unetgen inspect to see its sizes"

@@ -1,4 +1,4 @@
-"""Trials that need no code: ``unetgen run SWEEP --trial unetgen.trials:segmentation``, or ``:cost``."""
+"""Provide ready-made trials: ``unetgen run SWEEP --trial unetgen.trials:segmentation``, or ``:cost``."""
 
 from unetgen.trials.cost_trial import cost
 from unetgen.trials.segmentation_trial import segmentation

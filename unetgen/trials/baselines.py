@@ -1,4 +1,4 @@
-"""Baselines: what intensities alone say of pixels. A network that does no better has learnt nothing."""
+"""Classify pixels by intensity alone, as baselines. A network that is not better has not learned anything."""
 
 from __future__ import annotations
 
@@ -17,23 +17,27 @@ from unetgen.trials.dataset import Dataset, Sample
 from unetgen.trials.metrics import SegmentationMetrics
 from unetgen.trials.options import Proportion, validate_options
 
-# Every choice of thresholds is tried: of four in 128 bins there are ten million, half a second; of five 250 million.
+# Otsu's method tries all thresholds: four in 128 bins are ten million combinations (half a second), five 250 million.
 _NUM_BINS, _MAX_THRESHOLD_CLASSES = 128, 5
 
-# From images to be learnt from to what is then said of one.
+# Fits a rule to a dataset and returns a function that classifies the pixels of a sample.
 FitClassifier = Callable[[Dataset], Callable[[Sample], NDArray[Any]]]
 
 
 def fit_majority(dataset: Dataset) -> Callable[[Sample], NDArray[Any]]:
-    """The most frequent class, everywhere."""
-    most = int(np.argmax(_count_classes(dataset.train, dataset.num_classes)))
-    return lambda sample: np.full_like(sample.mask, most)
+    """Return a classifier that predicts the most frequent training class for every pixel."""
+    majority = int(np.argmax(_count_classes(dataset.train, dataset.num_classes)))
+    return lambda sample: np.full_like(sample.mask, majority)
 
 
 def fit_otsu(dataset: Dataset) -> Callable[[Sample], NDArray[Any]]:
-    """Each class between two thresholds (Otsu 1979; Liao et al. 2001), in the order that agrees best with the masks.
+    """Return a classifier by intensity thresholds (Otsu 1979; Liao et al. 2001).
 
-    There are at most five parts, and no more than the images have intensities; classes beyond them are never said.
+    Each range of intensities gets the class by which the ranges agree best with the masks. There are at most five
+    ranges, and no more than the images have different intensities; other classes are never predicted.
+
+    Raises:
+        MissingDependencyError: scikit-image is not installed.
     """
     try:
         from scipy.optimize import linear_sum_assignment
@@ -43,31 +47,38 @@ def fit_otsu(dataset: Dataset) -> Callable[[Sample], NDArray[Any]]:
     pixels = np.concatenate([sample.image.mean(0).ravel() for sample in dataset.train])
     truth = np.concatenate([sample.mask.ravel() for sample in dataset.train])
     counts, edges = np.histogram(pixels, _NUM_BINS)
-    parts = min(dataset.num_classes, _MAX_THRESHOLD_CLASSES, int(np.count_nonzero(counts)))
-    # The upper edge of a part's last bin is where it ends; from the middle on its own pixels would be the next part's.
-    thresholds = threshold_multiotsu(hist=(counts, edges[1:]), classes=parts) if parts > 1 else np.empty(0)
-    agree = np.zeros((parts, dataset.num_classes), np.int64)
-    np.add.at(agree, (np.digitize(pixels, thresholds), truth), 1)
-    _, classes = linear_sum_assignment(agree, maximize=True)
+    num_ranges = min(dataset.num_classes, _MAX_THRESHOLD_CLASSES, int(np.count_nonzero(counts)))
+    # A range ends at the upper edge of its last bin; by default a threshold is the bin's centre, which splits the bin.
+    thresholds = threshold_multiotsu(hist=(counts, edges[1:]), classes=num_ranges) if num_ranges > 1 else np.empty(0)
+    agreement = np.zeros((num_ranges, dataset.num_classes), np.int64)
+    np.add.at(agreement, (np.digitize(pixels, thresholds), truth), 1)
+    _, classes = linear_sum_assignment(agreement, maximize=True)
     return lambda sample: classes[np.digitize(sample.image.mean(0), thresholds)]
 
 
 def make_baseline(fit: FitClassifier) -> Callable[..., dict[str, float]]:
-    """A rule as something that stands in the table of ``segmentation``, with its options."""
+    """Turn a rule into a baseline of ``segmentation``, which takes the trial's options and returns its metrics."""
 
     @validate_options
-    def scored(
-        spec: Spec, context: TrialContext, *, images: str, masks: str, validation: Proportion = 0.2, reduce: PositiveInt = 1,
-        objects: int | None = None, **_: Any,
-    ) -> dict[str, float]:  # fmt: skip
-        samples = Dataset.read(Path(images), Path(masks), spec.dims, validation, reduce)
-        say = fit(samples)
-        scores = SegmentationMetrics(samples.find_object_class(objects))
-        for sample in samples.validation:
-            scores.update(say(sample), sample.mask)
-        return scores.compute()
+    def score_baseline(
+        spec: Spec,
+        context: TrialContext,
+        *,
+        images: str,
+        masks: str,
+        validation: Proportion = 0.2,
+        reduce: PositiveInt = 1,
+        objects: int | None = None,
+        **_: Any,
+    ) -> dict[str, float]:
+        dataset = Dataset.read(Path(images), Path(masks), spec.dims, validation, reduce)
+        classify = fit(dataset)
+        metrics = SegmentationMetrics(dataset.find_object_class(objects))
+        for sample in dataset.validation:
+            metrics.update(classify(sample), sample.mask)
+        return metrics.compute()
 
-    return scored
+    return score_baseline
 
 
 def _count_classes(samples: tuple[Sample, ...], num_classes: int) -> NDArray[Any]:

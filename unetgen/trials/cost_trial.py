@@ -1,4 +1,4 @@
-"""cost: what a network takes on this machine. It needs no data, and its weights do not matter."""
+"""Measure the inference cost of a network on this machine, without data or trained weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unetgen.graph.size_errors import smallest_fitting_size
 from unetgen.network.unet import UNet
 from unetgen.trials.options import SizeOption, expand_per_axis, validate_options
 
-# Pixels on each axis where neither the spec nor the trial names a size.
+# The minimum default input size on each axis, in pixels.
 _DEFAULT_SIZE = 64
 
 
@@ -33,50 +33,62 @@ def cost(
     runs: PositiveInt = 10,
     input_size: SizeOption | None = None,
 ) -> dict[str, float]:
-    """Latency and throughput of an inference in float32, and the memory that its maps take at their peak.
+    """Measure the latency, throughput and peak memory of float32 inference.
 
-    ``latency_ms`` is the median of ``runs`` calls, in ms, ``throughput`` in samples of a batch each second,
-    ``peak_memory_mb`` counts what is alive beside the weights, in MB of 10^6 bytes; on a GPU it is what its allocator
-    held. The size is ``input_size``, else the spec's, else the smallest that fits and has 64 pixels on each axis.
+    Args:
+        model: The network.
+        spec: The network's spec.
+        context: The trial's context, whose device is used.
+        batch: The number of samples in the batch.
+        runs: The number of timed runs, after a warm-up.
+        input_size: The spatial input size (default: the spec's, or else the smallest that fits and has at least 64
+            pixels on each axis).
+
+    Returns:
+        ``latency_ms``, the median over ``runs`` in milliseconds; ``throughput`` in samples per second;
+        ``peak_memory_mb``, the peak memory besides the weights in MB of 10^6 bytes (on a GPU, of torch's allocator).
+
+    Raises:
+        RunError: An option is invalid, or no input size fits.
     """
     x = torch.zeros(batch, spec.in_channels, *_choose_input_size(model, input_size), device=context.device)
     model.eval()
     with torch.inference_mode():
-        peak = _measure_peak_bytes(model, x)  # the first call, which also brings in kernels
+        peak = _measure_peak_bytes(model, x)  # the first call, which also warms up
         seconds = [_measure_seconds(model, x) for _ in range(runs)]
     latency = median(seconds)
     return {"latency_ms": 1000 * latency, "throughput": batch / latency, "peak_memory_mb": peak / 1e6}
 
 
 def _choose_input_size(model: UNet, requested: int | list[int] | None) -> tuple[int, ...]:
-    """The size that is measured. Raises RunError where no size fits."""
+    """Return the input size to measure; raise RunError if none fits."""
     if requested is not None:
         return expand_per_axis("input_size", requested, model.graph.dims)
-    found = (
+    size = (
         model.graph.input_size
         or smallest_fitting_size(model.graph, _DEFAULT_SIZE)
         or smallest_fitting_size(model.graph)
     )
-    if found is None:
-        raise RunError("no size fits this network; see unetgen inspect")
-    return found
+    if size is None:
+        raise RunError("no input size fits this network; run unetgen inspect to see its sizes")
+    return size
 
 
 def _measure_peak_bytes(model: UNet, x: Tensor) -> int:
-    """Bytes."""
+    """Return the peak memory of a forward pass besides the weights, in bytes."""
     if x.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(x.device)
         before = int(torch.cuda.memory_allocated(x.device))
         model(x)
         return int(torch.cuda.max_memory_allocated(x.device)) - before
-    with LiveElementCounter([x, *model.parameters(), *model.buffers()]) as living:
+    with LiveElementCounter([x, *model.parameters(), *model.buffers()]) as counter:
         model(x)
-    return int(living.peak * x.element_size())
+    return int(counter.peak * x.element_size())
 
 
 def _measure_seconds(model: UNet, x: Tensor) -> float:
-    began = perf_counter()
+    start = perf_counter()
     model(x)
     if x.device.type == "cuda":
         torch.cuda.synchronize(x.device)
-    return perf_counter() - began
+    return perf_counter() - start

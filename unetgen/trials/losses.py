@@ -1,4 +1,4 @@
-"""Losses: what a network is trained by, from its outputs before any softmax and the classes of the pixels."""
+"""Define the training losses, from a network's logits and the classes of the pixels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from torch.nn import functional as F
 
 from unetgen.errors import MissingDependencyError
 
-# Outputs (batch, channels, *size) and classes (batch, *size), to a number.
+# From logits (batch, channels, *size) and classes (batch, *size) to a scalar.
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 LossName = Literal["cross_entropy", "dice", "dice_cross_entropy"]
 
 
 def build_loss(name: LossName) -> LossFunction:
-    """``cross_entropy``, as in the paper without its weights; ``dice`` (Milletari et al. 2016); the sum of both.
+    """Build a loss function.
 
-    A network of one channel tells the class 1 by its sigmoid.
+    Args:
+        name: ``cross_entropy``, as in the U-Net paper but without its pixel weights; ``dice`` (Milletari et al. 2016);
+            or ``dice_cross_entropy``, their sum. For a single channel, its sigmoid is the probability of class 1.
+
+    Returns:
+        A function from logits (batch, channels, *size) and classes (batch, *size) to a scalar.
+
+    Raises:
+        MissingDependencyError: The loss needs MONAI, which is not installed.
     """
     if name == "cross_entropy":
         return cross_entropy
@@ -30,15 +38,21 @@ def build_loss(name: LossName) -> LossFunction:
         raise MissingDependencyError(f"the loss {name}", "monai", "trials") from None
 
     def dice(output: Tensor, truth: Tensor) -> Tensor:
-        several = output.shape[1] > 1
-        found: Tensor = DiceLoss(softmax=several, sigmoid=not several, to_onehot_y=several)(output, truth[:, None])
-        return found
+        is_multiclass = output.shape[1] > 1
+        criterion = DiceLoss(softmax=is_multiclass, sigmoid=not is_multiclass, to_onehot_y=is_multiclass)
+        loss: Tensor = criterion(output, truth[:, None])
+        return loss
 
     return dice if name == "dice" else lambda output, truth: dice(output, truth) + cross_entropy(output, truth)
 
 
 def cross_entropy(output: Tensor, truth: Tensor) -> Tensor:
-    """Over the channels, or of one channel against 0."""
+    """Return the cross-entropy over the channels, or the binary cross-entropy of a single channel.
+
+    Examples:
+        >>> round(cross_entropy(torch.zeros(1, 4, 8, 8), torch.zeros(1, 8, 8, dtype=torch.long)).item(), 3)
+        1.386
+    """
     if output.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(output[:, 0], truth.to(output.dtype))
     return F.cross_entropy(output, truth)
@@ -47,15 +61,24 @@ def cross_entropy(output: Tensor, truth: Tensor) -> Tensor:
 def deep_supervision_loss(
     outputs: Sequence[Tensor], truth: Tensor, loss_function: LossFunction, crop: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The loss of every output of a network, the finest first: each counts half as much as the one before.
+    """Return the weighted mean loss of all outputs, where each weighs half as much as the one before.
 
-    Coarser ones are brought to the size of the finest (Isensee et al. 2021 reduce the truth instead).
+    Coarser outputs are interpolated to the size of the finest (Isensee et al. 2021 downsample the truth instead).
+
+    Args:
+        outputs: Logits (batch, channels, *size), the finest first.
+        truth: The classes of the patch, (batch, *patch).
+        loss_function: The loss of a single output.
+        crop: Crops an output of the finest size to the patch.
+
+    Returns:
+        A scalar.
     """
     size = outputs[0].shape[2:]
-    weights = torch.tensor([0.5**number for number in range(len(outputs))])
+    weights = torch.tensor([0.5**index for index in range(len(outputs))])
     mode = ("linear", "bilinear", "trilinear")[len(size) - 1]
     losses = [
         loss_function(crop(y if y.shape[2:] == size else F.interpolate(y, tuple(size), mode=mode)), truth)
         for y in outputs
     ]
-    return sum((w * part for w, part in zip(weights / weights.sum(), losses, strict=True)), torch.zeros(()))
+    return sum((w * loss for w, loss in zip(weights / weights.sum(), losses, strict=True)), torch.zeros(()))

@@ -1,7 +1,7 @@
-"""Windows: what a network is shown to answer for a patch of an image, and how its answer is cut to that patch.
+"""Compute the input window for a patch of an image, and crop the network's output to that patch.
 
-A network that shrinks its maps sees more than it answers for: the image is mirrored where it ends, as in Fig. 2 of
-Ronneberger et al. 2015. So every network answers for the same pixels, whatever it needs to see for that.
+A network of unpadded convolutions needs an input larger than its output, so the image is mirrored at its borders, as in
+Fig. 2 of Ronneberger et al. (2015). Thus every network predicts the same pixels, whatever input it needs for that.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import smallest_fitting_size
 from unetgen.tiling.mirror_padding import read_mirrored
 
-# What a network answers for at a time when it is scored, in pixels, where an image has more.
+# The maximum number of pixels that are predicted per forward pass when a network is scored.
 _MAX_PIXELS_PER_PASS = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class PatchWindow:
-    """``size`` goes in, ``patch`` is answered for, ``lead`` pixels before it on each axis."""
+    """The input size for a patch, the output size, and the ``margin`` of input pixels before the patch on each axis."""
 
     patch: Size
     input_size: Size
@@ -34,48 +34,66 @@ class PatchWindow:
 
     @classmethod
     def of(cls, graph: Graph, patch: Size) -> PatchWindow:
-        """The smallest on each axis that answers for a patch. Raises ImageError where the network has none."""
-        size = tuple(_find_smallest_size(graph, axis, patch) for axis in range(graph.dims))
-        lead = tuple((given - wanted) // 2 for given, wanted in zip(size, patch, strict=True))
-        return cls(patch, size, graph.output_size(size), lead)
+        """Return the smallest window whose output covers a patch.
+
+        Args:
+            graph: The network's graph.
+            patch: The spatial size of the patch.
+
+        Raises:
+            ImageError: No input size gives an output that covers the patch.
+
+        Examples:
+            >>> import unetgen
+            >>> PatchWindow.of(unetgen.graph_of("unet_paper"), (388, 388)).input_size
+            (572, 572)
+        """
+        input_size = tuple(_find_smallest_size(graph, axis, patch) for axis in range(graph.dims))
+        margin = tuple((n - length) // 2 for n, length in zip(input_size, patch, strict=True))
+        return cls(patch, input_size, graph.output_size(input_size), margin)
 
     def crop_input(self, image: NDArray[np.float32], position: Sequence[int]) -> NDArray[np.float32]:
-        """(channels, *size) around the patch that begins at a place."""
-        starts = [at - before for at, before in zip(position, self.margin, strict=True)]
-        cut: NDArray[np.float32] = read_mirrored(image, starts, self.input_size)
-        return cut
+        """Return the input (channels, *input_size) for the patch that starts at a position."""
+        starts = [first - margin for first, margin in zip(position, self.margin, strict=True)]
+        window: NDArray[np.float32] = read_mirrored(image, starts, self.input_size)
+        return window
 
     def crop_mask(self, mask: NDArray[np.int64], position: Sequence[int]) -> NDArray[np.int64]:
-        """The classes of the patch that begins at a place, (*patch)."""
+        """Return the classes (*patch) of the patch that starts at a position."""
         return np.asarray(read_mirrored(mask[None], list(position), self.patch)[0])
 
     def crop_output(self, output: Tensor) -> Tensor:
-        """The part of an output (batch, channels, *output) that is the patch's."""
-        for axis, (size, made, wanted, lead) in enumerate(
+        """Crop an output (batch, channels, *output_size) to the patch."""
+        for axis, (input_length, output_length, patch_length, margin) in enumerate(
             zip(self.input_size, self.output_size, self.patch, self.margin, strict=True)
         ):
-            output = output.narrow(axis + 2, lead - (size - made) // 2, wanted)
+            output = output.narrow(axis + 2, margin - (input_length - output_length) // 2, patch_length)
         return output
 
 
 def _find_smallest_size(graph: Graph, axis: int, patch: Size) -> int:
-    least = patch[axis]
-    while (size := smallest_fitting_size(graph, least)) is not None:
-        given, made = size[axis], graph.output_size(size)[axis]
-        if made > given:
-            raise ImageError("the network's output is larger than its image; this trial needs one pixel for each")
-        if made >= patch[axis]:
-            return given
-        least = given + 1
-    told = " x ".join(map(str, patch))
-    raise ImageError(f"no size that fits the network answers for {told} pixels; choose a smaller patch")
+    minimum = patch[axis]
+    while (size := smallest_fitting_size(graph, minimum)) is not None:
+        input_length, output_length = size[axis], graph.output_size(size)[axis]
+        if output_length > input_length:
+            raise ImageError("the network's output is larger than its input; choose one with equal or smaller outputs")
+        if output_length >= patch[axis]:
+            return input_length
+        minimum = input_length + 1
+    pixels = " x ".join(map(str, patch))
+    raise ImageError(f"no input size gives an output of at least {pixels} pixels; choose a smaller patch")
 
 
 def choose_scoring_patch(image_size: Size) -> Size:
-    """The whole image, or a block of it of about as many pixels as are scored at once, as square as it allows."""
-    sides, left = list(image_size), _MAX_PIXELS_PER_PASS
-    # Short axes first: what they leave is for the others.
-    for number, axis in enumerate(sorted(range(len(image_size)), key=image_size.__getitem__)):
-        sides[axis] = min(image_size[axis], max(1, int(left ** (1 / (len(image_size) - number)))))
-        left //= sides[axis]
+    """Return the image's size, or a smaller size as close to a cube as possible, within the limit per pass.
+
+    Examples:
+        >>> choose_scoring_patch((512, 700)), choose_scoring_patch((5000, 5000))
+        ((512, 700), (1024, 1024))
+    """
+    sides, remaining = list(image_size), _MAX_PIXELS_PER_PASS
+    # Short axes first, so that longer ones get the pixels that they leave.
+    for index, axis in enumerate(sorted(range(len(image_size)), key=image_size.__getitem__)):
+        sides[axis] = min(image_size[axis], max(1, int(remaining ** (1 / (len(image_size) - index)))))
+        remaining //= sides[axis]
     return tuple(sides)

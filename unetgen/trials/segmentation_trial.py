@@ -1,4 +1,4 @@
-"""segmentation: a network learns from folders of images and masks, and is scored on images that it never saw."""
+"""Train a network on directories of images and masks, and score it on held-out images."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from unetgen.trials.metrics import METRIC_DIRECTIONS, SegmentationMetrics
 from unetgen.trials.options import LearningRate, Proportion, SizeOption, expand_per_axis, validate_options
 from unetgen.trials.patch_window import PatchWindow, choose_scoring_patch
 
-# The trained network, in the trial's folder.
+# The trained network, in the trial's directory.
 WEIGHTS_FILE = "model.safetensors"
 
 
 @trial(better=METRIC_DIRECTIONS, baselines={"majority": make_baseline(fit_majority), "otsu": make_baseline(fit_otsu)})
 @validate_options
-def segmentation(  # noqa: PLR0913  # as many as a person may want to choose
+def segmentation(  # noqa: PLR0913  # all options of a training
     model: UNet,
     spec: Spec,
     context: TrialContext,
@@ -52,28 +52,48 @@ def segmentation(  # noqa: PLR0913  # as many as a person may want to choose
     evaluate: PositiveInt | None = None,
     objects: int | None = None,
 ) -> dict[str, float]:
-    """Trains with Adam on patches, and gives ``dice``, ``iou`` and ``loss`` over all pixels of the held-out images.
+    """Train with Adam on random patches and score the held-out images.
 
-    ``images`` and ``masks`` are folders with files of one name, or two stacks of slices. ``patch`` is what a network
-    answers for, in pixels, whatever it sees for that. The last share ``validation`` of the images is only scored, and
-    nothing is chosen by it: the scores are those after the last of ``steps``, told every ``evaluate`` steps on the way.
-    ``objects`` is a mask's number whose connected pixels are objects, and adds ``rand_error``. Which patches are seen,
-    and how they are changed, follows from the seed and the step alone. Raises ImageError where the data and the network
-    do not go together, RunError of options that are none.
+    The patches and their augmentation depend on the seed and the step only. The reported metrics are those after the
+    last step; no checkpoint is selected.
+
+    Args:
+        model: The network.
+        spec: The network's spec.
+        context: The trial's context: seed, device and directory.
+        images: A directory of images, or a stack of slices.
+        masks: A directory of masks with the same names, or a stack of slices.
+        steps: The number of training steps.
+        batch: The number of patches per step.
+        patch: The size of the predicted patch in pixels, one number or one per axis; the input may be larger.
+        learning_rate: Adam's learning rate.
+        loss: ``cross_entropy``, ``dice`` or ``dice_cross_entropy``.
+        augment: ``none``, ``flips`` or ``paper``.
+        validation: The fraction of the images that is held out for scoring.
+        reduce: The factor by which images and masks are downsampled first.
+        evaluate: Report metrics every N steps (default: five times in all).
+        objects: The mask value whose connected components are objects; adds ``rand_error``.
+
+    Returns:
+        ``dice``, ``iou``, ``loss`` and optionally ``rand_error`` over all pixels of the held-out images.
+
+    Raises:
+        ImageError: The data are invalid or do not match the network.
+        RunError: An option is invalid.
     """
     window = PatchWindow.of(model.graph, expand_per_axis("patch", patch, spec.dims))
-    samples = Dataset.read(Path(images), Path(masks), spec.dims, validation, reduce)
-    check_dataset(samples, model.graph)
+    dataset = Dataset.read(Path(images), Path(masks), spec.dims, validation, reduce)
+    check_dataset(dataset, model.graph)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    training = _Trainer(model, context, samples, window, build_augmentation(augment, spec.dims), optimizer)
-    training.fit(steps, batch, build_loss(loss), evaluate or max(1, steps // 5), samples.find_object_class(objects))
+    trainer = _Trainer(model, context, dataset, window, build_augmentation(augment, spec.dims), optimizer)
+    trainer.fit(steps, batch, build_loss(loss), evaluate or max(1, steps // 5), dataset.find_object_class(objects))
     save(model, context.directory / WEIGHTS_FILE)
-    return training.scores
+    return trainer.metrics
 
 
 @dataclass
 class _Trainer:
-    """One network on its way."""
+    """The training of one network; ``metrics`` are those of the last evaluation."""
 
     model: UNet
     context: TrialContext
@@ -90,23 +110,24 @@ class _Trainer:
         evaluation_interval: int,
         object_class: int | None,
     ) -> None:
-        """Trains from where an earlier attempt got to."""
-        learnt = []
+        """Train the network, starting from the checkpoint of an earlier attempt if there is one."""
+        losses = []
         for step in range(self._resume() + 1, steps + 1):
-            learnt.append(self._train_step(step, batch_size, loss_function))
+            losses.append(self._train_step(step, batch_size, loss_function))
             if step % evaluation_interval == 0 or step == steps:
-                self.scores = self._evaluate(object_class)
-                self.context.report(step, training_loss=float(np.mean(learnt)), **self.scores)
-                learnt = []
+                self.metrics = self._evaluate(object_class)
+                self.context.report(step, training_loss=float(np.mean(losses)), **self.metrics)
+                losses = []
                 self._save_checkpoint(step)
 
     def _train_step(self, step: int, batch_size: int, loss_function: LossFunction) -> float:
-        # Dropout too follows from the step, so that an attempt that goes on is as one that was never interrupted.
+        # Dropout is seeded by the step too, so that a resumed training equals one that was not interrupted.
         torch.manual_seed(int(np.random.SeedSequence((self.context.seed, step)).generate_state(1)[0]))
         x, truth = self._sample_batch(np.random.default_rng([self.context.seed, step]), batch_size)
         self.model.train()
-        found: Any = self.model(x)
-        outputs = [found] if isinstance(found, Tensor) else list(found.values() if isinstance(found, dict) else found)
+        result: Any = self.model(x)
+        is_tensor, is_dict = isinstance(result, Tensor), isinstance(result, dict)
+        outputs = [result] if is_tensor else list(result.values() if is_dict else result)
         loss = deep_supervision_loss(outputs, truth, loss_function, self.window.crop_output)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
@@ -114,43 +135,43 @@ class _Trainer:
         return loss.item()
 
     def _sample_batch(self, rng: np.random.Generator, batch_size: int) -> tuple[Tensor, Tensor]:
-        """Windows (batch, channels, *size) and the classes of their patches (batch, *patch)."""
-        seen = []
+        """Return random inputs (batch, channels, *input_size) and the classes of their patches (batch, *patch)."""
+        pairs = []
         for _ in range(batch_size):
-            chosen = self.dataset.train[rng.integers(len(self.dataset.train))]
-            sample = self.augment(chosen, int(rng.integers(2**31)))
-            place = [
-                int(rng.integers(max(1, whole - wanted + 1)))
-                for whole, wanted in zip(sample.mask.shape, self.window.patch, strict=True)
+            original = self.dataset.train[rng.integers(len(self.dataset.train))]
+            sample = self.augment(original, int(rng.integers(2**31)))
+            position = [
+                int(rng.integers(max(1, image_length - patch_length + 1)))
+                for image_length, patch_length in zip(sample.mask.shape, self.window.patch, strict=True)
             ]
-            seen.append((self.window.crop_input(sample.image, place), self.window.crop_mask(sample.mask, place)))
-        x, truth = (torch.from_numpy(np.stack(side)) for side in zip(*seen, strict=True))
+            pairs.append((self.window.crop_input(sample.image, position), self.window.crop_mask(sample.mask, position)))
+        x, truth = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
         return x.to(self.context.device), truth.to(self.context.device)
 
     def _evaluate(self, object_class: int | None) -> dict[str, float]:
-        """Scores over every pixel of the held-out images, and the mean of their cross-entropies."""
-        scores, losses = SegmentationMetrics(object_class), []
-        labels = build_postprocessor(self.model.graph, "labels")
+        """Return the metrics over all pixels of the held-out images, and their mean cross-entropy."""
+        metrics, losses = SegmentationMetrics(object_class), []
+        to_labels = build_postprocessor(self.model.graph, "labels")
         for sample in self.dataset.validation:
             tile = PatchWindow.of(self.model.graph, choose_scoring_patch(sample.mask.shape)).input_size
-            said = torch.from_numpy(predict(self.model, sample.image, tile=tile, exact=False))[None]
-            losses.append(cross_entropy(said, torch.from_numpy(sample.mask)[None]).item())
-            scores.update(labels(said)[0, 0].numpy(), sample.mask)
-        return {**scores.compute(), "loss": float(np.mean(losses))}
+            output = torch.from_numpy(predict(self.model, sample.image, tile=tile, exact=False))[None]
+            losses.append(cross_entropy(output, torch.from_numpy(sample.mask)[None]).item())
+            metrics.update(to_labels(output)[0, 0].numpy(), sample.mask)
+        return {**metrics.compute(), "loss": float(np.mean(losses))}
 
     def _save_checkpoint(self, step: int) -> None:
-        """Keeps what is needed to go on, whole or not at all."""
+        """Save the state that is needed to resume, atomically."""
         state = {"step": step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         with replace_when_complete(self.context.checkpoint) as partial:
-            torch.save({**state, "scores": self.scores}, partial)
+            torch.save({**state, "scores": self.metrics}, partial)
 
     def _resume(self) -> int:
-        """Takes up what an earlier attempt kept; the last step that it got to, or 0."""
+        """Load the checkpoint of an earlier attempt and return its last step, or 0."""
         if not self.context.checkpoint.is_file():
             return 0
-        kept = torch.load(self.context.checkpoint, map_location=self.context.device, weights_only=True)
-        self.model.load_state_dict(kept["model"])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.scores = kept["scores"]
-        print(f"goes on after step {kept['step']}")  # noqa: T201  # into the trial's log
-        return int(kept["step"])
+        state = torch.load(self.context.checkpoint, map_location=self.context.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.metrics = state["scores"]
+        print(f"resuming after step {state['step']}")  # noqa: T201  # into the trial's log
+        return int(state["step"])
