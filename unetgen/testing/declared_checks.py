@@ -1,4 +1,4 @@
-"""Claims: what a part says of shapes, parameters, multiply-adds and options, held against what torch does."""
+"""Checks of a part's declarations: shapes, parameters, MACs and options, compared with torch."""
 
 from __future__ import annotations
 
@@ -22,79 +22,78 @@ Faults = Iterator[Fault]
 
 
 def described(subject: Subject) -> Faults:
-    """It says what it is, and a spec with it, written out in full, is the same spec."""
+    """Check that the part has a docstring and a valid type name, and that its resolved spec has the same hash."""
     if not (subject.part.__doc__ or "").strip():
-        yield Fault("it has no docstring", "say in one what it is, and whose paper it comes from")
+        yield Fault("the part has no docstring", "add one that describes it and cites its paper")
     if not re.fullmatch("[a-z][a-z0-9_]*", subject.part.type):
-        way = "use lower-case letters, digits and underscores"
-        yield Fault(f"its type {subject.part.type!r} is no plain name", way)
+        fix = "use lower-case letters, digits and underscores"
+        yield Fault(f"the type {subject.part.type!r} is not a valid name", fix)
     spec = subject.usual.spec
-    again = load_spec(json.loads(json.dumps(spec.resolved())), registry=subject.registry)
-    if again.hash != spec.hash:
-        yield Fault("written out in full its options say something else", "give its options plain values")
+    reloaded = load_spec(json.loads(json.dumps(spec.resolved())), registry=subject.registry)
+    if reloaded.hash != spec.hash:
+        yield Fault("the resolved spec does not equal the spec", "use plain values for the options")
 
 
 def shapes(subject: Subject) -> Faults:
-    """Every map has the channels and the size that the graph says, for even, odd and unequal sizes."""
+    """Check the channels and size of every feature map against the graph, for even, odd and unequal sizes."""
     for name, model in subject.networks.items():
         for size in find_small_sizes(model):
-            given = f"in {name}, for {_format_shape(size)} pixels"
+            context = f"in {name}, for {_format_shape(size)} pixels"
             try:
-                done = run_forward(model, size)
+                forward_pass = run_forward(model, size)
             except Exception as error:
-                way = "refuse such sizes (multiple=, or a Rule with a residue), or handle them"
-                yield Fault(f"{given}, which the graph says fit, it fails: {format_exception_line(error)}", way)
+                message = f"{context}, the forward pass fails although the graph accepts the size"
+                fix = "handle such sizes, or reject them with multiple= or a Rule with a residue"
+                yield Fault(f"{message}: {format_exception_line(error)}", fix)
             else:
-                yield from _check_shapes(model, size, done, given)
-                yield from _check_inputs_unchanged(done, given)
+                yield from _check_shapes(model, size, forward_pass, context)
+                yield from _check_inputs_unchanged(forward_pass, context)
 
 
 def _check_shapes(model: UNet, size: tuple[int, ...], forward_pass: ForwardPass, context: str) -> Faults:
     sizes = model.graph.sizes(size)
     for node, shape, _ in forward_pass.layer_calls:
-        said = (1, node.channels, *(() if node.op.has_no_spatial_axes else sizes[node.index]))
-        if shape != said:
-            way = "say what it makes: channels= and size= of g.module"
-            yield Fault(
-                f"{context}, {node.path} makes {_format_shape(shape[1:])}, and the graph says {_format_shape(said[1:])}",
-                way,
-            )
+        declared = (1, node.channels, *(() if node.op.has_no_spatial_axes else sizes[node.index]))
+        if shape != declared:
+            shapes = f"returns {_format_shape(shape[1:])}, the graph has {_format_shape(declared[1:])}"
+            fix = "declare the output with channels= and size= of g.module"
+            yield Fault(f"{context}, {node.path} {shapes}", fix)
             return
 
 
 def _check_inputs_unchanged(forward_pass: ForwardPass, context: str) -> Faults:
-    for node, _, wrote in forward_pass.layer_calls:
-        if wrote:
-            way = "let it work on a tensor of its own; others may read that map"
-            yield Fault(f"{context}, {node.path} writes on its input", way)
+    for node, _, mutated_input in forward_pass.layer_calls:
+        if mutated_input:
+            fix = "use a new tensor; other layers may read the same input"
+            yield Fault(f"{context}, {node.path} modifies its input in place", fix)
             return
 
 
 def costs(subject: Subject) -> Faults:
-    """Parameters and multiply-adds are those that torch counts."""
+    """Check the graph's parameters and MACs against those that torch counts."""
     for name, model in subject.networks.items():
         for size in find_small_sizes(model)[:1]:
-            done = run_forward(model, size)
+            measured_macs = run_forward(model, size).macs
             yield from _check_parameters(model, name)
-            said = total_cost(model.graph, model.graph.sizes(size)).macs
-            if said != done.macs:
-                way = "do the same work on every device: what a module costs is measured on torch's meta device"
-                yield Fault(f"in {name}, the graph counts {said:,} MACs and torch {done.macs:,}", way)
+            predicted_macs = total_cost(model.graph, model.graph.sizes(size)).macs
+            if predicted_macs != measured_macs:
+                fix = "run the same operations on every device: module costs are measured on the meta device"
+                yield Fault(f"in {name}, the graph counts {predicted_macs:,} MACs and torch {measured_macs:,}", fix)
 
 
 def _check_parameters(model: UNet, name: str) -> Faults:
-    said = {key: parameter.shape for key, parameter in model.graph.parameters.items()}
-    made = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
-    for key in sorted({*said, *made}):
-        if said.get(key) != made.get(key):
-            there, wanted = (str(shapes.get(key, "none")) for shapes in (made, said))
-            way = "make every parameter in __init__, the same ones each time"
-            yield Fault(f"in {name}, {key} is {there} in the network and {wanted} in the graph", way)
+    graph_shapes = {key: parameter.shape for key, parameter in model.graph.parameters.items()}
+    model_shapes = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
+    for key in sorted({*graph_shapes, *model_shapes}):
+        if graph_shapes.get(key) != model_shapes.get(key):
+            in_model, in_graph = (str(shapes.get(key, "missing")) for shapes in (model_shapes, graph_shapes))
+            fix = "create every parameter in __init__, the same ones each time"
+            yield Fault(f"in {name}, {key} is {in_model} in the network and {in_graph} in the graph", fix)
             return
 
 
 def channels(subject: Subject) -> Faults:
-    """With other channels, few and odd ones, it works or is refused by the spec's check."""
+    """Check that other channels, also few and odd ones, work or are rejected before the network is built."""
     if subject.part.slot in ("encoder", "init", "input") or "widths" in subject.trial.frame:
         return
     dims = subject.usual.graph.dims
@@ -103,22 +102,27 @@ def channels(subject: Subject) -> Faults:
         spec = {**subject.spec(dims), "widths": (widths * depth)[:depth]}
         try:
             model = subject.network(spec)
-        except PartBuildError as broken:
-            yield Fault(f"with channels {widths}, {broken.fault.what}", broken.fault.way)
+        except PartBuildError as error:
+            yield Fault(f"with channels {widths}, {error.fault.what}", error.fault.way)
             continue
-        for size in find_small_sizes(model)[:1] if model else ():
-            try:
-                yield from _check_shapes(model, size, run_forward(model, size), f"with channels {widths}")  # type: ignore[arg-type]  # there is one
-            except Exception as error:
-                way = "let the part refuse them: g.refuse(self, option, why, way_out)"
-                yield Fault(f"with channels {widths} it fails: {format_exception_line(error)}", way)
+        if model is not None:
+            yield from _check_channels(model, f"with channels {widths}")
+
+
+def _check_channels(model: UNet, context: str) -> Faults:
+    for size in find_small_sizes(model)[:1]:
+        try:
+            yield from _check_shapes(model, size, run_forward(model, size), context)
+        except Exception as error:
+            fix = "reject such channels in the part: g.refuse(self, option, message, hint)"
+            yield Fault(f"{context}, the forward pass fails: {format_exception_line(error)}", fix)
 
 
 # Options
 
 
 def options(subject: Subject) -> Faults:
-    """Another value of any option makes another network."""
+    """Check that another value of each option gives another network."""
     for option in subject.part.model_fields:
         if option not in subject.trial.untried:
             yield from _check_option_effect(subject, option)
@@ -126,12 +130,12 @@ def options(subject: Subject) -> Faults:
 
 def _check_option_effect(subject: Subject, option: str) -> Faults:
     dims = subject.usual.graph.dims
-    refused = len(subject.refusals)
-    alike = []
+    num_refusals = len(subject.refusals)
+    values_without_effect = []
     for overlay in _build_overlays(subject, option):
         base = {key: value for key, value in overlay.items() if key != option}
         try:
-            before, after = (subject.network(subject.spec(dims, chosen)) for chosen in (base, overlay))
+            before, after = (subject.network(subject.spec(dims, changes)) for changes in (base, overlay))
         except ValueError as error:
             subject.refusals.append(format_exception_line(error))
             continue
@@ -141,30 +145,29 @@ def _check_option_effect(subject: Subject, option: str) -> Faults:
             if compute_fingerprint(before) != compute_fingerprint(after):
                 return
         except Exception as error:
-            way = "refuse what cannot be: g.refuse(self, option, why, way_out)"
-            yield Fault(
-                f"option {option!r}: with {overlay[option]!r} the network fails: {format_exception_line(error)}", way
-            )
+            fix = "reject unsupported values: g.refuse(self, option, message, hint)"
+            message = f"option {option!r}: with {overlay[option]!r} the network fails"
+            yield Fault(f"{message}: {format_exception_line(error)}", fix)
             return
-        alike.append(overlay[option])
-    if alike:
-        values = ", ".join(map(repr, alike))
-        yield Fault(f"option {option!r} changes nothing (tried {values})", "use it, or take it out")
+        values_without_effect.append(overlay[option])
+    if values_without_effect:
+        values = ", ".join(map(repr, values_without_effect))
+        yield Fault(f"option {option!r} has no effect (tried {values})", "use it or remove it")
     else:
-        why = f" ({subject.refusals[-1]})" if len(subject.refusals) > refused else ""
-        way = f"name one in its trial: Trial(others={{{option!r}: ...}})"
-        yield Fault(f"option {option!r}: no other value could be tried{why}", way)
+        reason = f" ({subject.refusals[-1]})" if len(subject.refusals) > num_refusals else ""
+        fix = f"add a valid value to the part's trial: Trial(others={{{option!r}: ...}})"
+        yield Fault(f"option {option!r}: no other value could be tried{reason}", fix)
 
 
 def _build_overlays(subject: Subject, option: str) -> list[Mapping[str, Any]]:
     if option in subject.trial.others:
-        given = subject.trial.others[option]
-        return [given if isinstance(given, Mapping) and option in given else {option: given}]
+        value = subject.trial.others[option]
+        return [value if isinstance(value, Mapping) and option in value else {option: value}]
     return [{option: value} for value in find_alternative_values(subject.part, option, subject.registry)]
 
 
 def compute_fingerprint(model: UNet) -> str:
-    """Whatever tells two networks of one seed apart: names, first weights, sizes that fit, outputs, trained parts."""
+    """Hash everything that can differ between two networks of one seed: parameters, fitting sizes, outputs, state."""
     digest = hashlib.sha256(repr([str(fit) for fit in model.graph.fits]).encode())
     for key, parameter in model.named_parameters():
         digest.update(f"{key} {tuple(parameter.shape)} {parameter.requires_grad}".encode())
@@ -179,5 +182,5 @@ def compute_fingerprint(model: UNet) -> str:
     return digest.hexdigest()
 
 
-def _format_shape(numbers: tuple[int, ...]) -> str:
-    return " x ".join(map(str, numbers))
+def _format_shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

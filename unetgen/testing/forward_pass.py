@@ -1,4 +1,4 @@
-"""Passes: a network run once, and what was seen on the way."""
+"""One forward pass of a network, with what each layer returned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Size = tuple[int, ...]
 
 
 class LayerCall(NamedTuple):
-    """What a module made, and whether it wrote on what it was given."""
+    """One call of a layer: its node, its output's shape, and whether it modified its input in place."""
 
     node: Node
     shape: tuple[int, ...]
@@ -27,7 +27,7 @@ class LayerCall(NamedTuple):
 
 
 class ForwardPass(NamedTuple):
-    """The outputs of a pass in one row, what each layer did, and the multiply-adds that torch counted."""
+    """The outputs of a forward pass, flattened, with the calls of its layers and the MACs that torch counted."""
 
     outputs: list[Tensor]
     layer_calls: list[LayerCall]
@@ -35,28 +35,29 @@ class ForwardPass(NamedTuple):
 
 
 def make_image(model: UNet, size: Size, batch: int = 1) -> Tensor:
-    """The same noise for equal shapes."""
+    """Return noise of shape ``(batch, in_channels, *size)``, equal for equal shapes."""
     shape = (batch, model.graph.in_channels, *size)
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
 def run_forward(model: UNet, size: Size) -> ForwardPass:
-    """One pass over one image, in evaluation."""
-    seen: list[LayerCall] = []
-    # Fused attention is no matrix product to torch's counter, and on the meta device it is not fused.
-    spelt_out = sdpa_kernel(SDPBackend.MATH)
-    with torch.no_grad(), spelt_out, _record_layer_calls(model.eval(), seen), FlopCounterMode(display=False) as counter:
+    """Run a network on one image of the given size, in evaluation mode."""
+    layer_calls: list[LayerCall] = []
+    # torch's counter does not see the products in fused attention, and on the meta device attention is not fused.
+    unfused = sdpa_kernel(SDPBackend.MATH)
+    recording, counter = _record_layer_calls(model.eval(), layer_calls), FlopCounterMode(display=False)
+    with torch.no_grad(), unfused, recording, counter:
         outputs = list(flatten_outputs(model(make_image(model, size))))
-    return ForwardPass(outputs, seen, counter.get_total_flops() // 2)
+    return ForwardPass(outputs, layer_calls, counter.get_total_flops() // 2)
 
 
 @contextmanager
 def _record_layer_calls(model: UNet, layer_calls: list[LayerCall]) -> Iterator[None]:
-    applied: dict[str, list[Node]] = {}
+    nodes_by_layer: dict[str, list[Node]] = {}
     for node in model.graph.nodes[1:]:
-        applied.setdefault(node.layer_path, []).append(node)
+        nodes_by_layer.setdefault(node.layer_path, []).append(node)
     handles = []
-    for path, nodes in applied.items():
+    for path, nodes in nodes_by_layer.items():
         if not isinstance(nodes[0].op, MultiOutputModule):
             handles += _add_recording_hooks(model.get_submodule(path), iter(nodes), layer_calls)
     try:
@@ -67,15 +68,15 @@ def _record_layer_calls(model: UNet, layer_calls: list[LayerCall]) -> Iterator[N
 
 
 def _add_recording_hooks(module: nn.Module, nodes: Iterator[Node], layer_calls: list[LayerCall]) -> list[Any]:
-    """Watches a layer; ``nodes`` are its applications in their order."""
+    """Record the calls of a layer; ``nodes`` are its nodes in execution order."""
     versions: list[int] = []
 
-    def before(_: nn.Module, given: tuple[Any, ...]) -> None:
-        versions[:] = [x._version for x in given if isinstance(x, Tensor)]
+    def record_versions(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        versions[:] = [x._version for x in inputs if isinstance(x, Tensor)]
 
-    def after(_: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+    def record_call(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         node = next(nodes)
-        wrote = versions != [x._version for x in given if isinstance(x, Tensor)]
-        layer_calls.append(LayerCall(node, tuple(made.shape), wrote and isinstance(node.op, ExternalModule)))
+        is_mutated = versions != [x._version for x in inputs if isinstance(x, Tensor)]
+        layer_calls.append(LayerCall(node, tuple(output.shape), is_mutated and isinstance(node.op, ExternalModule)))
 
-    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    return [module.register_forward_pre_hook(record_versions), module.register_forward_hook(record_call)]

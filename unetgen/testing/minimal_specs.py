@@ -1,4 +1,4 @@
-"""Frames: the smallest networks in which a part of each kind has its say, and that take any size themselves."""
+"""Minimal specs: the smallest network in which a part of each slot has an effect; it accepts every size."""
 
 from __future__ import annotations
 
@@ -21,13 +21,22 @@ _BASE: SpecData = {
 
 
 def build_minimal_spec(slot: str, part: Mapping[str, Any], dims: int) -> SpecData:
-    """The spec of a small network with a part in its slot."""
-    around = _SLOT_WRAPPERS[slot](dict(part)) if slot in _SLOT_WRAPPERS else {slot: dict(part)}
-    return {**_BASE, "dims": dims, **around}
+    """Return the spec of a small network with a part in its slot.
+
+    Args:
+        slot: The part's slot.
+        part: The part as in a spec, with ``type`` and options.
+        dims: The number of spatial dimensions.
+
+    Returns:
+        The spec as plain data.
+    """
+    settings = _SLOT_WRAPPERS[slot](dict(part)) if slot in _SLOT_WRAPPERS else {slot: dict(part)}
+    return {**_BASE, "dims": dims, **settings}
 
 
 def build_strided_spec(part: Mapping[str, Any], dims: int) -> SpecData:
-    """The spec of a network whose block changes the resolution itself."""
+    """Return the spec of a small network in which the block ``part`` changes the resolution itself."""
     return {**build_minimal_spec("block", part, dims), "downsample": {"type": "next_block", "rounding": "floor"}}
 
 

@@ -1,4 +1,4 @@
-"""Other values for an option, guessed from its schema, so that it can be seen whether it changes anything."""
+"""Alternative values of an option, derived from its JSON Schema, to test whether the option has an effect."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from unetgen.config.registry.part import Part
 from unetgen.config.registry.registry import Registry
 from unetgen.config.registry.slots import SLOTS
 
-# So many values of an option are tried at most.
 MAX_VALUES = 6
+"""The largest number of alternative values per option."""
 
 
 def find_alternative_values(part: type[Part], option: str, registry: Registry) -> list[Any]:
-    """Values of an option beside its default, of each kind that it may have."""
+    """Return values of an option that differ from its default, of each type that it accepts.
+
+    Args:
+        part: The part's class.
+        option: The name of the option.
+        registry: The parts that an option with a slot can hold; only built-in parts are used.
+
+    Returns:
+        At most ``MAX_VALUES`` values, as plain data; empty if none can be derived.
+    """
     field = part.model_fields[option]
     default = None if field.is_required() else _to_plain(field.get_default(call_default_factory=True))
     schema = part.model_json_schema()
-    found: list[Any] = []
+    alternatives: list[Any] = []
     for value in _iter_values(schema["properties"][option], default, schema, registry):
-        if _is_different(value, default) and value not in found:
-            found.append(value)
-    return found[:MAX_VALUES]
+        if _is_different(value, default) and value not in alternatives:
+            alternatives.append(value)
+    return alternatives[:MAX_VALUES]
 
 
 def _to_plain(value: Any) -> Any:
@@ -55,9 +64,10 @@ def _iter_values(option_schema: Any, default: Any, schema: Any, registry: Regist
 
 
 def _iter_parts(slot: str, registry: Registry) -> Iterator[Any]:
-    """Built-in parts of a slot that need no options but their number."""
-    if (number := SLOTS[slot].numeric_shorthand) is not None:
-        yield {"type": number[0], number[1]: 0.5}
+    """Yield the built-in parts of a slot that have no required options, or only one with a numeric shorthand."""
+    if (shorthand := SLOTS[slot].numeric_shorthand) is not None:
+        type_name, option = shorthand
+        yield {"type": type_name, option: 0.5}
     for name, entry in registry.list_parts(slot).items():
         if entry.provider.is_builtin and not any(field.is_required() for field in entry.part.model_fields.values()):
             yield {"type": name, **({"padding": "zeros"} if "padding" in entry.part.model_fields else {})}
@@ -73,23 +83,14 @@ def _iter_lists(item_schema: Any, default: list[Any]) -> Iterator[Any]:
 
 def _iter_numbers(number_schema: Any, default: Any) -> Iterator[float]:
     start = default if isinstance(default, (int, float)) and not isinstance(default, bool) else 1
-    near = (
-        (start + 1, start + 2, start // 4, start - 1)
-        if _is_integer(number_schema)
-        else (start / 2, start + 0.25, start - 0.25)
-    )
-    yield from (value for value in (start * 2, *near) if _is_within(value, number_schema))
+    if number_schema.get("type") == "integer":
+        candidates: tuple[float, ...] = (start * 2, start + 1, start + 2, start // 4, start - 1)
+    else:
+        candidates = (start * 2, start / 2, start + 0.25, start - 0.25)
+    yield from (value for value in candidates if _is_in_bounds(value, number_schema))
 
 
-def _is_integer(number_schema: Any) -> bool:
-    return bool(number_schema.get("type") == "integer")
-
-
-def _is_within(value: float, number_schema: Any) -> bool:
-    over: bool = value >= number_schema.get("minimum", value) and value > number_schema.get(
-        "exclusiveMinimum", value - 1
-    )
-    under: bool = value <= number_schema.get("maximum", value) and value < number_schema.get(
-        "exclusiveMaximum", value + 1
-    )
-    return over and under
+def _is_in_bounds(value: float, number_schema: Any) -> bool:
+    minimum, maximum = number_schema.get("minimum", value), number_schema.get("maximum", value)
+    above, below = number_schema.get("exclusiveMinimum", value - 1), number_schema.get("exclusiveMaximum", value + 1)
+    return bool(minimum <= value <= maximum and above < value < below)

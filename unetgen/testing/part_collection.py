@@ -1,4 +1,4 @@
-"""Collection: everything that a distribution, a file or a module registers, to be tried."""
+"""Collect the parts that a distribution, a file or a module registers, for checking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ from unetgen.testing.part_under_test import Subject
 
 
 def collect_subjects(name: str) -> tuple[Provider, list[Subject]]:
-    """The parts of a distribution, a file (``my_blocks.py``) or a module. Raises PluginError where it does not load."""
+    """Collect the parts of a plugin.
+
+    Args:
+        name: A distribution, a file (``my_blocks.py``) or a module.
+
+    Returns:
+        The provider of the parts, and the parts in the order of registration.
+
+    Raises:
+        PluginError: The plugin does not exist or fails to load.
+    """
     plugins, registry = _load_plugins(name)
     parts = [part for plugin in plugins for part in require_contributions(plugin).parts]
     return plugins[0].provider, [Subject(part, registry) for part in dict.fromkeys(parts)]
@@ -32,7 +42,7 @@ def _load_plugins(name: str) -> tuple[Sequence[Plugin], Registry]:
     plugin = create_plugin(name)
     cause = plugin.contributions.cause if isinstance(plugin.contributions, PluginFailure) else None
     if isinstance(cause, ModuleNotFoundError) and cause.name == name.partition(".")[0]:
-        message = f"there is no distribution {name!r} with a plugin, and no module of that name"
-        raise PluginError(f"{message}; install it, or give a file: ./my_blocks.py")
+        message = f"no distribution with a plugin and no module is named {name!r}"
+        raise PluginError(f"{message}; install it, or pass a file: ./my_blocks.py")
     require_contributions(plugin)
     return [plugin], load_registry([name])

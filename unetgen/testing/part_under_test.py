@@ -1,4 +1,4 @@
-"""Subject: a part that is tried, and the networks that it is tried in."""
+"""The part under test, and the small networks that contain it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,25 @@ from unetgen.network.unet import UNet
 from unetgen.plugins import load_registry
 from unetgen.testing.minimal_specs import SpecData, build_minimal_spec, build_strided_spec
 
-# Where a part asks for the size itself, the first of these that fits is given.
+# If a part needs to know the input size, the first of these that fits is used.
 _CANDIDATE_SIZES = (8, 16, 32, 24, 64, 48, 56, 96, 128, 224, 256)
 
-_REFUSE_HINT = "correct it, or let the part refuse what it cannot do: g.refuse(self, option, why, way_out)"
+_REJECT_HINT = "fix the part, or reject unsupported options: g.refuse(self, option, message, hint)"
 
 SEED = 20151005
 
 
 class Fault(NamedTuple):
-    """Something that a part does not do as it should: what, and the way out."""
+    """A failed check.
+
+    Attributes:
+        what: What is wrong, in one sentence.
+        way: The fix, as an imperative.
+
+    Examples:
+        >>> print(Fault("option 'depth' has no effect", "use it or remove it"))
+        option 'depth' has no effect; use it or remove it
+    """
 
     what: str
     way: str
@@ -38,7 +47,7 @@ class Fault(NamedTuple):
 
 
 class PartBuildError(Exception):
-    """A network with the part could not be made; ``fault`` says why."""
+    """A network with the part cannot be built; ``fault`` has the reason."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -46,7 +55,25 @@ class PartBuildError(Exception):
 
 
 class Subject:
-    """One part with the options that it is tried with."""
+    """A part under test, with the options that it is checked with.
+
+    Args:
+        part: The part's class.
+        registry: A registry with the part and all parts that it uses (default: the installed parts and this one).
+        trial: The options to check the part with (default: the part's own ``trial``).
+
+    Attributes:
+        called: The part's name in messages, such as ``block 'conv'``.
+
+    Examples:
+        >>> import unetgen
+        >>> from unetgen.parts.layers.activations import Relu
+        >>> subject = Subject(Relu, unetgen.load_registry())
+        >>> subject.called
+        "activation 'relu'"
+        >>> list(subject.networks)
+        ['1-D', '2-D', '3-D']
+    """
 
     def __init__(self, part: type[Part], registry: Registry | None = None, trial: Trial | None = None) -> None:
         self.part = part
@@ -56,16 +83,35 @@ class Subject:
 
     @cached_property
     def name(self) -> str:
-        """The name that means this part and no other."""
+        """The name that identifies the part in its registry."""
         names = {entry.part: name for name, entry in self.registry.list_parts(self.part.slot).items()}
         return names[self.part]
 
     def described(self, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The part as a spec writes it, with some options over those it is tried with."""
+        """Return the part as in a spec, with ``type`` and options.
+
+        Args:
+            options: Options that override those of the trial.
+
+        Returns:
+            The part as plain data.
+        """
         return {"type": self.name, **self.trial.options, **(options or {})}
 
     def spec(self, dims: int, options: Mapping[str, Any] | None = None, *, whole: bool = False) -> SpecData:
-        """The spec of a small network with the part; ``whole`` has the change of resolution inside it."""
+        """Return the spec of a small network with the part.
+
+        Args:
+            dims: The number of spatial dimensions.
+            options: Options of the part that override those of the trial.
+            whole: Whether the part, a block, also changes the resolution.
+
+        Returns:
+            The spec as plain data.
+
+        Raises:
+            ValueError: An encoder or decoder has invalid options.
+        """
         part = self.described(options)
         if whole:
             return {**build_strided_spec(part, dims), **self.trial.frame}
@@ -75,11 +121,11 @@ class Subject:
         return spec
 
     def _remove_unused_slots(self, spec: SpecData, part: dict[str, Any], dims: int) -> None:
-        """Takes out of a spec what an encoder or decoder sees to itself."""
-        for slot in set(SIDES[self.part.slot]) - {"block", *self.part.uses}:  # type: ignore[attr-defined]  # both kinds say so
+        """Remove the keys of a spec that an encoder or decoder does not read."""
+        for slot in set(SIDES[self.part.slot]) - {"block", *self.part.uses}:  # type: ignore[attr-defined]  # encoders and decoders have it
             spec.pop(slot, None)
-        read = validate_part(self.part.slot, part, ValidationContext(self.registry, dims))
-        if (depth := getattr(read, "own_depth", None)) is not None:
+        validated = validate_part(self.part.slot, part, ValidationContext(self.registry, dims))
+        if (depth := getattr(validated, "own_depth", None)) is not None:
             del spec["widths"]
             spec.setdefault("decoder", {"widths": [8] * depth})
 
@@ -87,48 +133,57 @@ class Subject:
 
     @cached_property
     def networks(self) -> dict[str, UNet]:
-        """A network of each number of dimensions in which the part can be drawn: ``2-D``, ``2-D, strided``."""
-        made: dict[str, UNet] = {}
+        """The networks with the part that can be built, by their names: ``2-D``, ``2-D, strided``."""
+        networks: dict[str, UNet] = {}
         for dims in (1, 2, 3):
-            for whole in (False, True) if issubclass(self.part, Striding) else (False,):
-                network = self.network(self.spec(dims, whole=whole)) if self._options_valid_for(dims) else None
+            for is_strided in (False, True) if issubclass(self.part, Striding) else (False,):
+                network = self.network(self.spec(dims, whole=is_strided)) if self._has_valid_options(dims) else None
                 if network is not None:
-                    made[f"{dims}-D{', strided' if whole else ''}"] = network
-        return made
+                    networks[f"{dims}-D{', strided' if is_strided else ''}"] = network
+        return networks
 
     @property
     def usual(self) -> UNet:
-        """The network of two dimensions, or what there is."""
+        """The two-dimensional network, or the first one if the part does not support 2-D."""
         networks = self.networks
         if not networks:
-            way = "let it be drawn in one, or say in its `trial` with which options it can be tried"
-            raise PartBuildError(Fault(f"it is drawn in no number of dimensions: {self.refusals[0]}", way))
+            fix = "support one of them, or set the required options in the part's `trial`"
+            raise PartBuildError(Fault(f"the part cannot be built in 1-D, 2-D or 3-D: {self.refusals[0]}", fix))
         return networks.get("2-D") or next(iter(networks.values()))
 
     @cached_property
     def refusals(self) -> list[str]:
-        """What was said where a network could not be drawn."""
+        """The messages of networks that could not be built."""
         return []
 
     def network(self, spec: SpecData, seed: int = SEED) -> UNet | None:
-        """The network of a spec, or None where the part refuses it. Raises Broken where it fails."""
-        for more in ({}, *({"input_size": [size] * spec["dims"]} for size in _CANDIDATE_SIZES)):
+        """Build the network of a spec.
+
+        Args:
+            spec: The spec as plain data; if the part needs an input size, several sizes are tried.
+            seed: The seed of the initial weights.
+
+        Returns:
+            The network, or None if the spec is invalid; the reason is added to ``refusals``.
+
+        Raises:
+            PartBuildError: The part raises an unexpected exception.
+        """
+        for size_setting in ({}, *({"input_size": [size] * spec["dims"]} for size in _CANDIDATE_SIZES)):
             try:
-                return build({**spec, **more}, seed=seed, registry=self.registry)
+                return build({**spec, **size_setting}, seed=seed, registry=self.registry)
             except SpecError as error:
                 self.refusals.append(error.problems[0].message)
-                if not more and not any("needs to know the size" in p.message for p in error.problems):
+                if not size_setting and not any("needs to know the size" in p.message for p in error.problems):
                     return None
             except PluginError as error:
-                raise PartBuildError(Fault(f"it cannot be built in {spec['dims']}-D: {error}", _REFUSE_HINT)) from error
+                raise PartBuildError(_build_fault(spec, str(error))) from error
             except Exception as error:
-                raise PartBuildError(
-                    Fault(f"it cannot be built in {spec['dims']}-D: {format_exception_line(error)}", _REFUSE_HINT)
-                ) from error
+                raise PartBuildError(_build_fault(spec, format_exception_line(error))) from error
         return None
 
-    def _options_valid_for(self, dims: int) -> bool:
-        """Whether the part's own options can be read in so many dimensions."""
+    def _has_valid_options(self, dims: int) -> bool:
+        """Check whether the part's options are valid for a number of dimensions."""
         try:
             self.spec(dims)
         except ValidationError as error:
@@ -141,8 +196,12 @@ class Subject:
         return True
 
 
+def _build_fault(spec: SpecData, reason: str) -> Fault:
+    return Fault(f"the part cannot be built in {spec['dims']}-D: {reason}", _REJECT_HINT)
+
+
 def find_small_sizes(model: UNet) -> list[tuple[int, ...]]:
-    """A small size that fits, one with odd axes, and one of unequal axes, as far as there are such."""
+    """Return up to three small sizes that fit: the smallest from 8 on, one with odd axes, one with unequal axes."""
     fits = model.graph.fits
     small = tuple(n for fit in fits if (n := fit.smallest_above(7)) is not None)
     if len(small) < len(fits):

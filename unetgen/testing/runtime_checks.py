@@ -1,4 +1,4 @@
-"""Conduct: how a part behaves where people use it: in training, in copies, in files, and in torch's compilers."""
+"""Checks of a part's behaviour in training, in copies and files, and in torch's compilers."""
 
 from __future__ import annotations
 
@@ -27,78 +27,86 @@ Faults = Iterator[Fault]
 
 
 def gradients(subject: Subject) -> Faults:
-    """Every parameter that is trained gets a finite gradient."""
+    """Check that every trainable parameter gets a finite gradient."""
     for name, model in subject.networks.items():
         for size in find_small_sizes(model)[:1]:
             model.zero_grad()
             torch.manual_seed(1)
-            sum((y * y).sum() for y in flatten_outputs(model.train()(make_image(model, size, batch=2)))).backward()  # type: ignore[union-attr]  # there is an output
+            outputs = flatten_outputs(model.train()(make_image(model, size, batch=2)))
+            sum((output * output).sum() for output in outputs).backward()  # type: ignore[union-attr]  # not empty
             for key, parameter in model.named_parameters():
                 if not parameter.requires_grad:
                     continue
                 if parameter.grad is None:
-                    yield Fault(f"in {name}, {key} gets no gradient", "use it in forward, or leave it out")
+                    yield Fault(f"in {name}, {key} gets no gradient", "use it in forward or remove it")
                     break
                 if not torch.isfinite(parameter.grad).all():
-                    yield Fault(f"in {name}, the gradient of {key} is not finite", "keep its arithmetic in range")
+                    yield Fault(f"in {name}, the gradient of {key} is not finite", "keep the arithmetic in range")
                     break
 
 
 def independence(subject: Subject) -> Faults:
-    """Two networks, and two places in one, share no tensor and no memory of what they have seen."""
-    one = subject.usual
-    other = build(one.spec, seed=SEED + 1, registry=subject.registry)
+    """Check that networks, and several uses of a part in one network, share no tensors and no other state."""
+    model = subject.usual
+    other = build(model.spec, seed=SEED + 1, registry=subject.registry)
     owners: dict[int, tuple[UNet, str]] = {}
-    for model in (one, other):
-        for path in [n.path for n in model.graph.nodes if isinstance(n.op, ExternalModule) and n.path == n.layer_path]:
-            for key, tensor in _iter_tensors(model, path):
-                owner, first = owners.setdefault(tensor.untyped_storage().data_ptr(), (model, path))
-                if (owner, first) != (model, path):
-                    way = "make every tensor in __init__, not on the class or at import"
-                    place = "" if owner is model else " in another network"
-                    yield Fault(f"{path} has its {key} together with {first}{place}", way)
+    for network in (model, other):
+        for path in _external_module_paths(network):
+            for key, tensor in _iter_tensors(network, path):
+                owner, owner_path = owners.setdefault(tensor.untyped_storage().data_ptr(), (network, path))
+                if (owner, owner_path) != (network, path):
+                    fix = "create every tensor in __init__, not on the class or at import"
+                    suffix = "" if owner is network else " of another network"
+                    yield Fault(f"{path} shares its {key} with {owner_path}{suffix}", fix)
                     return
-    for size in find_small_sizes(one)[:1]:
-        x = make_image(one, size)
-        before = _compute_outputs(one, x)
+    for size in find_small_sizes(model)[:1]:
+        x = make_image(model, size)
+        before = _compute_outputs(model, x)
         _train(other, size)
-        if not _outputs_equal(before, _compute_outputs(one, x)):
-            way = "keep nothing on the class or in the module's file that a pass changes"
-            yield Fault("training one network changes what another one makes", way)
+        if not _outputs_equal(before, _compute_outputs(model, x)):
+            fix = "keep no state that a forward pass changes on the class or at module level"
+            yield Fault("training one network changes the outputs of another", fix)
+
+
+def _external_module_paths(model: UNet) -> list[str]:
+    nodes = [node for node in model.graph.nodes if isinstance(node.op, ExternalModule)]
+    return [node.path for node in nodes if node.path == node.layer_path]
 
 
 def _iter_tensors(model: UNet, path: str) -> Iterator[tuple[str, Tensor]]:
     module = model.get_submodule(path)
-    yield from ((key, t) for key, t in (*module.named_parameters(), *module.named_buffers()) if t.numel())
+    yield from ((k, t) for k, t in (*module.named_parameters(), *module.named_buffers()) if t.numel())
 
 
 def _train(model: UNet, size: tuple[int, ...]) -> None:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for _ in range(2):
-        loss = sum((y * y).mean() for y in flatten_outputs(model.train()(make_image(model, size, batch=2))))
-        torch.autograd.backward(loss)  # type: ignore[arg-type]  # there is an output
+        outputs = flatten_outputs(model.train()(make_image(model, size, batch=2)))
+        loss = sum((output * output).mean() for output in outputs)
+        torch.autograd.backward(loss)  # type: ignore[arg-type]  # not empty
     with torch.no_grad():
-        for parameter in trained:
+        for parameter in trainable:
             if parameter.grad is not None:
                 parameter.sub_(parameter.grad, alpha=0.1)
 
 
 def first_weights(subject: Subject) -> Faults:
-    """Equal seeds give equal first weights, whatever torch's, Python's and numpy's own generators stand at."""
+    """Check that equal seeds give equal initial weights, whatever the state of the global random generators."""
     spec = subject.usual.spec
     states = []
-    for noise in (1, 2):
-        _seed_generators(noise)
+    for global_seed in (1, 2):
+        _seed_generators(global_seed)
         states.append(build(spec, seed=SEED, registry=subject.registry).state_dict())
     for key, tensor in states[0].items():
         if not torch.equal(tensor, states[1][key]):
-            way = "draw first weights with torch's own functions, which are seeded by the module's path"
-            yield Fault(f"{key} starts otherwise with an equal seed", way)
+            fix = "initialise with torch's random functions; they are seeded by the module's path"
+            yield Fault(f"{key} has other initial values with the same seed", fix)
             return
     for size in find_small_sizes(subject.usual)[:1]:
         x = make_image(subject.usual, size)
         if not _outputs_equal(_compute_outputs(subject.usual, x), _compute_outputs(subject.usual, x)):
-            yield Fault("in evaluation it makes other maps of one image", "draw at random in training only")
+            fix = "use random numbers in training mode only"
+            yield Fault("in evaluation mode, two passes over one image give different outputs", fix)
 
 
 def _seed_generators(seed: int) -> None:
@@ -106,29 +114,29 @@ def _seed_generators(seed: int) -> None:
 
     torch.manual_seed(seed)
     random.seed(seed)
-    numpy.random.seed(seed)  # the old generator is the one that modules use behind our back
+    numpy.random.seed(seed)  # the legacy generator, which modules may use
 
 
 def copies(subject: Subject) -> Faults:
-    """A deep copy, a pickled copy and a saved file make what the network makes."""
+    """Check that a deep copy, a pickled copy and a saved network give the same outputs."""
     model = subject.usual.eval()
-    ways: dict[str, Callable[[], Any]] = {
+    copiers: dict[str, Callable[[], Any]] = {
         "a deep copy": lambda: copy.deepcopy(model),
-        "a pickled copy": lambda: pickle.loads(pickle.dumps(model)),  # noqa: S301  # it was made a moment ago
+        "a pickled copy": lambda: pickle.loads(pickle.dumps(model)),  # noqa: S301  # pickled here
         "a saved and loaded network": lambda: _save_and_load(model, subject),
     }
     for size in find_small_sizes(model)[:1]:
         x = make_image(model, size)
         expected = _compute_outputs(model, x)
-        for name, make in ways.items():
-            way = "keep in the module only what can be copied and pickled, and learned or fixed tensors as such"
+        for name, make_copy in copiers.items():
+            fix = "store only picklable values in the module, and tensors as parameters or buffers"
             try:
-                same = _outputs_equal(expected, _compute_outputs(make(), x))
+                is_equal = _outputs_equal(expected, _compute_outputs(make_copy(), x))
             except Exception as error:
-                yield Fault(f"{name} cannot be made or run: {format_exception_line(error)}", way)
+                yield Fault(f"{name} cannot be made or run: {format_exception_line(error)}", fix)
             else:
-                if not same:
-                    yield Fault(f"{name} makes other maps", way)
+                if not is_equal:
+                    yield Fault(f"{name} gives different outputs", fix)
 
 
 def _save_and_load(model: UNet, subject: Subject) -> UNet:
@@ -140,31 +148,32 @@ def _save_and_load(model: UNet, subject: Subject) -> UNet:
 
 
 def tracing(subject: Subject) -> Faults:
-    """torch.export and torch.compile take the network whole, and what they make of it is the same."""
+    """Check that torch.export and torch.compile capture the network in one graph and give the same outputs."""
     model = subject.usual.eval()
     for size in find_small_sizes(model)[:1]:
         x = make_image(model, size)
         expected = _compute_outputs(model, x)
-        ways: dict[str, Callable[[Tensor], Any]] = {
+        compilers: dict[str, Callable[[Tensor], Any]] = {
             "torch.export": lambda image: torch.export.export(model, (image,), strict=False).module(),
             "torch.compile": lambda image: torch.compile(model, fullgraph=True, backend="eager"),
         }
-        for name, make in ways.items():
+        for name, compile_model in compilers.items():
             torch.compiler.reset()
             try:
                 with _suppress_output():
-                    close = _outputs_equal(expected, _compute_outputs(make(x), x), exactly=False)
+                    is_close = _outputs_equal(expected, _compute_outputs(compile_model(x), x), exactly=False)
             except Exception as error:
-                way = "decide nothing by the values in a tensor, and call nothing that torch cannot trace"
-                yield Fault(f"{name} fails: {_truncate(format_exception_line(error))}", way)
+                fix = "avoid branches on tensor values and calls that torch cannot trace"
+                yield Fault(f"{name} fails: {_truncate(format_exception_line(error))}", fix)
             else:
-                if not close:
-                    yield Fault(f"what {name} makes of it gives other maps", "keep no state that a pass changes")
+                if not is_close:
+                    fix = "keep no state that a forward pass changes"
+                    yield Fault(f"{name} gives a network with different outputs", fix)
 
 
 @contextmanager
 def _suppress_output() -> Iterator[None]:
-    """Torch tells at length what is told here in a sentence."""
+    """Suppress torch's logs and prints; the fault reports the error in one sentence."""
     logging.disable(logging.CRITICAL)
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
@@ -184,8 +193,8 @@ def _compute_outputs(model: Any, x: Tensor) -> list[Tensor]:
         return [y.clone() for y in flatten_outputs(model(x.clone()))]
 
 
-def _outputs_equal(ours: list[Tensor], theirs: list[Tensor], *, exactly: bool = True) -> bool:
-    if len(ours) != len(theirs):
+def _outputs_equal(expected: list[Tensor], actual: list[Tensor], *, exactly: bool = True) -> bool:
+    if len(expected) != len(actual):
         return False
-    same = torch.equal if exactly else lambda a, b: torch.allclose(a, b, atol=1e-5, rtol=1e-4)
-    return all(a.shape == b.shape and same(a, b) for a, b in zip(ours, theirs, strict=True))
+    is_equal = torch.equal if exactly else lambda a, b: torch.allclose(a, b, atol=1e-5, rtol=1e-4)
+    return all(a.shape == b.shape and is_equal(a, b) for a, b in zip(expected, actual, strict=True))
