@@ -123,8 +123,8 @@ def test_what_widths_cannot_change_is_told_as_impossible() -> None:
     found = only(source)
     assert isinstance(found, BudgetNotReached)
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 44 pixels of receptive field; "
-        "the nearest gives 18 with widths [8, 16]; raise the tolerance, or match by something else"
+        "match: no widths in multiples of 8 near these proportions give a network within 1 % of 44 pixels of receptive field; "
+        "the nearest gives 18 with widths [8, 16]; raise the tolerance, or match by another path"
     )
     assert found.match.num_evaluations <= 4
 
@@ -133,7 +133,7 @@ def test_an_impossible_budget_is_told_with_the_nearest_two() -> None:
     found = only({"base": {**TINY, "widths": [8, 16]}, "match": {"params": 6000, "multiple": 8}})
     assert isinstance(found, BudgetNotReached)
     assert str(found.problems[0]).startswith(
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 6,000 parameters; "
+        "match: no widths in multiples of 8 near these proportions give a network within 1 % of 6,000 parameters; "
         "the nearest give "
     )
     assert found.match.below.value < 6000 < found.match.above.value
@@ -143,8 +143,8 @@ def test_a_number_that_is_none_is_refused() -> None:
     found = only({"base": TINY, "axes": {"depth": [1]}, "match": {"params": "base", "by": "block.norm"}})
     assert isinstance(found, Invalid)
     assert str(found.problems[0]) == (
-        "match: block.norm is 'batch' here, no whole number above 0; "
-        "rescale widths, or a path that holds a whole number in every variant"
+        "match: block.norm must be a positive whole number, but is 'batch'; "
+        "rescale widths, or a path with a whole number in every variant"
     )
 
 
@@ -200,17 +200,17 @@ def test_what_fits_as_it_is_stays_off_the_ladder() -> None:
 def test_of_large_steps_only_the_smallest_is_told() -> None:
     found = only({"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"params": "base", "multiple": 1024}})
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 1024 and near these proportions give a network within 1 % of 117,378 parameters; "
-        "the nearest gives 93,375,490 with widths [1024, 1024, 1024]; raise the tolerance, or match by something else"
+        "match: no widths in multiples of 1024 near these proportions give a network within 1 % of 117,378 parameters; "
+        "the nearest gives 93,375,490 with widths [1024, 1024, 1024]; raise the tolerance, or match by another path"
     )
 
 
 def test_beyond_all_networks_the_largest_is_told() -> None:
     found = only({"base": SMALL, "match": {"params": 999_999_999_999_999}})
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 999,999,999,999,999 "
+        "match: no widths in multiples of 8 near these proportions give a network within 1 % of 999,999,999,999,999 "
         "parameters; the nearest gives 121,870,876,674 with widths [16384, 32768, 65536]; "
-        "raise the tolerance, or match by something else"
+        "raise the tolerance, or match by another path"
     )
 
 
@@ -230,17 +230,17 @@ def test_a_limit_that_is_too_low_is_told() -> None:
     assert str(found.problems[0]) == (
         "match: no whole number for levels.0.block.repeats gives a network within 1 % of 900,000 parameters; "
         "the nearest gives 315,490 with levels.0.block.repeats 64; "
-        "with levels.0.block.repeats 65 it is no network: 65 must be at most 64; "
-        "raise the tolerance, or match by something else"
+        "with levels.0.block.repeats 65 the network is invalid: 65 must be at most 64; "
+        "raise the tolerance, or match by another path"
     )
 
 
 def test_a_peak_that_one_step_leaves_as_it_is_has_both_neighbours() -> None:
     found = only({"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"inference_memory": "base"}})
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 1,097,728 bytes of "
+        "match: no widths in multiples of 8 near these proportions give a network within 1 % of 1,097,728 bytes of "
         "inference memory; the nearest give 835,584 with widths [16, 32, 64] and 1,228,800 with widths [24, 48, 88]; "
-        "raise the tolerance, or match by something else"
+        "raise the tolerance, or match by another path"
     )
 
 
@@ -250,12 +250,12 @@ def test_channels_that_must_be_equal_stay_in_proportion() -> None:
     assert made.match.settings == {"widths": [32, 64, 128, 256, 512], "decoder.widths": [64, 128, 256, 512]}
     found = only({**vnet, "match": {"params": "base"}})
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 45,593,892 parameters; "
+        "match: no widths in multiples of 8 near these proportions give a network within 1 % of 45,593,892 parameters; "
         "the nearest give 40,198,372 with widths [16, 32, 64, 128, 256], decoder.widths [32, 64, 128, 256] "
         "and 60,941,284 with widths [16, 32, 64, 128, 384], decoder.widths [32, 64, 128, 256]; "
-        "with widths [16, 32, 64, 128, 272], decoder.widths [32, 64, 128, 272] it is no network: "
+        "with widths [16, 32, 64, 128, 272], decoder.widths [32, 64, 128, 272] the network is invalid: "
         "in the decoder at level 3: add needs equal channels: 136 from below, 128 from the skip; "
-        "raise the tolerance, or match by something else"
+        "raise the tolerance, or match by another path"
     )
 
 
@@ -263,11 +263,11 @@ def test_what_stands_in_the_way_is_told() -> None:
     axes = {"skip.fusion": ["add"]}
     found = only({"base": "cmunext", "axes": axes, "match": {"params": "base"}})
     assert str(found.problems[0]) == (
-        "match: no widths in multiples of 8 and near these proportions give a network within 1 % of 3,149,185 parameters; "
+        "match: no widths in multiples of 8 near these proportions give a network within 1 % of 3,149,185 parameters; "
         "the nearest gives 2,759,809 with widths [16, 32, 128, 160, 256]; "
-        "with widths [16, 32, 128, 176, 256] it is no network: "
+        "with widths [16, 32, 128, 176, 256] the network is invalid: "
         "in the decoder at level 3: add needs equal channels: 176 from below, 160 from the skip; "
-        "raise the tolerance, or match by something else"
+        "raise the tolerance, or match by another path"
     )
 
 
@@ -277,13 +277,13 @@ def test_whole_numbers_at_a_path_have_no_proportions() -> None:
     assert str(only(source).problems[0]) == (
         "match: no whole number for block.kernel_size gives a network within 1 % of 117,378 parameters; "
         "the nearest give 96,242 with block.kernel_size 6 and 130,146 with block.kernel_size 7; "
-        "raise the tolerance, or match by something else"
+        "raise the tolerance, or match by another path"
     )
     match["multiple"] = 4
     assert str(only(source).problems[0]) == (
         "match: no multiple of 4 for block.kernel_size gives a network within 1 % of 117,378 parameters; "
         "the nearest give 44,082 with block.kernel_size 4 and 169,266 with block.kernel_size 8; "
-        "raise the tolerance, or match by something else"
+        "raise the tolerance, or match by another path"
     )
 
 
@@ -305,10 +305,10 @@ def test_a_skip_less_is_made_up_for() -> None:
 @pytest.mark.parametrize(
     ("varied", "name"),
     [
-        ("axes: {block.repeats: [1, 3]}", "the axis 'block.repeats'"),
-        ("axes: {size: {deep: {block: {repeats: 3}}, wide: {}}}", "the axis 'size'"),
-        ("axes: {size: {deep: {depth: 2, axes: {block.repeats: [1, 3]}}}}", "the axis 'size'"),
-        ("zip: {depth: [1, 2], 'block[repeats]': [3, 2]}", "the axis 'depth,block[repeats]'"),
+        ("axes: {block.repeats: [1, 3]}", "axis 'block.repeats'"),
+        ("axes: {size: {deep: {block: {repeats: 3}}, wide: {}}}", "axis 'size'"),
+        ("axes: {size: {deep: {depth: 2, axes: {block.repeats: [1, 3]}}}}", "axis 'size'"),
+        ("zip: {depth: [1, 2], 'block[repeats]': [3, 2]}", "axis 'depth,block[repeats]'"),
         ("variants: [{block.repeats: 1}]", "the list of variants"),
     ],
 )
@@ -316,8 +316,8 @@ def test_what_an_axis_decides_is_not_rescaled(varied: str, name: str) -> None:
     with pytest.raises(unetgen.SpecError) as error:
         sweep(f"base: unet_milesial\n{varied}\nmatch: {{params: base, by: block.repeats}}\n")
     assert str(error.value) == (
-        f"<text>:3:27: match.by: {name} decides block.repeats, and matching would undo it; "
-        "match by widths, or by a number that no axis decides"
+        f"<text>:3:27: match.by: {name} sets block.repeats, which matching would override; "
+        "match by widths, or by a number that no axis sets"
     )
 
 

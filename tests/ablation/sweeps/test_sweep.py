@@ -233,7 +233,7 @@ def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path)
     outcome = run_cli("sweep", file)
     assert outcome.code == 1
     assert outcome.err == (
-        f"{file}:3:8: where: no variant is left: all 2 combinations are left out; loosen a condition\n"
+        f"{file}:3:8: where: the conditions exclude all 2 combinations; loosen a condition\n"
     )
 
 
@@ -242,49 +242,49 @@ def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path)
     [
         (
             "depth ==",
-            "where: 'depth ==' is no expression: invalid syntax; write \"not (depth == 3 and skip.fusion == 'none')\"",
+            "where: 'depth ==' is not an expression: invalid syntax; write \"not (depth == 3 and skip.fusion == 'none')\"",
         ),
-        ("3", "where: a condition is text; write \"not (depth == 3 and skip.fusion == 'none')\""),
+        ("3", "where: a condition must be text; write \"not (depth == 3 and skip.fusion == 'none')\""),
         ("skip.fusoin == 'add'", "where: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?"),
-        ("depth", "where: 'depth' is 4 for base, neither true nor false; depth is 4"),
+        ("depth", "where: 'depth' must be true or false, but is 4 for base; depth is 4"),
         (
             "upsample.mode > 3",
-            "where: 'upsample.mode > 3' cannot be reckoned for base: '>' not supported between instances of "
+            "where: 'upsample.mode > 3' cannot be evaluated for base: '>' not supported between instances of "
             "'NoneType' and 'int'; upsample.mode is None",
         ),
         (
             "open('x')",
-            "where: \"open('x')\" calls 'open', which conditions do not know; they know len, max, min, sum",
+            "where: \"open('x')\" calls unknown function 'open'; use one of len, max, min, sum",
         ),
         (
             "widths[0].real == 1",
-            "where: 'widths[0].real == 1' says 'widths[0].real', which is no path; "
+            "where: 'widths[0].real == 1' uses 'widths[0].real', which is not a path; "
             "write \"not (depth == 3 and skip.fusion == 'none')\"",
         ),
         (
             "[x for x in widths] == widths",
-            "where: '[x for x in widths] == widths' says '[x for x in widths]', which conditions cannot; "
+            "where: '[x for x in widths] == widths' uses '[x for x in widths]', which is not supported; "
             "write \"not (depth == 3 and skip.fusion == 'none')\"",
         ),
         (
             "depth == 1j",
-            "where: 'depth == 1j' says '1j', which conditions cannot; write \"not (depth == 3 and skip.fusion == 'none')\"",
+            "where: 'depth == 1j' uses '1j', which is not supported; write \"not (depth == 3 and skip.fusion == 'none')\"",
         ),
         (
             "max(widths, key=len) == 3",
-            "where: 'max(widths, key=len) == 3' gives 'max' options, which it has none of here; write max(widths)",
+            "where: 'max(widths, key=len) == 3' passes keyword arguments to 'max', which takes none; write max(widths)",
         ),
-        ("block.bias == true", "where: 'block.bias == true' says 'true', which is nothing here; write True"),
+        ("block.bias == true", "where: 'block.bias == true' uses undefined name 'true'; write True"),
         (
             "levels[-1].block.repeats == 2",
-            "where: 'levels[-1].block.repeats == 2' says 'levels[-1].block.repeats', which is no path; "
+            "where: 'levels[-1].block.repeats == 2' uses 'levels[-1].block.repeats', which is not a path; "
             "write \"not (depth == 3 and skip.fusion == 'none')\"",
         ),
         (
             "levels[depth] == 2",
-            "where: 'levels[depth] == 2' says 'levels[depth]'; levels are called by their numbers; write levels[0]",
+            "where: 'levels[depth] == 2' uses 'levels[depth]', but a level must be a number; write levels[0]",
         ),
-        ("skip.fusion == add", "where: 'add' is nowhere in a spec; if it is a word, write 'add' in quotes"),
+        ("skip.fusion == add", "where: 'add' is nowhere in a spec; to compare with text, write 'add' in quotes"),
         (
             "skip.fusion in ['concat', 'noen']",
             "where: unknown fusion 'noen'; did you mean 'none'? Fusions are add, concat, multiply, none, size_only",
@@ -295,7 +295,7 @@ def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path)
         ),
         (
             "9 ** 9 ** 9 > 1",
-            "where: '9 ** 9 ** 9 > 1' cannot be reckoned for base: Sorry! I don't want to evaluate 9 ** 387420489",
+            "where: '9 ** 9 ** 9 > 1' cannot be evaluated for base: Sorry! I don't want to evaluate 9 ** 387420489",
         ),
     ],
 )
@@ -317,10 +317,10 @@ def test_words_of_labels_are_known_to_conditions() -> None:
     axes = {"size": {"small": {"widths": [8, 16]}, "large": {"widths": [32, 64]}}}
     source = {"base": "unet_milesial", "axes": axes}
     assert refused({**source, "where": "size == 'smal'"}) == [
-        "where: 'smal' is no label of the axis 'size'; did you mean 'small'?"
+        "where: 'smal' is not a label of axis 'size'; did you mean 'small'?"
     ]
     assert refused({**source, "where": "size in ('tiny', 'large')"}) == [
-        "where: 'tiny' is no label of the axis 'size'; its labels are small, large"
+        "where: 'tiny' is not a label of axis 'size'; use one of small, large"
     ]
 
 
@@ -328,7 +328,7 @@ def test_a_plugins_part_has_its_whole_name_in_conditions(plugin_site: PluginSite
     plugin_site.install("acme-unet")
     source = {"base": "unet_milesial", "axes": {"block": [{"type": "conv", "padding": "zeros"}, "twice"]}}
     assert refused({**source, "where": "block == 'twice'"}) == [
-        "where: block 'twice' is a plugin's, and told by its whole name; write 'acme-unet/twice'"
+        "where: block 'twice' comes from a plugin and needs its full name; write 'acme-unet/twice'"
     ]
     assert words({**source, "where": "block == 'acme-unet/twice'"}) == ["block=twice"]
 
@@ -382,19 +382,19 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             "4:3: axes.block.nrom: 'block.nrom' is nowhere in a spec; did you mean 'block.norm'?",
             "5:3: axes.wdiths: 'wdiths' is nowhere in a spec; did you mean 'widths'?",
             "6:3: axes.norm: 'norm' is nowhere in a spec; write block.norm",
-            "7:3: axes.name: 'name' says nothing of the network; vary what the network is made of",
+            "7:3: axes.name: 'name' does not affect the network; vary a setting of the network",
             f"8:10: axes.depth: the axis has a single value; {listed.format('[3]')}",
-            "9:20: axes.upsample.type: the label 'type' has no paths to set; "
-            "an axis is a list of values, or a mapping of labels to {path: value}",
+            "9:20: axes.upsample.type: label 'type' must have a mapping of paths to values; "
+            "write a list of values, or a mapping of labels to {path: value}",
             f"10:18: axes.block.repeats: the axis is empty; {listed.format('[first, second]')}",
-            "11:21: axes.init[1]: the axis has this value already; delete one of the two",
+            "11:21: axes.init[1]: the axis already has this value; delete one of the two",
             "12:3: axes.a..b: a path is names joined by dots; write decoder.block.norm",
             "13:3: axes.bottleneck.skip: 'bottleneck.skip' is nowhere in a spec; bottleneck has block",
             "14:1: mdoe: unknown key of a sweep; did you mean 'mode'?",
             "15:8: where: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?",
-            "16:8: match: it names no measure; give one of params, macs, memory, inference_memory, receptive_field",
+            "16:8: match: 'match' must have exactly one metric, but has none; use one of params, macs, memory, inference_memory, receptive_field",
             "16:9: match.parms: unknown key of match; did you mean 'params'?",
-            "16:33: match.tolerance: 'lots' is no tolerance below 100 %; write 1% or 0.01",
+            "16:33: match.tolerance: tolerance must be at least 0 % and below 100 %, not 'lots'; write 1% or 0.01",
             "16:43: match.by: 'wdiths' is nowhere in a spec; did you mean 'widths'?",
             "16:61: match.multiple: 0 is not a whole number from 1 to 1024; write 8",
             "17:13: on_invalid: 'explode' is not one of 'report', 'error', 'skip'",
@@ -406,8 +406,8 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "sentences"),
     [
-        ("axes: {depth: [2]}", ["1:1: 'base' is missing; add 'base: unet_paper', a shipped spec's name or the path of a file"]),
-        ("base: [unet_paper]", ["1:7: base: a base is a spec, its name or its path; write base: unet_paper"]),
+        ("axes: {depth: [2]}", ["1:1: 'base' is missing; add 'base: unet_paper' (a shipped spec's name or a file path)"]),
+        ("base: [unet_paper]", ["1:7: base: 'base' must be a spec, a spec's name or a path; write base: unet_paper"]),
         (
             "base: unet_papre",
             [
@@ -424,68 +424,68 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             [
                 "2:7: mode: 'n' is missing; add 'n: ...'",
                 "2:22: mode.m: unknown key of mode; its keys are n, seed, type",
-                "3:1: variants: it has no effect in mode 'sample'; delete 'variants', or choose another mode",
+                "3:1: variants: 'variants' has no effect in mode 'sample'; delete 'variants', or choose another mode",
             ],
         ),
         (
             "base: unet_paper\nmode: {n: 3}",
-            ["2:7: mode: a mode has a type; write mode: {type: sample, n: 20, seed: 0}"],
+            ["2:7: mode: the mode needs a 'type'; write mode: {type: sample, n: 20, seed: 0}"],
         ),
         ("base: unet_paper\nmode: list", ["1:1: mode 'list' needs 'variants'; write variants: [{}, {skip.fusion: add}]"]),
         (
             "base: unet_paper\nvariants: [{}]\naxes: {depth: [3]}",
-            ["3:1: axes: it has no effect in mode 'list'; delete 'axes', or choose another mode"],
+            ["3:1: axes: 'axes' has no effect in mode 'list'; delete 'axes', or choose another mode"],
         ),
-        ("base: unet_paper\naxes: [depth]", ["2:7: axes: this is a mapping of paths; write axes: {depth: [3, 4]}"]),
+        ("base: unet_paper\naxes: [depth]", ["2:7: axes: this must be a mapping of paths to values; write axes: {depth: [3, 4]}"]),
         (
             "base: unet_paper\naxes: {block: [conv, residual], deep: {a: {block.type: conv}}}",
             [
-                "2:33: axes.deep: block.type is decided by 'block' too, and one of the two has no effect; "
-                "let each place be decided once"
+                "2:33: axes.deep: block.type is also set by 'block'; one of the two has no effect; "
+                "set each path once"
             ],
         ),
         (
             "base: unet_paper\naxes: {skip: [concat, none], skip.fusion: [add]}",
             [
-                "2:30: axes.skip.fusion: skip.fusion.type is decided by 'skip' too, and one of the two has no effect; "
-                "let each place be decided once"
+                "2:30: axes.skip.fusion: skip.fusion.type is also set by 'skip'; one of the two has no effect; "
+                "set each path once"
             ],
         ),
         (
             "base: unet_paper\naxes: {up: {a: {upsample: interpolate, axes: {upsample.mode: [linear]}}}, upsample.mode: [nearest]}",
             [
-                "2:75: axes.upsample.mode: upsample.mode is decided by 'up' too, and one of the two has no effect; "
-                "let each place be decided once"
+                "2:75: axes.upsample.mode: upsample.mode is also set by 'up'; one of the two has no effect; "
+                "set each path once"
             ],
         ),
         (
             "base: unet_paper\nvariants: [{block: residual, block.type: conv}, {skip: none, skip.fusion: add}]",
             [
-                "2:30: variants[0].block.type: block.type is decided by 'block' too, and one of the two has no effect; "
-                "let each place be decided once",
-                "2:62: variants[1].skip.fusion: skip.fusion.type is decided by 'skip' too, and one of the two has no effect; "
-                "let each place be decided once",
+                "2:30: variants[0].block.type: block.type is also set by 'block'; one of the two has no effect; "
+                "set each path once",
+                "2:62: variants[1].skip.fusion: skip.fusion.type is also set by 'skip'; one of the two has no effect; "
+                "set each path once",
             ],
         ),
         (
             "base: unet_paper\nzip: {'levels[0].skip': [none, add], levels.0.skip: [add, none]}",
             [
-                "2:38: zip.levels.0.skip: levels.0.skip.fusion.type is decided by 'levels[0].skip' too, and one of the two has no effect; "
-                "let each place be decided once"
+                "2:38: zip.levels.0.skip: levels.0.skip.fusion.type is also set by 'levels[0].skip'; one of the two has no effect; "
+                "set each path once"
             ],
         ),
         (
             "base: unet_paper\naxes: {widths: [[8, 16]], size: {small: {widths.base: 8}}}",
             [
-                "2:27: axes.size: widths.base is decided by 'widths' too, and one of the two has no effect; "
-                "let each place be decided once"
+                "2:27: axes.size: widths.base is also set by 'widths'; one of the two has no effect; "
+                "set each path once"
             ],
         ),
         (
             "base: unet_paper\naxes: {block.dropout: [0.1], block.dropout.rate: [0.2]}",
             [
-                "2:30: axes.block.dropout.rate: block.dropout.rate is decided by 'block.dropout' too, and one of the two has no effect; "
-                "let each place be decided once"
+                "2:30: axes.block.dropout.rate: block.dropout.rate is also set by 'block.dropout'; one of the two has no effect; "
+                "set each path once"
             ],
         ),
         (
@@ -496,30 +496,30 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
                 "2:50: axes.norm.groups: 'norm.groups' is nowhere in a spec; write block.norm.groups",
             ],
         ),
-        ("base: unet_paper\nvariants: [depth]", ["2:12: variants[0]: this is a mapping of paths; write {skip.fusion: add, depth: 3}"]),
+        ("base: unet_paper\nvariants: [depth]", ["2:12: variants[0]: this must be a mapping of paths to values; write {skip.fusion: add, depth: 3}"]),
         (
             "base: unet_paper\nzip: depth",
-            ["2:6: zip: this is a mapping of paths; write zip: {depth: [3, 4], block.repeats: [3, 2]}"],
+            ["2:6: zip: this must be a mapping of paths to values; write zip: {depth: [3, 4], block.repeats: [3, 2]}"],
         ),
         (
             "base: unet_paper\nbudget: {params: base}",
             [
-                "2:1: budget: unknown key of a sweep; a sweep has name, description, base, mode, axes, zip, variants, where, "
+                "2:1: budget: unknown key of a sweep; its keys are name, description, base, mode, axes, zip, variants, where, "
                 "match, on_invalid"
             ],
         ),
         (
             "base: unet_paper\nzip: {block.norm: [batch, none], init: [he_normal]}",
-            ["2:6: zip: its lists go together: block.norm has 2, init has 1; give each as many values"],
+            ["2:6: zip: zipped lists must have the same length, but block.norm has 2, init has 1; give each the same number of values"],
         ),
         (
             "base: unet_paper\nmatch: {params: 0, macs: base}",
             [
-                "2:8: match: it names params and macs; give one of params, macs, memory, inference_memory, receptive_field",
-                "2:17: match.params: 0 is no budget; write 'base', or a whole number",
+                "2:8: match: 'match' must have exactly one metric, but has params and macs; use one of params, macs, memory, inference_memory, receptive_field",
+                "2:17: match.params: 0 is not a budget; write 'base' or a positive whole number",
             ],
         ),
-        ("base: unet_paper\nmatch: params", ["2:8: match: this is no budget; write {params: base, tolerance: 1%}"]),
+        ("base: unet_paper\nmatch: params", ["2:8: match: 'match' must be a mapping; write {params: base, tolerance: 1%}"]),
         ("[a]", ["1:1: a sweep is a mapping, this is a list; write one 'key: value' to a line"]),
         ("", ["1:1: the sweep is empty; is this a sweep?"]),
     ],
@@ -533,7 +533,7 @@ def test_a_file_that_is_not_there(run_cli: RunCli) -> None:
     assert run_cli("sweep", "nope.yaml") == (
         1,
         "",
-        "cannot read 'nope.yaml': no such file or directory; give the file of a sweep\n",
+        "cannot read 'nope.yaml': no such file or directory; give the path of a sweep file\n",
     )
 
 
@@ -572,7 +572,7 @@ def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run
         "give one of the two, or make them agree "
         "(in depth=6,skip.align=crop; depth=6; depth=6,skip.align=crop,skip.fusion=none and 1 more)",
     ]
-    assert outcome.out.endswith("sweep: 3 variants of unet_milesial, 5 refused\n")
+    assert outcome.out.endswith("sweep: 3 variants of unet_milesial, 5 invalid\n")
 
 
 def test_what_the_base_says_anyway_gives_way_to_what_makes_it_idle() -> None:
@@ -598,7 +598,7 @@ axes:
     file, out = written(tmp_path, text), tmp_path / "variants"
     outcome = run_cli("sweep", file, "--input-size", "64x64", "--out", str(out))
     assert outcome.code == 1
-    assert outcome.out.endswith(f"sweep: 18 variants, 6 refused; written to {out}\n")
+    assert outcome.out.endswith(f"sweep: 18 variants, 6 invalid; written to {out}\n")
     assert len(list(out.glob("*.yaml"))) == 18
     index = json.loads((out / "index.json").read_text())
     assert sum(problem["count"] for problem in index["problems"]) >= 6
@@ -616,7 +616,7 @@ def test_policies(run_cli: RunCli, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told = run_cli("sweep", file, "--on-invalid", "error", "-o", str(out))
     assert (told.code, out.exists()) == (1, False)
-    assert told.out.endswith("sweep: 1 variant of unet_milesial, 1 refused; nothing is written\n")
+    assert told.out.endswith("sweep: 1 variant of unet_milesial, 1 invalid; nothing written\n")
     told = run_cli("sweep", file, "--fail-fast", "-o", str(out))
     assert (told.code, out.exists()) == (1, False)
     told = run_cli("sweep", file, "--on-invalid", "skip", "-o", str(out))
@@ -645,7 +645,7 @@ def test_equal_networks_are_there_once_and_both_are_named(run_cli: RunCli, tmp_p
     outcome = run_cli("sweep", written(tmp_path, text), "--out", str(tmp_path / "out"))
     assert outcome.code == 0
     assert outcome.err == (
-        "note: variant again (skip.fusion=add) is the same network as variant sums (skip.fusion=add), and is left out\n"
+        "note: variant again (skip.fusion=add) is the same network as variant sums (skip.fusion=add) and is skipped\n"
     )
     assert len(list((tmp_path / "out").glob("*.yaml"))) == 2
 
@@ -653,8 +653,8 @@ def test_equal_networks_are_there_once_and_both_are_named(run_cli: RunCli, tmp_p
 def test_the_base_said_twice_is_there_once(run_cli: RunCli, tmp_path: Path) -> None:
     outcome = run_cli("sweep", written(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
     assert outcome.err.splitlines() == [
-        "note: base is the same network as base, and is left out",
-        "note: depth=4 is the same network as base, and is left out",
+        "note: base is the same network as base and is skipped",
+        "note: depth=4 is the same network as base and is skipped",
     ]
 
 
@@ -662,8 +662,8 @@ def test_what_a_depth_leaves_no_place_for_is_noted(run_cli: RunCli, tmp_path: Pa
     outcome = run_cli("sweep", written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
-        "note: levels.3.encoder is inherited, and has no place at depth 3 (in depth=3)",
-        "note: levels.4 is inherited, and has no place at depth 3 (in depth=3)",
+        "note: inherited setting levels.3.encoder is dropped at depth 3 (in depth=3)",
+        "note: inherited setting levels.4 is dropped at depth 3 (in depth=3)",
     ]
 
 
@@ -683,7 +683,7 @@ def test_a_plugin_that_fails_in_one_variant_stops_no_other(
     assert lines[2].endswith("RuntimeError: out of ink (in block=crash,depth=2; block=crash,depth=3)")
     stopped = run_cli("sweep", file, "--plugin", str(tmp_path / "crash.py"), "--fail-fast", "-o", str(tmp_path / "out"))
     assert (stopped.code, (tmp_path / "out").exists()) == (3, False)
-    assert stopped.out.endswith("sweep: 2 variants of unet_milesial, 1 failed; nothing is written\n")
+    assert stopped.out.endswith("sweep: 2 variants of unet_milesial, 1 failed; nothing written\n")
     with pytest.raises(PluginError):
         list(sweep(file, registry=unetgen.load_registry([str(tmp_path / "crash.py")])))
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import unetgen
-from unetgen.ablation.sweeps.directory import atomic_swap as exchange
+from unetgen.ablation.sweeps.directory import atomic_swap
 from unetgen.ablation.sweeps.directory.index import JsonIndexWriter, read_index
 from unetgen.ablation.sweeps.directory.signals import exit_cleanly_on_signals
 from unetgen.ablation.sweeps.directory.writer import write_sweep
@@ -209,7 +209,7 @@ def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["no such call", "refused"])
 def test_a_system_that_cannot_exchange_renames_twice(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_system_call", lambda: None if how == "no such call" else lambda *_: -1)
+    monkeypatch.setattr(atomic_swap, "_find_swap_call", lambda: None if how == "no such call" else lambda *_: -1)
     place = tmp_path / "out"
     for text in (SMALL, SMALL.replace("[1, 2]", "[1]")):
         write_sweep(sweep(text), place)
@@ -230,11 +230,11 @@ def test_what_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> None:
     write_sweep(sweep(SMALL), place)
     (place / "results.csv").write_text("mine")
     assert refused(place) == (
-        f"{place} holds results.csv, which no sweep has written; choose another directory, or move it"
+        f"{place} contains results.csv, which no sweep has written; choose another directory, or move it"
     )
     (place / "notes.txt").write_text("mine too")
     assert refused(place) == (
-        f"{place} holds notes.txt and 1 more, which no sweep has written; choose another directory, or move it"
+        f"{place} contains notes.txt and 1 more, which no sweep has written; choose another directory, or move it"
     )
     assert (place / "results.csv").read_text() == "mine"
 
@@ -245,7 +245,7 @@ def test_a_base_that_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> No
     write_sweep(sweep(SMALL), place)  # the sweep's own base is replaced with the rest
     (place / "base.yaml").write_text("mine")
     assert refused(place, form="overlay") == (
-        f"{place} holds base.yaml, which no sweep has written; choose another directory, or move it"
+        f"{place} contains base.yaml, which no sweep has written; choose another directory, or move it"
     )
     assert (place / "base.yaml").read_text() == "mine"
 
@@ -257,7 +257,7 @@ def test_a_folder_of_the_name_of_a_variant_is_never_deleted(tmp_path: Path) -> N
     (place / "index.csv").mkdir()
     (place / "index.csv" / "mine.csv").write_text("mine")
     assert (
-        refused(place) == f"{place} holds index.csv, which no sweep has written; choose another directory, or move it"
+        refused(place) == f"{place} contains index.csv, which no sweep has written; choose another directory, or move it"
     )
 
 
@@ -268,7 +268,7 @@ def test_what_turns_up_while_a_sweep_is_at_work_is_never_deleted(tmp_path: Path)
     with pytest.raises(SpecError) as error:
         write_sweep(sweep(SMALL), place, "resolved", lambda _: (place / "notes.txt").write_text("mine") and None)
     assert str(error.value) == (
-        f"{place} holds notes.txt, which no sweep has written; choose another directory, or move it"
+        f"{place} contains notes.txt, which no sweep has written; choose another directory, or move it"
     )
     assert set(os.listdir(place)) == {*before, "notes.txt"}
     assert os.listdir(tmp_path) == ["out"]
@@ -306,11 +306,11 @@ def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "link").symlink_to(tmp_path / "no" / "out")
     (tmp_path / "here" / "below").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here" / "below")
-    called = "is where this command was called from, which cannot be replaced; give the name of a new directory"
+    called = "contains the working directory and cannot be replaced; choose another directory"
     long = tmp_path / ("long" * 100)
     for place, sentence in [
-        (tmp_path / "no" / "out", f"there is no folder {tmp_path / 'no'}; make it first"),
-        (tmp_path / "link", f"there is no folder {tmp_path / 'no'}; make it first"),
+        (tmp_path / "no" / "out", f"folder not found: {tmp_path / 'no'}; create it first"),
+        (tmp_path / "link", f"folder not found: {tmp_path / 'no'}; create it first"),
         (tmp_path / "file", f"{tmp_path / 'file'} is a file; give a directory"),
         (Path(), f". {called}"),
         (tmp_path / "here", f"{tmp_path / 'here'} {called}"),
@@ -329,7 +329,7 @@ def test_what_the_system_does_not_allow_is_told(where: str, tmp_path: Path, monk
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(exchange, "_system_call", lambda: None)
+        patch.setattr(atomic_swap, "_find_swap_call", lambda: None)
         patch.setattr(where, forbidden)
         with pytest.raises(SpecError) as error:
             write_sweep(sweep(SMALL), place)
@@ -345,7 +345,7 @@ def test_a_directory_that_is_not_to_be_written_is_told_at_once(tmp_path: Path, m
     assert refused(place) == f"cannot write {place}: permission denied; choose another directory"
 
 
-@pytest.mark.parametrize("when", ["add", "close"])
+@pytest.mark.parametrize("when", ["add", "finish"])
 def test_a_full_disk_is_told(when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -366,7 +366,7 @@ def test_an_exchange_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypat
             raise OSError(errno.EBUSY, "Device or resource busy")
         return rename(path, target)
 
-    monkeypatch.setattr(exchange, "_system_call", lambda: None)
+    monkeypatch.setattr(atomic_swap, "_find_swap_call", lambda: None)
     monkeypatch.setattr(Path, "rename", renamed)
     assert refused(place) == f"cannot write {place}: device or resource busy; choose another directory"
     assert sorted(os.listdir(place)) == before

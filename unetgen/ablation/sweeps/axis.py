@@ -1,4 +1,4 @@
-"""Axis: what varies in a sweep, and the choices that it gives."""
+"""Define a sweep's axes, their choices, and the overlay of a combination of choices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unetgen.config.yaml.tree import YamlNode
 
 @dataclass(frozen=True)
 class Setting:
-    """A value at a place of the spec."""
+    """A value at a path of the spec."""
 
     path: str
     location: KeyPath
@@ -22,31 +22,32 @@ class Setting:
 
     @cached_property
     def assignment(self) -> str:
-        """``skip.fusion=add``."""
+        """The setting as text: ``skip.fusion=add``."""
         return f"{self.path}={slugify(self.value.to_data())}"
 
     @cached_property
     def overlay(self) -> YamlNode:
-        """What it lays over a spec."""
+        """The partial spec that holds only this setting."""
         return nest_at(self.location, self.value)
 
     @cached_property
     def overlay_at_base_precedence(self) -> YamlNode:
-        """The same where it says what the base says anyway, and so goes back to a default as the base would.
+        """The overlay of a setting that equals the base's value, ranked as low as the base itself.
 
-        A depth and widths decide about each other; they are always said.
+        A setting of the base gives way to a default if another setting makes it inert, and so does this overlay.
+        A depth and widths determine each other, so they always keep the rank of an explicit setting.
         """
-        decides = self.location[0] == "depth" or "widths" in self.location
-        return self.overlay if decides else raise_precedence(self.overlay, -1)
+        is_depth_or_widths = self.location[0] == "depth" or "widths" in self.location
+        return self.overlay if is_depth_or_widths else raise_precedence(self.overlay, -1)
 
     def iter_leaf_locations(self) -> Iterator[KeyPath]:
-        """Every place that it decides, however it is written: ``skip: none`` decides ``skip.fusion.type``."""
+        """Yield every location that the value sets, in full form: ``skip: none`` sets ``skip.fusion.type``."""
         yield from _iter_leaf_locations(self.location, self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value of an axis: what it sets, and the axes that exist only under it."""
+    """One value of an axis: its settings, and the axes that exist only under it."""
 
     label: str
     settings: tuple[Setting, ...]
@@ -55,9 +56,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Choices, one of which each variant takes. A ``named`` axis gives its choices labels of their own.
+    """Alternative choices; each variant takes one of them.
 
-    ``alone`` it is the only one there can be: a list of variants.
+    With ``has_labels`` the choices have labels written in the sweep file. With ``is_variant_list`` the axis is the
+    list of variants of mode ``list``, and the only axis of its sweep.
     """
 
     name: str
@@ -67,32 +69,43 @@ class Axis:
 
     @property
     def leaf_locations(self) -> set[KeyPath]:
-        """Every place that it decides about, in one choice or another."""
+        """Every location that at least one of the choices sets, including nested axes."""
         own = {leaf for choice in self.choices for setting in choice.settings for leaf in setting.iter_leaf_locations()}
         return own.union(*(axis.leaf_locations for choice in self.choices for axis in choice.nested_axes))
 
 
-# What a variant takes: a choice from each axis that there is for it.
+# The choice that a variant takes from each axis that applies to it.
 Combination = tuple[tuple[Axis, Choice], ...]
 
 
 def find_conflicting_locations(
     locations: Iterable[KeyPath], taken: Iterable[KeyPath]
 ) -> tuple[KeyPath, KeyPath] | None:
-    """A place, and one of those taken that is the same, in it or around it; None where each is decided once."""
-    return next(((p, t) for p in locations for t in taken if p[: len(t)] == t[: len(p)]), None)
+    """Return the first location that equals, contains or is inside a taken one, and that one.
+
+    Returns:
+        The pair ``(location, taken location)``, or None if no location is set twice.
+    """
+    return next(((new, old) for new in locations for old in taken if new[: len(old)] == old[: len(new)]), None)
 
 
 def describe_choice(axis: Axis, choice: Choice) -> str:
-    """What a choice sets, with its label where it has one."""
+    """Return a choice's settings as text, with its label if the axis has labels."""
     settings = ", ".join(setting.assignment for setting in choice.settings)
     return f"{axis.name} {choice.label} ({settings})" if axis.has_labels else settings
 
 
 def build_overlay(combination: Combination, equals_base: Callable[[Choice], bool] = lambda choice: False) -> YamlNode:
-    """What a combination lays over the base, all of it at once.
+    """Return the overlay of all choices of a combination.
 
-    Settings that hold others go before what stands in them, in whatever order the axes come.
+    Settings are merged from the outermost path to the innermost, so the order of the axes does not matter.
+
+    Args:
+        combination: The choices, with their axes.
+        equals_base: Returns whether a choice only repeats the base's settings; those get the base's precedence.
+
+    Returns:
+        The partial spec to merge onto the base.
     """
     settings = [(setting, choice) for _, choice in combination for setting in choice.settings]
     settings.sort(key=lambda pair: (len(pair[0].location), pair[0].path))
@@ -102,14 +115,17 @@ def build_overlay(combination: Combination, equals_base: Callable[[Choice], bool
 
 
 def slugify(value: object) -> str:
-    """A value in letters that any shell and file system takes: ``interpolate+mode=linear``, ``16-32``."""
+    """Format a value with characters that are safe in shells and file names.
+
+    Examples are ``interpolate+mode=linear`` for a part and ``16-32`` for a list.
+    """
     if isinstance(value, Mapping):
         options = [f"{key}={slugify(item)}" for key, item in value.items() if key != "type"]
         return "+".join([*([slugify(value["type"])] if "type" in value else []), *options])
     if isinstance(value, list):
         return "-".join(map(slugify, value))
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in text)
 
 
 def _iter_leaf_locations(location: KeyPath, node: YamlNode) -> Iterator[KeyPath]:
@@ -120,8 +136,8 @@ def _iter_leaf_locations(location: KeyPath, node: YamlNode) -> Iterator[KeyPath]
         yield (*location, "fusion", "type")
     elif location[-1] in SLOT_BY_KEY and not isinstance(node.value, list):
         yield (*location, "type")
-        number = SLOTS[SLOT_BY_KEY[location[-1]]].numeric_shorthand
-        if number and type(node.value) in (int, float):
-            yield (*location, number[1])
+        shorthand = SLOTS[SLOT_BY_KEY[location[-1]]].numeric_shorthand
+        if shorthand and type(node.value) in (int, float):
+            yield (*location, shorthand[1])
     else:
         yield location

@@ -1,4 +1,4 @@
-"""Mode: which combinations of the axes' choices become variants, in which order."""
+"""Enumerate the combinations of the axes' choices in the order of a sweep mode."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ Axes = tuple[Axis, ...]
 
 @dataclass(frozen=True, slots=True)
 class SweepMode:
-    """A way through the axes. A sample has ``n`` combinations, drawn by ``seed``."""
+    """Which combinations a sweep has. Mode ``sample`` takes ``n`` of the grid at random, with ``seed``."""
 
     name: ModeName = "grid"
     n: int | None = None
     seed: int = 0
 
     def iter_combinations(self, axes: Axes) -> Iterator[Combination]:
-        """The combinations one by one; a sample goes on until all have been drawn, each once."""
+        """Yield the combinations; a sample yields the whole grid in random order, each combination once."""
         if self.name == "sample":
             return _iter_shuffled_grid(_sort_axes(axes), self.seed)
         return _iter_one_at_a_time(axes) if self.name == "one_at_a_time" else _iter_grid(axes)
 
     def count_combinations(self, axes: Axes) -> int:
-        """How many combinations there are."""
+        """Return the number of combinations; for a sample, of the grid."""
         return _count_one_at_a_time(axes) if self.name == "one_at_a_time" else _count_grid(axes)
 
 
 def _iter_grid(axes: Axes) -> Iterator[Combination]:
-    """Every choice with every other; the last axis changes fastest."""
+    """Yield every combination of choices; the last axis changes fastest."""
     if not axes:
         yield ()
         return
     first, *rest = axes
     for choice in first.choices:
-        for inside in _iter_grid(choice.nested_axes):
+        for nested in _iter_grid(choice.nested_axes):
             for others in _iter_grid(tuple(rest)):
-                yield ((first, choice), *inside, *others)
+                yield ((first, choice), *nested, *others)
 
 
 def _iter_one_at_a_time(axes: Axes) -> Iterator[Combination]:
-    """The base, then every choice by itself; the axes under a choice go one at a time beneath it."""
+    """Yield the base, then every choice alone; nested axes also vary one at a time."""
     yield ()
     for axis in axes:
         for choice in axis.choices:
-            for inside in _iter_one_at_a_time(choice.nested_axes):
-                yield ((axis, choice), *inside)
+            for nested in _iter_one_at_a_time(choice.nested_axes):
+                yield ((axis, choice), *nested)
 
 
 def _iter_shuffled_grid(axes: Axes, seed: int) -> Iterator[Combination]:
-    """The grid's combinations in an order that the seed decides: a shuffle that remembers only what it moved."""
-    random, moved, size = Random(seed), dict[int, int](), _count_grid(axes)  # noqa: S311  # nothing secret is drawn
+    """Yield the grid's combinations in random order: a Fisher-Yates shuffle that stores only moved positions."""
+    random, moved, size = Random(seed), dict[int, int](), _count_grid(axes)  # noqa: S311  # not used for security
     for position in range(size):
-        # Of Random's methods this one is promised to give the same numbers in every version of Python.
+        # random() is the only method of Random whose values are the same in every Python version.
         other = position + int(random.random() * (size - position))
         yield _get_combination(axes, moved.pop(other, other) if other == position else moved.get(other, other))
         if other != position:
@@ -67,22 +67,22 @@ def _iter_shuffled_grid(axes: Axes, seed: int) -> Iterator[Combination]:
 
 
 def _get_combination(axes: Axes, index: int) -> Combination:
-    """The combination at a place of the grid."""
+    """Return the combination at an index of the grid."""
     combination: Combination = ()
-    for number, axis in enumerate(axes):
-        index, rest = divmod(index, _count_grid(axes[number + 1 :]))
+    for position, axis in enumerate(axes):
+        index, rest = divmod(index, _count_grid(axes[position + 1 :]))
         for choice in axis.choices:
-            inside = _count_grid(choice.nested_axes)
-            if index < inside:
+            nested_count = _count_grid(choice.nested_axes)
+            if index < nested_count:
                 combination += ((axis, choice), *_get_combination(choice.nested_axes, index))
                 break
-            index -= inside
+            index -= nested_count
         index = rest
     return combination
 
 
 def _sort_axes(axes: Axes) -> Axes:
-    """The axes in an order of their own, so that a sample does not depend on the file's."""
+    """Sort axes and choices by name, so that a sample does not depend on their order in the file."""
     ordered = (
         replace(axis, choices=tuple(sorted(map(_sort_nested_axes, axis.choices), key=lambda choice: choice.label)))
         for axis in axes

@@ -1,4 +1,4 @@
-"""Outcome: what becomes of one combination of a sweep's choices, if it does not become a variant."""
+"""Define the outcomes of a combination of choices that is not a variant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unetgen.errors import PluginError, Problem
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A combination that is no network, with every reason. The problems point into the sweep's file."""
+    """A combination that is not a valid network, with all problems; they point into the sweep file."""
 
     label: str
     problems: tuple[Problem, ...]
@@ -28,36 +28,36 @@ class BudgetNotReached:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What comes nearest, and what stood in the way."""
+        """The problem, with the nearest networks and the nearest invalid one in the hint."""
         match, budget = self.match, self.match.budget
         unit = f"{budget.metric.unit} of " if budget.metric.unit else ""
         within = f"within {100 * budget.tolerance:g} % of {match.target:,} {unit}{budget.metric.title}"
-        ways = [
+        hints = [
             *self._iter_nearest_hints(),
             *self._iter_rejection_hints(),
-            "raise the tolerance, or match by something else",
+            "raise the tolerance, or match by another path",
         ]
         return (
-            budget.node.problem("unmatched", f"{self._describe_search_space()} a network {within}", "; ".join(ways)),
+            budget.node.problem("unmatched", f"{self._describe_search_space()} a network {within}", "; ".join(hints)),
         )
 
     def _describe_search_space(self) -> str:
         multiple, budget = self.match.grid.multiple, self.match.budget
         if budget.by == WIDTHS:
             steps = f"multiples of {multiple}" if multiple > 1 else "whole numbers"
-            return f"no widths in {steps} and near these proportions give"
+            return f"no widths in {steps} near these proportions give"
         return f"no {f'multiple of {multiple}' if multiple > 1 else 'whole number'} for {budget.path} gives"
 
     def _iter_nearest_hints(self) -> Iterator[str]:
-        near = [point for point in (self.match.below, self.match.above) if point is not None]
-        if near:
-            told = " and ".join(f"{point.value:,} with {self._format_grid_point(point.grid_point)}" for point in near)
-            yield f"the nearest {'give' if len(near) > 1 else 'gives'} {told}"
+        nearest = [evaluation for evaluation in (self.match.below, self.match.above) if evaluation is not None]
+        if nearest:
+            values = [f"{near.value:,} with {self._format_grid_point(near.grid_point)}" for near in nearest]
+            yield f"the nearest {'give' if len(nearest) > 1 else 'gives'} {' and '.join(values)}"
 
     def _iter_rejection_hints(self) -> Iterator[str]:
         if self.match.nearest_rejected is not None:
-            rung, problem = self.match.nearest_rejected
-            yield f"with {self._format_grid_point(rung)} it is no network: {problem.message}"
+            grid_point, problem = self.match.nearest_rejected
+            yield f"with {self._format_grid_point(grid_point)} the network is invalid: {problem.message}"
 
     def _format_grid_point(self, grid_point: GridPoint) -> str:
         return ", ".join(f"{path} {value}" for path, value in self.match.grid.to_settings(grid_point).items())
@@ -65,7 +65,7 @@ class BudgetNotReached:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A combination that says in other words what an earlier one says."""
+    """A combination that gives the same network as an earlier one."""
 
     settings: str
     original_settings: str
@@ -74,7 +74,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A combination that a condition leaves out."""
+    """A combination that does not meet a condition."""
 
     label: str
 

@@ -1,4 +1,4 @@
-"""Sweep: the variants of a base spec, one after the other. Nothing is kept of a variant but its hash."""
+"""Generate the variants of a base spec one by one; only their hashes are kept."""
 
 from __future__ import annotations
 
@@ -37,17 +37,32 @@ Outcome = Variant | Invalid | BudgetNotReached | Duplicate | Excluded | PluginFa
 def sweep(
     source: str | Path | Mapping[str, Any], *, registry: Registry | None = None, input_size: Size | None = None
 ) -> Sweep:
-    """The sweep that a file, YAML text or a mapping describes; to iterate over it gives its variants.
+    """Read a sweep; iterate over it to get its variants.
 
-    ``input_size`` is laid over the base; one number is for all axes. Raises SpecError where the file or the base is
-    wrong.
+    Args:
+        source: A sweep file's path, YAML text or a mapping.
+        registry: The available parts (default: the installed ones).
+        input_size: Overrides the input size of the base; a single number applies to all spatial dimensions.
+
+    Returns:
+        The sweep. Variants are built during iteration.
+
+    Raises:
+        SpecError: The file or the base is invalid; has all problems.
+        MissingDependencyError: The file has conditions and simpleeval is not installed.
+
+    Examples:
+        >>> import unetgen
+        >>> source = {"base": "unet_milesial", "axes": {"skip.fusion": ["concat", "add"]}}
+        >>> [variant.label for variant in unetgen.sweep(source)]
+        ['base', 'skip.fusion=add']
     """
     registry = registry or load_registry()
     return Sweep(read_sweep_definition(source, registry), registry, input_size)
 
 
 class Sweep:
-    """A sweep's file with its base drawn. Each variant is validated and measured as if it had been written by hand."""
+    """A sweep file with its base. Each variant is validated and analysed like a spec written by hand."""
 
     def __init__(self, definition: SweepDefinition, registry: Registry, input_size: Size | None = None) -> None:
         self.definition, self.registry = definition, registry
@@ -64,7 +79,13 @@ class Sweep:
         )
 
     def __iter__(self) -> Iterator[Variant]:
-        """The valid variants. With ``on_invalid`` other than ``skip`` the others raise SpecError, first or last."""
+        """Yield the valid variants.
+
+        Raises:
+            SpecError: Combinations are invalid or do not reach the budget: at the first one if ``on_invalid`` is
+                ``error``, after the last variant if it is ``report``.
+            PluginError: A plugin failed.
+        """
         problems: list[Problem] = []
         for outcome in self.outcomes():
             if isinstance(outcome, Variant):
@@ -80,21 +101,21 @@ class Sweep:
 
     @property
     def count(self) -> int:
-        """How many combinations there are to be looked at, before any is left out."""
+        """The number of combinations, before conditions exclude any."""
         size = self.definition.mode.count_combinations(self.definition.axes)
         return min(size, self.definition.mode.n or size)
 
     def outcomes(self) -> Iterator[Outcome]:
-        """What becomes of each combination, in the order of the mode."""
+        """Yield the outcome of each combination, in the order of the mode."""
         seen: dict[str, str] = {}
         counted = 0
         for combination in self.definition.mode.iter_combinations(self.definition.axes):
-            words = self.choice_effects.format_variant_label(combination)
-            if words == BASE_LABEL and combination and self.definition.mode.name == "one_at_a_time":
-                continue  # an axis that also lists the base's own value means the base
-            outcome = self._evaluate_combination(words, combination, seen)
+            label = self.choice_effects.format_variant_label(combination)
+            if label == BASE_LABEL and combination and self.definition.mode.name == "one_at_a_time":
+                continue  # a choice that equals the base; the base itself comes first anyway
+            outcome = self._evaluate_combination(label, combination, seen)
             yield outcome
-            # Of a sample only what the conditions let through is counted.
+            # A sample counts only combinations that meet the conditions.
             counted += not isinstance(outcome, Excluded)
             if counted == self.definition.mode.n:
                 return
@@ -102,13 +123,13 @@ class Sweep:
     def _evaluate_combination(self, label: str, combination: Combination, seen: dict[str, str]) -> Outcome:
         overlay = build_overlay(combination, self.choice_effects.equals_base)
         tree = merge(self.base_tree, overlay)
-        tried = self._resolve_or_error(tree)
-        if not self._passes_conditions(label, combination, overlay, tried):
+        spec_or_error = self._resolve_or_error(tree)
+        if not self._passes_conditions(label, combination, overlay, spec_or_error):
             return Excluded(label)
         try:
-            if not isinstance(tried, Spec):
-                raise tried
-            return self._build_outcome(label, combination, tree, tried, seen)
+            if not isinstance(spec_or_error, Spec):
+                raise spec_or_error
+            return self._build_outcome(label, combination, tree, spec_or_error, seen)
         except SpecError as error:
             return Invalid(label, self.choice_effects.attribute_problems(combination, error.problems))
         except PluginError as error:
@@ -117,37 +138,37 @@ class Sweep:
     def _build_outcome(
         self, label: str, combination: Combination, tree: YamlNode, spec: Spec, seen: dict[str, str]
     ) -> Outcome:
-        """What a combination that is a valid spec becomes. Raises SpecError where it is no network."""
+        """Return the outcome of a valid spec. Raises SpecError if its graph cannot be built."""
         report, match = self._build_report(spec), None
-        twin = self._find_duplicate(report.spec, combination, seen)
-        if twin is None and self.definition.budget is not None:
+        duplicate = self._find_duplicate(report.spec, combination, seen)
+        if duplicate is None and self.definition.budget is not None:
             match = self._match_to_budget(tree, report, self.definition.budget)
             if not match.is_within_tolerance:
                 return BudgetNotReached(label, match)
             report = match.best.report
-            twin = self._find_duplicate(report.spec, combination, seen, rescaled=True) if match.settings else None
-        return twin or Variant(label, combination, report, match)
+            if match.settings:
+                duplicate = self._find_duplicate(report.spec, combination, seen, rescaled=True)
+        return duplicate or Variant(label, combination, report, match)
 
     def _match_to_budget(self, tree: YamlNode, report: NetworkReport, budget: Budget) -> Match:
-        def rescaled(values: Mapping[str, Any]) -> NetworkReport:
+        def build_rescaled_report(values: Mapping[str, Any]) -> NetworkReport:
             return self._build_report_from_tree(apply_overrides(tree, values, "match"))
 
-        return match_to_budget(
-            rescaled, report, build_scale_grid(report.spec, budget, self.base_report.spec), budget, self.target
-        )
+        grid = build_scale_grid(report.spec, budget, self.base_report.spec)
+        return match_to_budget(build_rescaled_report, report, grid, budget, self.target)
 
     def _build_report_from_tree(self, tree: YamlNode) -> NetworkReport:
         return self._build_report(self._resolve(tree))
 
     def _build_report(self, spec: Spec) -> NetworkReport:
-        """A variant at its input size; where it names none, at the base's if that fits."""
+        """Analyse a variant at its input size; if it has none, at the base's if that fits."""
         graph, size = build_graph(spec), self.base_report.input_size
         if spec.input_size is None and len(size) == spec.dims and accepts_size(graph, size):
             return NetworkReport.of(spec, graph, size, is_size_assumed=True)
         return NetworkReport.of(spec, graph)
 
     def resolve_overlay(self, overlay: YamlNode) -> Spec:
-        """The base with something laid over it. Raises SpecError, and PluginError where a plugin fails."""
+        """Resolve the base merged with an overlay. Raises SpecError if invalid, PluginError if a plugin fails."""
         return self._resolve(merge(self.base_tree, overlay))
 
     def _resolve(self, tree: YamlNode) -> Spec:
@@ -162,22 +183,22 @@ class Sweep:
     def _passes_conditions(
         self, label: str, combination: Combination, overlay: YamlNode, spec_or_error: Spec | SpecError | PluginError
     ) -> bool:
-        """Whether the conditions let a combination through, as it resolves, or as it is written if it does not."""
+        """Return whether a combination meets all conditions, using its unresolved settings if it is invalid."""
         if not self.definition.conditions:
             return True
         if isinstance(spec_or_error, Spec):
-            said = from_data(spec_or_error.resolved(), "")
+            tree = from_data(spec_or_error.resolved(), "")
         else:
-            said = merge(from_data(self.base_report.spec.resolved(), ""), overlay)
-        values = SpecValues(said, {axis.name: choice.label for axis, choice in combination if axis.has_labels})
+            tree = merge(from_data(self.base_report.spec.resolved(), ""), overlay)
+        values = SpecValues(tree, {axis.name: choice.label for axis, choice in combination if axis.has_labels})
         return all(condition.holds(values, label) for condition in self.definition.conditions)
 
     def _find_duplicate(
         self, spec: Spec, combination: Combination, seen: dict[str, str], *, rescaled: bool = False
     ) -> Duplicate | None:
-        """The earlier combination that is the same network, if there is one; else this one is remembered.
+        """Return a duplicate if an earlier combination gave the same network; otherwise remember this one.
 
-        What is the base only once it is rescaled is no variant under another name, whether the base is one or not.
+        A network that equals the base only after rescaling is always a duplicate, even if the base is not a variant.
         """
         settings = ", ".join(describe_choice(axis, choice) for axis, choice in combination) or BASE_LABEL
         earlier = seen.get(spec.hash, BASE_LABEL if rescaled and spec.hash == self.base_report.spec.hash else None)
@@ -188,6 +209,6 @@ class Sweep:
 
 
 def _expand_size(size: Size, base: YamlNode) -> list[int]:
-    """A size, or one number for each axis of the base."""
+    """Repeat a single number for each spatial dimension of the base."""
     dims = base.mapping["dims"].value if "dims" in base.mapping else TopLevelFields.model_fields["dims"].default
     return list(size * dims) if len(size) == 1 and isinstance(dims, int) else list(size)

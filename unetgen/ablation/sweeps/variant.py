@@ -1,4 +1,4 @@
-"""Variant: one network of a sweep, with what it says differently from the base."""
+"""Define a variant: one network of a sweep, with its differences from the base."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec import Spec
 from unetgen.graph.graph import Graph
 
-# Longer names are cut; the hash behind them keeps them apart. File systems count bytes, and take 255 of them.
+# Longer labels are cut in names; the hash keeps them unique. File systems limit names to 255 bytes.
 MAX_LABEL_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A valid variant. ``report`` has its sizes and costs."""
+    """A valid variant; ``report`` has its sizes and costs."""
 
     label: str
-    """What it says differently from the base: ``depth=3,skip.fusion=add``; ``base`` where nothing."""
+    """Its differences from the base, such as ``depth=3,skip.fusion=add``; ``base`` if there are none."""
     combination: Combination
     report: NetworkReport
     match: Match | None = None
-    """How it was matched to the sweep's budget, if there is one."""
+    """How it was matched to the sweep's budget, or None without one."""
 
     @cached_property
     def name(self) -> str:
-        """Its words and the beginning of its hash: the same on every machine, in whatever order axes are written."""
-        # No hidden files, and none that a shell takes for an option.
-        words = self.label.lstrip(".-") or "variant"
-        cut = words.encode()[:MAX_LABEL_BYTES].decode(errors="ignore")  # what is left of a letter at the end is none
-        return f"{cut}-{self.report.spec.hash[:8]}"
+        """The label and the first 8 digits of the hash; the same on every machine, for any order of axes."""
+        # The file must not be hidden, and its name must not look like an option.
+        label = self.label.lstrip(".-") or "variant"
+        label = label.encode()[:MAX_LABEL_BYTES].decode(errors="ignore")  # drops a character that was cut in two
+        return f"{label}-{self.report.spec.hash[:8]}"
 
     @property
     def filename(self) -> str:
-        """The file of its spec in a sweep's directory."""
+        """The name of its spec's file in a sweep directory."""
         return f"{self.name}.yaml"
 
     @cached_property
     def spec(self) -> Spec:
-        """Its complete spec, under its name."""
+        """Its resolved spec, named after the variant."""
         return replace(self.report.spec, name=self.name, description="", about={})
 
     @property
     def graph(self) -> Graph:
-        """Its graph."""
+        """Its graph of operations."""
         return self.report.graph
 
     @property
     def choices(self) -> dict[str, str]:
-        """What it takes from each axis that there is for it."""
+        """The label of its choice on each axis that applies to it."""
         return {axis.name: choice.label for axis, choice in self.combination}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything it lays over the base, values by path; what matching sets goes last."""
-        said = {s.path: s.value.to_data() for _, choice in self.combination for s in choice.settings}
-        return said | (self.match.settings if self.match else {})
+        """The values that override the base, by path; those set by matching come last."""
+        settings = {s.path: s.value.to_data() for _, choice in self.combination for s in choice.settings}
+        return settings | (self.match.settings if self.match else {})

@@ -1,1 +1,1 @@
-"""The conditions that a variant must meet."""
+"""Parse and evaluate the ``where`` conditions of a sweep."""

@@ -1,4 +1,4 @@
-"""Condition: an expression of a sweep's ``where``. simpleeval reckons it; Python itself evaluates nothing."""
+"""Evaluate a condition of a sweep's ``where`` with simpleeval, never with Python's own ``eval``."""
 
 from __future__ import annotations
 
@@ -16,45 +16,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a variant must be like. Its names are paths of the spec, and the names of axes with labels."""
+    """A condition that variants must meet. Its names are paths of the spec and axes with labels."""
 
     node: YamlNode
     expression: Expression
 
     @classmethod
     def read(cls, node: YamlNode) -> Condition:
-        """The condition that a node writes. Raises SpecError, and MissingExtra without simpleeval."""
+        """Parse the condition in a YAML node.
+
+        Raises:
+            SpecError: The node is not text, or not a valid expression.
+            MissingDependencyError: simpleeval is not installed.
+        """
         create_evaluator()
         if not isinstance(node.value, str):
-            raise SpecError([node.problem("where", "a condition is text", EXAMPLE_HINT)])
+            raise SpecError([node.problem("where", "a condition must be text", EXAMPLE_HINT)])
         try:
             return cls(node, Expression.read(node.value))
         except ConditionSyntaxError as error:
             raise SpecError([node.problem("where", f"{_truncate(node.value)!r} {error.message}", error.hint)]) from None
 
     def holds(self, values: SpecValues, variant: str) -> bool:
-        """Whether it is true of a variant. Raises SpecError where it is neither true nor false of it."""
-        reckoner = create_evaluator()
-        reckoner.names = values
+        """Return whether a variant meets the condition.
+
+        Args:
+            values: The values of the variant's spec, by path.
+            variant: The variant's label, for error messages.
+
+        Returns:
+            The condition's result.
+
+        Raises:
+            SpecError: The evaluation fails, or its result is not a boolean.
+        """
+        evaluator = create_evaluator()
+        evaluator.names = values
         try:
-            answer = reckoner.eval(self.node.value, self.expression.tree)
-        except Exception as error:  # what simpleeval raises ranges from its own errors to those of the operators
-            raise SpecError(
-                [self._make_evaluation_problem(f"cannot be reckoned for {variant}: {error}", values)]
-            ) from None
-        if not isinstance(answer, bool):
-            raise SpecError(
-                [self._make_evaluation_problem(f"is {answer!r} for {variant}, neither true nor false", values)]
-            )
-        return answer
+            result = evaluator.eval(self.node.value, self.expression.tree)
+        except Exception as error:  # simpleeval raises its own errors, and passes on those of the operators
+            message = f"cannot be evaluated for {variant}: {error}"
+            raise SpecError([self._make_evaluation_problem(message, values)]) from None
+        if not isinstance(result, bool):
+            message = f"must be true or false, but is {result!r} for {variant}"
+            raise SpecError([self._make_evaluation_problem(message, values)])
+        return result
 
     def _make_evaluation_problem(self, message: str, values: SpecValues) -> Problem:
-        said = ", ".join(f"{name} is {values[name]!r}" for name in self.expression.names)
-        return self.node.problem("where", f"{_truncate(str(self.node.value))!r} {message}", said)
+        named_values = ", ".join(f"{name} is {values[name]!r}" for name in self.expression.names)
+        return self.node.problem("where", f"{_truncate(str(self.node.value))!r} {message}", named_values)
 
 
 def create_evaluator() -> SimpleEval:
-    """A reckoner of expressions with lists and a few functions. Raises MissingExtra."""
+    """Create an evaluator of expressions with lists and the functions in ``FUNCTIONS``.
+
+    Raises:
+        MissingDependencyError: simpleeval is not installed.
+    """
     try:
         from simpleeval import EvalWithCompoundTypes
     except ImportError:

@@ -1,6 +1,6 @@
-"""Expression: the text of a condition as a tree in which each dotted path is one name.
+"""Parse the text of a condition into a tree in which each dotted path is one name.
 
-Python's parser reads it and nothing of Python runs it. What no condition needs is refused before anything is reckoned.
+Python's parser reads the text, but Python never executes it. Unsupported syntax is rejected before any evaluation.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _ALLOWED_NODES = (
     ast.Attribute, ast.Subscript, ast.boolop, ast.unaryop, ast.operator, ast.cmpop, ast.expr_context,
 )  # fmt: skip
 
-# How other languages write what Python writes with a capital.
+# Literals of YAML and other languages, with their Python spelling.
 _PYTHON_SPELLINGS = {"true": "True", "false": "False", "null": "None"}
 
 
 class ConditionSyntaxError(Exception):
-    """What a condition cannot say, and what to write instead."""
+    """Invalid or unsupported syntax in a condition, with a hint."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -34,76 +34,73 @@ class ConditionSyntaxError(Exception):
 
 @dataclass(frozen=True)
 class Expression:
-    """A condition that can be reckoned."""
+    """A parsed condition, ready for evaluation."""
 
     tree: ast.expr
     names: tuple[str, ...]
-    """The paths in it, and the axes with labels."""
+    """The paths and axes with labels in the condition."""
     literal_comparisons: tuple[tuple[str, str], ...]
-    """Which of them are compared with which words."""
+    """Pairs of a name and a string literal that it is compared with."""
 
     @classmethod
     def read(cls, text: str) -> Expression:
-        """The expression that a text writes. Raises Unwritten."""
+        """Parse the text of a condition.
+
+        Raises:
+            ConditionSyntaxError: The text is not an expression, or uses unsupported syntax.
+        """
         try:
             paths = _PathCollapser()
             tree = paths.visit(ast.parse(text.strip(), mode="eval").body)
-            compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+            comparisons = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ConditionSyntaxError(
-                f"is no expression: {getattr(error, 'msg', None) or error}", EXAMPLE_HINT
+                f"is not an expression: {getattr(error, 'msg', None) or error}", EXAMPLE_HINT
             ) from None
-        words = (pair for node in compared for pair in _iter_literal_comparisons(node))
-        return cls(tree, tuple(dict.fromkeys(paths.names)), tuple(dict.fromkeys(words)))
+        literals = (pair for node in comparisons for pair in _iter_literal_comparisons(node))
+        return cls(tree, tuple(dict.fromkeys(paths.names)), tuple(dict.fromkeys(literals)))
 
 
 class _PathCollapser(ast.NodeTransformer):
-    """Makes one name of each dotted path, so that no attribute of anything is ever asked for."""
+    """Replace each dotted path by one name, so that no attribute of an object is ever accessed."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
     def visit(self, node: ast.AST) -> Any:
         if not isinstance(node, _ALLOWED_NODES):
-            raise ConditionSyntaxError(f"says {ast.unparse(node)!r}, which conditions cannot", EXAMPLE_HINT)
+            raise ConditionSyntaxError(f"uses {ast.unparse(node)!r}, which is not supported", EXAMPLE_HINT)
         return super().visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if _parse_path(node) is None:
-            raise ConditionSyntaxError(f"says {ast.unparse(node)!r}, which is no path", EXAMPLE_HINT)
+            raise ConditionSyntaxError(f"uses {ast.unparse(node)!r}, which is not a path", EXAMPLE_HINT)
         return self._collapse_path(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "levels" and _parse_path(node) is None:
-            raise ConditionSyntaxError(
-                f"says {ast.unparse(node)!r}; levels are called by their numbers", "write levels[0]"
-            )
+            raise ConditionSyntaxError(f"uses {ast.unparse(node)!r}, but a level must be a number", "write levels[0]")
         return self._collapse_path(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        called = ast.unparse(node.func)
-        if called not in FUNCTIONS:
-            raise ConditionSyntaxError(
-                f"calls {called!r}, which conditions do not know", f"they know {', '.join(FUNCTIONS)}"
-            )
+        function = ast.unparse(node.func)
+        if function not in FUNCTIONS:
+            raise ConditionSyntaxError(f"calls unknown function {function!r}", f"use one of {', '.join(FUNCTIONS)}")
         if node.keywords:
-            raise ConditionSyntaxError(
-                f"gives {called!r} options, which it has none of here", f"write {called}(widths)"
-            )
+            message = f"passes keyword arguments to {function!r}, which takes none"
+            raise ConditionSyntaxError(message, f"write {function}(widths)")
         node.args = [self.visit(argument) for argument in node.args]
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in _PYTHON_SPELLINGS:
-            raise ConditionSyntaxError(
-                f"says {node.id!r}, which is nothing here", f"write {_PYTHON_SPELLINGS[node.id]}"
-            )
+            raise ConditionSyntaxError(f"uses undefined name {node.id!r}", f"write {_PYTHON_SPELLINGS[node.id]}")
         self.names.append(node.id)
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if not isinstance(node.value, (int, float, str, type(None))):
-            raise ConditionSyntaxError(f"says {ast.unparse(node)!r}, which conditions cannot", EXAMPLE_HINT)
+            raise ConditionSyntaxError(f"uses {ast.unparse(node)!r}, which is not supported", EXAMPLE_HINT)
         return node
 
     def _collapse_path(self, node: ast.Attribute | ast.Subscript) -> ast.AST:
@@ -115,22 +112,22 @@ class _PathCollapser(ast.NodeTransformer):
 
 
 def _parse_path(node: ast.expr) -> str | None:
-    """The path that attributes and levels in brackets write: ``levels[3].block.norm``."""
+    """Return the dotted path of attributes and bracketed levels, such as ``levels[3].block.norm``, or None."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        above = _parse_path(node.value)
-        return f"{above}.{node.attr}" if above else None
+        parent = _parse_path(node.value)
+        return f"{parent}.{node.attr}" if parent else None
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and _parse_path(node.value) == "levels":
         return f"levels.{node.slice.value}" if type(node.slice.value) is int else None
     return None
 
 
 def _iter_literal_comparisons(node: ast.Compare) -> Iterator[tuple[str, str]]:
-    """The paths in a comparison, each with the words that stand beside it."""
+    """Yield the paths in a comparison, each with the string literals that it is compared with."""
     for pair in pairwise([node.left, *node.comparators]):
-        for one, other in (pair, pair[::-1]):
-            if isinstance(one, ast.Name):
-                listed = other.elts if isinstance(other, (ast.List, ast.Tuple, ast.Set)) else [other]
-                values = (item.value for item in listed if isinstance(item, ast.Constant))
-                yield from ((one.id, value) for value in values if isinstance(value, str))
+        for name, other in (pair, pair[::-1]):
+            if isinstance(name, ast.Name):
+                items = other.elts if isinstance(other, (ast.List, ast.Tuple, ast.Set)) else [other]
+                values = (item.value for item in items if isinstance(item, ast.Constant))
+                yield from ((name.id, value) for value in values if isinstance(value, str))

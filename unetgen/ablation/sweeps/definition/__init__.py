@@ -1,1 +1,1 @@
-"""A sweep's file, from YAML to what it means."""
+"""Parse a sweep file into a sweep definition."""

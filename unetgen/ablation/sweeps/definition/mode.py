@@ -1,4 +1,4 @@
-"""A sweep's mode from its node: a word, or a mapping with the options of a sample."""
+"""Parse the mode of a sweep file: a name, or a mapping with the options of a sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class SampleModeFields(BaseModel):
-    """``{type: sample, n: 20, seed: 0}``: so many combinations of the grid, drawn by the seed."""
+    """``{type: sample, n: 20, seed: 0}``: n combinations of the grid, sampled at random with the seed."""
 
     model_config = _STRICT
 
@@ -25,7 +25,7 @@ class SampleModeFields(BaseModel):
 
 
 class PlainModeFields(BaseModel):
-    """Every other mode, which has no options."""
+    """Any other mode; it has no options."""
 
     model_config = _STRICT
 
@@ -33,17 +33,24 @@ class PlainModeFields(BaseModel):
 
 
 def read_mode(node: YamlNode | None, default: ModeName) -> tuple[SweepMode, list[Problem]]:
-    """The mode that a node names, or what is wrong with it; the usual one where there is none."""
+    """Parse the mode of a sweep.
+
+    Args:
+        node: The value of ``mode``, or None if it is missing.
+        default: The mode if none is set.
+
+    Returns:
+        The mode, and the problems found.
+    """
     if node is None:
         return SweepMode(default), []
     if not isinstance(node.value, dict):
         node = YamlNode({"type": node}, node.path, node.mark, node.key_mark)
-    named = node.mapping.get("type")
-    if named is None:
-        return SweepMode(default), [
-            node.problem("mode", "a mode has a type", "write mode: {type: sample, n: 20, seed: 0}")
-        ]
-    if named.value == "sample":
+    type_node = node.mapping.get("type")
+    if type_node is None:
+        hint = "write mode: {type: sample, n: 20, seed: 0}"
+        return SweepMode(default), [node.problem("mode", "the mode needs a 'type'", hint)]
+    if type_node.value == "sample":
         sample, problems = parse_model(SampleModeFields, node)
         return SweepMode("sample", sample.n, sample.seed) if sample else SweepMode("sample"), problems
     plain, problems = parse_model(PlainModeFields, node)

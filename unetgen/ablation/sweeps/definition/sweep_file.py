@@ -1,4 +1,4 @@
-"""Sweep files: a base spec, what varies, and what the variants must be like."""
+"""Read sweep files: a base spec, axes, conditions and a budget."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from unetgen.config.yaml.parser import MAX_BYTES, parse_yaml, parse_yaml_bytes
 from unetgen.config.yaml.tree import YamlNode, from_data
 from unetgen.errors import Problem, SpecError, did_you_mean
 
-# What becomes of variants that are no valid specs: told with exit code 1, reason to write nothing, or only told.
+# Invalid variants: reported with exit code 1, an error that prevents any output, or reported only.
 InvalidPolicy = Literal["report", "error", "skip"]
 
 SWEEP_KEYS = ("$schema", "name", "description", "base", "mode", *AXES_KEYS, "variants", "where", "match", "on_invalid")
 
 
 class SweepFields(BaseModel):
-    """The keys of a sweep that are single words."""
+    """The keys of a sweep file with scalar values."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -41,12 +41,12 @@ class SweepFields(BaseModel):
 
 @dataclass(frozen=True)
 class SweepDefinition:
-    """What a sweep's file says."""
+    """A parsed sweep file."""
 
     root: YamlNode
     name: str
     folder: Path
-    """What the base's path is relative to."""
+    """The folder that the base's path is relative to."""
     base: YamlNode
     mode: SweepMode
     axes: tuple[Axis, ...]
@@ -56,24 +56,36 @@ class SweepDefinition:
 
     @property
     def base_name(self) -> str:
-        """The base's name or path as it is written; nothing where it stands in the file itself."""
-        written = self.root.mapping["base"].value
-        return written if isinstance(written, str) else ""
+        """The base's name or path as written; empty if the sweep file contains the base itself."""
+        base = self.root.mapping["base"].value
+        return base if isinstance(base, str) else ""
 
 
 def read_sweep_definition(source: str | Path | Mapping[str, Any], registry: Registry) -> SweepDefinition:
-    """A sweep from a file, YAML text or a mapping. Raises SpecError with every problem, and MissingExtra."""
+    """Parse a sweep file.
+
+    Args:
+        source: The path of a file, YAML text (with a line feed) or a mapping.
+        registry: The installed parts.
+
+    Returns:
+        The parsed file, with the base spec loaded.
+
+    Raises:
+        SpecError: The file cannot be read or is invalid; has all problems.
+        MissingDependencyError: The file has conditions and simpleeval is not installed.
+    """
     if isinstance(source, Mapping):
         return _DefinitionReader(from_data(source, ""), Path(), registry).read_definition("sweep")
     if isinstance(source, str) and "\n" in source:
         return _DefinitionReader(parse_yaml(source, "<text>", "sweep"), Path(), registry).read_definition("sweep")
     path = Path(source)
     try:
-        with path.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        what = f"cannot read {str(source)!r}: {str(error.strerror or error).lower()}"
-        raise SpecError([Problem("not_found", "", what, "give the file of a sweep")]) from None
+        message = f"cannot read {str(source)!r}: {str(error.strerror or error).lower()}"
+        raise SpecError([Problem("not_found", "", message, "give the path of a sweep file")]) from None
     return _DefinitionReader(parse_yaml_bytes(raw, str(source), "sweep"), path.parent, registry).read_definition(
         path.stem
     )
@@ -85,28 +97,29 @@ class _DefinitionReader:
         self.problems: list[Problem] = []
 
     def read_definition(self, default_name: str) -> SweepDefinition:
-        """All of it; ``stem`` is its name where it has none of its own. Raises SpecError."""
+        """Parse the file; ``default_name`` is used if it has no ``name``. Raises SpecError with all problems."""
         for key, node in self.root.mapping.items():
             if key not in SWEEP_KEYS:
-                hint = did_you_mean(key, SWEEP_KEYS) or f"a sweep has {', '.join(SWEEP_KEYS[1:])}"
+                hint = did_you_mean(key, SWEEP_KEYS) or f"its keys are {', '.join(SWEEP_KEYS[1:])}"
                 self._add_problems(node.key_problem("unknown_key", "unknown key of a sweep", hint))
-        words, problems = parse_model(SweepFields, self.root)
-        mode, found = read_mode(self._get_field("mode"), "list" if self._get_field("variants") else "grid")
-        self._add_problems(*problems, *found)
+        fields, problems = parse_model(SweepFields, self.root)
+        mode, mode_problems = read_mode(self._get_field("mode"), "list" if self._get_field("variants") else "grid")
+        self._add_problems(*problems, *mode_problems)
         base, axes = self._read_base(), self._read_axes(mode)
-        where, budget = self._read_conditions(axes), self._read_budget(axes)
-        if self.problems or words is None:
+        conditions, budget = self._read_conditions(axes), self._read_budget(axes)
+        if self.problems or fields is None:
             raise SpecError(self.problems)
-        name = words.name or default_name
-        return SweepDefinition(self.root, name, self.folder, base, mode, axes, where, budget, words.on_invalid)
+        name = fields.name or default_name
+        return SweepDefinition(self.root, name, self.folder, base, mode, axes, conditions, budget, fields.on_invalid)
 
     def _read_base(self) -> YamlNode:
         node = self._get_field("base")
         if node is None:
-            hint = "add 'base: unet_paper', a shipped spec's name or the path of a file"
+            hint = "add 'base: unet_paper' (a shipped spec's name or a file path)"
             self._add_problems(self.root.problem("missing", "'base' is missing", hint))
         elif not isinstance(node.value, (str, dict)):
-            self._add_problems(node.problem("base", "a base is a spec, its name or its path", "write base: unet_paper"))
+            message = "'base' must be a spec, a spec's name or a path"
+            self._add_problems(node.problem("base", message, "write base: unet_paper"))
         else:
             try:
                 return load_named_tree(node, self.folder, self.registry)
@@ -115,10 +128,10 @@ class _DefinitionReader:
         return self.root
 
     def _read_axes(self, mode: SweepMode) -> tuple[Axis, ...]:
-        """The axes; of a list of variants the one axis that they are."""
+        """Parse the axes, or the list of variants as a single axis."""
         for key in ("variants",) if mode.name != "list" else AXES_KEYS:
             if node := self._get_field(key):
-                message = f"it has no effect in mode {mode.name!r}"
+                message = f"{key!r} has no effect in mode {mode.name!r}"
                 self._add_problems(node.key_problem("no_effect", message, f"delete {key!r}, or choose another mode"))
         reader = AxesReader(self.registry)
         if mode.name != "list":
@@ -136,7 +149,7 @@ class _DefinitionReader:
         if node is None:
             return ()
         reader = ConditionReader(axes, self.registry)
-        conditions = [reader.read_condition(text) for text in (node.value if isinstance(node.value, list) else [node])]
+        conditions = [reader.read_condition(item) for item in (node.value if isinstance(node.value, list) else [node])]
         self._add_problems(*reader.problems)
         return tuple(condition for condition in conditions if condition is not None)
 

@@ -1,1 +1,1 @@
-"""The directory that a sweep is written to."""
+"""Write the directory of a sweep."""

@@ -1,4 +1,4 @@
-"""Putting a finished folder in the place of an old one, so that either the one or the other is there at any moment."""
+"""Replace a directory by a finished one, atomically where the system supports it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-# <fcntl.h> and <sys/stdio.h>: paths relative to the working directory; exchange the two.
+# Constants of <fcntl.h> and <sys/stdio.h>: paths are relative to the working directory; exchange both.
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
 def replace_directory(new: Path, target: Path) -> None:
-    """Moves the folder ``new`` to ``place``; what was there is then deleted. Both are on one file system."""
+    """Move a directory to a target path and delete the directory that was there.
+
+    Args:
+        new: The finished directory, on the same file system as ``target``.
+        target: Where it goes.
+
+    Raises:
+        OSError: The system cannot move one of the directories; the old one stays.
+    """
     if not target.exists():
         new.rename(target)
         return
@@ -24,7 +32,7 @@ def replace_directory(new: Path, target: Path) -> None:
 
 
 def _replace_in_two_steps(new: Path, target: Path) -> Path:
-    """Replaces one folder by another in two steps, and gives where the old one is then."""
+    """Replace a directory by two renames; return the new path of the old one."""
     old = new.with_suffix(".old")
     target.rename(old)
     try:
@@ -36,14 +44,14 @@ def _replace_in_two_steps(new: Path, target: Path) -> Path:
 
 
 def _try_swap(first: Path, second: Path) -> bool:
-    """Whether the system has exchanged two folders in one step; Python itself knows no way to ask for that."""
+    """Exchange two directories with a system call, which Python does not offer; return whether it worked."""
     call = _find_swap_call()
     return call is not None and call(os.fsencode(first), os.fsencode(second)) == 0
 
 
 @cache
 def _find_swap_call() -> Callable[[bytes, bytes], int] | None:
-    """The kernel's exchange of two names: renameat2 on Linux, renamex_np on macOS."""
+    """Return the system call that exchanges two paths (renameat2 on Linux, renamex_np on macOS), or None."""
     try:
         library = ctypes.CDLL(None, use_errno=True)
         if sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""Index: the list of a sweep's variants, for programs (index.json) and for tables (index.csv)."""
+"""Read and write the index of a sweep's variants, as index.json and index.csv."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from unetgen.errors import Problem, SpecError
 
 INDEX_FILE, CSV_FILE = "index.json", "index.csv"
 
-# The receptive field takes longer to reckon than all the others; ``unetgen compare`` tells it.
-INDEXED_METRICS = [measure for name, measure in COST_METRICS.items() if name != "receptive_field"]
+# The receptive field takes longer to compute than all others; ``unetgen compare`` shows it.
+INDEXED_METRICS = [metric for name, metric in COST_METRICS.items() if name != "receptive_field"]
 
 
 class IndexWriter:
-    """Both forms of the list in a folder. ``base_file`` is the base's, where that is written beside the variants."""
+    """Writes both index files in a folder; ``base_file`` names the file of the base, if it is in the folder."""
 
     def __init__(self, folder: Path, sweep: Sweep, base_file: str = "") -> None:
         self._streams = [(folder / name).open("w", encoding="utf-8") for name in (INDEX_FILE, CSV_FILE)]
@@ -34,68 +34,76 @@ class IndexWriter:
         )
 
     def add(self, variant: Variant) -> None:
-        """Enters a variant."""
+        """Add a variant to both files."""
         record = variant_to_dict(variant)
         self._json.add(record)
         self._csv.add(record)
 
     def finish(self, summary: Summary) -> None:
-        """Ends the list. Raises OSError where something of it cannot be written."""
+        """Write the summary and close both files. Raises OSError if something cannot be written."""
         self._json.finish(summary)
         for stream in self._streams:
             stream.close()
 
     def close(self) -> None:
-        """Closes the files of a list that is given up; what does not fit on the disk is not missed."""
+        """Close both files and ignore write errors; an unfinished index is discarded."""
         for stream in self._streams:
             with suppress(OSError):
                 stream.close()
 
 
 class JsonIndexWriter:
-    """Writes the list as JSON while the variants come, so that none of them is kept."""
+    """Writes the index as JSON incrementally, so that variants need not be kept in memory."""
 
     def __init__(self, stream: TextIO, sweep: Sweep, base_file: str = "") -> None:
         self._stream, self._separator = stream, ""
         base = ({"file": base_file} if base_file else {}) | _report_to_dict(sweep.base_report)
         head = {"sweep": sweep.definition.name, "file": sweep.definition.root.to_data(), "base": base}
-        # The list of variants is opened here, and closed with the summary behind it.
+        # finish() closes the list of variants and appends the summary.
         stream.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "variants": [')
 
     def add(self, record: dict[str, Any]) -> None:
-        """Enters a variant as plain data."""
+        """Add a variant, given as plain data."""
         self._stream.write(f"{self._separator}\n  {json.dumps(record, ensure_ascii=False)}")
         self._separator = ","
 
     def finish(self, summary: Summary) -> None:
-        """Ends the list with what is to be told beside the variants."""
+        """End the list of variants and append the summary."""
         tail = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False)
         self._stream.write("\n ],\n" + tail.removeprefix("{\n") + "\n")
 
 
 class CsvIndexWriter:
-    """Writes the list as a table: what each variant takes from each axis, and what it costs."""
+    """Writes the index as a table: the choices of each variant, and its costs."""
 
     def __init__(self, stream: TextIO, sweep: Sweep) -> None:
-        before, behind = ["name", "file", "hash"], [*(m.name for m in INDEXED_METRICS), "input", "output", "deviation"]
-        self._axis_columns = _assign_columns(sweep.definition.axes, [*before, *behind])
-        columns = [*before, *self._axis_columns.values(), *behind]
+        first = ["name", "file", "hash"]
+        last = [*(metric.name for metric in INDEXED_METRICS), "input", "output", "deviation"]
+        self._axis_columns = _assign_columns(sweep.definition.axes, [*first, *last])
+        columns = [*first, *self._axis_columns.values(), *last]
         self._writer = csv.DictWriter(stream, columns, restval="", extrasaction="ignore", lineterminator="\n")
         self._writer.writeheader()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Enters a variant as plain data."""
+        """Add a variant, given as plain data."""
         choices = {self._axis_columns[axis]: label for axis, label in record["choices"].items()}
         shapes = {side: "x".join(map(str, record[side])) for side in ("input", "output")}
-        share = {"deviation": f"{record['match']['deviation']:.6f}"} if "match" in record else {}
-        self._writer.writerow({**record, **choices, **shapes, **share})
+        deviation = {"deviation": f"{record['match']['deviation']:.6f}"} if "match" in record else {}
+        self._writer.writerow({**record, **choices, **shapes, **deviation})
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of a sweep's directory; None where there is none.
+    """Read the index of a sweep directory.
 
-    ``base`` is the base's hash, ``files`` are those of the variants, ``written`` is all that the sweep has written.
-    Raises SpecError where no sweep has written it.
+    Args:
+        folder: The directory.
+
+    Returns:
+        The data of index.json, with ``base`` replaced by the base's hash, and added ``files`` (the variants' files)
+        and ``written`` (all files of the sweep); None if there is no index.
+
+    Raises:
+        SpecError: The index cannot be read, or is not an index of a sweep.
     """
     file = folder / INDEX_FILE
     try:
@@ -105,17 +113,17 @@ def read_index(folder: Path) -> dict[str, Any] | None:
         files = [str(variant["file"]) for variant in index["variants"]]
         base, hash_ = index["base"].get("file"), str(index["base"]["hash"])
     except OSError as error:
-        what = f"cannot read {file}: {str(error.strerror or error).lower()}"
-        raise SpecError([Problem("index", "", what, "make it readable, or choose another directory")]) from None
+        message = f"cannot read {file}: {str(error.strerror or error).lower()}"
+        raise SpecError([Problem("index", "", message, "make it readable, or choose another directory")]) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        hint = "write the sweep again, or delete the file to have all specs beside it"
-        raise SpecError([Problem("index", "", f"{file} is no index of a sweep", hint)]) from None
+        hint = "write the sweep again, or delete the file to use all specs in its folder"
+        raise SpecError([Problem("index", "", f"{file} is not the index of a sweep", hint)]) from None
     written = {INDEX_FILE, CSV_FILE, *files, *([base] if base else [])}
     return index | {"base": hash_, "files": files, "written": written}
 
 
 def variant_to_dict(variant: Variant) -> dict[str, Any]:
-    """A variant as plain data."""
+    """Return the index record of a variant as plain data."""
     record = {
         "name": variant.name,
         "file": variant.filename,
@@ -134,24 +142,24 @@ def variant_to_dict(variant: Variant) -> dict[str, Any]:
 
 
 def _report_to_dict(report: NetworkReport) -> dict[str, Any]:
-    numbers = {measure.name: measure.compute(report) for measure in INDEXED_METRICS}
-    return {"hash": report.spec.hash, **numbers, "input": list(report.in_shape), "output": list(report.out_shape)}
+    costs = {metric.name: metric.compute(report) for metric in INDEXED_METRICS}
+    return {"hash": report.spec.hash, **costs, "input": list(report.in_shape), "output": list(report.out_shape)}
 
 
 def _assign_columns(axes: tuple[Axis, ...], taken: Iterable[str]) -> dict[str, str]:
-    """The column of each axis: of its name, unless that is another's."""
+    """Return the column name of each axis: the axis name, prefixed with ``axis.`` if that name is taken."""
     used, columns = set(taken), {}
     for name in dict.fromkeys(_iter_axis_names(axes)):
-        free = name
-        while free in used:
-            free = f"axis.{free}"
-        used.add(free)
-        columns[name] = free
+        column = name
+        while column in used:
+            column = f"axis.{column}"
+        used.add(column)
+        columns[name] = column
     return columns
 
 
 def _iter_axis_names(axes: tuple[Axis, ...]) -> Iterator[str]:
-    """The names of all axes, those under labels behind the axis of the labels."""
+    """Yield the names of all axes; nested axes follow their parent."""
     for axis in axes:
         yield axis.name
         for choice in axis.choices:

@@ -1,4 +1,4 @@
-"""Overlays: what each variant of a sweep lays over the base, as specs that extend it."""
+"""Write each variant of a sweep as a spec that extends the base."""
 
 from __future__ import annotations
 
@@ -16,12 +16,21 @@ from unetgen.errors import SpecError
 
 
 def build_overlay_spec(variant: Variant, sweep: Sweep, base_reference: str) -> dict[str, Any]:
-    """What a variant says, as a spec that extends the base: without what the base says anyway, as far as that goes."""
+    """Build a spec that extends the base, without choices that only repeat it.
+
+    Args:
+        variant: The variant.
+        sweep: Its sweep.
+        base_reference: The value of ``extends``.
+
+    Returns:
+        The spec as plain data; it resolves to the variant's spec.
+    """
     needed = variant.combination
-    for pick in variant.combination:
-        fewer = tuple(other for other in needed if other is not pick)
+    for pair in variant.combination:
+        fewer = tuple(other for other in needed if other is not pair)
         if (
-            sweep.choice_effects.equals_base(pick[1])
+            sweep.choice_effects.equals_base(pair[1])
             and _compute_hash(sweep, _build_combination_overlay(variant, fewer)) == variant.report.spec.hash
         ):
             needed = fewer
@@ -30,12 +39,22 @@ def build_overlay_spec(variant: Variant, sweep: Sweep, base_reference: str) -> d
 
 
 def resolve_base_reference(folder: Path, sweep: Sweep) -> str | dict[str, Any]:
-    """A sweep's base as specs in a folder extend it: its name there, or itself where it stands in the sweep's file."""
-    file = sweep.definition
-    if file.base_name:
-        return _rebase_reference(file.base_name, file.folder, folder)
-    said: dict[str, Any] = file.root.mapping["base"].to_data()
-    return said | {"extends": _rebase_reference(said["extends"], file.folder, folder)} if "extends" in said else said
+    """Return a sweep's base as specs in a folder refer to it.
+
+    Args:
+        folder: The folder of the specs.
+        sweep: The sweep.
+
+    Returns:
+        A name or path relative to the folder, or the base itself as plain data if it is in the sweep file.
+    """
+    definition = sweep.definition
+    if definition.base_name:
+        return _rebase_reference(definition.base_name, definition.folder, folder)
+    base: dict[str, Any] = definition.root.mapping["base"].to_data()
+    if "extends" in base:
+        base["extends"] = _rebase_reference(base["extends"], definition.folder, folder)
+    return base
 
 
 def _compute_hash(sweep: Sweep, overlay: YamlNode) -> str:
@@ -46,16 +65,16 @@ def _compute_hash(sweep: Sweep, overlay: YamlNode) -> str:
 
 
 def _build_combination_overlay(variant: Variant, combination: Combination) -> YamlNode:
-    """What some choices of a variant lay over the base, with what matching adds."""
+    """Return the overlay of some choices of a variant, with the settings from matching."""
     overlay = build_overlay(combination)
     return apply_overrides(overlay, variant.match.settings, "match") if variant.match else overlay
 
 
 def _rebase_reference(name: str, source: Path, target: Path) -> str:
-    """The name of a spec that is read in one folder, as it is read in another: paths change, shipped names do not."""
+    """Make a path relative to another folder; names of shipped specs stay as they are."""
     file = source / name
     if not file.is_file():
         return name
-    # The system takes ``..`` from where links lead, not from where they stand. The file's own name stays: what it
-    # extends itself is found from there.
+    # ``..`` starts at the target of a symbolic link, so folders are resolved. The file itself is not resolved, since
+    # its own ``extends`` is relative to where it is named.
     return os.path.relpath(os.path.join(os.path.realpath(file.parent), file.name), os.path.realpath(target))

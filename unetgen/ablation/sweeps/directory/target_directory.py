@@ -1,4 +1,4 @@
-"""Place: where a sweep's directory is put, and what may be replaced there."""
+"""Check, stage and replace the target directory of a sweep."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from unetgen.errors import Problem, SpecError
 
 @dataclass(frozen=True, slots=True)
 class TargetDirectory:
-    """A directory that is written or replaced as a whole."""
+    """A directory that is created or replaced as a whole."""
 
     path: Path
-    """What people call it."""
+    """The path as the user wrote it."""
     real_path: Path
-    """Where that leads: a link stays, and what it names is written."""
+    """The path with symbolic links resolved; a link stays, and its target is replaced."""
 
     @classmethod
     def from_path(cls, path: Path) -> TargetDirectory:
-        """The place that a path leads to, whether anything is there or not."""
+        """Return the target directory at a path, whether it exists or not."""
         return cls(path, Path(os.path.realpath(path)))
 
     def check(self) -> None:
-        """Raises SpecError where nothing can be written, or where there is what no sweep has written."""
+        """Raise SpecError if the directory cannot be written, or has files that are not from a sweep."""
         with self.translate_os_errors():
-            wrong = self._find_problem()
+            problem = self._find_problem()
             if self.real_path.is_dir() and not os.access(self.real_path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if wrong:
-            raise SpecError([Problem("directory", "", *wrong)])
+        if problem:
+            raise SpecError([Problem("directory", "", *problem)])
 
     @contextmanager
     def staging_directory(self) -> Iterator[Path]:
-        """A folder beside it, on the same file system; what is left in it at the end is deleted."""
+        """Create a temporary folder next to the target and yield it; it is deleted if not installed."""
         folder = self.real_path.parent / f".{self.real_path.name}.{os.getpid()}.partial"
         with exit_cleanly_on_signals():
             try:
@@ -53,41 +53,41 @@ class TargetDirectory:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def install(self, staging_directory: Path) -> None:
-        """Puts a draft here. Raises SpecError where something has turned up meanwhile that no sweep has written."""
+        """Replace the target by the staging directory. Raises SpecError if ``check`` no longer passes."""
         self.check()
         with self.translate_os_errors():
             replace_directory(staging_directory, self.real_path)
 
     @contextmanager
     def translate_os_errors(self) -> Iterator[None]:
-        """Says in plain words what the system does not let be written."""
+        """Raise SpecError for an OSError within the context."""
         try:
             yield
         except OSError as error:
-            what = f"cannot write {self.path}: {str(error.strerror or error).lower()}"
-            raise SpecError([Problem("directory", "", what, "choose another directory")]) from None
+            message = f"cannot write {self.path}: {str(error.strerror or error).lower()}"
+            raise SpecError([Problem("directory", "", message, "choose another directory")]) from None
 
     def _find_problem(self) -> tuple[str, str] | None:
-        """What is wrong with it, and the way out."""
+        """Return a message and a hint if the target cannot be replaced, or None."""
         if not self.real_path.parent.is_dir():
             missing = self.real_path.parent if self.path.parent.is_dir() else self.path.parent
-            return f"there is no folder {missing}", "make it first"
+            return f"folder not found: {missing}", "create it first"
         if not self.real_path.exists():
             return None
         if not self.real_path.is_dir():
             return f"{self.path} is a file", "give a directory"
         if Path.cwd().is_relative_to(self.real_path):
-            # Whoever called would stand in a folder that is deleted, and see nothing of the new one.
-            what = f"{self.path} is where this command was called from, which cannot be replaced"
-            return what, "give the name of a new directory"
-        if strange := self._list_unlisted_entries():
-            more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
-            what = f"{self.path} holds {strange[0]}{more}, which no sweep has written"
-            return what, "choose another directory, or move it"
+            # The shell would remain in the deleted folder and not see the new one.
+            message = f"{self.path} contains the working directory and cannot be replaced"
+            return message, "choose another directory"
+        if unlisted := self._list_unlisted_entries():
+            more = f" and {len(unlisted) - 1} more" if len(unlisted) > 1 else ""
+            message = f"{self.path} contains {unlisted[0]}{more}, which no sweep has written"
+            return message, "choose another directory, or move it"
         return None
 
     def _list_unlisted_entries(self) -> list[str]:
-        """What is in it that its index does not list as a file."""
+        """List the entries that the index of the target does not list, and all folders."""
         try:
             index = read_index(self.real_path)
         except SpecError:

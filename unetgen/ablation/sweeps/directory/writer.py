@@ -1,4 +1,4 @@
-"""A sweep's directory: one spec for each variant and an index, put in place when all of it is written."""
+"""Write a sweep to a directory: a spec for each variant, and an index; installed when complete."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from unetgen.ablation.sweeps.sweep import Outcome, Sweep
 from unetgen.ablation.sweeps.variant import Variant
 from unetgen.config.yaml.writer import dump_yaml
 
-# Specs with every default written out, or what is laid over the base alone.
+# Complete specs with all defaults, or specs that extend the base.
 SpecStyle = Literal["resolved", "overlay"]
 
-# A base that stands in the sweep's own file, which overlays need to extend.
+# The file of a base that is written in the sweep file itself, which overlay specs extend.
 BASE_FILE = "base.yaml"
 
 
@@ -29,35 +29,46 @@ def write_sweep(
     *observers: Callable[[Outcome], None],
     fail_fast: bool = False,
 ) -> Summary:
-    """Writes the variants of a sweep to a directory, and returns what else there is to tell.
+    """Write the variants of a sweep to a directory.
 
-    A sweep's directory that is there already is replaced when the new one is complete. With the policy ``error``
-    nothing is written unless every combination is valid, with ``fail_fast`` the first that is not ends it. Each of
-    ``hear`` is told every outcome when it is known. Raises SpecError where the directory holds anything else, or
-    cannot be written.
+    An existing sweep directory is replaced when the new one is complete. With ``on_invalid: error`` nothing is
+    written unless every combination is valid.
+
+    Args:
+        sweep: The sweep.
+        directory: The target directory; it must be new, empty or written by a sweep.
+        spec_style: ``resolved`` for complete specs, ``overlay`` for specs that extend the base.
+        observers: Functions called with each outcome as soon as it is known.
+        fail_fast: Stop after the first invalid or failed combination, and write nothing.
+
+    Returns:
+        The summary of all outcomes.
+
+    Raises:
+        SpecError: The directory has other content, or cannot be written.
     """
     target = TargetDirectory.from_path(directory)
     target.check()
-    with target.staging_directory() as draft, closing(_DirectoryWriter(sweep, target, draft, spec_style)) as files:
-        summary = process_outcomes(sweep, files.add, *observers, fail_fast=fail_fast)
-        files.finish(summary)
+    with target.staging_directory() as staging, closing(_DirectoryWriter(sweep, target, staging, spec_style)) as writer:
+        summary = process_outcomes(sweep, writer.add, *observers, fail_fast=fail_fast)
+        writer.finish(summary)
         if is_written(sweep, summary):
-            target.install(draft)
+            target.install(staging)
     return summary
 
 
 def is_written(sweep: Sweep, summary: Summary) -> bool:
-    """Whether a sweep that came to this end is written."""
+    """Return whether a sweep with this summary is written to its directory."""
     return not summary.stopped_early and not (summary.num_rejected and sweep.definition.on_invalid == "error")
 
 
 class _DirectoryWriter:
-    """The specs of a draft, and its index, as variants come."""
+    """Writes specs and index to the staging directory, variant by variant."""
 
     def __init__(self, sweep: Sweep, target: TargetDirectory, staging_directory: Path, spec_style: SpecStyle) -> None:
         self._sweep, self._target, self._staging_directory = sweep, target, staging_directory
         base = resolve_base_reference(target.real_path, sweep) if spec_style == "overlay" else ""
-        # What overlays extend; nothing where specs are written out.
+        # The value of ``extends`` in overlay specs; empty for resolved specs.
         self._base_reference = base if isinstance(base, str) else BASE_FILE
         with target.translate_os_errors():
             if not isinstance(base, str):
@@ -65,21 +76,21 @@ class _DirectoryWriter:
             self._index = IndexWriter(staging_directory, sweep, base_file="" if isinstance(base, str) else BASE_FILE)
 
     def add(self, outcome: Outcome) -> None:
-        """Writes a variant."""
+        """Write the spec of a variant and add it to the index; ignore other outcomes."""
         if isinstance(outcome, Variant):
             text = dump_yaml(self._build_spec_data(outcome))
             with self._target.translate_os_errors():
-                with (self._staging_directory / outcome.filename).open("x", encoding="utf-8") as opened:
-                    opened.write(text)
+                with (self._staging_directory / outcome.filename).open("x", encoding="utf-8") as file:
+                    file.write(text)
                 self._index.add(outcome)
 
     def finish(self, summary: Summary) -> None:
-        """Writes what is to be told beside the variants, and all that is still on its way."""
+        """Write the summary and flush the index."""
         with self._target.translate_os_errors():
             self._index.finish(summary)
 
     def close(self) -> None:
-        """Gives up what is not finished."""
+        """Close the index without finishing it."""
         self._index.close()
 
     def _build_spec_data(self, variant: Variant) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Bringing a variant to a budget."""
+"""Match variants to a budget by rescaling them."""

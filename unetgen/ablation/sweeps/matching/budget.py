@@ -1,4 +1,4 @@
-"""Budget: what every variant of a sweep is matched to, and by what."""
+"""Define and parse the budget that every variant of a sweep is matched to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unetgen.errors import Problem, SpecError, did_you_mean
 WIDTHS = "widths"
 BUDGET_KEYS = ("tolerance", "by", "multiple")
 
-# Channels that processors and group norms like to divide.
+# A multiple that suits processors and the groups of group norms.
 DEFAULT_MULTIPLE = 8
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
@@ -24,10 +24,10 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A number that all variants shall reach within a tolerance.
+    """A value of a cost metric that all variants must reach within a tolerance.
 
-    ``target`` is None for the base's own number, ``multiple`` None for the largest of 8, 4 and 2 that divides all of
-    the base's widths.
+    ``target`` None means the base's own value. ``by`` is the path that is rescaled, or ``widths`` for the widths of
+    all levels. ``multiple`` None means the largest of 8, 4, 2 and 1 that divides all widths of the base.
     """
 
     node: YamlNode
@@ -39,50 +39,61 @@ class Budget:
 
     @property
     def location(self) -> KeyPath:
-        """Where the number stands that is rescaled, where that is not the widths."""
+        """The location of the number that is rescaled, if that is not the widths."""
         return parse_key_path(self.by, self.node.mark)
 
     @property
     def path(self) -> str:
-        """The same as text, however it was written."""
+        """The location as a dotted path, in normal form."""
         return ".".join(self.location)
 
     def find_axis_conflicts(self, axes: Iterable[Axis]) -> list[Problem]:
-        """What is wrong where an axis decides the very number that is rescaled. Widths have proportions to vary."""
+        """Return a problem for each axis that sets the number that is rescaled.
+
+        Axes may set widths: matching rescales them and keeps their proportions.
+        """
         if self.by == WIDTHS:
             return []
-        deciding = [axis for axis in axes if self.location in axis.leaf_locations]
-        names = ["the list of variants" if axis.is_variant_list else f"the axis {axis.name!r}" for axis in deciding]
-        by, way = self.node.find(("by",)), "match by widths, or by a number that no axis decides"
-        return [by.problem("match", f"{name} decides {self.path}, and matching would undo it", way) for name in names]
+        conflicting = [axis for axis in axes if self.location in axis.leaf_locations]
+        names = ["the list of variants" if axis.is_variant_list else f"axis {axis.name!r}" for axis in conflicting]
+        by, hint = self.node.find(("by",)), "match by widths, or by a number that no axis sets"
+        return [by.problem("match", f"{name} sets {self.path}, which matching would override", hint) for name in names]
 
 
 def read_budget(node: YamlNode, registry: Registry) -> tuple[Budget | None, list[Problem]]:
-    """The budget that ``match`` describes, or what is wrong with it."""
+    """Parse the ``match`` mapping of a sweep file.
+
+    Args:
+        node: The value of ``match``.
+        registry: The installed parts, to check the path of ``by``.
+
+    Returns:
+        The budget, or None and the problems found.
+    """
     if not isinstance(node.value, dict):
-        return None, [node.problem("match", "this is no budget", "write {params: base, tolerance: 1%}")]
+        return None, [node.problem("match", "'match' must be a mapping", "write {params: base, tolerance: 1%}")]
     problems = [
         _make_unknown_key_problem(key, child)
         for key, child in node.value.items()
         if key not in (*BUDGET_KEYS, *COST_METRICS)
     ]
-    named = [key for key in node.value if key in COST_METRICS]
-    if len(named) != 1:
-        what = f"it names {' and '.join(named) or 'no measure'}"
-        problems.append(node.problem("match", what, f"give one of {', '.join(COST_METRICS)}"))
-    values = {key: child for key, child in node.value.items() if key in (*BUDGET_KEYS, *named)}
+    metrics = [key for key in node.value if key in COST_METRICS]
+    if len(metrics) != 1:
+        message = f"'match' must have exactly one metric, but has {' and '.join(metrics) or 'none'}"
+        problems.append(node.problem("match", message, f"use one of {', '.join(COST_METRICS)}"))
+    values = {key: child for key, child in node.value.items() if key in (*BUDGET_KEYS, *metrics)}
     problems += [problem for key, child in values.items() if (problem := _check_value(key, child, registry))]
     if problems:
         return None, problems
-    plain = {key: child.to_data() for key, child in values.items()}
-    target = plain[named[0]]
+    options = {key: child.to_data() for key, child in values.items()}
+    target = options[metrics[0]]
     return Budget(
         node,
-        COST_METRICS[named[0]],
+        COST_METRICS[metrics[0]],
         None if target == "base" else target,
-        _parse_tolerance(plain.get("tolerance", "1%")) or 0.0,
-        plain.get("by", WIDTHS),
-        plain.get("multiple"),
+        _parse_tolerance(options.get("tolerance", "1%")) or 0.0,
+        options.get("by", WIDTHS),
+        options.get("multiple"),
     ), []
 
 
@@ -100,26 +111,29 @@ def _check_value(key: str, node: YamlNode, registry: Registry) -> Problem | None
     if key == "tolerance":
         if _parse_tolerance(value) is not None:
             return None
-        return node.problem("match", f"{value!r} is no tolerance below 100 %", "write 1% or 0.01")
+        return node.problem(
+            "match", f"tolerance must be at least 0 % and below 100 %, not {value!r}", "write 1% or 0.01"
+        )
     if key == "multiple":
-        right = type(value) is int and 1 <= value <= 1024
-        return None if right else node.problem("match", f"{value!r} is not a whole number from 1 to 1024", "write 8")
-    right = value == "base" or (type(value) is int and value > 0)
-    return None if right else node.problem("match", f"{value!r} is no budget", "write 'base', or a whole number")
+        is_valid = type(value) is int and 1 <= value <= 1024
+        return None if is_valid else node.problem("match", f"{value!r} is not a whole number from 1 to 1024", "write 8")
+    if value == "base" or (type(value) is int and value > 0):
+        return None
+    return node.problem("match", f"{value!r} is not a budget", "write 'base' or a positive whole number")
 
 
 def _check_path(node: YamlNode, registry: Registry) -> Problem | None:
     if not isinstance(node.value, str):
-        return node.problem("match", "a path is text", "write widths, or block.repeats")
+        return node.problem("match", "a path must be text", "write widths or block.repeats")
     try:
-        wrong = explain_unknown_path(parse_key_path(node.value, node.mark), registry)
+        explanation = explain_unknown_path(parse_key_path(node.value, node.mark), registry)
     except SpecError as error:
         return error.problems[0]
-    return node.problem("unknown_path", *wrong) if wrong else None
+    return node.problem("unknown_path", *explanation) if explanation else None
 
 
 def _parse_tolerance(value: object) -> float | None:
-    """A tolerance as a share of one; None where it is none."""
+    """Parse a tolerance as a fraction, from ``"1%"`` or ``0.01``; None if invalid."""
     if isinstance(value, str):
         match = _PERCENT.match(value)
         value = float(match[1]) / 100 if match else None

@@ -1,9 +1,10 @@
-"""Matching: rescaling one variant until a measure of it is what the budget says, or nothing comes near enough.
+"""Search for the scale at which a variant's cost metric reaches its budget.
 
-A measure grows with the scale roughly as a power of it, so the scale is found by secants between logarithms. Where the
-rungs around the target are both too far from it, single numbers are moved by a step or two: what one step of each
-changes says which moves together come near, and the likeliest are drawn, those first that change proportions least.
-Rungs that are no networks are passed by: in coarser steps, or not so far away.
+A cost metric grows roughly as a power of the scale, so a secant search in log-log space finds the scale. If the grid
+points on both sides of the target are outside the tolerance, a local search moves single numbers by one or two steps:
+the change per step of each number predicts which combinations of moves come near the target, and the most promising
+are evaluated, those that change the proportions least first. Grid points that are not valid networks are avoided with
+coarser grids and smaller steps.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from unetgen.ablation.sweeps.matching.scale_grid import GridPoint, ScaleGrid
 from unetgen.analysis.report import NetworkReport
 from unetgen.errors import Problem, SpecError
 
-# Draws the variant with values laid over it. Raises SpecError where that is no network.
+# Builds the report of the variant with some settings overridden. Raises SpecError if it is not a valid network.
 ReportBuilder = Callable[[Mapping[str, Any]], NetworkReport]
 
-# Enough for a bracket from any start; what ends without one has no such network.
+# Limits of the search; they suffice to bracket the target from any start if that is possible.
 MAX_EVALUATIONS = 40
 MAX_REJECTED = 80
 MAX_CANDIDATES = 5
 
-# Where a measure grows slower than this power of the scale, it seems not to depend on it. A peak of memory may stay as
-# it is for a step or two; what stays over a factor of four does not depend on the scale at all.
+# A metric that grows slower than this power of the scale is considered flat. Peak memory can be flat for a step or two;
+# a metric that is flat over a factor of four does not depend on the scale.
 MIN_GROWTH_EXPONENT = 0.001
 MAX_FLAT_LOG_SCALE = log(4)
 
-# Farther away than this share of the target, a step or two of single numbers do not help.
+# The local search starts only from points within this fraction of the target.
 LOCAL_SEARCH_RANGE = 0.25
 
 
 class Evaluation(NamedTuple):
-    """A rung that was drawn, and its measure."""
+    """An evaluated grid point, with the value of the metric and the report."""
 
     grid_point: GridPoint
     value: int
@@ -46,53 +47,65 @@ class Evaluation(NamedTuple):
 
 
 class BracketEnd(NamedTuple):
-    """One side of the target: the logarithm of a scale, and what was drawn there."""
+    """One end of the bracket around the target: a log scale and the evaluation there."""
 
     log_scale: float
     evaluation: Evaluation
 
     @property
     def log_value(self) -> float:
-        """The logarithm of what it measures."""
+        """The logarithm of the metric's value."""
         return log(max(self.evaluation.value, 1))
 
 
 @dataclass(frozen=True)
 class Match:
-    """How close a variant comes to its budget."""
+    """The result of matching a variant to its budget."""
 
     budget: Budget
     target: int
     grid: ScaleGrid
     best: Evaluation
     below: Evaluation | None
-    """The closest on the ladder that is not above the target."""
+    """The nearest evaluated grid point that is not above the target."""
     above: Evaluation | None
+    """The nearest evaluated grid point above the target."""
     nearest_rejected: tuple[GridPoint, Problem] | None
-    """Of the rungs that were tried and are no networks the closest to the start, and why."""
+    """The grid point nearest to the start that is not a valid network, and its first problem."""
     num_evaluations: int
-    """How many networks were drawn for it."""
+    """The number of networks that were evaluated."""
 
     @property
     def deviation(self) -> float:
-        """By which share of the target it misses it."""
+        """The relative difference from the target."""
         return self.best.value / self.target - 1
 
     @property
     def is_within_tolerance(self) -> bool:
-        """Whether that is tolerated."""
+        """Whether the deviation is within the budget's tolerance."""
         return abs(self.best.value - self.target) <= self.budget.tolerance * self.target
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the variant was rescaled to, values by path; nothing where it fitted as it was."""
+        """The rescaled numbers by path; empty if the variant matched without rescaling."""
         return {} if self.best.grid_point == self.grid.start else self.grid.to_settings(self.best.grid_point)
 
 
 def match_to_budget(
     build_report: ReportBuilder, initial_report: NetworkReport, grid: ScaleGrid, budget: Budget, target: int
 ) -> Match:
-    """The rung of the ladder that is closest to the target; ``start`` is the variant as it is, on the ladder or not."""
+    """Search the grid for the point nearest to the target.
+
+    Args:
+        build_report: Builds the report of the variant with some settings overridden.
+        initial_report: The report of the variant at the grid's start.
+        grid: The numbers that can be chosen. The start counts as a candidate even if it is off the grid.
+        budget: The metric and its tolerance.
+        target: The metric's target value.
+
+    Returns:
+        The best point found, and its neighbours on both sides of the target.
+    """
     search = _Search(build_report, budget, target, grid)
     search.record_evaluation(grid.start, initial_report)
     search.run()
@@ -104,41 +117,40 @@ class _Search:
         self.build_report, self.budget, self.target, self.grid = build_report, budget, target, grid
         self.evaluations: dict[GridPoint, Evaluation] = {}
         self.rejected: dict[GridPoint, Problem] = {}
-        # The ladder, and coarser ones once something was refused; the first is the one that was last of use.
+        # The grid, and coarser ones once a point was rejected; the last successful one is first.
         self.grids = [grid]
 
     def run(self) -> None:
-        """Looks for a rung within the tolerance, along the scale and then around what came closest."""
+        """Search for a point within the tolerance, along the scale and then around the nearest points."""
         if not self.is_done:
-            bracketed = self._bracket()
-            near = [
-                point
-                for point in self._sort_by_distance()
-                if self._compute_distance(point) <= LOCAL_SEARCH_RANGE * self.target
-            ]
-            # A single number has no others beside it.
-            if len(self.grid.start) > 1 and (bracketed or near):
+            is_bracketed = self._bracket()
+            is_near = any(
+                self._compute_distance(evaluation) <= LOCAL_SEARCH_RANGE * self.target
+                for evaluation in self._sort_by_distance()
+            )
+            # A single number has no other numbers to trade off against.
+            if len(self.grid.start) > 1 and (is_bracketed or is_near):
                 self._search_locally()
 
     def build_match(self) -> Match:
-        points, start = self._sort_by_distance(), self.evaluations[self.grid.start]
-        below = next((point for point in points if point.value <= self.target), None)
-        above = next((point for point in points if point.value > self.target), None)
-        # What fits as it is may stand off the ladder; nothing else may.
-        reached = points[0] if points and not self._is_within_tolerance(start) else start
-        refused = min(self.rejected.items(), key=self._compute_distance_from_start, default=None)
-        return Match(self.budget, self.target, self.grid, reached, below, above, refused, len(self.evaluations))
+        """Return the best point so far; the start may be off the grid if it is within the tolerance."""
+        evaluations, start = self._sort_by_distance(), self.evaluations[self.grid.start]
+        below = next((evaluation for evaluation in evaluations if evaluation.value <= self.target), None)
+        above = next((evaluation for evaluation in evaluations if evaluation.value > self.target), None)
+        best = evaluations[0] if evaluations and not self._is_within_tolerance(start) else start
+        rejected = min(self.rejected.items(), key=self._compute_distance_from_start, default=None)
+        return Match(self.budget, self.target, self.grid, best, below, above, rejected, len(self.evaluations))
 
     def record_evaluation(self, grid_point: GridPoint, report: NetworkReport) -> Evaluation:
-        """Remembers what came of a rung."""
+        """Store the evaluation of a point."""
         self.evaluations[grid_point] = Evaluation(grid_point, self.budget.metric.compute(report), report)
         return self.evaluations[grid_point]
 
     @property
     def is_done(self) -> bool:
-        """Whether a rung within the tolerance was found, or too many were tried."""
-        tried = len(self.evaluations) >= MAX_EVALUATIONS or len(self.rejected) >= MAX_REJECTED
-        return tried or any(map(self._is_within_tolerance, self.evaluations.values()))
+        """Whether a point is within the tolerance, or a limit of the search is reached."""
+        is_exhausted = len(self.evaluations) >= MAX_EVALUATIONS or len(self.rejected) >= MAX_REJECTED
+        return is_exhausted or any(map(self._is_within_tolerance, self.evaluations.values()))
 
     def _is_within_tolerance(self, evaluation: Evaluation) -> bool:
         return self._compute_distance(evaluation) <= self.budget.tolerance * self.target
@@ -147,9 +159,9 @@ class _Search:
         return abs(evaluation.value - self.target)
 
     def _sort_by_distance(self) -> list[Evaluation]:
-        """What was drawn of the ladder, the closest to the target first."""
+        """Return the evaluated points on the grid, nearest to the target first."""
         return sorted(
-            (point for point in self.evaluations.values() if self.grid.contains(point.grid_point)),
+            (evaluation for evaluation in self.evaluations.values() if self.grid.contains(evaluation.grid_point)),
             key=self._compute_distance,
         )
 
@@ -157,7 +169,7 @@ class _Search:
         return sum(abs(log(n / first)) for n, first in zip(rejection[0], self.grid.start, strict=True))
 
     def _evaluate(self, grid_point: GridPoint) -> Evaluation | None:
-        """What comes of a rung; None where it is no network: groups that do not divide its channels, say."""
+        """Evaluate a point; None if it is not a valid network, for example if groups do not divide channels."""
         if grid_point not in self.evaluations and grid_point not in self.rejected:
             try:
                 self.record_evaluation(grid_point, self.build_report(self.grid.to_settings(grid_point)))
@@ -166,126 +178,125 @@ class _Search:
         return self.evaluations.get(grid_point)
 
     def _bracket(self) -> bool:
-        """Draws the neighbouring scales around the target; whether there is one on either side."""
+        """Narrow down neighbouring scales around the target; return whether both sides were found."""
         low: BracketEnd | None = None
         high: BracketEnd | None = None
-        here = self._evaluate_next(lambda _: 0.0)
-        while here is not None:
-            before = low or high
-            low, high = (here, high) if here.evaluation.value <= self.target else (low, here)
-            here = (
+        current = self._evaluate_next(lambda _: 0.0)
+        while current is not None:
+            previous = low or high
+            low, high = (current, high) if current.evaluation.value <= self.target else (low, current)
+            current = (
                 self._evaluate_next(partial(self._find_scale_between, low, high))
                 if low and high
-                else self._step_outward(here, before)
+                else self._step_outward(current, previous)
             )
         return low is not None and high is not None
 
     def _evaluate_next(self, choose_scale: Callable[[ScaleGrid], float | None]) -> BracketEnd | None:
-        """The network at the scale that is next on a ladder, on the first ladder where that is one."""
-        for ladder in self._iter_grids():
-            scale = None if self.is_done else choose_scale(ladder)
-            if scale is not None and (point := self._evaluate(ladder.find_nearest_point(exp(scale)))):
-                self.grids.remove(ladder)
-                self.grids.insert(0, ladder)
-                return BracketEnd(scale, point)
+        """Evaluate the scale chosen on each grid until one is a valid network; return it, or None."""
+        for grid in self._iter_grids():
+            scale = None if self.is_done else choose_scale(grid)
+            if scale is not None and (evaluation := self._evaluate(grid.find_nearest_point(exp(scale)))):
+                self.grids.remove(grid)
+                self.grids.insert(0, grid)
+                return BracketEnd(scale, evaluation)
         return None
 
     def _iter_grids(self) -> Iterator[ScaleGrid]:
-        """The ladders in turn; coarser ones only once something was refused."""
+        """Yield the grids in turn; coarser ones only after a point was rejected."""
         yield from tuple(self.grids)
         if self.rejected and len(self.grids) == 1:
             self.grids += self.grid.build_coarser_grids()
             yield from self.grids[1:]
 
     def _step_outward(self, current: BracketEnd, previous: BracketEnd | None) -> BracketEnd | None:
-        """The next network in the target's direction, not so far away where there is none."""
+        """Evaluate a scale in the direction of the target, with smaller steps if it is not a valid network."""
         stride = self._estimate_stride(current, previous)
         while stride is not None:
-            if found := self._evaluate_next(partial(self._find_scale_beyond, current, stride)):
-                return found
+            if end := self._evaluate_next(partial(self._find_scale_beyond, current, stride)):
+                return end
             stride /= 2
-            if self.grid.find_nearest_point(exp(current.log_scale + stride)) == self.grid.find_nearest_point(
-                exp(current.log_scale)
-            ):
+            next_point = self.grid.find_nearest_point(exp(current.log_scale + stride))
+            if next_point == self.grid.find_nearest_point(exp(current.log_scale)):
                 return None
         return None
 
     def _estimate_stride(self, current: BracketEnd, previous: BracketEnd | None) -> float | None:
-        """How far the target seems to be, a little too far rather than not far enough; None if nothing leads to it."""
+        """Estimate the log scale step to the target, slightly too far; None if the metric is flat."""
         gap = log(self.target) - current.log_value
         if previous is None:
             return 1.05 * gap / 2 or None
-        way, change = current.log_scale - previous.log_scale, current.log_value - previous.log_value
-        if change / way >= MIN_GROWTH_EXPONENT:
-            return 1.05 * gap * way / change or None
-        return copysign(max(2 * abs(way), log(2)), gap) if abs(way) < MAX_FLAT_LOG_SCALE else None
+        step, change = current.log_scale - previous.log_scale, current.log_value - previous.log_value
+        if change / step >= MIN_GROWTH_EXPONENT:
+            return 1.05 * gap * step / change or None
+        return copysign(max(2 * abs(step), log(2)), gap) if abs(step) < MAX_FLAT_LOG_SCALE else None
 
     @staticmethod
     def _find_scale_beyond(current: BracketEnd, stride: float, grid: ScaleGrid) -> float | None:
-        """A scale so far from here, or farther where no number is farther yet; None at the end of the ladder."""
+        """Return a scale a stride away, or farther until a number changes; None at the end of the grid."""
         lowest, highest = grid.log_scale_bounds
         scale, end, sign = current.log_scale, highest if stride > 0 else lowest, copysign(1, stride)
         while scale != end:
             scale = min(max(current.log_scale + stride, lowest), highest)
-            # On a coarser ladder some can lie on the other side of where a finer one has led.
-            ahead = [
-                sign * (to - n)
-                for to, n in zip(grid.find_nearest_point(exp(scale)), current.evaluation.grid_point, strict=True)
+            # On a coarser grid, numbers can be behind those of a point on a finer grid.
+            changes = [
+                sign * (new - old)
+                for new, old in zip(grid.find_nearest_point(exp(scale)), current.evaluation.grid_point, strict=True)
             ]
-            if min(ahead) >= 0 and any(ahead):
+            if min(changes) >= 0 and any(changes):
                 return scale
             stride *= 2
         return None
 
     def _find_scale_between(self, low: BracketEnd, high: BracketEnd, grid: ScaleGrid) -> float | None:
-        """A scale between two, by a secant; None where no rung lies between theirs."""
-        share = (log(self.target) - low.log_value) / (high.log_value - low.log_value)
+        """Return a scale between two, by the secant method; None if no grid point is between theirs."""
+        fraction = (log(self.target) - low.log_value) / (high.log_value - low.log_value)
         first, last = low.log_scale, high.log_scale
-        scale = first + share * (last - first)
+        scale = first + fraction * (last - first)
         while last - first > 1e-9:
-            rung = grid.find_nearest_point(exp(scale))
-            if rung not in (low.evaluation.grid_point, high.evaluation.grid_point):
+            grid_point = grid.find_nearest_point(exp(scale))
+            if grid_point not in (low.evaluation.grid_point, high.evaluation.grid_point):
                 return scale
-            first, last = (scale, last) if rung == low.evaluation.grid_point else (first, scale)
+            first, last = (scale, last) if grid_point == low.evaluation.grid_point else (first, scale)
             scale = (first + last) / 2
         return None
 
     def _search_locally(self) -> None:
-        """Moves single numbers of the closest rungs by up to two steps, of one rung after the other."""
+        """Move single numbers by up to two steps, around the nearest point first, then the next ones."""
         centres: set[GridPoint] = set()
-        while not self.is_done and (near := [p for p in self._sort_by_distance() if p.grid_point not in centres]):
-            centres.add(near[0].grid_point)
-            for rung in self._rank_candidates(near[0]):
+        while not self.is_done and (rest := [e for e in self._sort_by_distance() if e.grid_point not in centres]):
+            centres.add(rest[0].grid_point)
+            for grid_point in self._rank_candidates(rest[0]):
                 if not self.is_done:
-                    self._evaluate(rung)
+                    self._evaluate(grid_point)
 
     def _rank_candidates(self, centre: Evaluation) -> list[GridPoint]:
-        """The rungs around one that seem to come near the target, by what one step of each number changes."""
+        """Return the points around a centre that should be nearest to the target, by linear prediction."""
         changes = {index: self._compute_change(centre, index) for index in range(len(centre.grid_point))}
-        gap, near = self.target - centre.value, 0.7 * self.budget.tolerance * self.target
-        options = []
+        gap, close_enough = self.target - centre.value, 0.7 * self.budget.tolerance * self.target
+        candidates = []
         for moves in _iter_moves([index for index, change in changes.items() if change is not None]):
-            rung: GridPoint | None = centre.grid_point
+            grid_point: GridPoint | None = centre.grid_point
             for index, count in moves:
-                rung = self.grids[0].shift(rung, index, count) if rung else None
-            if rung and rung not in self.evaluations:
-                miss = abs(gap - sum((changes[index] or 0) * count for index, count in moves))
-                change = sum(abs(count) / centre.grid_point[index] for index, count in moves)
-                options.append((max(miss - near, 0), change, rung))
-        return [rung for _, _, rung in sorted(options)[:MAX_CANDIDATES]]
+                grid_point = self.grids[0].shift(grid_point, index, count) if grid_point else None
+            if grid_point and grid_point not in self.evaluations:
+                error = abs(gap - sum((changes[index] or 0) * count for index, count in moves))
+                distortion = sum(abs(count) / centre.grid_point[index] for index, count in moves)
+                candidates.append((max(error - close_enough, 0), distortion, grid_point))
+        return [grid_point for _, _, grid_point in sorted(candidates)[:MAX_CANDIDATES]]
 
     def _compute_change(self, centre: Evaluation, index: int) -> int | None:
-        """What one step of a number changes, up if that is possible; None where neither is a network."""
+        """Return how one step of a number changes the metric; None if neither direction is a valid network."""
         for step in (1, -1):
-            moved = self.grids[0].shift(centre.grid_point, index, step)
-            if moved is not None and not self.is_done and (point := self._evaluate(moved)):
-                return step * (point.value - centre.value)
+            grid_point = self.grids[0].shift(centre.grid_point, index, step)
+            if grid_point is not None and not self.is_done and (evaluation := self._evaluate(grid_point)):
+                return step * (evaluation.value - centre.value)
         return None
 
 
 def _iter_moves(numbers: list[int]) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Every way to move up to three of some numbers by up to two steps."""
-    for several in range(1, min(len(numbers), 3) + 1):
-        for indices in combinations(numbers, several):
-            for counts in product((-2, -1, 1, 2), repeat=several):
+    """Yield every way to move up to three of the numbers by up to two steps."""
+    for size in range(1, min(len(numbers), 3) + 1):
+        for indices in combinations(numbers, size):
+            for counts in product((-2, -1, 1, 2), repeat=size):
                 yield tuple(zip(indices, counts, strict=True))
