@@ -148,7 +148,7 @@ def test_two_networks_stand_beside_each_other(run_cli: RunCli, check_golden: Cal
     outcome = run_cli("compare", "unet_paper", "unet_milesial")
     assert outcome.code == 0
     assert outcome.err == (
-        "note: the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one\n"
+        "note: input sizes differ, so MACs, memory and outputs are not comparable; set --input-size\n"
     )
     check_golden("compare_two.txt", outcome.out)
 
@@ -156,12 +156,12 @@ def test_two_networks_stand_beside_each_other(run_cli: RunCli, check_golden: Cal
 def test_networks_of_other_axes_are_told_as_such(run_cli: RunCli) -> None:
     outcome = run_cli("compare", "unet_paper", "unet_3d", "--input-size", "188")
     assert outcome.err == (
-        "note: the networks have 2 and 3 axes, so MACs, memory and outputs are of different inputs\n"
+        "note: networks have 2 and 3 spatial dimensions, so MACs, memory and outputs are for different inputs\n"
     )
     outcome = run_cli("compare", "unet_paper", "unet_milesial", "unet_3d")
     assert outcome.err == (
-        "note: the networks have 2 and 3 axes, so MACs, memory and outputs are of different inputs\n"
-        "note: the input sizes differ, and with them MACs, memory and outputs; --input-size makes them one\n"
+        "note: networks have 2 and 3 spatial dimensions, so MACs, memory and outputs are for different inputs\n"
+        "note: input sizes differ, so MACs, memory and outputs are not comparable; set --input-size\n"
     )
 
 
@@ -248,7 +248,7 @@ def test_networks_of_one_name_are_told_apart(tmp_path: Path, run_cli: RunCli) ->
     files = [str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]
     outcome = run_cli("compare", *files, files[1], "--format", "json")
     assert [record["name"] for record in json.loads(outcome.out)] == ["same", files[1], f"{files[1]} (2)"]
-    assert outcome.err == f"note: same and {files[1]} and {files[1]} (2) are one architecture\n"
+    assert outcome.err == f"note: same and {files[1]} and {files[1]} (2) are the same architecture\n"
 
 
 def test_specs_without_a_size_are_measured_at_one_that_fits_all(tmp_path: Path, run_cli: RunCli) -> None:
@@ -256,7 +256,7 @@ def test_specs_without_a_size_are_measured_at_one_that_fits_all(tmp_path: Path, 
     for name, widths in [("deep", [4, 4, 8, 8]), ("flat", [4, 8])]:
         (tmp_path / f"{name}.yaml").write_text(f"{head}name: {name}\nwidths: {widths}\n")
     outcome = run_cli("compare", str(tmp_path), "--format", "csv")
-    assert outcome.err == "note: where a spec names no input size it is measured at 64 x 64\n"
+    assert outcome.err == "note: specs without an input size are measured at 64 x 64\n"
     assert "input" not in outcome.out.splitlines()[0]
 
 
@@ -331,7 +331,7 @@ class _Point:
 def test_the_front_is_kept_and_counted(variants: Path, run_cli: RunCli) -> None:
     outcome = run_cli("compare", str(variants), "--pareto", "params", "macs", "--format", "json")
     assert len(json.loads(outcome.out)) == 1
-    assert outcome.err == "note: 1 of 4 networks are beaten by no other in both parameters and MACs\n"
+    assert outcome.err == "note: 1 of 4 networks are Pareto-optimal in parameters and MACs\n"
 
 
 # Formats
@@ -560,40 +560,40 @@ def test_wrong_input_is_told(run_cli: RunCli, tmp_path: Path) -> None:
         f"{bad}:2:1: wdiths: unknown key; did you mean 'widths'?\n"
         f"{worse}:2:9: block.nrom: unknown option of block 'conv'; did you mean 'norm'?\n",
     )
-    assert run_cli("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
+    assert run_cli("compare", empty).err == f"no specs found in {empty}; give specs or a sweep directory\n"
     (tmp_path / "empty" / "index.json").write_text("{}")
     assert run_cli("compare", empty).err == (
-        f"{empty}/index.json is no index of a sweep; write the sweep again, or delete the file to have all specs beside it\n"
+        f"{empty}/index.json is not the index of a sweep; write the sweep again, or delete the file to use all specs in its folder\n"
     )
     (tmp_path / "empty" / "index.json").write_text('{"base": {"hash": "0"}, "variants": []}')
-    assert run_cli("compare", empty).err == f"there are no specs in {empty}; give specs, or the directory of a sweep\n"
+    assert run_cli("compare", empty).err == f"no specs found in {empty}; give specs or a sweep directory\n"
     assert run_cli("compare", "unet_paper", "unet_3d", "--input-size", "64x64").err == (
-        "unet_3d: input_size: 64 x 64 has 2 numbers, the network has 3 axes; give one number for all axes\n"
+        "unet_3d: input_size: 64 x 64 has 2 numbers, but the network has 3 dimensions; give one number for all dimensions\n"
         "unet_paper: input_size: 64 on axis H gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
         "unet_paper: input_size: 64 on axis W gives 9 at level 2, which max_pool cannot halve; the smallest that fits is 188 (output 4)\n"
     )
     assert run_cli("compare", "unet_paper", "unet_milesial", "--sort", "parms").err == (
-        "there is no column 'parms' to sort by; did you mean 'params'?\n"
+        "unknown column 'parms' to sort by; did you mean 'params'?\n"
     )
     for column in ("", "-", "speed"):
         assert run_cli("compare", "unet_paper", "unet_paper", "--sort", column) == (
             1,
             "",
-            f"there is no column {column!r} to sort by; "
-            "columns are name, params, macs, memory, inference_memory, receptive_field, output, hash\n",
+            f"unknown column {column!r} to sort by; "
+            "use one of name, params, macs, memory, inference_memory, receptive_field, output, hash\n",
         )
     assert run_cli("compare", "unet_paper", "unet_milesial", "--base", "unet_papre").err == (
-        "'unet_papre' is not among the networks; did you mean 'unet_paper'?\n"
+        "'unet_papre' is not one of the networks; did you mean 'unet_paper'?\n"
     )
     assert run_cli("compare", "unet_paper", "unet_milesial", "--base", "vnet").err == (
-        "'vnet' is not among the networks; there are unet_paper, unet_milesial\n"
+        "'vnet' is not one of the networks; use one of unet_paper, unet_milesial\n"
     )
     assert run_cli("compare", "unet_paper", "--input-size", "100").err.splitlines()[0] == (
         "unet_paper: input_size: 100 on axis H gives 5 at level 3, which max_pool cannot halve; "
         "the smallest that fits is 188 (output 4)"
     )
     single = run_cli("compare", "unet_paper", "--weights")
-    assert (single.code, single.err.splitlines()[-1]) == (2, "Error: --weights compares networks; give two")
+    assert (single.code, single.err.splitlines()[-1]) == (2, "Error: --weights requires at least two networks")
     assert run_cli("compare", "unet_paper", "--pareto", "params", "speed").code == 2
 
 
@@ -603,7 +603,7 @@ def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run_cli:
     assert run_cli("compare", str(tmp_path / "one"), "--weights") == (
         1,
         "",
-        f"{file.stem} is alone in {tmp_path / 'one'}, and first weights are compared with another network's; "
+        f"cannot compare initial weights: {file.stem} is the only network in {tmp_path / 'one'}; "
         "give two networks\n",
     )
 
@@ -614,7 +614,7 @@ def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run_cli:
 def test_what_says_nothing_of_first_weights_is_refused(option: str, values: list[str], run_cli: RunCli) -> None:
     outcome = run_cli("compare", "unet_paper", "unet_milesial", "--weights", option, *values)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.splitlines()[-1] == (f"Error: {option} has no effect with --weights; leave one of the two out")
+    assert outcome.err.splitlines()[-1] == (f"Error: {option} has no effect with --weights; remove one of them")
 
 
 @pytest.mark.parametrize("weights", [[], ["--weights"]])

@@ -1,1 +1,1 @@
-"""Networks side by side."""
+"""Compare networks: settings, costs and initial weights."""

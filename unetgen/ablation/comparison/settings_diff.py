@@ -1,7 +1,7 @@
-"""What differs between resolved specs: each setting told as coarsely as all of them allow.
+"""Find the settings in which resolved specs differ, at the coarsest granularity that describes all of them.
 
-A setting that is the same in a whole network is told once (``block.norm``), one that only the sides differ in for each
-side (``decoder.block.norm``), any other for each level (``encoder.2.block.norm``).
+A setting that is uniform in each network is one entry (``block.norm``), one that is uniform on each side is one entry
+per side (``decoder.block.norm``), any other is one entry per level (``encoder.2.block.norm``).
 """
 
 from __future__ import annotations
@@ -12,41 +12,48 @@ from typing import Any
 from unetgen.config.registry.slots import SLOT_BY_KEY
 from unetgen.config.spec import Spec
 
-# A side and a level; the values of one setting there; all settings of a spec by their paths.
+# A side and a level; the values of a setting by location; all settings of a spec by path.
 SettingLocation = tuple[str, int]
 ValuesByLocation = Mapping[SettingLocation, str]
 FlatSettings = Mapping[str, ValuesByLocation]
 
-# Where something stands that belongs to no side.
+# The location of settings that belong to neither side.
 _WHOLE_NETWORK = ("", 0)
 
 
 def flatten_settings(spec: Spec) -> FlatSettings:
-    """Every setting of a spec, place by place, values as people write them."""
-    leaves: dict[str, dict[SettingLocation, str]] = {}
+    """Return every setting of a spec by path and location, with values formatted as text."""
+    settings: dict[str, dict[SettingLocation, str]] = {}
     for path, value in _iter_network_settings(spec):
-        leaves.setdefault(path, {})[_WHOLE_NETWORK] = value
+        settings.setdefault(path, {})[_WHOLE_NETWORK] = value
     described: dict[int, list[tuple[str, str]]] = {}
     for (side, level, slot), part in spec.places():
         # Levels share most of their parts.
         if id(part) not in described:
             described[id(part)] = list(_iter_flattened(slot, part.describe(spec.names)))
         for path, value in described[id(part)]:
-            leaves.setdefault(path, {})[side, level] = value
-    return leaves
+            settings.setdefault(path, {})[side, level] = value
+    return settings
 
 
 def find_differing_settings(settings: Sequence[FlatSettings]) -> dict[str, list[str | None]]:
-    """The settings in which specs differ, and what each of them says; None where one has no such setting.
+    """Find the settings in which specs differ.
 
-    Where parts are of different types their types are told, and the parts in them; their other options only where they
-    differ between parts of one type.
+    For parts of different types the result has their types and the parts inside them. It has other options only if
+    they differ between parts of the same type.
+
+    Args:
+        settings: The settings of each spec.
+
+    Returns:
+        Each differing setting with its value in each spec; None for a spec without that setting.
     """
     columns: dict[str, list[str | None]] = {}
-    for path in dict.fromkeys(path for leaves in settings for path in leaves):
-        for name, places in _choose_granularity(path, [leaves.get(path, {}) for leaves in settings]).items():
-            values = [leaves[path][place] if place else None for leaves, place in zip(settings, places, strict=True)]
-            types = [_find_enclosing_types(path, place, leaves) for leaves, place in zip(settings, places, strict=True)]
+    for path in dict.fromkeys(path for flat in settings for path in flat):
+        for name, locations in _choose_granularity(path, [flat.get(path, {}) for flat in settings]).items():
+            pairs = list(zip(settings, locations, strict=True))
+            values = [flat[path][location] if location else None for flat, location in pairs]
+            types = [_find_enclosing_types(path, location, flat) for flat, location in pairs]
             if _is_informative(path, values, types):
                 columns[name] = values
     return columns
@@ -55,36 +62,45 @@ def find_differing_settings(settings: Sequence[FlatSettings]) -> dict[str, list[
 def _choose_granularity(
     path: str, values_by_spec: Sequence[ValuesByLocation]
 ) -> dict[str, list[SettingLocation | None]]:
-    """The columns that a setting needs, and where each spec says what stands in it."""
+    """Return the columns that a setting needs, each with the location of its value in each spec."""
     if all(len(set(values.values())) <= 1 for values in values_by_spec):
         return {path: [next(iter(values), None) for values in values_by_spec]}
     sides = list(dict.fromkeys(side for values in values_by_spec for side, _ in values))
-    by_side = {side: [[spot for spot in values if spot[0] == side] for values in values_by_spec] for side in sides}
-    pairs = [(values, spots) for found in by_side.values() for values, spots in zip(values_by_spec, found, strict=True)]
-    if all(len({values[spot] for spot in spots}) <= 1 for values, spots in pairs):
-        return {f"{side}.{path}": [spots[0] if spots else None for spots in found] for side, found in by_side.items()}
-    every = dict.fromkeys(spot for values in values_by_spec for spot in values)
+    by_side = {side: [[place for place in values if place[0] == side] for values in values_by_spec] for side in sides}
+    pairs = [
+        (values, places)
+        for places_by_spec in by_side.values()
+        for values, places in zip(values_by_spec, places_by_spec, strict=True)
+    ]
+    if all(len({values[place] for place in places}) <= 1 for values, places in pairs):
+        return {
+            f"{side}.{path}": [places[0] if places else None for places in places_by_spec]
+            for side, places_by_spec in by_side.items()
+        }
+    locations = dict.fromkeys(location for values in values_by_spec for location in values)
     return {
-        f"{_format_location(spot)}.{path}": [spot if spot in values else None for values in values_by_spec]
-        for spot in every
+        f"{_format_location(location)}.{path}": [location if location in values else None for values in values_by_spec]
+        for location in locations
     }
 
 
 def _find_enclosing_types(
     path: str, location: SettingLocation | None, settings: FlatSettings
 ) -> tuple[str | None, ...]:
-    """The types of the parts that a setting stands in."""
+    """Return the types of the parts that contain a setting, from the outermost in."""
     steps = path.split(".")
-    above = [".".join(steps[:number]) for number in range(1, len(steps))]
-    return tuple(settings.get(part, {}).get(location) if location else None for part in above)
+    parents = [".".join(steps[:number]) for number in range(1, len(steps))]
+    return tuple(settings.get(parent, {}).get(location) if location else None for parent in parents)
 
 
 def _is_informative(path: str, values: Sequence[str | None], types: Sequence[tuple[str | None, ...]]) -> bool:
-    said: dict[tuple[str | None, ...], set[str]] = {}
-    for value, kind in zip(values, types, strict=True):
+    """Return whether values differ: a part's type between any specs, an option within parts of the same types."""
+    is_part = path.rpartition(".")[2] in SLOT_BY_KEY
+    values_by_types: dict[tuple[str | None, ...], set[str]] = {}
+    for value, enclosing in zip(values, types, strict=True):
         if value is not None:
-            said.setdefault(() if path.rpartition(".")[2] in SLOT_BY_KEY else kind, set()).add(value)
-    return any(len(found) > 1 for found in said.values())
+            values_by_types.setdefault(() if is_part else enclosing, set()).add(value)
+    return any(len(distinct) > 1 for distinct in values_by_types.values())
 
 
 def _format_location(location: SettingLocation) -> str:
@@ -93,7 +109,7 @@ def _format_location(location: SettingLocation) -> str:
 
 
 def _iter_network_settings(spec: Spec) -> Iterator[tuple[str, str]]:
-    """What is said once for a network."""
+    """Yield the settings that exist once per network."""
     yield from (("dims", str(spec.dims)), ("in_channels", str(spec.in_channels)))
     yield from (("out_channels", str(spec.out_channels)), ("depth", str(spec.depth)))
     decoder = tuple(level.width for level in spec.decoder_levels)
@@ -114,7 +130,7 @@ def _iter_network_settings(spec: Spec) -> Iterator[tuple[str, str]]:
 
 
 def _iter_flattened(path: str, described: Any) -> Iterator[tuple[str, str]]:
-    """A described part or skip as paths and values; its type is told under its own path."""
+    """Yield the paths and values of a described part or skip; the type is the value of its own path."""
     if not isinstance(described, Mapping):
         yield path if path != "skip" else "skip.fusion", _format_value(described)
         return
