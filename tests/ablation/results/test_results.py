@@ -108,7 +108,7 @@ def test_only_seeds_that_both_have_are_compared() -> None:
     assert set(found) == {"a", "c", "d"}
     assert (str(found["a"]), str(found["c"]), str(found["d"])) == (
         "+0.1, one seed",
-        "within spread, p 1",
+        "not significant, p 1",
         "+0.1, no spread",
     )
 
@@ -116,10 +116,10 @@ def test_only_seeds_that_both_have_are_compared() -> None:
 def test_rounding_is_no_difference_and_no_spread() -> None:
     exact, rounded = {0: 0.3, 1: 0.3, 2: 0.3}, {0: 0.1 * 3, 1: 0.1 * 3, 2: 0.3}
     found = compare_variants_to_base({"base": exact, "a": rounded, "b": {0: 0.4, 1: 0.1 * 4, 2: 0.4}}, "base")
-    assert str(found["a"]).startswith("within spread, p 1")
+    assert str(found["a"]).startswith("not significant, p 1")
     assert (str(found["b"]), found["b"].is_significant) == ("+0.1, no spread", False)
     tiny = compare_variants_to_base({"base": {0: 5e-324, 1: 5e-324}, "a": {0: 1e-323, 1: 1e-323}}, "base")
-    assert str(tiny["a"]) == "within spread, p 1"
+    assert str(tiny["a"]) == "not significant, p 1"
     two = compare_variants_to_base({"base": {0: 0.9, 1: 0.8}, "a": {0: 0.91, 1: 0.81}}, "base")
     assert str(two["a"]) == "+0.01, no spread"
 
@@ -198,7 +198,7 @@ def test_numbers_of_every_size_can_be_read(values: list[float], told: str, tmp_p
         for seed, value in enumerate(values):
             ledger.finish_trial("v0", seed, {"m": value}, (), 1.0, "cpu", "")
         sheet = ResultsTable.of(ledger).sheet()
-    assert dict(zip([column.name for column in sheet.columns], sheet.rows[0], strict=True))["m.told"] == told
+    assert dict(zip([column.name for column in sheet.columns], sheet.rows[0], strict=True))["m.mean_std"] == told
 
 
 def test_rows_are_sorted_by_every_column(tmp_path: Path, run_cli: RunCli) -> None:
@@ -224,29 +224,29 @@ def test_what_is_not_finished_is_told_beside_the_table(tmp_path: Path, run_cli: 
     outcome = run_cli("report", str(folder))
     assert (outcome.code, outcome.err) == (
         0,
-        f"note: of 25 trials 1 failed, 1 running, 3 waiting; unetgen run {folder} --resume carries them out\n",
+        f"note: of 25 trials, 1 failed, 1 running, 3 waiting; run them with: unetgen run {folder} --resume\n",
     )
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, run_cli: RunCli) -> None:
     folder = filled(tmp_path / "out", variants=2)
     said = {
-        (str(tmp_path),): f"{tmp_path} holds no results; unetgen run writes them",
-        (str(folder), "--sort", "dize"): "there is no column 'dize' to sort by; did you mean 'dice'?",
+        (str(tmp_path),): f"no results found in {tmp_path}; create them with unetgen run",
+        (str(folder), "--sort", "dize"): "unknown column 'dize' to sort by; did you mean 'dice'?",
         (
             str(folder),
             "--sort",
             "zzz",
-        ): "there is no column 'zzz' to sort by; there are variant, skip.fusion, params, macs, finished, failed, dice, loss",
-        (str(folder), "--base", "v7"): "'v7' is not among the variants; there are v0, v1",
-        (str(folder), "--base", "vv1"): "'vv1' is not among the variants; did you mean 'v1'?",
+        ): "unknown column 'zzz' to sort by; use one of variant, skip.fusion, params, macs, finished, failed, dice, loss",
+        (str(folder), "--base", "v7"): "'v7' is not one of the variants; use one of v0, v1",
+        (str(folder), "--base", "vv1"): "'vv1' is not one of the variants; did you mean 'v1'?",
     }
     for arguments, sentence in said.items():
         outcome = run_cli("report", *arguments)
         assert (outcome.code, outcome.out, outcome.err) == (2, "", f"{sentence}\n")
     strange = run_cli("report", str(folder), "-o", str(tmp_path / "table.xls"))
     assert strange.err.endswith(
-        "table.xls has no suffix of a table or page; use one of .html, .csv, .md, .tex, .json, .txt\n"
+        "table.xls; use one of .html, .csv, .md, .tex, .json, .txt\n"
     )
 
 
@@ -256,10 +256,10 @@ def test_files_of_other_layouts_are_told(tmp_path: Path, run_cli: RunCli) -> Non
     with closing(sqlite3.connect(file)) as opened:
         opened.execute("PRAGMA user_version = 9")
     assert (
-        run_cli("report", str(folder)).err == f"{file} has layout 9, this unetgen reads 2; use the one that wrote it\n"
+        run_cli("report", str(folder)).err == f"{file} has schema version 9, but this unetgen reads 2; use the unetgen that wrote it\n"
     )
     file.write_bytes(b"no database, but as long as one" * 9)
-    assert run_cli("report", str(folder)).err == (f"{file}: file is not a database; put it right, or move it away\n")
+    assert run_cli("report", str(folder)).err == (f"{file}: file is not a database; repair the file, or move it away\n")
 
 
 def test_a_run_that_has_just_begun_has_a_table(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_run_that_has_just_begun_has_a_table(tmp_path: Path) -> None:
         standings = ResultsTable.of(ledger)
     assert standings.sheet().text().splitlines()[1].split() == ["v0", "add", "1.00", "k", "1.00", "M", "0"]
     assert standings.counts() == {"finished": 0, "failed": 0, "running": 0, "waiting": 1}
-    with pytest.raises(RunError, match=re.escape("holds no results")), ResultsDatabase.open(tmp_path / "no"):
+    with pytest.raises(RunError, match="no results found in"), ResultsDatabase.open(tmp_path / "no"):
         pass
 
 
@@ -347,7 +347,7 @@ def test_without_its_packages_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     outcome = run_cli("report", str(folder), "-o", str(tmp_path / "report.html"))
     assert (outcome.code, outcome.err) == (
-        2, "a report as HTML needs vl_convert, which is not installed; run: pip install 'unetgen[report]'\n",
+        2, "an HTML report needs vl_convert, which is not installed; run: pip install 'unetgen[report]'\n",
     )  # fmt: skip
     assert not (tmp_path / "report.html").exists()
 

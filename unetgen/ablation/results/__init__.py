@@ -1,1 +1,1 @@
-"""What trials found: kept in SQLite, tested against the base, tabulated."""
+"""Store, test, tabulate and report the results of trials."""

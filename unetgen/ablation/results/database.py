@@ -1,4 +1,4 @@
-"""Ledger: the results of a run in one SQLite file, which anything that knows SQLite reads while it is written."""
+"""Store the results of a run in one SQLite file, which other programs can read during the run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ from unetgen.errors import RunEnvironmentError, RunError
 
 DATABASE_FILE = "results.sqlite"
 
-# What it is called until everything is in it that a run begins with.
-
-# Written into the file, so that an older or newer layout is told and not misread.
+# Written into the file, so that files of another schema version are rejected.
 DB_SCHEMA_VERSION = 2
 
-# Seconds for which somebody else may keep the file to himself.
+# How long to wait while another process locks the file.
 LOCK_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class VariantRow:
-    """One variant as the ledger has it, or a baseline, which has no spec."""
+    """A variant as stored, or a baseline, which has no spec."""
 
     name: str
     hash: str = ""
@@ -40,7 +38,7 @@ class VariantRow:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial as the ledger has it."""
+    """A trial as stored."""
 
     variant: str
     seed: int
@@ -51,7 +49,7 @@ class TrialRow:
 
 
 class ResultsDatabase:
-    """Who opens it to write is alone; readers see what was committed. A trial that is finished is on the disk."""
+    """Results of a run. There is one writer; readers see committed data. Finished trials are flushed to disk."""
 
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self._connection, self.file = connection, file
@@ -64,7 +62,20 @@ class ResultsDatabase:
     def create(
         cls, folder: Path, settings: Mapping[str, Any], variants: Iterable[VariantRow], seeds: Iterable[int] = ()
     ) -> Iterator[ResultsDatabase]:
-        """A new one, with the trials it will have results of; it has its name when they are all in it."""
+        """Create a database with the trials of a run, and open it.
+
+        Args:
+            folder: The run's directory.
+            settings: The settings of the run, as values that JSON can hold.
+            variants: The variants and baselines, in order.
+            seeds: The seeds of the trials.
+
+        Yields:
+            The database, open for writing. The file gets its final name when it is complete.
+
+        Raises:
+            RunEnvironmentError: SQLite cannot create the file, or fails within the context.
+        """
         setting_rows = [(name, json.dumps(value)) for name, value in settings.items()]
         with (
             replace_when_complete(folder / DATABASE_FILE) as partial,
@@ -77,33 +88,41 @@ class ResultsDatabase:
                 connection.executemany("INSERT INTO settings VALUES (?, ?)", setting_rows)
                 connection.executemany("INSERT INTO variants VALUES (?, ?, ?, ?, ?, ?)", _iter_variant_values(variants))
             cls(connection, partial).add_trials(seeds)
-        with cls.open(folder) as ledger:
-            yield ledger
+        with cls.open(folder) as database:
+            yield database
 
     @classmethod
     @contextmanager
     def open(cls, folder: Path, *, writing: bool = True) -> Iterator[ResultsDatabase]:
-        """One that is there. Raises RunError if there is none.
+        """Open an existing database.
 
-        Raises RunEnvironmentError if the file is not a results file, and within for every error of SQLite.
+        Args:
+            folder: The run's directory.
+            writing: Whether to open it for writing.
+
+        Yields:
+            The database.
+
+        Raises:
+            RunError: The file is missing.
+            RunEnvironmentError: It is not a database of this schema version, or SQLite fails within the context.
         """
         file = folder / DATABASE_FILE
         if not file.is_file():
-            raise RunError(f"{folder} holds no results; unetgen run writes them")
-        # Never made by opening it. Readers too may have to make the file that they share with the writer.
-        address = f"{file.resolve().as_uri()}?mode=rw"
+            raise RunError(f"no results found in {folder}; create them with unetgen run")
+        # Mode rw does not create a missing file. Readers need it too, to create the shared-memory file of the WAL.
+        uri = f"{file.resolve().as_uri()}?mode=rw"
         with (
             _translate_sqlite_errors(file),
-            closing(sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT_S)) as connection,
+            closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S)) as connection,
         ):
-            layout = connection.execute("PRAGMA user_version").fetchone()[0]
-            if not layout:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not version:
+                raise RunEnvironmentError(f"{file} is not a results database; restore a copy, or move {folder} away")
+            if version != DB_SCHEMA_VERSION:
                 raise RunEnvironmentError(
-                    f"{file} has no results of unetgen in it; put a copy back, or move {folder} away"
-                )
-            if layout != DB_SCHEMA_VERSION:
-                raise RunEnvironmentError(
-                    f"{file} has layout {layout}, this unetgen reads {DB_SCHEMA_VERSION}; use the one that wrote it"
+                    f"{file} has schema version {version}, but this unetgen reads {DB_SCHEMA_VERSION}; "
+                    "use the unetgen that wrote it"
                 )
             if writing:
                 connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
@@ -113,35 +132,37 @@ class ResultsDatabase:
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """One change, whole or not at all, which readers see at once. Only what is durable waits for the disk.
+        """Run one atomic change, visible to readers at once. Only a durable change waits for the disk.
 
-        A power cut may take back changes since the last durable one, and no other.
+        A power cut can undo changes since the last durable one, but no earlier ones.
         """
         self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        with self._connection as into:
-            yield into
+        with self._connection as connection:
+            yield connection
 
     def add_trials(self, seeds: Iterable[int]) -> None:
-        """Enters a trial for each variant and seed, if it is not there; a baseline has one, with the first seed."""
-        seeds, entries = list(seeds), self.read_variants()
-        with self._transaction(durable=True) as into:
-            fresh = "INSERT OR IGNORE INTO trials (variant, seed, state) VALUES (?, ?, 'waiting')"
-            into.executemany(fresh, [(e.name, seed) for seed in seeds for e in entries if e.spec])
-            lone = "INSERT INTO trials (variant, seed, state) SELECT ?1, ?2, 'waiting' "
-            lone += "WHERE NOT EXISTS (SELECT 1 FROM trials WHERE variant = ?1)"
-            into.executemany(lone, [(e.name, seed) for seed in seeds[:1] for e in entries if not e.spec])
+        """Add missing trials: one for each variant and seed, and one for each baseline, with the first seed."""
+        seeds, rows = list(seeds), self.read_variants()
+        with self._transaction(durable=True) as connection:
+            insert = "INSERT OR IGNORE INTO trials (variant, seed, state) VALUES (?, ?, 'waiting')"
+            connection.executemany(insert, [(row.name, seed) for seed in seeds for row in rows if row.spec])
+            insert_first = "INSERT INTO trials (variant, seed, state) SELECT ?1, ?2, 'waiting' "
+            insert_first += "WHERE NOT EXISTS (SELECT 1 FROM trials WHERE variant = ?1)"
+            connection.executemany(
+                insert_first, [(row.name, seed) for seed in seeds[:1] for row in rows if not row.spec]
+            )
 
     def reset_running(self) -> None:
-        """Lets trials wait again that somebody began who is gone."""
-        with self._transaction() as into:
-            into.execute("UPDATE trials SET state = 'waiting' WHERE state = 'running'")
+        """Set running trials to waiting, after the process that ran them is gone."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE trials SET state = 'waiting' WHERE state = 'running'")
 
     def start_trial(self, variant: str, seed: int) -> None:
-        """A trial has started. Its curve stays, up to where this attempt's begins: it may go on from a checkpoint."""
+        """Record the start of a trial. Its curves stay until the first report, since it may resume a checkpoint."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction() as into:
-            into.execute("DELETE FROM metrics WHERE variant = ? AND seed = ?", (variant, seed))
-            into.execute(
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM metrics WHERE variant = ? AND seed = ?", (variant, seed))
+            connection.execute(
                 "UPDATE trials SET state = 'running', attempts = attempts + 1, began = ?, seconds = NULL, error = NULL "
                 "WHERE variant = ? AND seed = ?",
                 (now, variant, seed),
@@ -149,29 +170,36 @@ class ResultsDatabase:
         self._awaiting_first_report.add((variant, seed))
 
     def record_metrics(self, variant: str, seed: int, step: int, metrics: Mapping[str, float]) -> None:
-        """What a trial tells on its way."""
-        with self._transaction() as into:
+        """Record metrics that a trial reports at a step."""
+        with self._transaction() as connection:
             if (variant, seed) in self._awaiting_first_report:
-                _truncate_curves(into, variant, seed, step)
-            _add_curves(into, variant, seed, [(step, metrics)])
+                _truncate_curves(connection, variant, seed, step)
+            _add_curves(connection, variant, seed, [(step, metrics)])
         self._awaiting_first_report.discard((variant, seed))
 
     def finish_trial(
         self, variant: str, seed: int, metrics: Mapping[str, float], curves: Iterable[tuple[int, Mapping[str, float]]],
         seconds: float, device: str, error: str,
     ) -> None:  # fmt: skip
-        """A trial is over; without an error it is finished, and on the disk when this returns.
+        """Record the end of a trial; it is flushed to disk when this returns.
 
-        ``curves`` has all that this attempt has told, or nothing where nobody knows any more.
+        Args:
+            variant: The variant's name.
+            seed: The trial's seed.
+            metrics: The final metrics.
+            curves: All metrics reported by this attempt, by step; empty if they are no longer known.
+            seconds: The duration of the attempt, in seconds.
+            device: The device of the trial.
+            error: The error message; empty if the trial succeeded.
         """
         curves = list(curves)
-        with self._transaction(durable=True) as into:
+        with self._transaction(durable=True) as connection:
             if curves:
-                _truncate_curves(into, variant, seed, min(step for step, _ in curves))
-            _add_curves(into, variant, seed, curves)
-            found = [(variant, seed, name, value) for name, value in metrics.items()]
-            into.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", found)
-            into.execute(
+                _truncate_curves(connection, variant, seed, min(step for step, _ in curves))
+            _add_curves(connection, variant, seed, curves)
+            metric_rows = [(variant, seed, name, value) for name, value in metrics.items()]
+            connection.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)", metric_rows)
+            connection.execute(
                 "UPDATE trials SET state = ?, seconds = ?, device = ?, error = ? WHERE variant = ? AND seed = ?",
                 ("failed" if error else "finished", seconds, device, error or None, variant, seed),
             )
@@ -179,18 +207,21 @@ class ResultsDatabase:
     # Reading
 
     def read_settings(self) -> dict[str, Any]:
-        """What the run was told."""
+        """Return the settings of the run."""
         return {name: json.loads(value) for name, value in self._connection.execute("SELECT * FROM settings")}
 
     def read_variants(self) -> list[VariantRow]:
-        """The variants in the order of the sweep, then the baselines."""
+        """Return the variants in the order of the sweep, then the baselines."""
         rows = self._connection.execute(
             "SELECT name, hash, spec, choices, costs FROM variants ORDER BY spec = '', position"
         )
-        return [VariantRow(n, h, spec, json.loads(choices), json.loads(costs)) for n, h, spec, choices, costs in rows]
+        return [
+            VariantRow(name, hash_, spec, json.loads(choices), json.loads(costs))
+            for name, hash_, spec, choices, costs in rows
+        ]
 
     def read_trials(self) -> list[TrialRow]:
-        """Every trial, those of one seed together: what is cut short can be compared as far as it got."""
+        """Return all trials, ordered by seed, so that an interrupted run has comparable trials of all variants."""
         rows = self._connection.execute(
             "SELECT variant, seed, state, attempts, seconds, coalesce(error, '') FROM trials "
             "JOIN variants ON variant = name ORDER BY seed, spec = '', position"
@@ -198,47 +229,48 @@ class ResultsDatabase:
         return [TrialRow(*row) for row in rows]
 
     def read_metrics(self) -> dict[str, dict[str, dict[int, float]]]:
-        """Of finished trials: for each metric, for each variant, its value by seed."""
+        """Return the metrics of finished trials, by metric, variant and seed."""
         rows = self._connection.execute(
             "SELECT metrics.name, variant, seed, value FROM metrics JOIN trials USING (variant, seed) "
             "WHERE state = 'finished' ORDER BY metrics.name, variant, seed"
         )
-        found: dict[str, dict[str, dict[int, float]]] = {}
+        metrics: dict[str, dict[str, dict[int, float]]] = {}
         for metric, variant, seed, value in rows:
-            found.setdefault(metric, {}).setdefault(variant, {})[seed] = value
-        return found
+            metrics.setdefault(metric, {}).setdefault(variant, {})[seed] = value
+        return metrics
 
     def read_curves(self) -> Iterator[tuple[str, int, str, int, float | None]]:
-        """Variant, seed, metric, step and value of everything that was told on the way."""
+        """Yield variant, seed, metric, step and value of every metric reported during trials."""
         yield from self._connection.execute(
             "SELECT variant, seed, name, step, value FROM curves ORDER BY variant, seed, name, step"
         )
 
 
 def _iter_variant_values(variants: Iterable[VariantRow]) -> Iterator[tuple[Any, ...]]:
-    for position, e in enumerate(variants):
-        yield e.name, position, e.hash, e.spec, json.dumps(dict(e.choices or {})), json.dumps(dict(e.costs or {}))
+    for position, row in enumerate(variants):
+        choices, costs = json.dumps(dict(row.choices or {})), json.dumps(dict(row.costs or {}))
+        yield row.name, position, row.hash, row.spec, choices, costs
 
 
 def _truncate_curves(connection: sqlite3.Connection, variant: str, seed: int, step: int) -> None:
-    """Takes away what an earlier attempt told from a step on."""
+    """Delete the metrics of earlier attempts from a step on."""
     connection.execute("DELETE FROM curves WHERE variant = ? AND seed = ? AND step >= ?", (variant, seed, step))
 
 
 def _add_curves(
     connection: sqlite3.Connection, variant: str, seed: int, curves: Iterable[tuple[int, Mapping[str, float]]]
 ) -> None:
-    told = [
+    curve_rows = [
         (variant, seed, name, step, value if math.isfinite(value) else None)
         for step, metrics in curves
         for name, value in metrics.items()
     ]
-    connection.executemany("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)", told)
+    connection.executemany("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)", curve_rows)
 
 
 @contextmanager
 def _translate_sqlite_errors(file: Path) -> Iterator[None]:
-    """What SQLite refuses, as one line with the way out."""
+    """Raise RunEnvironmentError with a hint for an SQLite error within the context."""
     try:
         yield
     except sqlite3.Error as error:
@@ -246,9 +278,9 @@ def _translate_sqlite_errors(file: Path) -> Iterator[None]:
 
 
 def _suggest_fix(error: sqlite3.Error) -> str:
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # what is above says more precisely where
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the higher bits are details
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-            return "free space there, then --resume goes on"
+            return "free disk space, then continue with --resume"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return "another program is writing to it; close it, then --resume goes on"
-    return "put it right, or move it away"
+            return "close the program that is writing to it, then continue with --resume"
+    return "repair the file, or move it away"

@@ -1,7 +1,7 @@
--- One row for everything that a run was told: its target, its options, the versions it ran with.
+-- One row for each setting of a run: its trial function, its options, the versions it ran with.
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
--- The variants of the sweep in its order, each with its complete spec. A baseline has no spec and no costs.
+-- The variants in the order of the sweep, each with its resolved spec. A baseline has no spec and no costs.
 CREATE TABLE variants (
     name TEXT PRIMARY KEY,
     position INTEGER NOT NULL,

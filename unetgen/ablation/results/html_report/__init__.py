@@ -1,1 +1,1 @@
-"""The report of a run: one HTML file with everything in it, that needs no network."""
+"""Render the report of a run as one self-contained HTML file."""

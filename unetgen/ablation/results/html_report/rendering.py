@@ -1,4 +1,4 @@
-"""Page: what a reader of a run wants to see, laid out by a template."""
+"""Render the results of a run with the HTML template."""
 
 from __future__ import annotations
 
@@ -22,89 +22,103 @@ from unetgen.plugins import load_registry
 
 
 def render_html(folder: Path, plugins: Sequence[str] = (), base: str | None = None, sort: str | None = None) -> str:
-    """The report of the results in a folder, as one HTML document. Raises RunError, SpecError and MissingExtra.
+    """Render the results in a folder as one HTML document.
 
-    ``plugins`` are those that the variants need beside the ones that are installed, and those that the run was given.
+    Args:
+        folder: The directory of the run.
+        plugins: Plugins that the variants need, beside the installed ones and those of the run.
+        base: The variant to compare with (default: the sweep's base).
+        sort: The column to sort by, with ``-`` in front for descending order.
+
+    Returns:
+        The document.
+
+    Raises:
+        RunError: There are no results, or the base or column is unknown.
+        SpecError: A variant's spec is invalid with the available plugins.
+        MissingDependencyError: A package of the extra ``report`` is not installed.
     """
     try:
         import vl_convert
         from jinja2 import Environment
     except ImportError as error:
-        raise MissingDependencyError("a report as HTML", str(error.name), "report") from None
-    with ResultsDatabase.open(folder, writing=False) as ledger:
-        standings, settings = ResultsTable.of(ledger, base), ledger.read_settings()
-        told = list(ledger.read_curves())
+        raise MissingDependencyError("an HTML report", str(error.name), "report") from None
+    with ResultsDatabase.open(folder, writing=False) as database:
+        results, settings = ResultsTable.of(database, base), database.read_settings()
+        curve_points = list(database.read_curves())
     registry = load_registry((*settings["plugins"], *plugins))
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    sheet = standings.sheet(sort)
+    table = results.sheet(sort)
     return environment.from_string(_read_asset("page.html")).render(
         title=settings["sweep"],
-        settings=_collect_run_metadata(settings, standings),
+        settings=_collect_run_metadata(settings, results),
         sweep=dump_yaml(settings["file"]),
-        columns=[column for column in sheet.columns if column.audience != "programs"],
-        rows=list(_iter_rows(standings.sort_rows(sort), sheet)),
+        columns=[column for column in table.columns if column.audience != "programs"],
+        rows=list(_iter_rows(results.sort_rows(sort), table)),
         level=SIGNIFICANCE_LEVEL,
-        counts=standings.counts(),
-        failures=[record for record in standings.trial_rows if record.state == "failed"],
-        figures=[(entry, _draw_data_uri(entry, registry)) for entry in standings.variant_rows if entry.spec],
+        counts=results.counts(),
+        failures=[trial for trial in results.trial_rows if trial.state == "failed"],
+        figures=[(row, _draw_data_uri(row, registry)) for row in results.variant_rows if row.spec],
         style=_read_asset("page.css"),
         script=_read_asset("page.js"),
         vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
-        data=_dump_script_json({"points": build_scatter_data(standings), "curves": build_curve_data(told, standings)}),
+        data=_dump_script_json(
+            {"points": build_scatter_data(results), "curves": build_curve_data(curve_points, results)}
+        ),
     )
 
 
 def _iter_rows(
     variant_rows: Sequence[VariantRow], table: DataTable
 ) -> Iterator[tuple[VariantRow, list[tuple[str, Any]]]]:
-    """For each entry its cells: what is read, and what the table is sorted by."""
+    """Yield each row with its cells: the text, and the value to sort by."""
     names = [column.name for column in table.columns]
-    for entry, row in zip(variant_rows, table.rows, strict=True):
-        values = dict(zip(names, row, strict=True))
+    for row, row_values in zip(variant_rows, table.rows, strict=True):
+        values = dict(zip(names, row_values, strict=True))
         cells = []
-        for column, value in zip(table.columns, row, strict=True):
+        for column, value in zip(table.columns, row_values, strict=True):
             if column.audience == "programs":
                 continue
-            by = values[_find_sort_column(column.name)]
-            cells.append(("" if value is None else column.formatter(value), "" if by is None else by))
-        yield entry, cells
+            sort_value = values[_find_sort_column(column.name)]
+            cells.append(("" if value is None else column.formatter(value), "" if sort_value is None else sort_value))
+        yield row, cells
 
 
 def _find_sort_column(name: str) -> str:
-    """The column with the numbers of one that people read."""
-    for told, number in ((".told", ".mean"), (".against", ".difference")):
-        if name.endswith(told):
-            return name.removesuffix(told) + number
+    """Return the column with the numbers of a text column, or the column itself."""
+    for text_suffix, number_suffix in ((".mean_std", ".mean"), (".versus_base", ".difference")):
+        if name.endswith(text_suffix):
+            return name.removesuffix(text_suffix) + number_suffix
     return name
 
 
 def _collect_run_metadata(settings: dict[str, Any], table: ResultsTable) -> dict[str, str]:
-    """What the run was, in a few words each."""
-    seeds = sorted({record.seed for record in table.trial_rows})
+    """Return the settings of the run to show at the top of the report."""
+    seeds = sorted({trial.seed for trial in table.trial_rows})
     options = ", ".join(f"{name}={value}" for name, value in settings["options"].items())
     return {
         "trial": settings["trial"] + (f" with {options}" if options else ""),
         "seeds": ", ".join(map(str, seeds)),
         "base": table.base,
-        "made with": f"unetgen {settings['unetgen']}, torch {settings['torch']}, Python {settings['python']}",
-        "on": settings["machine"],
+        "versions": f"unetgen {settings['unetgen']}, torch {settings['torch']}, Python {settings['python']}",
+        "machine": settings["machine"],
     }
 
 
-def _draw_data_uri(entry: VariantRow, registry: Registry) -> str:
-    """The U of a variant, as the address of a picture, so that no two of them can share names."""
-    figure = draw(entry.spec, style="compact", registry=registry, **_read_measured_size(entry))
+def _draw_data_uri(row: VariantRow, registry: Registry) -> str:
+    """Draw the figure of a variant as a data URI; inline SVGs would share one namespace of ids."""
+    figure = draw(row.spec, style="compact", registry=registry, **_read_measured_size(row))
     return "data:image/svg+xml;base64," + b64encode(figure.svg.encode()).decode()
 
 
-def _read_measured_size(entry: VariantRow) -> dict[str, Any]:
-    """The size that the variant was measured at."""
-    measured = list((entry.costs or {}).get("input", ()))[1:]
-    return {"input_size": measured} if measured else {}
+def _read_measured_size(row: VariantRow) -> dict[str, Any]:
+    """Return the input size of a variant's costs as an override, or nothing."""
+    input_size = list((row.costs or {}).get("input", ()))[1:]
+    return {"input_size": input_size} if input_size else {}
 
 
 def _dump_script_json(content: Any) -> str:
-    """JSON that stands in a script, which no text in it can end."""
+    """Dump JSON for a script element; no text in it can end the element."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
