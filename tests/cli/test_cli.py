@@ -120,7 +120,7 @@ def test_inspect_tables(run_cli: RunCli, check_golden: Callable[[str, str], None
 
 
 def test_inspect_takes_a_small_size_that_fits_where_none_is_named(run_cli: RunCli) -> None:
-    sentence = "(a size that fits; the spec names none)"
+    sentence = "(assumed size; the spec has no input_size)"
     named = run_cli("inspect", "unet_paper", "--set", "input_size=null", "--input-size", "188").out
     assert "1 x 188 x 188 -> 2 x 4 x 4" in named
     assert sentence not in named
@@ -165,7 +165,7 @@ def test_new_writes_a_spec_that_builds(run_cli: RunCli, tmp_path: Path) -> None:
     assert target.read_text() == run_cli("new").out
     again = run_cli("new", str(target))
     assert again.code == 2
-    assert f"Error: {target} is there already; use --force to write over it" in again.err
+    assert f"Error: {target} already exists; use --force to overwrite it" in again.err
     assert run_cli("new", str(target), "--force").code == 0
 
 
@@ -187,13 +187,13 @@ def test_wrong_usage_is_2(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
 
 def test_a_bug_of_ours_is_4_and_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
-        raise RuntimeError("the roof is gone")
+        raise RuntimeError("not expected")
 
-    monkeypatch.setattr("unetgen.cli.show.loaded", broken)
+    monkeypatch.setattr("unetgen.cli.show.load_spec", broken)
     outcome = run_cli("show")
     assert outcome.code == 4
     assert outcome.err == (
-        "unetgen: internal error: RuntimeError: the roof is gone; please report it with the output of --traceback\n"
+        "unetgen: internal error: RuntimeError: not expected; report it with the output of --traceback\n"
     )
     assert "Traceback" in run_cli("--traceback", "show").err
 

@@ -71,7 +71,7 @@ def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run_cl
     arguments = ["--set", "widths=[4, 4]", "--set", "in_channels=1", "--set", "block.padding=zeros", "--tile", "24"]
     done = run_cli("predict", "unet_3d", str(tmp_path / "v.nii.gz"), "-o", str(tmp_path / "out"), *arguments)
     assert done.code == 0
-    assert done.err == "note: unet_3d: a spec has no trained weights; these are the first ones, of seed 0\n"
+    assert done.err == "note: unet_3d: a spec has no trained weights; using initial weights of seed 0\n"
     found = nibabel.load(tmp_path / "out" / "v.nii.gz")
     assert found.shape == volume.shape
     assert np.array_equal(found.affine, affine)
@@ -90,18 +90,18 @@ REFUSED = {
     "words": (["words.npy"], 1, "words.npy: data type must be real numbers, not <U3; convert the image"),
     "axes": (["four.npy"], 1, "four.npy: must have 2 axes, or 3 with channels, not 4 (2 x 3 x 4 x 5); crop the image, or choose a network of other dims"),
     "group": (["group.zarr"], 1, "group.zarr: is a group, not an array; pass one of its arrays: group.zarr/0"),
-    "over itself": (["grey.png", "-o", "."], 1, "grey.png: its result would be written over grey.png, beside an image; choose another folder"),
-    "over another": (["grey.jpg", "-o", "."], 1, "grey.jpg: its result would be written over grey.png, beside an image; choose another folder"),
-    "over one of this run": (["grey.jpg", "apart/four.png", "-o", "apart"], 1, "apart/four.png: its result would be written over apart/four.png, beside an image; choose another folder"),
-    "over a link's image": (["link.jpg", "-o", "apart"], 1, "link.jpg: its result would be written over apart/link.png, beside an image; choose another folder"),
+    "over itself": (["grey.png", "-o", "."], 1, "grey.png: its result would overwrite grey.png in a directory of images; choose another --out"),
+    "over another": (["grey.jpg", "-o", "."], 1, "grey.jpg: its result would overwrite grey.png in a directory of images; choose another --out"),
+    "over one of this run": (["grey.jpg", "apart/four.png", "-o", "apart"], 1, "apart/four.png: its result would overwrite apart/four.png in a directory of images; choose another --out"),
+    "over a link's image": (["link.jpg", "-o", "apart"], 1, "link.jpg: its result would overwrite apart/link.png in a directory of images; choose another --out"),
     "over a folder": (["grey.png", "-o", "kept"], 1, "kept/grey.png: is a directory and is not overwritten; move it, or choose another --out"),
     "over a group": (["array.zarr", "-o", "kept"], 1, "kept/array.zarr: is a directory and is not overwritten; move it, or choose another --out"),
-    "no folder": (["grey.png", "-o", "grey.jpg/out"], 1, "grey.jpg/out: cannot be made: Not a directory; choose another folder"),
-    "twice": (["grey.png", "grey.jpg"], 1, "grey.jpg: its result would be out/grey.png, as that of grey.png; run them apart"),
+    "no folder": (["grey.png", "-o", "grey.jpg/out"], 1, "grey.jpg/out: cannot be created: not a directory; choose another --out"),
+    "twice": (["grey.png", "grey.jpg"], 1, "grey.jpg: its result out/grey.png is also that of grey.png; use another --out"),
     "tile": (["grey.png", "--tile", "21"], 1, "grey.png: tile: 21 on axis H gives 17 at level 0, which max_pool cannot halve; the smallest that fits is 44 (output 4)\ngrey.png: tile: 21 on axis W gives 17 at level 0, which max_pool cannot halve; the smallest that fits is 44 (output 4)"),
     "tile axes": (["grey.png", "--tile", "92x92x92"], 1, "grey.png: tile: 3 sizes for a network of 2 dimensions; set one size for all axes"),
-    "device": (["grey.png", "--device", "meta:x"], 2, "Error: --device meta:x: Invalid device string: 'meta:x'; take another, or cpu"),
-    "set": (["grey.png", "--set", "depth=2"], 2, "Error: --set is for specs; a weights file brings its own, which cannot be changed"),
+    "device": (["grey.png", "--device", "meta:x"], 2, "Error: --device meta:x: Invalid device string: 'meta:x'; use another device, or cpu"),
+    "set": (["grey.png", "--set", "depth=2"], 2, "Error: --set cannot change the spec in a weights file; remove --set"),
 }  # fmt: skip
 
 

@@ -181,8 +181,8 @@ def test_a_depth_laid_over_widths_takes_the_finest_of_them() -> None:
     spec = unetgen.load_spec("unet_paper", depth=3)
     assert spec.widths == (64, 128, 256, 512)
     assert spec.notices == (
-        "levels.3.encoder is inherited, and has no place at depth 3",
-        "levels.4 is inherited, and has no place at depth 3",
+        "inherited setting levels.3.encoder is dropped at depth 3",
+        "inherited setting levels.4 is dropped at depth 3",
     )
     assert unetgen.load_spec(unetgen.load_spec("unet_milesial").resolved(), depth=2).resolved()["decoder"][
         "widths"
@@ -251,7 +251,7 @@ def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
     with pytest.raises(
-        SpecError, match=r"b\.yaml:1:10: extends: 'a\.yaml' extends itself in the end; break the circle$"
+        SpecError, match=r"b\.yaml:1:10: extends: 'a\.yaml' extends itself, directly or not; break the cycle$"
     ):
         unetgen.load_spec(tmp_path / "a.yaml")
 

@@ -47,7 +47,7 @@ def given(command: str, folder: Path) -> str:
 
 def test_a_sweep_becomes_a_table(tmp_path: Path) -> None:
     commands = written("running.md", tmp_path)
-    assert len(commands) == 8
+    assert len(commands) == 9
     write_textures(tmp_path / "data")
     (tmp_path / "sweep.yaml").write_text((tmp_path / "fusion.yaml").read_text())
     for command in commands:

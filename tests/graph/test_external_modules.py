@@ -107,8 +107,8 @@ def test_a_size_that_is_asked_for_binds_the_network(registry: Registry) -> None:
     with pytest.raises(SpecError) as refused:
         unetgen.graph_of(SPEC, registry=registry, bottleneck={"block": "bound"})
     assert str(refused.value) == (
-        "override: in the bottleneck: block 'bound' needs to know the size of its map; "
-        "add 'input_size: [256, 256]', the only size that the network then takes"
+        "override: in the bottleneck: block 'bound' needs to know the size of its feature map; "
+        "add 'input_size: [256, 256]', the only size that then fits"
     )
 
 
@@ -119,7 +119,7 @@ def test_a_bound_network_takes_no_other_size(registry: Registry) -> None:
     with pytest.raises(SizeError) as refused:
         model(torch.ones(1, 2, 8, 16))
     assert str(refused.value) == (
-        "input_size: 16 on axis W is not the size that a part of this network was made for; the only one that fits is 12"
+        "input_size: 16 on axis W is not the size for which a part of this network was built; use 12, the only size that fits"
     )
 
 
@@ -152,7 +152,7 @@ def test_receptive_fields_count_the_pixels_that_are_said(registry: Registry) -> 
     assert said.receptive_fields == known.receptive_fields
     silent = unetgen.load_spec(SPEC, registry=registry, block="shift")
     lines = dict(NetworkReport.of(silent, unetgen.graph_of(silent, registry=registry), (16, 16)).format_lines())
-    assert lines["receptive field"] == "16 pixels, and an unknown part of it at encoder.0.shift and 2 more"
+    assert lines["receptive field"] == "16 pixels, plus an unknown extent at encoder.0.shift and 2 more"
     assert lines["MACs"].endswith("convolutions and matrix products")
 
 
@@ -222,8 +222,8 @@ def test_a_backbone_that_returns_more_than_it_says_is_told_so(registry: Registry
     with pytest.raises(PluginError) as refused:
         total_cost(graph, graph.sizes((16, 16)))
     assert str(refused.value) == (
-        "encoder.backbone: encoder 'backbone' of support.external_parts: it says that it returns 2 maps and returns 3; "
-        "this is a fault of the part that drew it"
+        "encoder.backbone: encoder 'backbone' of support.external_parts: 2 outputs are declared, but the module returns 3; "
+        "this is a bug in the part that added it"
     )
 
 
@@ -313,9 +313,9 @@ WHERE = "bottleneck.fails: block 'fails' of support.external_parts"
     ("how", "sentence"),
     [
         ("emit", "bottleneck: block 'fails' of support.external_parts failed in the bottleneck: ZeroDivisionError: division by zero"),
-        ("init", f"{WHERE} failed while making support.external_parts:Failing: ValueError: no way"),
-        ("nothing", f"{WHERE} failed while making support.external_parts:not_a_module: TypeError: it made a int, not an nn.Module"),
-        ("lost", f"{WHERE} failed while making support.external_parts:Lost: AttributeError: module 'support.external_parts' has no attribute 'Lost'"),
+        ("init", f"{WHERE} failed while creating support.external_parts:Failing: ValueError: no way"),
+        ("nothing", f"{WHERE} failed while creating support.external_parts:not_a_module: TypeError: the target returned a int, not an nn.Module"),
+        ("lost", f"{WHERE} failed while creating support.external_parts:Lost: AttributeError: module 'support.external_parts' has no attribute 'Lost'"),
     ],
 )  # fmt: skip
 def test_a_failure_says_where_whose_and_why(registry: Registry, how: str, sentence: str) -> None:
@@ -352,7 +352,7 @@ def test_traceback_shows_the_frames(run_cli: RunCli, tmp_path: Path) -> None:
     ("how", "sentence"),
     [
         ("forward", "encoder.0.fails: block 'fails' of support.external_parts failed while running on 2 x 8 x 8: ValueError: not today"),
-        ("channels", "encoder.0.fails: block 'fails' of support.external_parts: of 8 x 8 pixels it makes 2 x 8 x 8, and says 4 x 8 x 8; this is a fault of the part that drew it"),
+        ("channels", "encoder.0.fails: block 'fails' of support.external_parts: for 8 x 8 pixels the module returns 2 x 8 x 8, but 4 x 8 x 8 is declared; this is a bug in the part that added it"),
     ],
 )  # fmt: skip
 def test_what_it_does_is_held_against_what_it_says(registry: Registry, how: str, sentence: str) -> None:

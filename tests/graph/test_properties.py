@@ -19,7 +19,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
 from support import spec_strategies as strategies
-from support.networks import flatten_outputs
 from unetgen.analysis.cost import count_parameters, total_cost
 from unetgen.analysis.memory import estimate_memory
 from unetgen.analysis.receptive_field import input_window
@@ -51,7 +50,7 @@ from unetgen.graph.ops import (
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import accepts_size, smallest_fitting_size
 from unetgen.network.scope import Scope
-from unetgen.network.unet import UNet
+from unetgen.network.unet import UNet, flatten_outputs
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 

@@ -186,4 +186,4 @@ def test_a_wrong_input_at_run_time_says_the_same() -> None:
 def test_a_network_too_deep_to_list_says_so() -> None:
     graph = padded(widths=[2] * 13, downsample={"rounding": "floor"}, skip={"align": "pad"}, input_size=[5000, 5000])
     assert graph.output_size((5000, 5000)) == (5000, 5000)
-    assert str(graph.fits[0]).startswith("sizes in more classes than can be listed")
+    assert str(graph.fits[0]).startswith("too many size classes to list")

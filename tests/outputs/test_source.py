@@ -1,4 +1,4 @@
-"""Standalone source: the same network in one file that reads as if written by hand, and needs torch alone."""
+"""Standalone source: the same network in one readable file that needs only torch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, reject, settings
 
 import unetgen
 from support.command_line import RunCli
-from support.networks import flatten_outputs
 from support.spec_strategies import specs as random_specs
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.graph.fitting_sizes import FittingSizes, ResidueClass
 from unetgen.graph.size_errors import smallest_fitting_size
+from unetgen.network.unet import flatten_outputs
 from unetgen.outputs.source.file import generate_source
 from unetgen.outputs.source.size_check import merge_into_ranges
 
@@ -41,7 +41,7 @@ def module_of(text: str) -> Any:
 
 
 def pair(spec: Any, **overrides: Any) -> tuple[Any, Any]:
-    """unetgen's network and the file's, with equal random weights."""
+    """Return unetgen's network and that of the generated file, with equal random weights."""
     with torch.device("meta"):
         theirs = module_of(written(spec, **overrides))["UNet"]()
     ours = unetgen.build(spec, device="meta", **overrides)
@@ -54,7 +54,7 @@ def pair(spec: Any, **overrides: Any) -> tuple[Any, Any]:
 
 
 def like(value: torch.Tensor, fresh: torch.Generator) -> torch.Tensor:
-    """Something to compute with: small weights, and variances that are none below nothing."""
+    """Return small random values; one-dimensional tensors are positive, since they may be variances."""
     if not value.is_floating_point():
         return torch.zeros(value.shape, dtype=value.dtype)
     return torch.rand(value.shape, generator=fresh) * 0.1 + (0.5 if value.dim() == 1 else -0.05)
@@ -115,8 +115,8 @@ def test_golden(check_golden: Callable[[str, str], None]) -> None:
     check_golden("attention_unet.py.txt", written("attention_unet"))
 
 
-def test_names_say_what_maps_numbers_and_modules_are() -> None:
-    """What runs through is x and skips have their levels; bare names are of what enters a module and what leaves it."""
+def test_names_are_descriptive() -> None:
+    """The running value is x and skips have their levels; channels without a prefix are a module's input and output."""
     resnet, nested = written("smp_unet_resnet34_scse"), written("u2net")
     for line in (
         "def __init__(self, channels: int, squeeze_channels: int) -> None:",
@@ -146,13 +146,13 @@ def smallest_of_each_init() -> list[str]:
     return [name for _, name in found.values()]
 
 
-# Of fewer values a spread says little.
-FEW = 16
+# The standard deviation of fewer values is not meaningful.
+MIN_VALUES = 16
 
 INITS: list[Any] = ["orthogonal", "xavier_normal", {"type": "normal", "mean": 0.5, "std": 0.1}, "torch_default"]
 
 
-def test_the_file_starts_as_the_init_says() -> None:
+def test_the_file_initialises_as_the_init_does() -> None:
     """Norms and slopes start alike in both; what is drawn has one mean and one spread, within its sampling error."""
     gated = {"type": "attended", "attention": "eca", "block": {"type": "conv", "padding": "zeros"}}
     small = {"widths": [16, 24], "input_size": None, "block": gated}
@@ -165,7 +165,7 @@ def test_the_file_starts_as_the_init_says() -> None:
         assert list(ours) == list(theirs)
         for key, value in ours.items():
             assert bool(value.any()) == bool(theirs[key].any()), (spec, key)
-            if value.is_floating_point() and value.numel() >= FEW:
+            if value.is_floating_point() and value.numel() >= MIN_VALUES:
                 means, spreads = zip(*((x.mean(), x.std(correction=0)) for x in (value, theirs[key])), strict=True)
                 error = 6 * float(max(spreads)) / value.numel() ** 0.5
                 assert abs(float(means[0] - means[1])) <= error, (spec, key)
@@ -173,9 +173,9 @@ def test_the_file_starts_as_the_init_says() -> None:
 
 
 def test_the_function_of_an_init_is_short() -> None:
-    told = written("unet_paper").partition("def initialise")[2].partition("class")[0]
-    assert told == (
-        '(module: nn.Module) -> None:\n    """Gives a layer its first weights."""\n'
+    text = written("unet_paper").partition("def initialise")[2].partition("class")[0]
+    assert text == (
+        '(module: nn.Module) -> None:\n    """Initialise the parameters of a layer."""\n'
         "    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):\n"
         '        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")\n'
         "        if module.bias is not None:\n            nn.init.zeros_(module.bias)\n\n\n"
@@ -183,20 +183,20 @@ def test_the_function_of_an_init_is_short() -> None:
     assert "initialise" not in written("unet_milesial")  # torch's own layers start so by themselves
 
 
-def test_an_init_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unsupported_init_is_documented(tmp_path: Path) -> None:
     from unetgen.plugins import load_registry
 
     (tmp_path / "wide.py").write_text(WIDE)
     registry = load_registry([str(tmp_path / "wide.py")])
     checked = unetgen.load_spec("unet_milesial", widths=[4, 8], input_size=None, init="wide", registry=registry)
-    told = generate_source(checked, unetgen.graph_of(checked))
-    assert "Its weights are not here: UNet() draws first ones as torch does, not as the spec's init says." in told
-    assert "initialise" not in told
-    told = written("unet_paper")
-    assert "Its weights are not here: UNet() draws first ones as the spec's init says." in told
+    text = generate_source(checked, unetgen.graph_of(checked))
+    assert "UNet() initialises them as torch does, not as the spec's init does." in text
+    assert "initialise" not in text
+    text = written("unet_paper")
+    assert "UNet() initialises them as the spec's init does." in text
 
 
-def test_rows_of_sizes_say_what_the_classes_say() -> None:
+def test_size_ranges_equal_the_residue_classes() -> None:
     uneven = FittingSizes(
         (
             ResidueClass(1, 4, None, 0, 0),
@@ -211,21 +211,21 @@ def test_rows_of_sizes_say_what_the_classes_say() -> None:
         uneven,
         *dict.fromkeys(fit for name in list_shipped_specs() for fit in unetgen.graph_of(name).fits),
     ]:
-        told = merge_into_ranges(fit)
-        assert len(told) <= len(fit.classes)
+        text = merge_into_ranges(fit)
+        assert len(text) <= len(fit.classes)
         for size in range(1, fit.period + max(found.first for found in fit.classes)):
-            found = any(a <= size <= (last or size) and (size - a) % step == 0 for a, step, last in told)
+            found = any(a <= size <= (last or size) and (size - a) % step == 0 for a, step, last in text)
             assert found == (size in fit)
 
 
-def test_sizes_without_gaps_are_one_row() -> None:
+def test_sizes_without_gaps_are_one_range() -> None:
     assert {
         len(merge_into_ranges(fit)) for name in ("u2net", "unet_tutorial") for fit in unetgen.graph_of(name).fits
     } == {1}
 
 
-def test_a_concatenation_of_one_is_written_as_such() -> None:
-    """The only output of one level, fused with itself."""
+def test_a_concatenation_of_one_tensor() -> None:
+    """The only output, fused with itself."""
     head = {"type": "deep_supervision", "resolution": "full", "fused": "first"}
     ours, theirs = pair({"extends": "unet_milesial", "widths": [4, 4], "input_size": None, "head": head})
     x = torch.randn(1, 3, 8, 8)
@@ -235,7 +235,7 @@ def test_a_concatenation_of_one_is_written_as_such() -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=random_specs())
-def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:
+def test_random_specs_can_be_exported(data: dict[str, Any]) -> None:
     try:
         graph = unetgen.graph_of(data)
     except unetgen.SpecError:
@@ -251,7 +251,7 @@ def test_whatever_is_built_can_be_written(data: dict[str, Any]) -> None:
     assert all(torch.allclose(f, s, rtol=1e-4, atol=1e-6, equal_nan=True) for f, s in zip(a, b, strict=True))
 
 
-def test_it_runs_where_there_is_no_unetgen(tmp_path: Path, run_cli: RunCli) -> None:
+def test_the_file_runs_without_unetgen(tmp_path: Path, run_cli: RunCli) -> None:
     done = run_cli(
         "export", "unet_paper", "--set", "widths=[4, 8, 8]", "--set", "input_size=null", "-o", str(tmp_path / "net.py")
     )
@@ -268,20 +268,20 @@ def test_it_runs_where_there_is_no_unetgen(tmp_path: Path, run_cli: RunCli) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "a size of 45 does not fit; those that do are n = 0 (mod 4), n >= 44\n"
+        "input size 45 does not fit; valid sizes: n = 0 (mod 4), n >= 44\n"
         "the input has shape (1, 3, 44, 44), not (batch, 1, size, size)\n"
     )
 
 
-def test_the_docstring_carries_the_spec_and_its_hash() -> None:
+def test_the_docstring_contains_the_spec_and_its_hash() -> None:
     checked = unetgen.load_spec("nafnet")
-    told = ast.get_docstring(ast.parse(written("nafnet"))) or ""
-    assert f"Hash of the architecture: {checked.hash}" in told
-    again = unetgen.load_spec(told.partition("The spec:\n\n")[2].replace("\n    ", "\n").removeprefix("    "))
+    text = ast.get_docstring(ast.parse(written("nafnet"))) or ""
+    assert f"Hash of the architecture: {checked.hash}" in text
+    again = unetgen.load_spec(text.partition("The spec:\n\n")[2].replace("\n    ", "\n").removeprefix("    "))
     assert again.hash == checked.hash
 
 
-def test_gradients_are_equal_and_compilers_take_it() -> None:
+def test_gradients_are_equal_and_the_file_can_be_exported() -> None:
     ours, theirs = pair("unet_milesial", depth=1, widths=[4, 8], input_size=None)
     for model in (ours, theirs):
         model.train()(torch.ones(2, 3, 8, 8)).square().sum().backward()
@@ -290,7 +290,7 @@ def test_gradients_are_equal_and_compilers_take_it() -> None:
     assert torch.allclose(program.module()(torch.ones(2, 3, 8, 8)), theirs(torch.ones(2, 3, 8, 8)), atol=1e-6)
 
 
-def test_a_plugins_module_is_imported_and_the_docstring_says_so() -> None:
+def test_the_module_of_a_plugin_is_imported_and_documented() -> None:
     from unetgen.plugins import load_registry
 
     registry = load_registry(["support.external_parts"])
@@ -299,7 +299,7 @@ def test_a_plugins_module_is_imported_and_the_docstring_says_so() -> None:
         registry=load_registry(["support.parts_without_torch"]),
     )
     text = generate_source(checked, unetgen.graph_of(checked))
-    assert "It needs torch and support." in text
+    assert "Requires torch and support." in text
     assert "from support.external_parts import ShiftedConv\n" in text
     module_of(text)["UNet"]()
     assert registry
@@ -353,7 +353,7 @@ def unetgen_parts():
 '''
 
 
-def test_classes_that_apply_other_layers_again_are_others(tmp_path: Path) -> None:
+def test_modules_that_share_other_layers_are_other_classes(tmp_path: Path) -> None:
     from unetgen.plugins import load_registry
 
     (tmp_path / "again.py").write_text(SHARED)
@@ -381,7 +381,7 @@ def test_classes_that_apply_other_layers_again_are_others(tmp_path: Path) -> Non
     ],
     ids=str,
 )  # fmt: skip
-def test_whatever_names_there_are_the_file_can_be_read(overrides: dict[str, Any]) -> None:
+def test_unusual_names_and_values(overrides: dict[str, Any]) -> None:
     ours, theirs = pair("unet_milesial", widths=[4, 8], input_size=None, **overrides)
     x = torch.randn(2, 3, *(4,) * ours.graph.dims)
     assert all(
@@ -390,6 +390,6 @@ def test_whatever_names_there_are_the_file_can_be_read(overrides: dict[str, Any]
     )
 
 
-def test_checkpointing_is_left_out_and_that_is_said() -> None:
+def test_omitted_checkpointing_is_documented() -> None:
     text = written("unet_milesial", widths=[4, 8], input_size=None, checkpointing=["encoder.0"])
-    assert "What it says of checkpointing is left out: no map is computed again.\n" in text
+    assert "The spec's activation checkpointing is omitted: feature maps are not recomputed.\n" in text

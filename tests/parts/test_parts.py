@@ -13,8 +13,7 @@ import unetgen
 from support.part_options import CONV, PART_OPTIONS, SURROUNDING_SPECS
 from unetgen.analysis.cost import count_parameters, total_cost
 from unetgen.config.registry.slots import SLOTS
-from unetgen.network.unet import UNet
-from unetgen.testing.forward_pass import flatten_outputs
+from unetgen.network.unet import UNet, flatten_outputs
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 

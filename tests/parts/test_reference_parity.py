@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 import unetgen
-from support.networks import flatten_outputs
 from support.paths import ROOT
 from support.torchvision_stub import declare_operators
 from unetgen.analysis.cost import count_parameters
+from unetgen.network.unet import flatten_outputs
 from unetgen.network.weights.importing import find_shipped_key_map
 
 monai = pytest.importorskip("monai.networks.nets", reason="the extra 'parity' is not installed")

@@ -13,9 +13,10 @@ import torch
 
 import unetgen
 from support.command_line import RunCli
-from support.networks import flatten_outputs, smallest_size, topology_features
+from support.networks import smallest_size, topology_features
 from support.paths import ROOT
 from unetgen.analysis.cost import count_parameters
+from unetgen.network.unet import flatten_outputs
 
 ZOO = sorted(path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml"))
 

@@ -322,7 +322,7 @@ def test_our_own_format_is_the_weights_file(run_cli: RunCli, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["-o", "a.keys"], 2, "a.keys: unknown format 'keys'; formats are aoti, onnx, pt2, python, safetensors\n"),
+        (["-o", "a.keys"], 2, "a.keys: unknown format 'keys'; available formats: aoti, onnx, pt2, python, safetensors\n"),
         (["-o", "a.safetensor"], 2, "a.safetensor: unknown format 'safetensor'; did you mean 'safetensors'?\n"),
         (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': directory not found: nowhere; create it first\n"),
     ],

@@ -47,21 +47,21 @@ def read_notes(sweep_dir: Path) -> Counter[str]:
 
 
 class PlanRecorder(RunListener):
-    """Hears what is to be carried out."""
+    """Records the trials that a run plans."""
 
     def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
         self.trials, self.done = trials, num_finished
 
 
 class NullEngine:
-    """An engine that carries nothing out."""
+    """An engine that runs no trials."""
 
-    def events(self, trials: Sequence[Trial]) -> Iterator[Event]:
+    def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
         yield from ()
 
 
 def with_line_numbers(sentences: dict[str, str]) -> dict[str, str]:
-    """Sentences with the lines of what goes wrong: ``{name}`` is a function's that raises, ``{}`` that of the key."""
+    """Fill in line numbers of the sample trials: ``{name}`` is where a function raises, ``{}`` the line of the key."""
     lines = SAMPLE_TRIALS.read_text().splitlines()
 
     def line_of(name: str, key: str) -> str:
@@ -69,25 +69,25 @@ def with_line_numbers(sentences: dict[str, str]) -> dict[str, str]:
         first = next(number for number, line in enumerate(lines) if line.startswith(start))
         return str(next(n for n, line in enumerate(lines[first:], first + 1) if not name or "  raise " in line))
 
-    found = {}
+    filled = {}
     for key, sentence in sentences.items():
-        named = re.search(r"\{(\w*)\}", sentence)
-        found[key] = sentence.replace(named[0], line_of(named[1], key)) if named else sentence
-    return found
+        placeholder = re.search(r"\{(\w*)\}", sentence)
+        filled[key] = sentence.replace(placeholder[0], line_of(placeholder[1], key)) if placeholder else sentence
+    return filled
 
 
 FAILURE_MESSAGES = with_line_numbers(
     {
         "raises": "ValueError: two lines (sample_trials.py:{_raises})",
         "exits": "SystemExit: 3 (sample_trials.py:{})",
-        "leaves": "its process left with exit code 3; raise an exception where something is wrong",
-        "is killed": "its process was killed, as the system does where memory runs out; give it less to do, or fewer workers",
-        "is ended": "its process was ended by SIGSEGV; look at its log",
-        "hangs": "it took longer than 10 s and was ended; it was in sample_trials.py:{}, <lambda>",
+        "leaves": "its process exited with code 3; raise an exception on errors instead",
+        "is killed": "its process was killed, possibly out of memory; reduce its memory, or use fewer workers",
+        "is ended": "its process was terminated by SIGSEGV; see its log",
+        "hangs": "timed out after 10 s, at sample_trials.py:{}, <lambda>",
         "takes all memory": "MemoryError (sample_trials.py:{})",
         "cannot be sent": "TypeError: metric 'dice' is a function; return a number",
-        "says nan": "ValueError: metric 'dice' is nan, which no mean can be taken of; look at its learning curve",
-        "says nothing": "TypeError: the trial returned nothing; return a mapping of names to numbers, {'dice': 0.9}",
+        "says nan": "ValueError: metric 'dice' is NaN; check its learning curve",
+        "says nothing": "TypeError: the trial returned None; return a mapping of names to numbers, {'dice': 0.9}",
         "says a list": "TypeError: the trial returned a list; return a mapping of names to numbers, {'dice': 0.9}",
         "says none": "TypeError: the trial returned no metrics; return at least one, {'dice': 0.9}",
         "reports a word": "TypeError: metric 'loss' is a str; return a number (sample_trials.py:{})",
@@ -99,53 +99,52 @@ MISBEHAVIOUR_MESSAGES = with_line_numbers(
     {
         "raises what cannot be written": "ValueError: file \\udcff (sample_trials.py:{_raise_unencodable})",
         "raises much": f"ValueError: {'x' * 488}... (sample_trials.py:{{_raise_long_message}})",
-        "raises what has no words": "_UnprintableError, which cannot say what it is of (sample_trials.py:{_raise_unprintable})",
+        "raises what has no words": "_UnprintableError (its message cannot be shown) (sample_trials.py:{_raise_unprintable})",
         "has files of its own": "ValueError: late (sample_trials.py:{_writes_colliding_files})",
         "reports a long step": (
-            "ValueError: context.report was given a step of more than 63 bits; count steps from 0 or 1 "
-            "(sample_trials.py:{})"
+            "ValueError: context.report got a step of more than 63 bits; count steps from 0 or 1 (sample_trials.py:{})"
         ),
         "reports nothing": (
-            "TypeError: context.report was given no metrics; give at least one, context.report(step, loss=0.5) "
+            "TypeError: context.report got no metrics; pass at least one, context.report(step, loss=0.5) "
             "(sample_trials.py:{})"
         ),
-        "says much": "ValueError: metric 'm' is 1e+308, beyond 1e+150; return its logarithm, or another unit",
-        "says more": "ValueError: metric 'm' is -inf, which no mean can be taken of; look at its learning curve",
+        "says much": "ValueError: metric 'm' is 1e+308, larger than 1e+150; return its logarithm, or use another unit",
+        "says more": "ValueError: metric 'm' is -inf; check its learning curve",
     }
 )
 
 
 def start_in_background(sweep_dir: Path, *arguments: str, sweep: str = "sweep.yaml") -> subprocess.Popen[bytes]:
-    """A run of trials that take a while, in a process of its own that heeds Ctrl-C."""
+    """Start a run of slow trials in a process that Ctrl-C interrupts."""
 
-    def heeding() -> None:
+    def restore_ctrl_c() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     command = [sys.executable, "-m", "unetgen", *run_arguments(sweep_dir, *arguments, sweep=sweep)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeding, env=environment,  # noqa: PLW1509
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=restore_ctrl_c, env=environment,  # noqa: PLW1509
         process_group=0,
     )  # fmt: skip
 
 
 def background_program_pids(sweep_dir: Path) -> list[int]:
-    """The programs that trials have started beside them."""
+    """Return the process ids of the programs that trials started."""
     return [int(number) for number in (sweep_dir / "out" / "beside.txt").read_text().split()]
 
 
 def is_process_running(process: int) -> bool:
-    """Whether a process is at work; one that nobody has asked after any more is not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return False
 
 
-def wait_until(met: Callable[[], Any], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, "it never came to that"
+    while not condition():
+        assert time.monotonic() < end, f"not reached within {seconds:g} s"
         time.sleep(0.02)
 
 
@@ -158,10 +157,10 @@ def child_pids(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def interrupt_and_check(child: subprocess.Popen[bytes], sweep_dir: Path) -> None:
-    """Ctrl-C, as a terminal gives it to a whole group of processes."""
+    """Press Ctrl-C, which a terminal sends to a process group, and check the exit code and the message."""
     os.killpg(child.pid, signal.SIGINT)
-    said = child.communicate()[1].decode()
-    assert (child.returncode, said) == (
+    stderr = child.communicate()[1].decode()
+    assert (child.returncode, stderr) == (
         130,
-        f"interrupted; what is finished is in {sweep_dir / 'out'}, --resume goes on\n",
+        f"interrupted; finished trials are in {sweep_dir / 'out'}; use --resume to continue\n",
     )

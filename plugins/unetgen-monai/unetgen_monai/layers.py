@@ -39,7 +39,7 @@ _IN_PLACE = (activations.Relu, activations.LeakyRelu)
 class Layers(Part):
     """What stands behind each convolution of a block."""
 
-    trial: ClassVar[Trial] = Trial(ignored={"dropout": {"type": "element", "rate": 0.5, "place": "every"}})
+    trial: ClassVar[Trial] = Trial(others={"dropout": {"type": "element", "rate": 0.5, "place": "every"}})
     supports_channel_dropout: ClassVar[bool] = False
     """Whether MONAI hands on that whole channels are dropped."""
 

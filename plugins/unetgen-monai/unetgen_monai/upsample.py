@@ -34,7 +34,7 @@ class UpSample(OutputChannels, Upsample):
 
     type: ClassVar[str] = "monai_upsample"
     trial: ClassVar[Trial] = Trial(
-        ignored={
+        others={
             "pre_conv": {"mode": "nontrainable", "pre_conv": "none"},
             "interp_mode": {"mode": "nontrainable", "interp_mode": "nearest"},
             "align_corners": {"mode": "nontrainable", "align_corners": False},

@@ -50,7 +50,7 @@ def refusal(registry: Registry, path: Path, name: str = "resnet18", **more: Any)
     with pytest.raises(PluginError) as refused:
         built(registry, path, name, **more)
     provider = registry.get_provider(Timm)
-    head = f"encoder.backbone: encoder 'timm' of {provider} failed while making unetgen_timm.modules:Backbone: "
+    head = f"encoder.backbone: encoder 'timm' of {provider} failed while creating unetgen_timm.modules:Backbone: "
     assert str(refused.value).startswith(head)
     return str(refused.value).removeprefix(head)
 

@@ -34,7 +34,7 @@ class Timm(Encoder):
     uses: ClassVar[tuple[str, ...]] = ()
     trial: ClassVar[Trial] = Trial(
         options={"name": "convnext_atto"},
-        ignored={"name": "convnext_femto", "frozen": 1, "levels": [2, 5], "output_stride": 16, "drop_path": 0.5},
+        others={"name": "convnext_femto", "frozen": 1, "levels": [2, 5], "output_stride": 16, "drop_path": 0.5},
         untried=("pretrained", "weights"),  # a download, and a file
     )
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of runs: a folder with sweeps, and an engine that runs nothing."""
+"""Fixtures of the tests of runs: a directory with sweeps, and an engine that runs no trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unetgen.ablation.runs.engines.local import LocalEngine
 
 @pytest.fixture
 def sweep_dir(tmp_path: Path) -> Path:
-    """A folder with a sweep; results go to ``out`` beside it."""
+    """A directory with two sweep files; results go to ``out`` in it."""
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     (tmp_path / "lone.yaml").write_text(ONE_VARIANT_SWEEP)
     return tmp_path
@@ -20,5 +20,5 @@ def sweep_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_trials_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is carried out on the command line either."""
-    monkeypatch.setattr(LocalEngine, "events", NullEngine.events)
+    """Let the command line run no trials."""
+    monkeypatch.setattr(LocalEngine, "run_trials", NullEngine.run_trials)

@@ -52,8 +52,8 @@ def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
     assert (sweep_dir / "ray" / "ray.log").is_file()
 
 
-# A process that is gone says nothing of how it went there.
-GONE = "its process ended without a word, as it does where memory runs out; look at its log"
+# Ray does not report the exit code of a worker.
+UNKNOWN_EXIT = "its process exited without a result, possibly out of memory; see its log"
 
 
 def test_faults_are_one_line_each_on_ray_too(sweep_dir: Path, run_cli: RunCli) -> None:
@@ -61,9 +61,9 @@ def test_faults_are_one_line_each_on_ray_too(sweep_dir: Path, run_cli: RunCli) -
     outcome = run_cli(*run_arguments(sweep_dir, *arguments, sweep="lone.yaml"))
     out = sweep_dir / "out"
     name = next(out.glob("*.yaml")).stem
-    said = {**FAILURE_MESSAGES, "leaves": GONE, "is killed": GONE, "is ended": GONE}
+    said = {**FAILURE_MESSAGES, "leaves": UNKNOWN_EXIT, "is killed": UNKNOWN_EXIT, "is ended": UNKNOWN_EXIT}
     lines = [
-        f"failed: {name}, seed {seed}: {sentence}; its log is {out}/trials/{name}/seed-{seed}/log.txt"
+        f"failed: {name}, seed {seed}: {sentence}; see {out}/trials/{name}/seed-{seed}/log.txt"
         for seed, sentence in enumerate(said.values())
     ]
     assert sorted(outcome.err.splitlines()) == sorted(lines)
@@ -116,12 +116,12 @@ def test_a_cluster_that_dies_loses_nothing(name: str, sweep_dir: Path, monkeypat
             sweep_dir / "sweep.yaml", f"{SAMPLE_TRIALS}:seeded_metrics", out=sweep_dir / "out", repeat=2, options=options, engine=RayEngine(address="local"),
             listener=Killing(name),
         )  # fmt: skip
-    said = str(error.value)
+    message = str(error.value)
     log = sweep_dir / "out" / "ray.log"
-    assert said == f"Ray is gone; {log} has its last words, --resume goes on when it is back" or (
-        said.startswith("Ray is gone: ") and said.endswith("; start it, then --resume goes on")
+    assert message == f"Ray stopped, see {log}; restart it, then continue with --resume" or (
+        message.startswith("Ray stopped: ") and message.endswith("; restart it, then continue with --resume")
     )
-    assert "\n" not in said
+    assert "\n" not in message
     kept = query_results(sweep_dir, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 2 <= kept < 8
     monkeypatch.delenv("RAY_gcs_rpc_server_reconnect_timeout_s")
@@ -133,12 +133,12 @@ def test_a_cluster_that_dies_loses_nothing(name: str, sweep_dir: Path, monkeypat
 
 def test_a_cluster_that_cannot_do_it_says_so(sweep_dir: Path, run_cli: RunCli) -> None:
     much = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", *RAY, "--cpus", "99"))
-    assert much.err.startswith("the cluster has ")
-    assert much.err.endswith(" CPU, 0 GPU, and a trial takes 99 CPU; ask for less, or add machines\n")
+    assert much.err.startswith("a trial needs 99 CPU, but the cluster has ")
+    assert much.err.endswith(" CPU, 0 GPU; request less, or add machines\n")
     nowhere = run_cli("run", str(sweep_dir / "out"), "--resume", "--engine", "ray", "--address", "127.0.0.1:1")
     assert nowhere.err == (
-        "Ray cannot be reached at 127.0.0.1:1: ConnectionRefusedError: [Errno 111] Connection refused; "
-        "start it, or leave its address out\n"
+        "cannot connect to Ray at 127.0.0.1:1: ConnectionRefusedError: [Errno 111] Connection refused; "
+        "start it, or omit --address\n"
     )
     assert num_completed(sweep_dir) == 0
 
@@ -174,19 +174,19 @@ def test_what_ray_rarely_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     known = Failing.exceptions
     trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path)
     tasks = cluster._RayTasks(Failing(known.OutOfMemoryError()), RayEngine())
-    said = "its process was killed since the machine ran out of memory; give it less to do"
-    assert tasks._fetch_result(None, trial).error == said
+    message = "its process was killed because the machine ran out of memory; reduce its memory"
+    assert tasks._fetch_result(None, trial).error == message
     with pytest.raises(RunError) as gone:
         list(cluster._RayTasks(Failing(known.RayError("no head")), RayEngine()).run_trials(deque([trial])))
-    assert str(gone.value) == "Ray is gone: RayError: no head; start it, then --resume goes on"
+    assert str(gone.value) == "Ray stopped: RayError: no head; restart it, then continue with --resume"
     with pytest.raises(RunError) as much:
         cluster._RayTasks(Failing(ValueError()), RayEngine(gpus=0.5))._compute_max_in_flight()
     assert str(much.value) == (
-        "the cluster has 2 CPU, 0 GPU, and a trial takes 1 CPU, 0.5 GPU; ask for less, or add machines"
+        "a trial needs 1 CPU, 0.5 GPU, but the cluster has 2 CPU, 0 GPU; request less, or add machines"
     )
     with pytest.raises(RunError) as unreached:
         cluster._connect(Failing(RuntimeError("no port")), None)
-    assert str(unreached.value) == ("Ray cannot be reached: RuntimeError: no port; start it, or leave its address out")
+    assert str(unreached.value) == "cannot connect to Ray: RuntimeError: no port; start it, or omit --address"
 
 
 def test_without_ray_the_extra_is_named(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:

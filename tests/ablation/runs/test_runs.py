@@ -100,10 +100,10 @@ def test_resuming_runs_what_is_missing_and_nothing_else(sweep_dir: Path, run_cli
     run_cli(*run_arguments(sweep_dir, *trial, sweep="lone.yaml"))
     again = run_cli(*run_arguments(sweep_dir, *trial, sweep="lone.yaml"))
     assert (again.code, again.err) == (
-        2, f"{sweep_dir / 'out'} has results already; --resume goes on with what is missing there\n",
+        2, f"{sweep_dir / 'out'} already has results; use --resume to run what is missing\n",
     )  # fmt: skip
     more = run_cli(*run_arguments(sweep_dir, "--resume", "--repeat", "2", sweep="lone.yaml"))
-    assert (more.code, more.err) == (0, "1 finished before, 1 to do\n")
+    assert (more.code, more.err) == (0, "1 finished before, 1 to run\n")
     assert set(read_notes(sweep_dir).values()) == {1}
     # From the directory itself, with nothing to do; by somebody who hears of trials that nobody had heard of when they
     # finished, as where a run is killed between a worker's receipt and its own note of it.
@@ -114,7 +114,7 @@ def test_resuming_runs_what_is_missing_and_nothing_else(sweep_dir: Path, run_cli
         opened.execute("DELETE FROM metrics WHERE seed = 1")
         opened.execute("DELETE FROM curves WHERE seed = 1")
     last = run_cli("run", str(sweep_dir / "out"), "--resume")
-    assert last.err == "2 finished before, 0 to do\n"
+    assert last.err == "2 finished before, 0 to run\n"
     assert last.out == more.out
     assert before == [query_results(sweep_dir, table) for table in tables]
     assert set(read_notes(sweep_dir).values()) == {1}
@@ -145,7 +145,7 @@ def test_what_is_planned_is_missing_until_it_is_finished(sweep_dir: Path) -> Non
     assert planned(sweep_dir, seed=9) == [3, 4, 5, 9]
     with pytest.raises(RunError) as error:
         planned(sweep_dir, repeat=2**32)
-    assert str(error.value) == "there are no seeds from 3 to 4294967298; take some from 0 to 4,294,967,295"
+    assert str(error.value) == "seeds from 3 to 4294967298 are invalid; use seeds from 0 to 4,294,967,295"
 
 
 def test_what_is_not_the_same_run_is_refused(sweep_dir: Path, run_cli: RunCli, no_trials_run: None) -> None:
@@ -153,41 +153,41 @@ def test_what_is_not_the_same_run_is_refused(sweep_dir: Path, run_cli: RunCli, n
     run_cli(
         *run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epochs=1", sweep="lone.yaml")
     )
-    was, way = f"{out} has results with", "give the same, or choose another directory"
-    said = {
+    start, fix = f"the results in {out} have", "use the same, or choose another directory"
+    messages = {
         ("sweep.yaml", "--resume"): (
-            f"{sweep_dir / 'sweep.yaml'} is not the sweep that {out} has results of; choose another directory"
+            f"the results in {out} are not of the sweep {sweep_dir / 'sweep.yaml'}; choose another directory"
         ),
-        ("lone.yaml", "--resume", "--with", "epochs=2"): f"{was} options {{'epochs': 1}}, not {{'epochs': 2}}; {way}",
+        ("lone.yaml", "--resume", "--with", "epochs=2"): f"{start} options {{'epochs': 1}}, not {{'epochs': 2}}; {fix}",
         ("lone.yaml", "--resume", "--trial", f"{SAMPLE_TRIALS}:reads_results"): (
-            f"{was} trial '{SAMPLE_TRIALS}:seeded_metrics', not '{SAMPLE_TRIALS}:reads_results'; {way}"
+            f"{start} trial '{SAMPLE_TRIALS}:seeded_metrics', not '{SAMPLE_TRIALS}:reads_results'; {fix}"
         ),
-        ("lone.yaml", "--resume", "--plugin", "json"): f"{was} plugins [], not ['json']; {way}",
+        ("lone.yaml", "--resume", "--plugin", "json"): f"{start} plugins [], not ['json']; {fix}",
     }  # fmt: skip
-    for (sweep, *arguments), sentence in said.items():
+    for (sweep, *arguments), sentence in messages.items():
         assert run_cli(*run_arguments(sweep_dir, *arguments, sweep=sweep)).err == f"{sentence}\n"
     assert run_cli("sweep", str(sweep_dir / "sweep.yaml"), "--out", str(out)).err.endswith(
-        "holds results.sqlite, which no sweep has written; choose another directory, or move it\n"
+        "contains results.sqlite, which no sweep has written; choose another directory, or move it\n"
     )
 
 
 def test_a_run_goes_on_from_anywhere(
     sweep_dir: Path, run_cli: RunCli, no_trials_run: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its trial is named from where it was begun."""
-    begun = sweep_dir / "begun"
-    begun.mkdir()
-    (begun / "near.py").write_text("def fit(model, spec, context): ...\n")
-    monkeypatch.chdir(begun)
+    """Its trial is named relative to the directory where it was started."""
+    original = sweep_dir / "original"
+    original.mkdir()
+    (original / "near.py").write_text("def fit(model, spec, context): ...\n")
+    monkeypatch.chdir(original)
     run_cli("run", "../lone.yaml", "-o", "../out", "--trial", "near.py:fit")
     monkeypatch.chdir(sweep_dir)
     listener = PlanRecorder()
     unetgen.run("out", resume=True, engine=NullEngine(), listener=listener)
-    assert [(trial.cwd, trial.function_name) for trial in listener.trials] == [(begun, "near.py:fit")]
-    begun.rename(sweep_dir / "gone")
+    assert [(trial.cwd, trial.function_name) for trial in listener.trials] == [(original, "near.py:fit")]
+    original.rename(sweep_dir / "renamed")
     outcome = run_cli("run", "out", "--resume")
     assert (outcome.code, outcome.err) == (
-        2, f"out has results of a run that was begun in {begun}, which is gone; put it back, with what the trial needs there\n",
+        5, f"out has results of a run that was started in {original}, which is missing; restore it with the files that the trial needs\n",
     )  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def test_each_fault_is_one_line_and_stops_no_other(sweep_dir: Path, run_cli: Run
     out = sweep_dir / "out"
     name = next(out.glob("*.yaml")).stem
     lines = [
-        f"failed: {name}, seed {seed}: {sentence}; its log is {out}/trials/{name}/seed-{seed}/log.txt"
+        f"failed: {name}, seed {seed}: {sentence}; see {out}/trials/{name}/seed-{seed}/log.txt"
         for seed, sentence in enumerate(FAILURE_MESSAGES.values())
     ]
     assert sorted(outcome.err.splitlines()) == sorted(lines)
@@ -289,7 +289,9 @@ def test_no_trial_spoils_the_run_or_the_next(sweep_dir: Path, run_cli: RunCli) -
     }
     assert logs["raises what cannot be written"].startswith("\\udcff\nTraceback (most recent call last):")
     assert logs["looks"] == "all is well\n"
-    assert logs["reports from a fork"] == "context.report is for the trial's own process; hand the numbers to it\n"
+    assert logs["reports from a fork"] == (
+        "context.report was called in a forked process; send the metrics to the trial's process\n"
+    )
     # Those that a trial leaves behind tell nothing of the next one, and are ended with the run.
     assert query_results(sweep_dir, "SELECT DISTINCT seed FROM curves") == [(names.index("reports late"),)]
     wait_until(lambda: not any(map(is_process_running, background_program_pids(sweep_dir))))
@@ -381,21 +383,21 @@ def test_two_runs_at_once_in_one_directory(sweep_dir: Path, run_cli: RunCli, mon
     out = sweep_dir / "out"
 
     class Second(RunListener):
-        said: list[str] = []
+        messages: list[str] = []
 
         def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
             (sweep_dir / "link").symlink_to(out)
-            self.said.append(run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).err)
-            self.said.append(run_cli("run", str(sweep_dir / "link"), "--resume").err)
+            self.messages.append(run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).err)
+            self.messages.append(run_cli("run", str(sweep_dir / "link"), "--resume").err)
             monkeypatch.chdir(out)
-            self.said.append(run_cli("run", ".", "--resume").err)
+            self.messages.append(run_cli("run", ".", "--resume").err)
 
     second = Second()
     unetgen.run(
         sweep_dir / "lone.yaml", f"{SAMPLE_TRIALS}:seeded_metrics", out=out, listener=second, engine=NullEngine()
     )
-    way = "wait for it, or choose another directory"
-    assert second.said == [f"another run is at work in {path}; {way}\n" for path in (out, sweep_dir / "link", ".")]
+    fix = "wait for it, or choose another directory"
+    assert second.messages == [f"another run is using {path}; {fix}\n" for path in (out, sweep_dir / "link", ".")]
     assert sorted(path.name for path in sweep_dir.iterdir()) == ["link", "lone.yaml", "out", "sweep.yaml"]
 
 
@@ -406,8 +408,8 @@ def test_what_keeps_other_runs_out_may_be_wanting(
     lock.mkdir()
     trial = ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics")
     assert run_cli(*run_arguments(sweep_dir, *trial)).err == (
-        f"{lock}, which keeps other runs out, cannot be made: IsADirectoryError: [Errno 21] Is a directory: '{lock}'; "
-        "allow it, or choose another directory\n"
+        f"cannot create the lock file {lock}: IsADirectoryError: [Errno 21] Is a directory: '{lock}'; "
+        "check the permissions, or choose another directory\n"
     )
     monkeypatch.setitem(sys.modules, "filelock", None)
     assert run_cli(*run_arguments(sweep_dir, *trial)).err == (
@@ -432,7 +434,7 @@ def test_a_full_disk_keeps_what_is_finished(sweep_dir: Path, run_cli: RunCli, mo
     monkeypatch.undo()
     file = sweep_dir / "out" / "results.sqlite"
     assert (outcome.code, outcome.out) == (5, "")
-    assert outcome.err == (f"{file}: database or disk is full; free space there, then --resume goes on\n")
+    assert outcome.err == (f"{file}: database or disk is full; free disk space, then continue with --resume\n")
     kept = query_results(sweep_dir, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 1 < kept < 36
     assert unetgen.run(sweep_dir / "out", resume=True, engine=LocalEngine(2)).counts()["finished"] == 36
@@ -444,7 +446,7 @@ def test_a_full_disk_keeps_what_is_finished(sweep_dir: Path, run_cli: RunCli, mo
 def test_a_file_of_results_that_is_none_is_told(
     sweep_dir: Path, run_cli: RunCli, no_trials_run: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledgers, "PATIENCE", 0.1)
+    monkeypatch.setattr(ledgers, "LOCK_TIMEOUT_S", 0.1)
     run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics"))
     file = sweep_dir / "out" / "results.sqlite"
 
@@ -456,15 +458,15 @@ def test_a_file_of_results_that_is_none_is_told(
     with closing(sqlite3.connect(file)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert resumed() == (
-            f"{file}: database is locked; another program is writing to it; close it, then --resume goes on\n"
+            f"{file}: database is locked; close the program that is writing to it, then continue with --resume\n"
         )
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
-    assert resumed() == f"{file}: database disk image is malformed; put it right, or move it away\n"
+    assert resumed() == f"{file}: database disk image is malformed; repair the file, or move it away\n"
     file.write_bytes(b"not a database at all" * 99)
-    assert resumed() == f"{file}: file is not a database; put it right, or move it away\n"
+    assert resumed() == f"{file}: file is not a database; repair the file, or move it away\n"
     file.write_bytes(b"")
-    assert resumed() == (f"{file} has no results of unetgen in it; put a copy back, or move {sweep_dir / 'out'} away\n")
+    assert resumed() == (f"{file} is not a results database; restore a copy, or move {sweep_dir / 'out'} away\n")
 
 
 def test_a_run_that_was_killed_before_it_had_results_begins_anew(
@@ -482,7 +484,7 @@ def test_where_a_trial_hung_may_not_be_known(tmp_path: Path) -> None:
     trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path, limits=TrialLimits(timeout=2))
     trial.directory.mkdir(parents=True)
     (trial.directory / TIMEOUT_TRACEBACK_FILE).write_text("Timeout (0:00:02)!\n")
-    assert describe_exit(trial, 1) == "it took longer than 2 s and was ended"
+    assert describe_exit(trial, 1) == "timed out after 2 s"
 
 
 UNGUARDED = """\
@@ -502,8 +504,8 @@ def test_a_script_that_would_run_itself_again_is_told(sweep_dir: Path) -> None:
     )
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.endswith(
-        "RunError: trials run in processes that read the script which starts them, and this one starts them again; "
-        'put what it does under if __name__ == "__main__":\n'
+        "RunError: worker processes import the main script, and this one would start the run again; "
+        'put its code under if __name__ == "__main__":\n'
     )
 
 
@@ -511,47 +513,46 @@ def test_a_script_that_would_run_itself_again_is_told(sweep_dir: Path) -> None:
 
 
 def refusals(sweep_dir: Path) -> dict[tuple[str, ...], str]:
-    there = f"{sweep_dir / 'out'}"
     return {
         ("--trial", f"{SAMPLE_TRIALS}:seeded_metric"): f"{SAMPLE_TRIALS}:seeded_metric: {SAMPLE_TRIALS} has no function 'seeded_metric'; did you mean 'seeded_metrics'?",
         ("--trial", f"{SAMPLE_TRIALS}:not_a_function"): (
             f"{SAMPLE_TRIALS}:not_a_function: {SAMPLE_TRIALS} has no function 'not_a_function'; "
             "it has Any, Path, append_note, failing, fails_then_resumes, misbehaving, reads_results, seeded_metrics"
         ),
-        ("--trial", "nothing.py:fit"): "nothing.py:fit: there is no file nothing.py; check the path",
-        ("--trial", "no_such_module:fit"): "no_such_module:fit: there is no module 'no_such_module'; check the name, or give a file",
+        ("--trial", "nothing.py:fit"): "nothing.py:fit: file not found: nothing.py; check the path",
+        ("--trial", "no_such_module:fit"): "no_such_module:fit: module not found: no_such_module; check the name, or use file.py:function",
         ("--trial", f"{sweep_dir / 'broken.py'}:fit"): (
             f"{sweep_dir / 'broken.py'}:fit: {sweep_dir / 'broken.py'} cannot be imported: "
-            "ModuleNotFoundError: No module named 'missing'; correct it"
+            "ModuleNotFoundError: No module named 'missing'; fix the error"
         ),
         ("--trial", "pkg.bad:fit"): (
-            "pkg.bad:fit: pkg.bad cannot be imported: ModuleNotFoundError: No module named 'pkg.nothere'; correct it"
+            "pkg.bad:fit: pkg.bad cannot be imported: ModuleNotFoundError: No module named 'pkg.nothere'; fix the error"
         ),
-        ("--trial", "pkg.none:fit"): "pkg.none:fit: there is no module 'pkg.none'; check the name, or give a file",
+        ("--trial", "pkg.none:fit"): "pkg.none:fit: module not found: pkg.none; check the name, or use file.py:function",
         ("--trial", "pkg.leaves:fit"): (
-            "pkg.leaves:fit: pkg.leaves ends the program when it is imported (SystemExit: 5); "
-            'put what it does as a script under if __name__ == "__main__":'
+            "pkg.leaves:fit: pkg.leaves exits when it is imported (SystemExit: 5); "
+            'put its script code under if __name__ == "__main__":'
         ),
-        ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--timeout", "nan"): "a timeout of nan s is none; give seconds, up to 31,536,000 for a year",
-        ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--timeout", "1e12"): "a timeout of 1e+12 s is none; give seconds, up to 31,536,000 for a year",
-        ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--device", "foo"): "torch knows no device 'foo'; write cpu, cuda or cuda:1, or leave it out",
+        ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--timeout", "nan"): "timeout nan s is invalid; use more than 0 and at most 31,536,000 s",
+        ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--timeout", "1e12"): "timeout 1e+12 s is invalid; use more than 0 and at most 31,536,000 s",
+        ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--device", "foo"): "unknown device 'foo'; use cpu, cuda or cuda:1, or omit --device",
         ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--device", "cuda:99"): (
-            f"there is no device 'cuda:99', this machine has {torch.cuda.device_count()} GPUs; leave it out to have one chosen"
+            f"device 'cuda:99' not found ({torch.cuda.device_count()} GPUs available); omit --device to choose one automatically"
         ),
         ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--seed", "5000000000"): (
-            "there are no seeds from 5000000000 to 5000000000; take some from 0 to 4,294,967,295"
+            "seeds from 5000000000 to 5000000000 are invalid; use seeds from 0 to 4,294,967,295"
         ),
-        ("--trial", "fit"): "'fit' names no trial; write module:function, or file.py:function",
+        ("--trial", "fit"): "'fit' is not a trial; use module:function or file.py:function",
         ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epoch=1"): f"{SAMPLE_TRIALS}:seeded_metrics has no option 'epoch'; did you mean 'epochs'?",
-        ("--trial", f"{SAMPLE_TRIALS}:reads_results", "--with", "a=1"): f"{SAMPLE_TRIALS}:reads_results has no option 'a'; it has none",
+        ("--trial", f"{SAMPLE_TRIALS}:reads_results", "--with", "a=1"): f"{SAMPLE_TRIALS}:reads_results has no option 'a'; it has no options",
         ("--trial", "unetgen.trials:segmentation"): (
-            "unetgen.trials:segmentation needs 'images' and 'masks'; add --with images=... --with masks=..."
+            "unetgen.trials:segmentation requires 'images' and 'masks'; add --with images=... --with masks=..."
         ),
         ("--trial", "os:getcwd"): (
             "os:getcwd cannot be called as trial(model, spec, context): too many positional arguments"
         ),
-        (): "there is nothing to carry out; add --trial module:function",
-        ("--resume",): f"{there} has no results to go on from; leave --resume out",
+        (): "a run needs a trial; add --trial module:function",
+        ("--resume",): f"{sweep_dir / 'out'} has no results to resume; omit --resume",
     }  # fmt: skip
 
 
@@ -566,19 +567,19 @@ def test_what_cannot_begin_says_why(sweep_dir: Path, run_cli: RunCli, monkeypatc
         assert (outcome.code, outcome.out, outcome.err) == (2, "", f"{sentence}\n"), arguments
     assert not (sweep_dir / "out").exists()
     wrong = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epochs"))
-    assert wrong.err.endswith("Error: --with 'epochs' says nothing; write --with NAME=VALUE\n")
+    assert wrong.err.endswith("Error: --with 'epochs' is not an assignment; use --with NAME=VALUE\n")
     wrong = run_cli(
         *run_arguments(
             sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epochs=1", "--with", "epochs=2"
         )
     )
-    assert wrong.err.endswith("Error: --with epochs is given more than once; give it once\n")
+    assert wrong.err.endswith("Error: --with epochs is set more than once; set it once\n")
     wrong = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epochs=[1"))
     assert wrong.err == (
         "--with epochs=[1:2:1: not valid YAML: did not find expected ',' or ']'; check brackets, quotes and indentation\n"
     )
     wrong = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--gpus", "1"))
-    assert wrong.err.endswith("Error: --gpus and --address are for --engine ray; here --device chooses\n")
+    assert wrong.err.endswith("Error: --gpus and --address require --engine ray; use --device instead\n")
     nowhere = run_cli(
         "run",
         str(sweep_dir / "sweep.yaml"),
@@ -587,15 +588,15 @@ def test_what_cannot_begin_says_why(sweep_dir: Path, run_cli: RunCli, monkeypatc
         "--trial",
         f"{SAMPLE_TRIALS}:seeded_metrics",
     )
-    assert nowhere.err == f"there is no folder {sweep_dir / 'no'}; make it first\n"
+    assert nowhere.err == f"directory not found: {sweep_dir / 'no'}; create it first\n"
     elsewhere = run_cli(
         "run", str(sweep_dir), "-o", str(sweep_dir / "out"), "--trial", f"{SAMPLE_TRIALS}:seeded_metrics"
     )
-    assert elsewhere.err == f"{sweep_dir} is written already; leave --out out, and its results lie in it\n"
+    assert elsewhere.err == f"{sweep_dir} is already a sweep directory; remove --out to store the results there\n"
     nothing = run_cli("run", str(sweep_dir), "--trial", f"{SAMPLE_TRIALS}:seeded_metrics")
     assert (
         nothing.err
-        == f"{sweep_dir} is no sweep's directory; give a sweep's file, or what unetgen sweep --out has written\n"
+        == f"{sweep_dir} is not a sweep directory; use a sweep file, or a directory that unetgen sweep --out wrote\n"
     )
 
 
@@ -606,7 +607,7 @@ def test_a_spec_that_was_changed_by_hand_is_told(sweep_dir: Path, run_cli: RunCl
     spec.write_text(spec.read_text().replace("out_channels: 2", "out_channels: 3"))
     outcome = run_cli("run", str(out), "--trial", f"{SAMPLE_TRIALS}:seeded_metrics")
     assert (outcome.code, outcome.err) == (
-        1, f"{spec} is not the network that the index lists; write the sweep again\n",
+        1, f"{spec} was changed: its hash is not that in the index; write the sweep again\n",
     )  # fmt: skip
 
 
@@ -655,12 +656,17 @@ def test_python_runs_it_too_and_hears_of_it(sweep_dir: Path, run_cli: RunCli) ->
             heard.append(event)
 
     standings = unetgen.run(out, f"{SAMPLE_TRIALS}:seeded_metrics", options={"epochs": 2}, listener=Hearing())
-    assert [type(event).__name__ for event in heard] == ["Started", "Reported", "Reported", "Ended"]
+    assert [type(event).__name__ for event in heard] == [
+        "TrialStarted",
+        "MetricsReported",
+        "MetricsReported",
+        "TrialFinished",
+    ]
     assert isinstance(heard[-1], TrialFinished)
     assert heard[-1].result.metrics == {name: by[standings.base][0] for name, by in standings.metrics.items()}
     with pytest.raises(RunError):
         unetgen.run(out, f"{SAMPLE_TRIALS}:seeded_metrics")
     (out / "results.sqlite").unlink()
     assert run_cli("run", str(out), "--trial", f"{SAMPLE_TRIALS}:seeded_metrics").err == (
-        f"{out / 'trials'} is there, of a run whose results are not; move it away\n"
+        f"{out / 'trials'} exists but results.sqlite is missing; move or delete {out / 'trials'}\n"
     )

@@ -469,7 +469,7 @@ def test_a_key_map_is_written_read_and_used(run_cli: RunCli, spec: str, theirs: 
     outcome = run_cli("import-weights", spec, str(theirs), "--write-key-map", str(names))
     assert outcome.out.splitlines()[-1] == f"key map          {names}"
     heading, _, first, *rest = names.read_text().splitlines()
-    assert heading == f"# Layers of {theirs} on the left, ours on the right, matched by structure."
+    assert heading == f"# Layers of {theirs} on the left, of unetgen on the right, matched by structure."
     assert first == "encoder.stages.0.0.conv: encoder.0.conv1"
     assert len(rest) == 66
     again = run_cli(
@@ -526,4 +526,4 @@ def test_the_command_inverts_by_key_map(run_cli: RunCli, tmp_path: Path) -> None
 def test_like_requires_invert(run_cli: RunCli, spec: str, theirs: Path) -> None:
     outcome = run_cli("import-weights", spec, str(theirs), "--like", str(theirs))
     assert outcome.code == 2
-    assert "Error: --like gives the names to write with --invert; add --invert, or leave --like out" in outcome.err
+    assert "Error: --like has no effect without --invert; add --invert, or remove --like" in outcome.err
