@@ -1,8 +1,8 @@
-"""What a network costs: parameters and multiply-adds, by node, by level and in all.
+"""Compute the cost of a network: parameters and multiply-adds (MACs), by node, by level and in total.
 
 Parameters are counted once each, however often their layer is applied. MACs are those of convolutions,
-transposed convolutions and matrix products, as torch's FlopCounterMode counts them; a FLOP is half a MAC.
-Norms, activations, poolings, interpolations, additions and biases count as nothing there, and so here.
+transposed convolutions and matrix products, as torch's FlopCounterMode counts them; a MAC is two FLOPs.
+Norms, activations, poolings, interpolations, additions and biases are not counted, as in torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Cost:
 
     @property
     def flops(self) -> int:
-        """Two for each multiply-add."""
+        """The number of floating-point operations: two per multiply-add."""
         return 2 * self.macs
 
     def __add__(self, other: Cost) -> Cost:
@@ -36,21 +36,37 @@ ZERO_COST = Cost(0, 0)
 
 
 def node_cost(node: Node, sizes: Sequence[Size]) -> Cost:
-    """The cost of one node; a layer applied again costs no parameters."""
-    own = node.op.parameters() if node.path == node.layer_path else ()
+    """Return the cost of one node. The parameters of a shared layer count at its first node only.
+
+    Args:
+        node: The node.
+        sizes: The size of every node's output.
+
+    Returns:
+        The cost for one sample.
+    """
+    parameters = node.op.parameters() if node.path == node.layer_path else ()
     macs = node.op.macs(sizes[node.inputs[0]], sizes[node.index]) if node.inputs else 0
-    return Cost(sum(prod(parameter.shape) for parameter in own), macs)
+    return Cost(sum(prod(parameter.shape) for parameter in parameters), macs)
 
 
 def total_cost(graph: Graph, sizes: Sequence[Size]) -> Cost:
-    """The cost of the whole network."""
+    """Return the cost of the network for one sample; ``sizes`` are those of every node's output."""
     return Cost(
         count_parameters(graph), sum(node.op.macs(sizes[node.inputs[0]], sizes[node.index]) for node in graph.nodes[1:])
     )
 
 
 def level_costs(graph: Graph, sizes: Sequence[Size]) -> dict[tuple[str, int], Cost]:
-    """The cost of each level on each side, in the order in which they run."""
+    """Return the cost of each (side, level), in the order of execution.
+
+    Args:
+        graph: The graph.
+        sizes: The size of every node's output.
+
+    Returns:
+        The costs for one sample.
+    """
     costs: dict[tuple[str, int], Cost] = {}
     for node in graph.nodes[1:]:
         key = (node.side, node.level)
@@ -59,6 +75,6 @@ def level_costs(graph: Graph, sizes: Sequence[Size]) -> dict[tuple[str, int], Co
 
 
 def count_parameters(graph: Graph) -> int:
-    """The number of parameters, which no input size changes."""
-    own = (node.op.parameters() for node in graph.nodes if node.layer_path == node.path)
-    return sum(prod(parameter.shape) for parameters in own for parameter in parameters)
+    """Return the number of parameters, which does not depend on the input size."""
+    layers = (node.op.parameters() for node in graph.nodes if node.layer_path == node.path)
+    return sum(prod(parameter.shape) for parameters in layers for parameter in parameters)

@@ -1,4 +1,4 @@
-"""Measure: one number that a network is compared by, or matched to."""
+"""The cost metrics by which networks are compared, or matched to a budget."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from unetgen.analysis.report import NetworkReport
 
 @dataclass(frozen=True, slots=True)
 class CostMetric:
-    """A number of a network at its input size, for one sample of float32."""
+    """A cost of a network at its input size, for one float32 sample."""
 
     name: str
-    """What sweeps, options and programs call it."""
+    """The name in sweeps, options and JSON."""
     title: str
-    """What people call it."""
+    """The name in sentences."""
     column_title: str
-    """The same over a column."""
+    """The name as a column title."""
     unit: str
+    """``bytes``, ``pixels``, or empty for a count."""
     compute: Callable[[NetworkReport], int]
 
 
 COST_METRICS = {
-    measure.name: measure
-    for measure in (
+    metric.name: metric
+    for metric in (
         CostMetric("params", "parameters", "params", "", lambda report: report.cost.params),
         CostMetric("macs", "MACs", "MACs", "", lambda report: report.cost.macs),
         CostMetric("memory", "training memory", "training", "bytes", lambda report: report.memory.training),

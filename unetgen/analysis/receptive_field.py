@@ -1,9 +1,9 @@
-"""Which pixels of the image an output pixel depends on.
+"""Compute receptive fields: the image pixels on which an output pixel depends.
 
-Intervals are walked backwards from the output. After an upsampling the answer depends on the output pixel's phase,
+Intervals are propagated backwards from the output. After an upsampling the extent depends on the output pixel's phase,
 so the field has a smallest and a largest extent: 188 and 204 pixels for the padded classic U-Net. The recurrence of
-the textbooks gives 200, which no pixel has. What looks at a whole map does not count: instance and group norms, and
-global poolings, which reports name beside the field.
+the textbooks gives 200, which no pixel has. Instance and group norms and global ops, which depend on all pixels, are
+ignored; reports list global ops next to the field.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from unetgen.graph.ops import ResizeTo
 from unetgen.graph.ops.base import Interval, Size
 from unetgen.graph.ops.resampling import Interpolation
 
-# Where no period tells pixels apart each is asked by itself; a signal of an hour has too many.
+# If pixels have no period, each is computed by itself, up to this number; a signal of an hour has too many.
 MAX_POSITIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """The extents along one axis, in pixels, over all phases of an output pixel."""
+    """The smallest and largest extent along one axis over all phases of an output pixel, in pixels."""
 
     smallest: int
     largest: int
@@ -33,15 +33,31 @@ class ReceptiveField:
 
 
 def input_window(graph: Graph, axis: int, outputs: Interval, sizes: Sequence[Size]) -> Interval:
-    """The interval of image pixels behind an interval of output pixels, both ends included.
+    """Return the image pixels on which an interval of output pixels depends.
 
-    The image's border is not heeded: with padding the interval may reach beyond it.
+    Args:
+        graph: The graph.
+        axis: The spatial axis, from 0.
+        outputs: The first and the last output pixel.
+        sizes: The size of every node's output.
+
+    Returns:
+        The first and the last image pixel. They are not clipped: with padding they may be outside the image.
     """
     return _propagate(_backward_steps(graph, axis, sizes), graph.output, outputs) or (0, sizes[0][axis] - 1)
 
 
 def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> ReceptiveField:
-    """The receptive field along one axis for the sizes given; of an output longer than ``MOST`` its middle's."""
+    """Return the receptive field along one axis.
+
+    Args:
+        graph: The graph.
+        axis: The spatial axis, from 0.
+        sizes: The size of every node's output.
+
+    Returns:
+        The field; of an output without period, over its middle ``MAX_POSITIONS`` pixels.
+    """
     length = sizes[graph.output][axis]
     fit = graph.fits[axis]
     period = (
@@ -55,14 +71,14 @@ def receptive_field(graph: Graph, axis: int, sizes: Sequence[Size]) -> Receptive
 
 
 def receptive_fields(graph: Graph, sizes: Sequence[Size]) -> tuple[ReceptiveField, ...]:
-    """The receptive field along each axis; axes that nothing tells apart are walked once."""
+    """Return the receptive field along each axis. Isotropic graphs are computed once."""
     if graph.is_isotropic and len(set(sizes[0])) == 1:
         return (receptive_field(graph, 0, sizes),) * graph.dims
     return tuple(receptive_field(graph, axis, sizes) for axis in range(graph.dims))
 
 
 class _Step(NamedTuple):
-    """One node on the way back: its reach into the first map that it reads, and the other maps it reads."""
+    """One node of the backward propagation, with the function from output to input intervals."""
 
     node: int
     input_interval: Callable[[int, Interval, tuple[int, int]], Interval]
@@ -73,42 +89,42 @@ class _Step(NamedTuple):
 
 
 def _backward_steps(graph: Graph, axis: int, sizes: Sequence[Size]) -> list[_Step]:
-    """The way from the output back to the image, the same for every pixel."""
+    """Return the steps from the output back to the image, which are the same for every pixel."""
     steps = []
     for node in reversed(graph.nodes[1:]):
         if not node.op.is_global:
             first, *others = node.inputs
             lengths = (sizes[first][axis], sizes[node.index][axis])
-            # The second input of a fitting op lends its size only.
-            read = () if node.op.kind in ("crop", "pad", "resize") else tuple(others)
-            steps.append(_Step(node.index, node.op.input_interval, axis, lengths, first, read))
+            # Of the second input of a size-matching op only the size matters.
+            other_inputs = () if node.op.kind in ("crop", "pad", "resize") else tuple(others)
+            steps.append(_Step(node.index, node.op.input_interval, axis, lengths, first, other_inputs))
     return steps
 
 
 def _propagate(steps: Sequence[_Step], output: int, outputs: Interval) -> Interval | None:
-    """The interval of the image that is reached; None where only whole maps are looked at on the way."""
-    needed = {output: outputs}
-    for node, reach, axis, sizes, first, others in steps:
-        interval = needed.get(node)
+    """Return the image interval of an output interval; None if it depends on the image only through global ops."""
+    intervals = {output: outputs}
+    for node, input_interval, axis, sizes, first, others in steps:
+        interval = intervals.get(node)
         if interval is None:
             continue
-        _widen(needed, first, reach(axis, interval, sizes))
+        _widen(intervals, first, input_interval(axis, interval, sizes))
         for source in others:
-            _widen(needed, source, interval)
-    return needed.get(0)
+            _widen(intervals, source, interval)
+    return intervals.get(0)
 
 
-def _widen(needed: dict[int, Interval], source: int, interval: Interval) -> None:
-    """Makes what is needed of a map hold this interval too."""
-    known = needed.get(source)
+def _widen(intervals: dict[int, Interval], source: int, interval: Interval) -> None:
+    """Extend the interval of a node by another."""
+    known = intervals.get(source)
     if known is None:
-        needed[source] = interval
+        intervals[source] = interval
     elif interval[0] < known[0] or interval[1] > known[1]:
-        needed[source] = (min(known[0], interval[0]), max(known[1], interval[1]))
+        intervals[source] = (min(known[0], interval[0]), max(known[1], interval[1]))
 
 
 def _depends_on_position(graph: Graph) -> bool:
-    """Whether some resampling does not repeat itself with the network's period."""
+    """Return whether a resampling op does not repeat with the network's period."""
     return any(
         isinstance(node.op, ResizeTo) or (isinstance(node.op, Interpolation) and node.op.align_corners)
         for node in graph.nodes

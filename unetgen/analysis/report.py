@@ -1,4 +1,4 @@
-"""Report: everything that is known about a network at one input size, without torch."""
+"""The report on a network at one input size: shapes, fitting sizes, costs and receptive field. It needs no torch."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from unetgen.analysis.cost import Cost, level_costs, total_cost
 from unetgen.analysis.memory import Memory, estimate_memory
 from unetgen.analysis.receptive_field import ReceptiveField, receptive_fields
 from unetgen.config.spec import AXIS_NAMES, Spec
+from unetgen.graph.external.module_op import ExternalModule, SelectOutput
 from unetgen.graph.fitting_sizes import FittingSizes
 from unetgen.graph.graph import Graph
-from unetgen.graph.external.module_op import ExternalModule, SelectOutput
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import check_sizes, smallest_fitting_size
 
-# Where a spec names no size, the smallest that fits and is no smaller than this stands in.
+# If a spec has no input size, the smallest that fits and is at least this is assumed.
 DEFAULT_MIN_SIZE = 64
 
 
 def format_shape(shape: tuple[int, ...]) -> str:
-    """A shape as people write it: 2 x 388 x 388."""
+    """Format a shape, such as ``2 x 388 x 388``."""
     return " x ".join(map(str, shape))
 
 
 @dataclass(frozen=True)
 class NetworkReport:
-    """A network at an input size. All sums are for one sample of float32."""
+    """A network at an input size. All costs are for one float32 sample."""
 
     spec: Spec
     graph: Graph
@@ -35,15 +35,25 @@ class NetworkReport:
     sizes: tuple[Size, ...]
     """The size of every node's output."""
     is_size_assumed: bool = False
-    """Whether nobody named the size."""
+    """Whether neither the spec nor the caller set the size."""
 
     @classmethod
     def of(
         cls, spec: Spec, graph: Graph, input_size: Size | None = None, *, is_size_assumed: bool = False
     ) -> NetworkReport:
-        """The report for a size, else for the spec's, else for a small one that fits. Raises SizeError.
+        """Create the report for a size.
 
-        ``assumed`` says of a size that is given that nobody named it.
+        Args:
+            spec: The resolved spec.
+            graph: Its graph.
+            input_size: The spatial size (default: the spec's, or else a small one that fits).
+            is_size_assumed: Whether ``input_size`` was not set by the user.
+
+        Returns:
+            The report.
+
+        Raises:
+            SizeError: If the size does not fit.
         """
         size = input_size or spec.input_size or smallest_fitting_size(graph, DEFAULT_MIN_SIZE) or (1,) * spec.dims
         sizes = check_sizes(graph, size, None if input_size else spec.root.mapping.get("input_size"))
@@ -51,12 +61,12 @@ class NetworkReport:
 
     @cached_property
     def cost(self) -> Cost:
-        """Parameters and MACs."""
+        """The parameters and MACs."""
         return total_cost(self.graph, self.sizes)
 
     @cached_property
     def memory(self) -> Memory:
-        """Bytes of maps."""
+        """The memory of feature maps, in bytes."""
         return estimate_memory(self.graph, self.sizes)
 
     @cached_property
@@ -66,17 +76,17 @@ class NetworkReport:
 
     @property
     def in_shape(self) -> tuple[int, ...]:
-        """(channels, *size) of the image."""
+        """The shape of the image, ``(channels, *size)``."""
         return (self.graph.in_channels, *self.input_size)
 
     @property
     def out_shape(self) -> tuple[int, ...]:
-        """(channels, *size) of the first output."""
+        """The shape of the first output, ``(channels, *size)``."""
         return self._compute_shape(self.graph.output)
 
     @property
     def out_shapes(self) -> dict[str, list[tuple[int, ...]]]:
-        """The shapes of every output by its name; one without a name where there is only one."""
+        """The shapes of all outputs by name; a single output may have the empty name."""
         return {output.name: [self._compute_shape(index) for index in output.nodes] for output in self.graph.outputs}
 
     def _compute_shape(self, index: int) -> tuple[int, ...]:
@@ -84,30 +94,30 @@ class NetworkReport:
         return (node.channels,) if node.op.has_no_spatial_axes else (node.channels, *self.sizes[index])
 
     def _format_outputs(self) -> str:
-        """Every output's shape, as people write it."""
-        lists = {name: ", ".join(map(format_shape, shapes)) for name, shapes in self.out_shapes.items()}
-        lists = {o.name: f"[{lists[o.name]}]" if o.is_list else lists[o.name] for o in self.graph.outputs}
-        return "; ".join(f"{name} {text}" if name else text for name, text in lists.items())
+        """Format the shapes of all outputs."""
+        texts = {name: ", ".join(map(format_shape, shapes)) for name, shapes in self.out_shapes.items()}
+        texts = {o.name: f"[{texts[o.name]}]" if o.is_list else texts[o.name] for o in self.graph.outputs}
+        return "; ".join(f"{name} {text}" if name else text for name, text in texts.items())
 
     def _describe_receptive_field(self) -> str:
-        """The receptive field, and where the whole map is looked at beside it, or nobody knows what is."""
-        local = f"{self._join_by_axis([str(field) for field in self.receptive_fields])} pixels"
-        far = [node for node in self.graph.nodes if node.op.is_global]
-        unknown = [node.path for node in far if isinstance(node.op, (ExternalModule, SelectOutput))]
-        whole = [node.path for node in far if node.path not in unknown]
+        """Describe the receptive field, and name global ops and modules of unknown extent."""
+        local_field = f"{self._join_by_axis([str(field) for field in self.receptive_fields])} pixels"
+        nodes = [node for node in self.graph.nodes if node.op.is_global]
+        unknown = [node.path for node in nodes if isinstance(node.op, (ExternalModule, SelectOutput))]
+        global_ops = [node.path for node in nodes if node.path not in unknown]
         notes = [
-            _format_location(", and whole maps at", whole),
-            _format_location(", and an unknown part of it at", unknown),
+            _format_location(", plus the whole map at", global_ops),
+            _format_location(", plus an unknown extent at", unknown),
         ]
-        return "".join((local, *notes))
+        return "".join((local_field, *notes))
 
     def _describe_mac_coverage(self) -> str:
-        strange = any(isinstance(node.op, ExternalModule) for node in self.graph.nodes)
-        return "convolutions and matrix products" if strange else "convolutions only"
+        has_external = any(isinstance(node.op, ExternalModule) for node in self.graph.nodes)
+        return "convolutions and matrix products" if has_external else "convolutions only"
 
     def format_lines(self) -> list[tuple[str, str]]:
-        """What is known, as a name and a sentence each."""
-        assumed = " (a size that fits; the spec names none)" if self.is_size_assumed else ""
+        """Return the report as pairs of a name and a text."""
+        assumed = " (assumed size; the spec has no input_size)" if self.is_size_assumed else ""
         weights = 4 * self.cost.params
         return [
             ("sizes", f"{format_shape(self.in_shape)} -> {self._format_outputs()}{assumed}"),
@@ -117,15 +127,15 @@ class NetworkReport:
             ("MACs", f"{self.cost.macs:,} ({self.cost.flops:,} FLOPs), {self._describe_mac_coverage()}"),
             (
                 "memory",
-                f"about {_format_megabytes(self.memory.inference)} of maps in inference, "
-                f"{_format_megabytes(self.memory.training)} kept in training, and {_format_megabytes(weights)} of weights "
-                "(estimate, one sample, float32)",
+                f"about {_format_megabytes(self.memory.inference)} of feature maps in inference, "
+                f"{_format_megabytes(self.memory.training)} kept in training, and {_format_megabytes(weights)} "
+                "of weights (estimate, one sample, float32)",
             ),
             ("hash", self.spec.hash[:16]),
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the report as plain data, for ``--format json``."""
         rows = level_costs(self.graph, self.sizes)
         return {
             "name": self.spec.name,
@@ -155,16 +165,16 @@ class NetworkReport:
 
 
 def _describe_output_size(fit: FittingSizes) -> str:
-    """How the output follows from the input, where that is one sentence."""
-    lost = {c.first - c.first_output for c in fit.classes if c.output_step == c.period}
-    if len(lost) != 1 or any(c.output_step != c.period for c in fit.classes):
+    """Describe the output size as a function of the input size n, if it is n minus a constant."""
+    differences = {c.first - c.first_output for c in fit.classes if c.output_step == c.period}
+    if len(differences) != 1 or any(c.output_step != c.period for c in fit.classes):
         return ""
-    (less,) = lost
-    return f", output n{f' - {less}' if less > 0 else f' + {-less}' if less else ''}"
+    (margin,) = differences
+    return f", output n{f' - {margin}' if margin > 0 else f' + {-margin}' if margin else ''}"
 
 
 def _format_location(prefix: str, paths: list[str]) -> str:
-    """Where something is, by its first place."""
+    """Format the first of several paths and the number of others; nothing for no paths."""
     if not paths:
         return ""
     return f"{prefix} {paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}"

@@ -1,8 +1,8 @@
-"""Which input sizes fit along one axis, exactly: unions of residue classes n = r (mod p), n >= m.
+"""Solve which input sizes fit along one axis, in closed form: a union of residue classes n = r (mod p), n >= m.
 
-The sizes are written n = r + p * t with an unknown t, and run through the same ops as plain numbers. Each map's
-size is then a line in t. Where a division's outcome depends on t, the class is split; what an op demands of its
-input becomes a bound on t, or rules the class out.
+A class is written n = r + p * t with an unknown t, and goes through the same ops as integer sizes. The size of each
+feature map is then linear in t. If the result of a division depends on t, the class is split; a constraint of an op
+becomes a bound on t, or excludes the class.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import NamedTuple
 from unetgen.graph.node import Node
 from unetgen.graph.size_rule import Rule
 
-# Nine halvings that all round make 512 classes. A net that needs more work than this is refused an answer
-# for the classes that are left; the sizes themselves are still reckoned exactly.
+# Nine halvings that all round down give 512 classes. Beyond these limits the remaining classes are not solved and the
+# answer is marked incomplete; single sizes are still computed exactly.
 MAX_PERIOD = 4096
 MAX_STEPS = 150_000
 
 
 class LinearForm(NamedTuple):
-    """base + step * t."""
+    """The linear form ``base + step * t``."""
 
     base: int
     step: int
 
 
 class ResidueClass(NamedTuple):
-    """The sizes first, first + period, ... up to last (or without end), and the outputs they give."""
+    """The sizes first, first + period, ... up to last (unbounded if None), and their output sizes."""
 
     first: int
     period: int
@@ -45,79 +45,89 @@ class ResidueClass(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FittingSizes:
-    """All sizes that fit along one axis."""
+    """The sizes that fit along one axis."""
 
     classes: tuple[ResidueClass, ...]
     is_complete: bool = True
-    """Whether these are all; False where there are too many classes to list. Then only single sizes can be tried."""
+    """Whether all fitting sizes are listed; False if there are too many classes. Single sizes can still be tried."""
 
     @classmethod
     def only(cls, size: int, output: int) -> FittingSizes:
-        """The fit of a network that takes one size."""
+        """Return the sizes of a network that accepts only one."""
         return cls((ResidueClass(size, 1, size, output, 0),))
 
     def __contains__(self, size: int) -> bool:
-        return any(size in found for found in self.classes)
+        return any(size in residue_class for residue_class in self.classes)
 
     def output_size(self, size: int) -> int:
-        """The output size of a size that fits."""
-        found = next(c for c in self.classes if size in c)
-        return found.first_output + (size - found.first) // found.period * found.output_step
+        """Return the output size for a size that fits."""
+        residue_class = next(c for c in self.classes if size in c)
+        steps = (size - residue_class.first) // residue_class.period
+        return residue_class.first_output + steps * residue_class.output_step
 
     @property
     def smallest(self) -> int | None:
-        """The smallest size that fits; None where none does."""
+        """The smallest size that fits; None if no size does."""
         return min((c.first for c in self.classes), default=None)
 
     @property
     def period(self) -> int:
-        """How far apart sizes are that are treated alike."""
+        """The distance between sizes that the network treats alike, in pixels."""
         return lcm(*(c.period for c in self.classes))
 
     def largest_below(self, size: int) -> int | None:
-        """The largest size under ``size`` that fits."""
+        """Return the largest fitting size below ``size``, or None."""
         return max((n for c in self.classes if (n := _largest_below(c, size)) is not None), default=None)
 
     def smallest_above(self, size: int) -> int | None:
-        """The smallest size over ``size`` that fits."""
+        """Return the smallest fitting size above ``size``, or None."""
         return min((n for c in self.classes if (n := _smallest_above(c, size)) is not None), default=None)
 
     def __str__(self) -> str:
         if not self.is_complete:
-            return "sizes in more classes than can be listed; each is checked when it is used"
-        endless = [c for c in self.classes if c.last is None]
+            return "too many size classes to list; each size is checked when it is used"
+        unbounded = [c for c in self.classes if c.last is None]
         single = sorted({n for c in self.classes if c.last is not None for n in range(c.first, c.last + 1, c.period)})
-        sentences = [_describe_unbounded(endless)] if endless else []
+        alternatives = [_describe_unbounded(unbounded)] if unbounded else []
         if single:
-            sentences.append(f"n = {', '.join(map(str, single[:8]))}{', ...' if len(single) > 8 else ''}")
-        return " or ".join(sentences) or "no size"
+            alternatives.append(f"n = {', '.join(map(str, single[:8]))}{', ...' if len(single) > 8 else ''}")
+        return " or ".join(alternatives) or "no size"
 
 
 def find_fitting_sizes(nodes: Sequence[Node], output: int, axis: int) -> FittingSizes:
-    """All sizes that run through the nodes along one axis."""
-    open_classes, found, steps, complete = [(0, 1)], [], 0, True
-    while open_classes and steps < MAX_STEPS:
+    """Return all input sizes that fit the nodes along one axis.
+
+    Args:
+        nodes: The nodes of a graph.
+        output: The index of the node whose output size is reported.
+        axis: The spatial axis, from 0.
+
+    Returns:
+        The sizes.
+    """
+    unsolved, solved, steps, is_complete = [(0, 1)], [], 0, True
+    while unsolved and steps < MAX_STEPS:
         steps += len(nodes)
-        residue, period = open_classes.pop()
-        lines = _ResidueSizes(residue, period)
+        residue, period = unsolved.pop()
+        arithmetic = _ResidueSizes(residue, period)
         try:
-            sizes = [lines.input_size]
+            sizes = [arithmetic.input_size]
             for node in nodes[1:]:
-                sizes.append(node.op.output_size_along(axis, [sizes[i] for i in node.inputs], lines))
+                sizes.append(node.op.output_size_along(axis, [sizes[i] for i in node.inputs], arithmetic))
         except _SplitNeededError as split:
             if period * split.ways > MAX_PERIOD:
-                complete = False
+                is_complete = False
             else:
-                open_classes += [(residue + i * period, period * split.ways) for i in range(split.ways)]
+                unsolved += [(residue + i * period, period * split.ways) for i in range(split.ways)]
         except _NoSolutionError:
             continue
         else:
-            found.append(lines.to_residue_class(sizes[output]))
-    return FittingSizes(tuple(sorted(found)), complete and not open_classes)
+            solved.append(arithmetic.to_residue_class(sizes[output]))
+    return FittingSizes(tuple(sorted(solved)), is_complete and not unsolved)
 
 
 class _SplitNeededError(Exception):
-    """The class must be split into so many before the op's outcome is one line."""
+    """The class must be split into ``ways`` classes before the op's output size is linear in t."""
 
     def __init__(self, ways: int) -> None:
         self.ways = ways
@@ -128,7 +138,7 @@ class _NoSolutionError(Exception):
 
 
 class _ResidueSizes:
-    """Sizes of one residue class as lines in t, with the bounds on t that the ops so far have set."""
+    """The sizes of one residue class as linear forms in t, with the bounds on t from the ops so far."""
 
     def __init__(self, residue: int, period: int) -> None:
         self.input_size = LinearForm(residue, period)
@@ -171,12 +181,12 @@ class _ResidueSizes:
         self._lower_max_t(bases // steps)
         self._raise_min_t(bases // steps)
 
-    def _require_non_negative(self, line: LinearForm) -> None:
-        if line.step > 0:
-            self._raise_min_t(-(line.base // line.step))
-        elif line.step < 0:
-            self._lower_max_t(line.base // -line.step)
-        elif line.base < 0:
+    def _require_non_negative(self, form: LinearForm) -> None:
+        if form.step > 0:
+            self._raise_min_t(-(form.base // form.step))
+        elif form.step < 0:
+            self._lower_max_t(form.base // -form.step)
+        elif form.base < 0:
             raise _NoSolutionError
 
     def _raise_min_t(self, low: int) -> None:
@@ -211,14 +221,14 @@ def _smallest_above(residue_class: ResidueClass, size: int) -> int | None:
 
 
 def _describe_unbounded(classes: Sequence[ResidueClass]) -> str:
-    """n = r (mod p), n >= m, with the smallest p, and what fits below m."""
+    """Return ``n = r (mod p), n >= m`` with the smallest p, and the sizes below m that fit."""
     period = lcm(*(c.period for c in classes))
     first = {(c.first + i) % period: c.first + i for c in classes for i in range(0, period, c.period)}
     for divisor in (d for d in range(1, period + 1) if period % d == 0):
         residues = {residue % divisor for residue in first}
         if len(residues) * (period // divisor) == len(first):
             break
-    # The largest size of a residue that does not fit lies one period before its first that does.
+    # The largest size of a residue that does not fit is one period below its first that does.
     threshold = max(first.values()) - period + 1
     while threshold % divisor not in residues:
         threshold += 1

@@ -42,7 +42,7 @@ def build_graph(spec: Spec) -> Graph:
 
 
 def _build_once(spec: Spec, multiple: Size = ()) -> Graph:
-    """Build the graph once. ``multiple`` is the size that the input wrapper pads to a multiple of, if there is one."""
+    """Build the graph once, with the input wrapper if ``multiple`` is set, to whose multiples it pads."""
     g = Builder(spec.dims, spec.in_channels, spec.input_size)
     g.providers = spec.providers
     try:
@@ -52,8 +52,8 @@ def _build_once(spec: Spec, multiple: Size = ()) -> Graph:
         location = unknown.location.slot_location
         part = dict(spec.places()).get(location)
         part_name = f"{location[2]} {part.type!r}" if isinstance(part, Part) else location[2]
-        message = f"{describe_locations([location])}: {part_name} needs to know the size of its map"
-        hint = f"add 'input_size: [{', '.join(['256'] * spec.dims)}]', the only size that the network then takes"
+        message = f"{describe_locations([location])}: {part_name} needs to know the size of its feature map"
+        hint = f"add 'input_size: [{', '.join(['256'] * spec.dims)}]', the only size that then fits"
         raise SpecError([spec.root.problem("missing", message, hint)]) from None
     except NodeSizeError:
         # A part asked for the size of a map that this input size does not reach.
@@ -119,14 +119,15 @@ def _emit_body(g: Builder, spec: Spec) -> Maps:
 
 
 def _padding_multiple(spec: Spec, graph: Graph) -> Size:
-    """Return what the fitting sizes are multiples of, for each axis. Raise SpecError if they are not multiples."""
+    """Return for each axis the number whose multiples fit. Raise SpecError if other sizes fit."""
     node = spec.root.mapping.get("input", spec.root)
     periods, problems = [], []
     for name, fit in zip(AXIS_NAMES[spec.dims], graph.fits, strict=True):
         is_one_multiple = fit.is_complete and len(fit.classes) == 1 and fit.classes[0].last is None
         if not is_one_multiple or fit.classes[0].first % fit.classes[0].period:
-            message = f"it pads to a multiple, and on axis {name} this network takes {fit}"
-            problems.append(node.problem("input", message, "leave 'input' out, or pad convolutions and divide exactly"))
+            message = f"padding needs multiples, but on axis {name} this network accepts {fit}"
+            hint = "delete 'input', or use padded convolutions and exact divisions"
+            problems.append(node.problem("input", message, hint))
         periods.append(fit.period)
     if not problems:
         input_size = tuple(fit.classes[0].first for fit in graph.fits)
@@ -134,8 +135,8 @@ def _padding_multiple(spec: Spec, graph: Graph) -> Size:
         spatial_outputs = [i for i in graph.output_nodes if not graph.nodes[i].op.has_no_spatial_axes]
         resized = [i for i in spatial_outputs if sizes[i] != input_size]
         if resized:
-            message = f"it crops outputs back to the image's size, and {graph.nodes[resized[0]].path} has another"
-            problems.append(node.problem("input", message, "let every output have the image's size"))
+            message = f"outputs are cropped to the image size, but {graph.nodes[resized[0]].path} has another size"
+            problems.append(node.problem("input", message, "make every output the size of the image"))
     if problems:
         raise SpecError(problems)
     return tuple(periods)

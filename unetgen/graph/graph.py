@@ -1,4 +1,4 @@
-"""Graph: what a spec means. Nodes in the order in which they run, each with its path and channels."""
+"""The graph of a spec: its nodes in the order of execution, each with its path and channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ _INTEGER_SIZES = IntegerSizes()
 
 
 class NodeSizeError(SizeConstraintError):
-    """A Misfit with its place: which axis, which node's map, and which node cannot take it."""
+    """A size that does not fit, with its position in the graph.
+
+    Attributes:
+        axis: The spatial axis, from 0.
+        node: The node whose output has the size.
+        consumer: The node that does not accept it.
+    """
 
     def __init__(self, error: SizeConstraintError, axis: int, node: Node, consumer: Node) -> None:
         super().__init__(error.size, error.reason)
@@ -28,7 +34,13 @@ class NodeSizeError(SizeConstraintError):
 
 
 class Output(NamedTuple):
-    """What a head hands out: one map, or with ``several`` a list of maps, the finest first."""
+    """The output of a head.
+
+    Attributes:
+        name: The head's name; empty if there is one unnamed head.
+        nodes: The nodes whose outputs it returns, finest first.
+        is_list: Whether the output is a list of tensors.
+    """
 
     name: str
     nodes: tuple[int, ...]
@@ -37,49 +49,68 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class Graph:
-    """A drawn network. Shapes and costs are asked for an input size, so one drawing serves all sizes."""
+    """A network as data. Shapes and costs are computed per input size, so one graph serves all sizes.
+
+    Examples:
+        >>> import unetgen
+        >>> graph = unetgen.graph_of("unet_paper")
+        >>> graph.output_size((572, 572))
+        (388, 388)
+        >>> str(graph.fits[0])
+        'n = 12 (mod 16), n >= 188'
+    """
 
     name: str
     dims: int
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     labels: Mapping[str, str]
-    """What the modules above the nodes are called, by path."""
+    """The class names of the modules that contain nodes, by path."""
     skips: Mapping[int, int]
-    """For each level with a skip, the node whose output is handed over."""
+    """For each level with a skip, the node whose output is passed to the decoder."""
     input_size: Size | None = None
     has_fixed_size: bool = False
-    """Whether some part asked for the size itself, so that only ``input_size`` fits."""
+    """Whether only ``input_size`` fits, since a part has read the size of a feature map."""
     is_isotropic: bool = False
-    """Whether no op tells one axis from another, so that one axis speaks for all."""
+    """Whether all ops treat all axes alike, so that the results for one axis hold for all."""
     checkpointing: tuple[str, ...] = ()
-    """The paths of the modules whose maps are not kept for the backward pass but computed again."""
+    """The paths of the modules whose feature maps are recomputed in the backward pass."""
 
     @property
     def output(self) -> int:
-        """The node whose map is the first output: the one that sizes and receptive fields are told of."""
+        """The node of the first output, to which output sizes and receptive fields refer."""
         return self.outputs[0].nodes[0]
 
     @cached_property
     def output_nodes(self) -> tuple[int, ...]:
-        """Every node whose map is handed out, in the order of the outputs."""
+        """The nodes of all outputs, in their order."""
         return tuple(index for output in self.outputs for index in output.nodes)
 
     def sizes(self, input_size: Size) -> tuple[Size, ...]:
-        """The spatial size of every node's output. Raises SizeMisfit at the first that cannot be."""
+        """Return the spatial size of every node's output.
+
+        Args:
+            input_size: The spatial size of the image.
+
+        Returns:
+            One size per node.
+
+        Raises:
+            NodeSizeError: If the input size does not fit.
+        """
         if self.is_isotropic and len(set(input_size)) == 1:
             return tuple([(size,) * self.dims for size in self.sizes_along(0, input_size[0])])
         per_axis = [self.sizes_along(axis, size) for axis, size in enumerate(input_size)]
         return tuple(zip(*per_axis, strict=True))
 
     def sizes_along(self, axis: int, size: int) -> list[int]:
-        """The size of every node's output along one axis."""
+        """Return the size of every node's output along one axis. Raises NodeSizeError if the size does not fit."""
         sizes = [size]
         for node in self.nodes[1:]:
             try:
                 sizes.append(node.op.output_size_along(axis, [sizes[i] for i in node.inputs], _INTEGER_SIZES))
-            except SizeConstraintError as misfit:
-                raise NodeSizeError(misfit, axis, self._first_producer(node), node) from None
+            except SizeConstraintError as error:
+                raise NodeSizeError(error, axis, self._first_producer(node), node) from None
         return sizes
 
     def output_along(self, axis: int, size: int) -> int | None:
@@ -90,17 +121,17 @@ class Graph:
             return None
 
     def _first_producer(self, node: Node) -> Node:
-        """Whose map a node reads first; a value of a bundle is reckoned from the bundle's input."""
+        """Return the node that computes a node's first input; the input of a module with several outputs for those."""
         source = self.nodes[node.inputs[0]]
         return self.nodes[source.inputs[0]] if isinstance(source.op, MultiOutputModule) else source
 
     def output_size(self, input_size: Size) -> Size:
-        """The size of the network's output. Raises SizeMisfit."""
+        """Return the spatial size of the first output. Raises NodeSizeError if the input size does not fit."""
         return self.sizes(input_size)[self.output]
 
     @cached_property
     def fits(self) -> tuple[FittingSizes, ...]:
-        """Which input sizes fit, for each axis."""
+        """The input sizes that fit, for each axis."""
         if self.has_fixed_size and self.input_size:
             outputs = self.output_size(self.input_size)
             return tuple(FittingSizes.only(n, out) for n, out in zip(self.input_size, outputs, strict=True))
@@ -120,28 +151,29 @@ class Graph:
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """Every learned tensor by its state-dict key, in the order of execution."""
-        seen: dict[str, Parameter] = {}
+        """The learned tensors by their state-dict keys, in the order of execution."""
+        parameters: dict[str, Parameter] = {}
         for node in self.nodes[1:]:
             if node.layer_path == node.path:
                 for parameter in node.op.parameters():
-                    seen[f"{node.path}.{parameter.name}"] = parameter
-        return seen
+                    parameters[f"{node.path}.{parameter.name}"] = parameter
+        return parameters
 
     @cached_property
     def consumers(self) -> tuple[tuple[int, ...], ...]:
         """For each node, the nodes that read its output."""
-        readers: list[list[int]] = [[] for _ in self.nodes]
+        consumers: list[list[int]] = [[] for _ in self.nodes]
         for node in self.nodes:
             for source in dict.fromkeys(node.inputs):
-                readers[source].append(node.index)
-        return tuple(tuple(found) for found in readers)
+                consumers[source].append(node.index)
+        return tuple(map(tuple, consumers))
 
     @cached_property
     def last_use(self) -> tuple[int, ...]:
-        """For each node, the last node that reads its output; what is handed out is read at the end."""
+        """For each node, the last node that reads its output; the outputs of the network are read at the end."""
         last = [
-            readers[-1] if readers else node.index for node, readers in zip(self.nodes, self.consumers, strict=True)
+            consumers[-1] if consumers else node.index
+            for node, consumers in zip(self.nodes, self.consumers, strict=True)
         ]
         for index in self.output_nodes:
             last[index] = len(self.nodes)
@@ -149,7 +181,7 @@ class Graph:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of everything that is drawn: equal for graphs that compute the same in the same way."""
+        """A hash of nodes, outputs and fixed size; equal for graphs with the same computation."""
         lines = [f"{n.path} {n.layer_path} {n.op!r} {n.inputs} {n.channels}" for n in self.nodes]
         lines += [
             str([tuple(output) for output in self.outputs]),
@@ -159,34 +191,33 @@ class Graph:
 
     @cached_property
     def checkpoint_scopes(self) -> tuple[str, ...]:
-        """For each node the outermost checkpointed module that it is in; nothing where it is in none."""
+        """For each node the path of the outermost checkpointed module that contains it; empty if there is none."""
         scopes = sorted(self.checkpointing)
         return tuple(next((s for s in scopes if n.path.startswith(f"{s}.")), "") for n in self.nodes)
 
     def prune(self) -> Graph:
-        """The same without the nodes that are on no path to an output; all others keep their paths."""
-        alive = {0, *self.output_nodes}
+        """Return the graph without the nodes that are not on a path to an output; paths do not change."""
+        needed = {0, *self.output_nodes}
         for node in reversed(self.nodes):
-            if node.index in alive:
-                alive.update(node.inputs)
-        number = {old: new for new, old in enumerate(sorted(alive))}
-        kept = [self.nodes[index] for index in sorted(alive)]
+            if node.index in needed:
+                needed.update(node.inputs)
+        new_index = {old: new for new, old in enumerate(sorted(needed))}
         nodes = [
             Node(
-                number[n.index],
+                new_index[n.index],
                 n.path,
                 n.layer_path,
                 n.op,
-                tuple(number[i] for i in n.inputs),
+                tuple(new_index[i] for i in n.inputs),
                 n.channels,
                 n.side,
                 n.level,
             )
-            for n in kept
+            for n in (self.nodes[index] for index in sorted(needed))
         ]
-        outputs = [output._replace(nodes=tuple(number[i] for i in output.nodes)) for output in self.outputs]
-        skips = {level: number[index] for level, index in self.skips.items() if index in number}
+        outputs = [output._replace(nodes=tuple(new_index[i] for i in output.nodes)) for output in self.outputs]
+        skips = {level: new_index[index] for level, index in self.skips.items() if index in new_index}
         return replace(self, nodes=tuple(nodes), outputs=tuple(outputs), skips=skips)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
-        return self  # nothing in it changes
+        return self  # a graph is never changed

@@ -1,4 +1,4 @@
-"""Why an input size does not fit, and which sizes near it do."""
+"""Check input sizes against a graph, and explain the ones that do not fit by the nearest sizes that do."""
 
 from __future__ import annotations
 
@@ -14,29 +14,38 @@ from unetgen.graph.node import Node
 from unetgen.graph.ops import Normalization
 from unetgen.graph.ops.base import Size
 
-# Where the sizes that fit cannot be listed, so many around a size are tried one by one.
+# If the fitting sizes cannot be listed, the sizes within this distance are tried one by one.
 SEARCH_RADIUS = 512
 
 
 def check_sizes(graph: Graph, input_size: Size, yaml_node: YamlNode | None = None) -> tuple[Size, ...]:
-    """The size of every node's output. Raises SizeError with one problem for each axis that does not fit.
+    """Return the size of every node's output for an input size.
 
-    ``written`` is the spec's ``input_size`` where that is what is checked, so that problems point there.
+    Args:
+        graph: The graph.
+        input_size: The spatial size of the image.
+        yaml_node: The spec's ``input_size``, if that is checked, for the location of problems.
+
+    Returns:
+        One size per node.
+
+    Raises:
+        SizeError: If the input size does not fit, with one problem for each axis.
     """
     try:
         sizes = graph.sizes(input_size)
     except NodeSizeError:
         raise SizeError(size_problems(graph, input_size, yaml_node)) from None
-    if others := _fixed_size_problems(graph, input_size, yaml_node):
-        raise SizeError(others)
-    if starved := find_norm_on_single_value(graph, sizes):
-        problem = _single_value_problem(graph, input_size, starved, sizes)
+    if problems := _fixed_size_problems(graph, input_size, yaml_node):
+        raise SizeError(problems)
+    if norm := find_norm_on_single_value(graph, sizes):
+        problem = _single_value_problem(graph, input_size, norm, sizes)
         raise SizeError([replace(problem, location=yaml_node.mark if yaml_node else None)])
     return sizes
 
 
 def accepts_size(graph: Graph, input_size: Size) -> bool:
-    """Whether the network takes an input of that size."""
+    """Return whether the network accepts an input size."""
     try:
         return find_norm_on_single_value(graph, graph.sizes(input_size)) is None and not _fixed_size_problems(
             graph, input_size
@@ -46,38 +55,49 @@ def accepts_size(graph: Graph, input_size: Size) -> bool:
 
 
 def size_problems(graph: Graph, input_size: Size, yaml_node: YamlNode | None = None) -> list[Problem]:
-    """One problem for each axis whose size does not fit."""
+    """Return one problem for each axis whose size does not fit.
+
+    Args:
+        graph: The graph.
+        input_size: The spatial size of the image.
+        yaml_node: The spec's ``input_size``, if that is checked, for the location of problems.
+
+    Returns:
+        The problems; none if every axis fits.
+    """
     problems = []
     for axis, size in enumerate(input_size):
         try:
             graph.sizes_along(axis, size)
-        except NodeSizeError as misfit:
-            name = AXIS_NAMES[graph.dims][axis]
-            what = (
-                f"{size} on axis {name} gives {misfit.size} {_describe_level(_reported_node(misfit))}, {misfit.reason}"
-            )
-            if misfit.node.index == 0:
-                fault = "is too small" if misfit.reason.startswith("where ") else "does not fit"
-                what = f"{size} on axis {name} {fault}: {_strip_conjunction(misfit.reason)}"
+        except NodeSizeError as error:
+            message = f"{size} on axis {AXIS_NAMES[graph.dims][axis]} {_describe_failure(error)}"
             mark = yaml_node.find((axis,)).mark if yaml_node else None
-            problems.append(Problem("size", "input_size", what, _nearest_sizes_hint(graph, axis, size), mark))
+            problems.append(Problem("size", "input_size", message, _nearest_sizes_hint(graph, axis, size), mark))
     return problems
 
 
+def _describe_failure(error: NodeSizeError) -> str:
+    """Return the predicate of a size that does not fit."""
+    if error.node.index:
+        return f"gives {error.size} {_describe_level(_reported_node(error))}, {error.reason}"
+    verdict = "is too small" if error.reason.startswith("where ") else "does not fit"
+    return f"{verdict}: {_strip_conjunction(error.reason)}"
+
+
 def _fixed_size_problems(graph: Graph, input_size: Size, yaml_node: YamlNode | None = None) -> list[Problem]:
-    """One problem for each axis whose size is not the one that a part of the network was made for."""
+    """Return one problem for each axis whose size is not the fixed size of the network."""
     problems = []
-    for axis, (size, made) in enumerate(zip(input_size, graph.input_size or input_size, strict=True)):
-        if graph.has_fixed_size and size != made:
+    for axis, (size, fixed) in enumerate(zip(input_size, graph.input_size or input_size, strict=True)):
+        if graph.has_fixed_size and size != fixed:
             name = AXIS_NAMES[graph.dims][axis]
-            what = f"{size} on axis {name} is not the size that a part of this network was made for"
+            message = f"{size} on axis {name} is not the size for which a part of this network was built"
             mark = yaml_node.find((axis,)).mark if yaml_node else None
-            problems.append(Problem("size", "input_size", what, f"the only one that fits is {made}", mark))
+            problems.append(Problem("size", "input_size", message, f"use {fixed}, the only size that fits", mark))
     return problems
 
 
 def find_norm_on_single_value(graph: Graph, sizes: Sequence[Size]) -> Node | None:
-    """The first norm that would compute a statistic over a single value, which torch refuses."""
+    """Return the first norm that would compute a statistic over a single value, which torch rejects."""
     for node in graph.nodes:
         if (
             isinstance(node.op, (Normalization, ExternalModule))
@@ -89,21 +109,29 @@ def find_norm_on_single_value(graph: Graph, sizes: Sequence[Size]) -> Node | Non
 
 
 def smallest_fitting_size(graph: Graph, at_least: int = 1) -> Size | None:
-    """The smallest input, as square as its axes allow, that fits and has at least so many pixels on each axis."""
-    floor = [at_least - 1] * graph.dims
+    """Return the smallest fitting input size, as square as the axes allow.
+
+    Args:
+        graph: The graph.
+        at_least: The minimum for each axis, in pixels.
+
+    Returns:
+        The size, or None if no size fits.
+    """
+    below = [at_least - 1] * graph.dims
     for _ in range(64):
-        found = [_nearest_sizes(graph, axis, n)[1] for axis, n in enumerate(floor)]
-        size = tuple(n for n in found if n is not None)
+        next_sizes = [_nearest_sizes(graph, axis, n)[1] for axis, n in enumerate(below)]
+        size = tuple(n for n in next_sizes if n is not None)
         if len(size) < graph.dims:
             return None
         if accepts_size(graph, size):
             return size
-        floor = list(size)
+        below = list(size)
     return None
 
 
 def _reported_node(error: NodeSizeError) -> Node:
-    """The node whose level a misfit is told at: the one that cannot take the map, where it stands on a level."""
+    """Return the node whose level is reported: the one that rejects the size, if it belongs to a level."""
     return error.consumer if error.consumer.side in ("encoder", "bottleneck", "decoder") else error.node
 
 
@@ -118,18 +146,18 @@ def _strip_conjunction(reason: str) -> str:
 def _nearest_sizes_hint(graph: Graph, axis: int, size: int) -> str:
     below, above = _nearest_sizes(graph, axis, size)
     if below is None and above is None:
-        near = "" if graph.fits[axis].is_complete else f" within {SEARCH_RADIUS} of this one"
-        return f"no size{near} fits this network on that axis"
-    shown = [f"{n} (output {graph.output_along(axis, n)})" for n in (below, above) if n is not None]
+        limit = "" if graph.fits[axis].is_complete else f" within {SEARCH_RADIUS} of this one"
+        return f"no size{limit} fits this network on that axis"
+    sizes = [f"{n} (output {graph.output_along(axis, n)})" for n in (below, above) if n is not None]
     if not graph.fits[axis].is_complete:
-        return f"nearest that fit: {', '.join(shown)}"
+        return f"nearest that fit: {', '.join(sizes)}"
     if below is None:
-        return f"the smallest that fits is {shown[0]}"
-    return f"nearest that fit: {', '.join(shown)}" if above is not None else f"the largest that fits is {shown[0]}"
+        return f"the smallest that fits is {sizes[0]}"
+    return f"nearest that fit: {', '.join(sizes)}" if above is not None else f"the largest that fits is {sizes[0]}"
 
 
 def _nearest_sizes(graph: Graph, axis: int, size: int) -> tuple[int | None, int | None]:
-    """The largest size below and the smallest above that fit along one axis."""
+    """Return the largest fitting size below and the smallest above along one axis."""
     fit = graph.fits[axis]
     if fit.is_complete:
         return fit.largest_below(size), fit.smallest_above(size)
@@ -139,8 +167,8 @@ def _nearest_sizes(graph: Graph, axis: int, size: int) -> tuple[int | None, int 
 
 
 def _single_value_problem(graph: Graph, input_size: Size, node: Node, sizes: Sequence[Size]) -> Problem:
-    given, there = (" x ".join(map(str, size)) for size in (input_size, sizes[node.index]))
-    what = f"{given} gives {there} {_describe_level(node)}, where {node.path} needs more than one pixel"
+    image_size, map_size = (" x ".join(map(str, size)) for size in (input_size, sizes[node.index]))
+    message = f"{image_size} gives {map_size} {_describe_level(node)}, where {node.path} needs more than one pixel"
     larger = smallest_fitting_size(graph, min(input_size))
     hint = f"the smallest that fits is {' x '.join(map(str, larger))}" if larger else "use another norm"
-    return Problem("size", "input_size", what, hint)
+    return Problem("size", "input_size", message, hint)

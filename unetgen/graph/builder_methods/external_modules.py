@@ -1,4 +1,4 @@
-"""Wrapping: ordinary nn.Modules put into the drawing whole, by parts that do not draw what is inside them."""
+"""Builder methods that add ordinary PyTorch modules, whose inside is not part of the graph."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from unetgen.graph.ops import Call
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_rule import Rule
 
-# What becomes of a size: nothing, what a rule says for all axes or for each, or what torch finds for the spec's size.
+# How the output size follows from the input size: not changed, measured for the spec's input size, or by a rule for
+# all axes or one per axis.
 SizeOption = Literal["same", "measured"] | Rule | tuple[Rule, ...]
 
-# A class or function of modules, ``package.module:Name``, or the name of one beside the part.
+# A module class or factory function: itself, as ``package.module:Name``, or a name in the part's own file.
 Target = str | type
 
-# Where a spec names no size and channels are asked for, maps of at least so many pixels on an axis stand in.
+# The size for which channels are measured if the spec has no input size, rounded up to the module's multiple.
 _DEFAULT_PROBE_SIZE = 32
 
 
 class ExternalModuleMethods(BaseBuilder):
-    """Draws modules of other people's making."""
+    """Methods that add third-party modules."""
 
-    def module(  # noqa: PLR0913  # what is not said is measured, so there is much that can be said
+    def module(  # noqa: PLR0913  # all that torch need not measure can be declared
         self,
         part: Part,
         target: Target,
@@ -39,26 +40,59 @@ class ExternalModuleMethods(BaseBuilder):
         first: Mapping[str, Any] | None = None,
         name: str = "",
     ) -> Value:
-        """A module that makes one map of maps of one size, (c, *size) each -> (channels, *size).
+        """Add a third-party module with one output.
 
-        ``target`` is a class of modules, or a function that returns one, called with ``arguments``: itself, as
-        ``package.module:Name``, or the name of one in the part's own file. Without ``channels`` torch is asked for
-        them. ``size`` is a Rule where the module changes it; with ``measured`` only the spec's ``input_size`` fits.
-        ``multiple`` is what sizes must be multiples of. ``pixels`` is how far it looks to either side of a pixel of
-        its input, or a Window for each axis, where that is known; ``elements`` how many pixels its norms need.
-        ``first`` are arguments for when the network gets its first weights, and not when it is rebuilt from a file
-        of its own: ``{"pretrained": True}``. ``name`` is its place in the module that is being drawn, the part's
-        own name where none is given. Raises PluginError where it fails.
+        Args:
+            part: The part that adds the module.
+            target: A module class, or a function that returns a module: itself, as ``package.module:Name``, or the
+                name of one in the part's own file.
+            *inputs: The inputs, ``(batch, c_i, *size)`` each.
+            channels: The number of output channels (default: measured by torch).
+            size: ``same`` if the module keeps the size; a ``Rule`` for all axes or one per axis; or ``measured``, with
+                which only the spec's ``input_size`` fits.
+            multiple: The number of which input sizes must be multiples, for all axes or one per axis.
+            pixels: How many pixels the module looks to either side of a pixel, or a ``Window`` per axis
+                (default: unknown).
+            elements: The smallest number of pixels for the module's norms.
+            arguments: The keyword arguments of the target.
+            first: Further arguments for new models only, such as ``{"pretrained": True}``; a model that is loaded from
+                a checkpoint is built without them.
+            name: The module's name in the current module (default: the part's type).
+
+        Returns:
+            The output, ``(batch, channels, *new_size)``.
+
+        Raises:
+            PluginError: If the module has to be measured and fails.
+            ValueError: If the name is taken or reserved.
+
+        Examples:
+            >>> from unetgen.authoring import Block, Builder
+            >>> class Mixer(Block):
+            ...     type = "mixer"
+            ...     def emit(self, g, x, channels):
+            ...         arguments = {"width": channels}
+            ...         return g.module(self, "acme.layers:Mixer", x, channels=channels, arguments=arguments)
+            >>> g = Builder(dims=2, in_channels=3)
+            >>> Mixer().emit(g, g.input, 8).channels
+            8
         """
         name = name or part.type
         call = Call(_format_target(part, target), dict(arguments or {}))
         origin = self._describe_origin(part, name)
         if channels is None or size == "measured":
             channels, size = self._infer_outputs(call, inputs, channels, size, multiple, origin)
-        sizing = self._to_size_spec(size, multiple)
-        given = tuple(value.channels for value in inputs)
         op = ExternalModule(
-            call.target, call.arguments, given, channels, sizing, pixels, dict(first or {}), elements, part.type, origin
+            call.target,
+            call.arguments,
+            tuple(value.channels for value in inputs),
+            channels,
+            self._to_size_spec(size, multiple),
+            pixels,
+            dict(first or {}),
+            elements,
+            part.type,
+            origin,
         )
         return self._add_node(name, op, inputs)
 
@@ -75,15 +109,40 @@ class ExternalModuleMethods(BaseBuilder):
         first: Mapping[str, Any] | None = None,
         name: str = "",
     ) -> list[Value]:
-        """A module that makes several maps, a backbone: their channels, and what becomes of the size in each.
+        """Add a third-party module with several outputs, such as a backbone.
 
-        ``levels`` are those that the maps belong to, for tables and messages. The rest is as for ``module``.
+        Args:
+            part: The part that adds the module.
+            target: As for ``module``.
+            *inputs: The inputs, ``(batch, c_i, *size)`` each.
+            channels: The number of channels of each output.
+            sizes: The size of each output: ``same``, or a ``Rule`` for all axes or one per axis.
+            levels: The level of each output, for tables and messages (default: the current level).
+            multiple: The number of which input sizes must be multiples, for all axes or one per axis.
+            arguments: The keyword arguments of the target.
+            first: Further arguments for new models only, as for ``module``.
+            name: The module's name in the current module (default: the part's type).
+
+        Returns:
+            The outputs, in the order in which the module returns them.
+
+        Raises:
+            ValueError: If a name is taken or reserved.
+
+        Examples:
+            >>> from unetgen.authoring import Builder, Rule
+            >>> from unetgen.parts.network.encoders import PlainEncoder
+            >>> g = Builder(dims=2, in_channels=3, input_size=(64, 64))
+            >>> halve = Rule(divisor=2, residue=0)
+            >>> maps = g.modules(PlainEncoder(), "acme:Net", g.input, channels=[8, 16], sizes=["same", halve])
+            >>> [(x.channels, x.size) for x in maps]
+            [(8, (64, 64)), (16, (32, 32))]
         """
         name = name or part.type
         origin = self._describe_origin(part, name)
-        pieces = tuple(
-            SelectOutput(index, made, self._to_size_spec(size, multiple), part.type)
-            for index, (made, size) in enumerate(zip(channels, sizes, strict=True))
+        outputs = tuple(
+            SelectOutput(index, num_channels, self._to_size_spec(size, multiple), part.type)
+            for index, (num_channels, size) in enumerate(zip(channels, sizes, strict=True))
         )
         op = MultiOutputModule(
             _format_target(part, target),
@@ -96,14 +155,14 @@ class ExternalModuleMethods(BaseBuilder):
             1,
             part.type,
             origin,
-            pieces,
+            outputs,
         )
-        bundle = self._add_node(name, op, inputs)
-        side, level, slot = self._slot_location
+        module = self._add_node(name, op, inputs)
+        side, current_level, slot = self._slot_location
         values = []
-        for piece, place in zip(pieces, levels or [level] * len(pieces), strict=True):
-            with self.at(side, place, slot):
-                values.append(self._add_node(f"{name}_{piece.index}", piece, (bundle,)))
+        for output, level in zip(outputs, levels or [current_level] * len(outputs), strict=True):
+            with self.at(side, level, slot):
+                values.append(self._add_node(f"{name}_{output.index}", output, (module,)))
         return values
 
     def _infer_outputs(
@@ -115,19 +174,19 @@ class ExternalModuleMethods(BaseBuilder):
         multiple: Axes,
         origin: str,
     ) -> tuple[int, SizeOption]:
-        """Channels and size as torch finds them."""
-        from unetgen.graph.external import measurement  # torch, when a size is asked for
+        """Return the output's channels and size rule, measured by torch if they are not declared."""
+        from unetgen.graph.external import measurement  # imports torch
 
-        bound = size == "measured"
-        given = self.size_of(inputs[0]) if bound else self._probe_size(inputs[0], multiple)
-        shapes = tuple((value.channels, *given) for value in inputs)
-        found = measurement.profile_module(call, shapes, origin).shapes[0]
-        if bound:
-            size = tuple(Rule(factor=0, plus=n) for n in found[1:])
-        return found[0] if channels is None else channels, size
+        is_measured = size == "measured"
+        input_size = self.size_of(inputs[0]) if is_measured else self._probe_size(inputs[0], multiple)
+        shapes = tuple((value.channels, *input_size) for value in inputs)
+        output_shape = measurement.profile_module(call, shapes, origin).shapes[0]
+        if is_measured:
+            size = tuple(Rule(factor=0, plus=n) for n in output_shape[1:])
+        return output_shape[0] if channels is None else channels, size
 
     def _probe_size(self, value: Value, multiple: Axes) -> Size:
-        """A size that the module takes, without the network being bound to it."""
+        """Return an input size for a measurement that does not fix the network's size."""
         if self._input_size is not None:
             return self.to_graph(value).output_size(self._input_size)
         return tuple(-(-_DEFAULT_PROBE_SIZE // n) * n for n in self.per_axis(multiple))
@@ -137,9 +196,10 @@ class ExternalModuleMethods(BaseBuilder):
             size = (size if isinstance(size, Rule) else Rule(),) * self.dims
         elif len(set(size)) > 1:
             self._is_isotropic = False
-        return SizeSpec(tuple(size), self.per_axis(multiple))  # type: ignore[arg-type]  # no word is left
+        return SizeSpec(tuple(size), self.per_axis(multiple))  # type: ignore[arg-type]  # no literal is left
 
     def _describe_origin(self, part: Part, name: str) -> str:
+        """Return the module's path, part and provider, for errors."""
         provider = self.providers.get(type(part))
         return f"{self.path(name)}: {part.slot} {part.type!r}{f' of {provider}' if provider else ''}"
 

@@ -1,4 +1,4 @@
-"""Living: how many values are alive at one time while a module runs, as far as it makes them itself."""
+"""Measure how many elements a module holds at one time while it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveElementCounter(TorchDispatchMode):
-    """Counts the values of every storage that is made inside it, from its first tensor to the end of its last."""
+    """Counts the live elements of all storages that are allocated while it is active.
+
+    Args:
+        ignored: Tensors whose storages do not count.
+
+    Attributes:
+        peak: The largest number of live elements so far.
+    """
 
     def __init__(self, ignored: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
@@ -26,18 +33,18 @@ class LiveElementCounter(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor) and (storage := get_storage_id(tensor)) not in self._ignored_storages:
                 self._track(tensor, storage)
-        return made
+        return result
 
     def _track(self, tensor: Tensor, storage: int) -> None:
-        values = tensor.untyped_storage().nbytes() // tensor.element_size()
-        self._live += 0 if self._tensor_counts[storage] else values
+        num_elements = tensor.untyped_storage().nbytes() // tensor.element_size()
+        self._live += 0 if self._tensor_counts[storage] else num_elements
         self._tensor_counts[storage] += 1
         self.peak = max(self.peak, self._live)
-        weakref.finalize(tensor, self._release, storage, values)
+        weakref.finalize(tensor, self._release, storage, num_elements)
 
     def _release(self, storage: int, num_elements: int) -> None:
         self._tensor_counts[storage] -= 1
@@ -45,15 +52,23 @@ class LiveElementCounter(TorchDispatchMode):
 
 
 def get_storage_id(tensor: Tensor) -> int:
-    """What tells a tensor's storage from others; tensors without data have no address."""
+    """Return a number that identifies a tensor's storage, also for tensors without data, which have no address."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def measure_workspace_elements(module: torch.nn.Module, inputs: list[Tensor]) -> int:
-    """The most values that a module holds beside its inputs, its parameters and what it returns."""
-    with torch.no_grad(), LiveElementCounter([*inputs, *module.parameters(), *module.buffers()]) as living:
+    """Return the peak number of elements that a module holds besides its inputs, parameters and outputs.
+
+    Args:
+        module: The module.
+        inputs: The inputs, ``(batch, c, *size)`` each.
+
+    Returns:
+        The number of elements.
+    """
+    with torch.no_grad(), LiveElementCounter([*inputs, *module.parameters(), *module.buffers()]) as counter:
         outputs = module(*inputs)
     values: list[Tensor] = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    returned = {get_storage_id(value): value.numel() for value in values}
-    beside: int = living.peak - sum(returned.values())
-    return max(beside, 0)
+    output_sizes = {get_storage_id(value): value.numel() for value in values}
+    workspace: int = counter.peak - sum(output_sizes.values())
+    return max(workspace, 0)

@@ -1,4 +1,4 @@
-"""What a stranger's module has and costs, measured on torch's meta device and remembered."""
+"""Measure parameters and costs of third-party modules on torch's meta device, with a cache."""
 
 from __future__ import annotations
 
@@ -21,28 +21,51 @@ from unetgen.graph.ops.base import Shape
 
 
 def read_parameters(call: Call, origin: str) -> tuple[Parameter, ...]:
-    """The learned tensors of a module, in the order in which torch registers them. Raises PluginError."""
+    """Return the learned tensors of a module, in the order in which torch registers them.
+
+    Args:
+        call: The module's class or factory, and its arguments.
+        origin: The module's path, part and provider, for errors.
+
+    Returns:
+        The tensors.
+
+    Raises:
+        PluginError: If the module cannot be created.
+    """
     module = _instantiate_on_meta(_CallKey(call, origin))
     return tuple(Parameter(name, tuple(tensor.shape), "own") for name, tensor in module.named_parameters())
 
 
 def profile_module(call: Call, inputs: tuple[Shape, ...], origin: str) -> ModuleProfile:
-    """One pass over maps of these shapes, (channels, *size) each, for one sample. Raises PluginError."""
+    """Return shapes and costs of one forward pass, for one sample.
+
+    Args:
+        call: The module's class or factory, and its arguments.
+        inputs: The shapes of the inputs, ``(channels, *size)`` each.
+        origin: The module's path, part and provider, for errors.
+
+    Returns:
+        The profile.
+
+    Raises:
+        PluginError: If the module cannot be created or run.
+    """
     return _profile_module(_CallKey(call, origin), inputs)
 
 
 def instantiate(call: Call, origin: str) -> nn.Module:
-    """The module of a call on torch's default device. Raises PluginError where it cannot be made."""
+    """Create the module of a call on torch's default device. Raises PluginError if that fails."""
     try:
         return _validate_module(import_target(call.target)(**call.arguments))
     except Exception as error:
         if _needs_real_data(error):
             return _instantiate_on_cpu(call, origin)
-        raise _plugin_error(error, origin, f"making {call.target}") from error
+        raise _plugin_error(error, origin, f"creating {call.target}") from error
 
 
 def _needs_real_data(error: Exception) -> bool:
-    """Whether a module reckons with the values of tensors while it is made, which have none on the meta device."""
+    """Return whether a module failed because it reads tensor values, which do not exist on the meta device."""
     on_meta = torch.get_default_device().type == "meta"
     return isinstance(error, NotImplementedError) or (
         isinstance(error, RuntimeError) and on_meta and "meta" in str(error)
@@ -55,12 +78,12 @@ def _instantiate_on_cpu(call: Call, origin: str) -> nn.Module:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
             return _validate_module(import_target(call.target)(**call.arguments)).to(device)
     except Exception as error:
-        raise _plugin_error(error, origin, f"making {call.target}") from error
+        raise _plugin_error(error, origin, f"creating {call.target}") from error
 
 
 def _validate_module(module: Any) -> nn.Module:
     if not isinstance(module, nn.Module):
-        raise TypeError(f"it made a {type(module).__name__}, not an nn.Module")
+        raise TypeError(f"the target returned a {type(module).__name__}, not an nn.Module")
     return module
 
 
@@ -69,7 +92,7 @@ def _plugin_error(error: Exception, origin: str, activity: str) -> PluginError:
 
 
 class _CallKey:
-    """A call that can be looked up: calls with equal texts make equal modules, whoever asks. Failures are not kept."""
+    """A cache key: calls with equal targets and arguments create equal modules. Failures are not cached."""
 
     __slots__ = ("call", "origin", "text")
 
@@ -103,7 +126,7 @@ def _profile_module(key: _CallKey, inputs: tuple[Shape, ...]) -> ModuleProfile:
 
 
 def _profile_on_cpu(key: _CallKey, inputs: tuple[Shape, ...]) -> ModuleProfile:
-    """For what the meta device cannot do: some kernels, and asking for a device's autocast."""
+    """Profile on the CPU what the meta device does not support, such as some kernels and autocast."""
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
             return _profile_forward(instantiate(key.call, key.origin).eval(), inputs, "cpu")
@@ -119,32 +142,32 @@ def _forward_error(error: Exception, inputs: tuple[Shape, ...], origin: str) -> 
 
 
 def _profile_forward(module: nn.Module, inputs: tuple[Shape, ...], device: str) -> ModuleProfile:
-    maps = [torch.zeros((1, *shape), device=device, requires_grad=True) for shape in inputs]
-    # The module may not write on its input, and a leaf would refuse that in words of its own.
-    given = [x.view_as(x) for x in maps]
-    with FlopCounterMode(display=False) as counter, _track_saved_elements(module) as kept:
-        outputs = module(*given)
+    leaves = [torch.zeros((1, *shape), device=device, requires_grad=True) for shape in inputs]
+    # Views, since torch would reject an in-place change of a leaf with an unrelated message.
+    views = [leaf.view_as(leaf) for leaf in leaves]
+    with FlopCounterMode(display=False) as counter, _track_saved_elements(module) as saved:
+        outputs = module(*views)
     values = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    whole = {get_storage_id(tensor) for tensor in (*given, *values)}
-    rest = sum(count for storage, count in kept.items() if storage not in whole)
-    working = measure_workspace_elements(module, [torch.zeros((1, *shape), device=device) for shape in inputs])
+    inputs_and_outputs = {get_storage_id(tensor) for tensor in (*views, *values)}
+    extra = sum(count for storage, count in saved.items() if storage not in inputs_and_outputs)
+    workspace = measure_workspace_elements(module, [torch.zeros((1, *shape), device=device) for shape in inputs])
     shapes = tuple(tuple(value.shape[1:]) for value in values)
-    return ModuleProfile(shapes, counter.get_total_flops() // 2, rest, working)
+    return ModuleProfile(shapes, counter.get_total_flops() // 2, extra, workspace)
 
 
 @contextmanager
 def _track_saved_elements(module: nn.Module) -> Iterator[dict[int, int]]:
-    """How many values autograd keeps in each storage that is no parameter's, while the block runs."""
-    own = {get_storage_id(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    found: dict[int, int] = {}
-    alive: list[Tensor] = []
+    """Count the elements that autograd saves while the block runs, by storage, without those of the module itself."""
+    module_storages = {get_storage_id(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    saved: dict[int, int] = {}
+    references: list[Tensor] = []
 
     def pack(tensor: Tensor) -> Tensor:
         storage = get_storage_id(tensor)
-        if storage not in own:
-            alive.append(tensor)  # so that no other storage gets its address
-            found[storage] = max(found.get(storage, 0), tensor.numel())
+        if storage not in module_storages:
+            references.append(tensor)  # so that no other storage gets its address
+            saved[storage] = max(saved.get(storage, 0), tensor.numel())
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield found
+        yield saved

@@ -1,4 +1,4 @@
-"""Ops that are ordinary modules of somebody else, wrapped whole: their sizes are declared, their costs measured."""
+"""Ops that wrap third-party modules: their sizes are declared, their costs are measured."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from unetgen.graph.ops.base import Call, Interval, Op, Parameter, SavedForBackwa
 from unetgen.graph.ops.convolution import window_input_interval
 from unetgen.graph.size_rule import IntegerSizes, Rule, S, SizeArithmetic
 
-_PART_BUG_HINT = "this is a fault of the part that drew it"
+_PART_BUG_HINT = "this is a bug in the part that added it"
 
 
 @dataclass(frozen=True, slots=True)
 class SizeSpec:
-    """What becomes of a size, axis by axis: it must be a multiple, and then follows a rule."""
+    """The size rule of a module: the input size must be a multiple, the output size follows a rule per axis."""
 
     rules: tuple[Rule, ...]
     multiple: Size
 
     def output_size_along(self, axis: int, size: S, arithmetic: SizeArithmetic[S], op_name: str) -> S:
-        """The size that comes out along one axis."""
+        """Return the output size along one axis."""
         if self.multiple[axis] > 1:
             parts = arithmetic.apply(size, Rule(divisor=self.multiple[axis], residue=0), op_name)
             size = arithmetic.apply(parts, Rule(factor=self.multiple[axis]), op_name)
@@ -31,7 +31,17 @@ class SizeSpec:
 
 
 class Window(NamedTuple):
-    """The input pixels behind an output pixel along one axis, as a convolution has them."""
+    """The input pixels on which an output pixel depends along one axis, as for a convolution.
+
+    Attributes:
+        extent: The number of pixels.
+        stride: The distance between the windows of adjacent output pixels.
+        padding: The pixels by which the first window starts before the input.
+
+    Examples:
+        >>> Window(extent=7, stride=2, padding=3).stride
+        2
+    """
 
     extent: int
     stride: int = 1
@@ -40,10 +50,16 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExternalModule(Op):
-    """A module with one output. ``target`` is ``package.module:Class``, or a function that returns a module.
+    """A third-party module with one output.
 
-    ``first`` are arguments that are given only where the network gets its first weights: a file of pretrained ones.
-    ``pixels`` is how far it looks to either side of a pixel, where anybody said so.
+    Attributes:
+        target: ``package.module:Name`` of a module class, or of a function that returns a module.
+        arguments: Its keyword arguments.
+        in_channels: The channels of each input.
+        channels: The channels of the output.
+        size_spec: The output's size.
+        pixels: How far the module looks to either side of a pixel, or a window per axis; None if unknown.
+        initial_arguments: Further arguments for new models only, such as pretrained weights.
     """
 
     target: str
@@ -54,10 +70,10 @@ class ExternalModule(Op):
     pixels: int | tuple[Window, ...] | None
     initial_arguments: Mapping[str, Any] = field(default_factory=dict)
     min_elements: int = 1
-    """How many pixels its norms need to have a statistic."""
+    """The smallest number of pixels for the module's norms."""
     display_name: str = field(default="module", repr=False, compare=False)
     origin: str = field(default="", repr=False, compare=False)
-    """Which part of whose plugin drew it where: ``encoder.0.mixer: block 'mixer' of acme-unet 1.2``."""
+    """The module's path, part and provider: ``encoder.0.mixer: block 'mixer' of acme-unet 1.2``."""
 
     kind: ClassVar[str] = "module"
 
@@ -81,7 +97,7 @@ class ExternalModule(Op):
         return low - (self.pixels or 0), high + (before // after or 1) - 1 + (self.pixels or 0)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        from unetgen.graph.external import measurement  # torch, when a cost is asked for
+        from unetgen.graph.external import measurement  # imports torch
 
         return measurement.read_parameters(self.to_call(), self.origin)
 
@@ -102,27 +118,27 @@ class ExternalModule(Op):
         return Call(self.target, self.arguments)
 
     def profile(self, inputs: Size, outputs: Size) -> ModuleProfile:
-        """What torch says of it for inputs of one size. Raises PluginError where it makes something else of them."""
-        given = tuple((channels, *inputs) for channels in self.in_channels)
-        from unetgen.graph.external import measurement  # torch, when a cost is asked for
+        """Return the measured shapes and costs for one input size. Raises PluginError if a declared shape is wrong."""
+        from unetgen.graph.external import measurement  # imports torch
 
-        found = measurement.profile_module(self.to_call(), given, self.origin)
-        self.check_profile(found, inputs, outputs)
-        return found
+        shapes = tuple((channels, *inputs) for channels in self.in_channels)
+        profile = measurement.profile_module(self.to_call(), shapes, self.origin)
+        self.check_profile(profile, inputs, outputs)
+        return profile
 
     def check_profile(self, profile: ModuleProfile, inputs: Size, outputs: Size) -> None:
-        """Holds what it claims against what it did."""
+        """Check the measured shapes against the declared ones."""
         _check_shape(profile.shapes[0], (self.channels, *outputs), inputs, self.origin)
 
 
 @dataclass(frozen=True, slots=True)
 class MultiOutputModule(ExternalModule):
-    """A module that returns several values; each is taken out of it by an op of its own."""
+    """A third-party module with several outputs; a ``SelectOutput`` op selects each of them."""
 
     selected_outputs: tuple[SelectOutput, ...] = ()
 
     kind: ClassVar[str] = "modules"
-    may_alias_input: ClassVar[bool] = True  # it has no memory beside that of its values
+    may_alias_input: ClassVar[bool] = True  # only its selected outputs have memory
 
     def out_channels(self, channels: Sequence[int]) -> int:
         return channels[0]
@@ -139,16 +155,16 @@ class MultiOutputModule(ExternalModule):
 
     def check_profile(self, profile: ModuleProfile, inputs: Size, outputs: Size) -> None:
         if len(profile.shapes) != len(self.selected_outputs):
-            message = f"it says that it returns {len(self.selected_outputs)} maps and returns {len(profile.shapes)}"
+            message = f"{len(self.selected_outputs)} outputs are declared, but the module returns {len(profile.shapes)}"
             raise PluginError(f"{self.origin}: {message}; {_PART_BUG_HINT}")
-        for made, piece in zip(profile.shapes, self.selected_outputs, strict=True):
-            size = tuple(piece.output_size_along(axis, [n], IntegerSizes()) for axis, n in enumerate(inputs))
-            _check_shape(made, (piece.channels, *size), inputs, self.origin)
+        for shape, output in zip(profile.shapes, self.selected_outputs, strict=True):
+            size = tuple(output.output_size_along(axis, [n], IntegerSizes()) for axis, n in enumerate(inputs))
+            _check_shape(shape, (output.channels, *size), inputs, self.origin)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectOutput(Op):
-    """One of the values of a bundle; its size follows from the bundle's input."""
+    """One output of a module with several; its size follows from the module's input."""
 
     index: int
     channels: int
@@ -173,6 +189,6 @@ class SelectOutput(Op):
 
 def _check_shape(actual: Shape, declared: Shape, inputs: Size, origin: str) -> None:
     if actual != declared:
-        size, shape, said = (" x ".join(map(str, numbers)) for numbers in (inputs, actual, declared))
-        message = f"of {size} pixels it makes {shape}, and says {said}"
+        input_size, shape, expected = (" x ".join(map(str, numbers)) for numbers in (inputs, actual, declared))
+        message = f"for {input_size} pixels the module returns {shape}, but {expected} is declared"
         raise PluginError(f"{origin}: {message}; {_PART_BUG_HINT}")
