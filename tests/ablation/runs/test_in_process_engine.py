@@ -153,7 +153,7 @@ def change_state(model: Any, spec: Any, context: Any, fails: bool = False) -> di
     sys.path.insert(0, "/left")
     np.seterr(all="raise")
     warnings.simplefilter("ignore")
-    sys.stdin, sys.stdout, sys.stderr = io.StringIO(), io.StringIO(), None  # type: ignore[assignment]
+    sys.stdin, sys.stdout, sys.stderr = io.StringIO(), io.StringIO(), None
     torch.set_default_dtype(torch.float16)
     torch.set_default_device("meta")
     torch.set_num_threads(torch.get_num_threads() + 1)
@@ -223,7 +223,7 @@ def test_output_is_shown_and_logged(
     monkeypatch.setattr(sys, "stdout", stream)
     event = run_trial(fit)
     assert event.result.error == ""
-    assert stream.buffer.getvalue() == b"out \\u2603 \\udcff\nascii\n"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"out \\u2603 \\udcff\nascii\n"
     assert capsys.readouterr().err == "err\n"
     assert log_of(event) == "out \N{SNOWMAN} \\udcff\nerr\nascii\n"
 
@@ -349,7 +349,7 @@ def test_wrong_numbers_of_workers_are_refused(sweep_dir: Path, run_cli: RunCli) 
         ({"workers": 0, "engine": LocalEngine()}, "workers=0 has no effect with an engine; omit one of them"),
     ):
         with pytest.raises(RunError) as error:
-            unetgen.run(sweep_dir / "lone.yaml", trial[1], **options)  # type: ignore[arg-type]
+            unetgen.run(sweep_dir / "lone.yaml", trial[1], **options)
         assert str(error.value) == message
 
 
