@@ -1,4 +1,4 @@
-"""unetgen plugins: which parts there are and from whom; whether they are right; and a distribution to start from."""
+"""unetgen plugins: list parts and plugins; check a plugin; create one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Examples:
 
 
 @click.group(epilog=_EPILOG, invoke_without_command=True)
-@click.option("--options", "slot", type=click.Choice(["all", *SLOTS]), help="Write a slot's parts with their options.")
+@click.option("--options", "slot", type=click.Choice(["all", *SLOTS]), help="Print a slot's parts with their options.")
 @format_option
 @plugin_option
 @click.pass_context
 def command(context: click.Context, slot: str | None, output_format: str, plugins: tuple[str, ...]) -> None:
-    """List the parts that specs can name, with who provides them, and what else plugins give.
+    """List all parts with their providers, and the other contributions of plugins.
 
-    With a COMMAND: check a plugin, or write a new one.
+    With a COMMAND, check a plugin or create one.
     """
     if context.invoked_subcommand is not None:
         return
@@ -56,10 +56,10 @@ def _print_tables(registry: Registry) -> None:
     from unetgen.analysis.tables import build_text_table
     from unetgen.cli.console import print_renderables
 
-    print_renderables(build_text_table(("slot", "name", "provider", "what it is"), _list_parts(registry)))
-    if gifts := _list_contributions(registry):
-        rows: list[tuple[str, ...]] = [(row["provider"], row["place"], row["gives"]) for row in gifts]
-        print_renderables("", build_text_table(("plugin", "found at", "what it gives"), rows))
+    print_renderables(build_text_table(("slot", "name", "provider", "description"), _list_parts(registry)))
+    if contributions := _list_contributions(registry):
+        rows: list[tuple[str, ...]] = [(row["provider"], row["place"], row["gives"]) for row in contributions]
+        print_renderables("", build_text_table(("plugin", "found at", "contributions"), rows))
 
 
 def _to_dict(registry: Registry) -> dict[str, object]:
@@ -78,7 +78,7 @@ def _list_parts(registry: Registry) -> list[tuple[str, ...]]:
 
 
 def _list_contributions(registry: Registry) -> list[Mapping[str, str]]:
-    """Each plugin that loads, where it was found, and what it gives in words."""
+    """Return the provider, the location and the contributions of each plugin that loads."""
     rows = [
         {
             "provider": str(plugin.provider),
@@ -88,12 +88,12 @@ def _list_contributions(registry: Registry) -> list[Mapping[str, str]]:
         for plugin in registry.plugins
         if isinstance(plugin.contributions, Contributions)
     ]
-    # A file may be named in pyproject.toml and on the command line.
+    # A file may be listed in pyproject.toml and on the command line.
     return [row for number, row in enumerate(rows) if row not in rows[:number]]
 
 
 def _shorten_path(path: str) -> str:
-    """A file below the working directory as it is named from there."""
+    """Return a path relative to the working directory if it is below that."""
     return path.removeprefix(f"{Path.cwd()}{os.sep}")
 
 

@@ -1,4 +1,4 @@
-"""unetgen plugins check: whether a plugin's parts are what they say."""
+"""unetgen plugins check: run the conformance checks on the parts of a plugin."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Examples:
 @click.argument("plugin", metavar="DIST|FILE|MODULE")
 @format_option
 def command(plugin: str, output_format: str) -> int:
-    """Try every part of a plugin in small networks of one, two and three dimensions.
+    """Run the conformance checks on every part of a plugin, in small networks of one, two and three dimensions.
 
-    Shapes, parameters, MACs and options are held against what torch does; gradients, copies, files, export and
-    compilation are tried. Exits with 3 if something is wrong.
+    Shapes, parameters, MACs and options are compared with torch; gradients, copies, weights files, export and
+    compilation are tested. Exits with 3 if a check fails.
     """
     from unetgen.testing import CHECKS, all_faults
     from unetgen.testing.part_collection import collect_subjects
 
     provider, subjects = collect_subjects(plugin)
-    found = {}
+    faults_by_part = {}
     for subject in subjects:
-        called = subject.called
-        found[called] = [str(fault) for fault in all_faults(subject)]
-        if output_format == "text":  # as soon as it is known: a part with many options takes its time
-            lines = [f"{called}: {sentence}" for sentence in found[called]]
-            click.echo("\n".join(lines or [f"{called}: {len(CHECKS)} checks passed"]))
+        name = subject.called
+        faults_by_part[name] = [str(fault) for fault in all_faults(subject)]
+        if output_format == "text":  # at once: a part with many options takes long
+            lines = [f"{name}: {sentence}" for sentence in faults_by_part[name]]
+            click.echo("\n".join(lines or [f"{name}: {len(CHECKS)} checks passed"]))
     if output_format == "json":
-        parts = [{"part": called, "faults": sentences} for called, sentences in found.items()]
+        parts = [{"part": name, "faults": sentences} for name, sentences in faults_by_part.items()]
         click.echo(json.dumps({"plugin": str(provider), "parts": parts}, indent=2))
-    return ExitCode.PLUGIN if any(found.values()) else ExitCode.OK
+    return ExitCode.PLUGIN if any(faults_by_part.values()) else ExitCode.OK
