@@ -1,1 +1,1 @@
-"""The command line: one short file for each command."""
+"""The command line: a module for each command, and ``main`` with the group."""

@@ -1,4 +1,4 @@
-"""unetgen build: the layer table, then what is known of the network."""
+"""unetgen build: build a network; print its layer table and its properties."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Examples:
 @spec_argument
 @click.option("--input-size", type=InputSize(), help="Show shapes and costs for this size: 572x572, or one number.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write initial weights and spec here.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the weights that --out writes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights that --out writes.")
 @set_option
 @plugin_option
 def command(
@@ -38,26 +38,26 @@ def command(
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
 ) -> None:
-    """Check a spec, measure its network, and build it. SPEC is a file or a shipped spec's name (unet_paper)."""
+    """Validate a spec, analyse its network, and build it. SPEC is a file or the name of a shipped spec."""
     from unetgen.analysis.report import NetworkReport
     from unetgen.graph.from_spec import build_graph
     from unetgen.plugins.advice import collect_advice
 
     registry = load_command_registry(plugins)
-    checked = load_spec(spec, assignments, registry)
-    report = NetworkReport.of(checked, build_graph(checked), expand_input_size(input_size, checked.dims))
+    loaded_spec = load_spec(spec, assignments, registry)
+    report = NetworkReport.of(loaded_spec, build_graph(loaded_spec), expand_input_size(input_size, loaded_spec.dims))
 
-    # From here on the spec is right, so torch is worth its second.
+    # Importing torch takes a second, so the spec is validated before.
     from unetgen.api import build
     from unetgen.network.layer_table import format_layer_table
 
-    click.echo(format_layer_table(build(checked, device="meta", registry=registry), report.input_size))
+    click.echo(format_layer_table(build(loaded_spec, device="meta", registry=registry), report.input_size))
     click.echo()
-    said = [("advice", str(a)) for a in collect_advice(registry, checked, report.graph)]
-    for name, sentence in [("network", checked.name or spec), *report.format_lines(), *said]:
+    advice = [("advice", str(a)) for a in collect_advice(registry, loaded_spec, report.graph)]
+    for name, sentence in [("network", loaded_spec.name or spec), *report.format_lines(), *advice]:
         click.echo(f"{name:<16} {sentence}")
     if out is not None:
         from unetgen.network.weights.checkpoint import save
 
-        save(build(checked, seed=seed, registry=registry), out)
+        save(build(loaded_spec, seed=seed, registry=registry), out)
         click.echo(f"{'written':<16} {out}, seed {seed}")

@@ -1,4 +1,4 @@
-"""unetgen compare: networks side by side."""
+"""unetgen compare: tabulate networks side by side."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ _FORMATS = ("text", "csv", "markdown", "latex", "json")
 
 @click.command(epilog=_EPILOG)
 @click.argument("specs", nargs=-1, required=True)
-@click.option("--base", metavar="NAME", help="The network that the others are measured by; else the first.")
-@click.option("--input-size", type=InputSize(), help="Measure all at this size: 256x256, or one number for all axes.")
-@click.option("--sort", metavar="COLUMN", help="Order the rows by a column; with - before its name the other way.")
+@click.option("--base", metavar="NAME", help="Network to compare the others with (default: the first).")
+@click.option("--input-size", type=InputSize(), help="Input size of all networks: 256x256, or one number.")
+@click.option("--sort", metavar="COLUMN", help="Sort the rows by a column; -COLUMN sorts in descending order.")
 @click.option(
     "--pareto",
     nargs=2,
     type=click.Choice(list(COST_METRICS)),
-    metavar="MEASURE MEASURE",
-    help="Keep the networks that no other beats in both: " + ", ".join(COST_METRICS) + ".",
+    metavar="METRIC METRIC",
+    help="Keep only the Pareto-optimal networks for two of: " + ", ".join(COST_METRICS) + ".",
 )
-@click.option("--weights", is_flag=True, help="Tell which modules start from the same weights under equal seeds.")
+@click.option("--weights", is_flag=True, help="Show which modules have the same initial weights for equal seeds.")
 @click.option(
     "--format",
     "output_format",
     type=click.Choice(_FORMATS),
     default="text",
     callback=remember_format,
-    help="How the table is written.",
+    help="Format of the table.",
 )
-@click.option("-o", "--out", type=OutFile(), help="Write to a file, not to stdout.")
+@click.option("-o", "--out", type=OutFile(), help="Output file (default: stdout).")
 @plugin_option
-def command(  # noqa: PLR0913  # as many as there are options
+def command(  # noqa: PLR0913  # one parameter per option
     specs: tuple[str, ...],
     base: str | None,
     input_size: tuple[int, ...] | None,
@@ -62,7 +62,7 @@ def command(  # noqa: PLR0913  # as many as there are options
     *,
     weights: bool,
 ) -> None:
-    """Tabulate what differs between SPECS, and what it costs: files, shipped specs' names, or a sweep's directory."""
+    """Tabulate how SPECS differ, and their costs. Each is a file, a shipped spec or a sweep directory."""
     from unetgen.ablation.comparison.comparison import Comparison
 
     registry = load_command_registry(plugins)
@@ -80,9 +80,9 @@ def command(  # noqa: PLR0913  # as many as there are options
 
 
 def _write_table(table: DataTable, output_format: str, out: Path | None) -> None:
-    """Prints or writes a sheet."""
+    """Print or write a table."""
     if output_format == "text":
-        # Two or three networks are read side by side, down their differences.
+        # Up to three networks are easier to read as columns.
         text = table.text(transposed=len(table.rows) <= 3 < len(table.columns))
     else:
         text = str(getattr(table, output_format)())
@@ -92,29 +92,29 @@ def _write_table(table: DataTable, output_format: str, out: Path | None) -> None
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
-        what = str(error.strerror or error).lower()
+        message = f"cannot write {out}: {str(error.strerror or error).lower()}; choose another file"
         if is_disk_failure(error):
-            raise FileWriteError(f"cannot write {out}: {what}; choose another file") from None
-        raise click.UsageError(f"cannot write {out}: {what}; choose another file") from None
+            raise FileWriteError(message) from None
+        raise click.UsageError(message) from None
 
 
 def _reject_options(options: dict[str, object]) -> None:
-    """Refuses options that say nothing of first weights."""
+    """Reject options that have no effect on the table of initial weights."""
     for option, value in options.items():
         if value is not None:
-            raise click.UsageError(f"{option} has no effect with --weights; leave one of the two out")
+            raise click.UsageError(f"{option} has no effect with --weights; remove one of them")
 
 
 def _describe_pareto(comparison: Comparison, num_kept: int, pareto: tuple[str, str] | None) -> list[str]:
     if not pareto:
         return []
-    titles = " and ".join(COST_METRICS[measure].title for measure in pareto)
-    return [f"{num_kept} of {len(comparison.rows)} networks are beaten by no other in both {titles}"]
+    titles = " and ".join(COST_METRICS[metric].title for metric in pareto)
+    return [f"{num_kept} of {len(comparison.rows)} networks are Pareto-optimal in {titles}"]
 
 
 def _build_weights_table(specs: tuple[str, ...], base: str | None, registry: Registry) -> DataTable:
     from unetgen.ablation.comparison.initial_weights import build_weights_table
 
     if len(specs) < 2 and not Path(specs[0]).is_dir():
-        raise click.UsageError("--weights compares networks; give two")
+        raise click.UsageError("--weights requires at least two networks")
     return build_weights_table(specs, registry, base)

@@ -1,4 +1,4 @@
-"""Printing tables: colour on a terminal only, and full width elsewhere."""
+"""Print tables: with colour on a terminal only, and at full width elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 def print_renderables(*renderables: Any) -> None:
-    """Prints tables and lines to stdout."""
+    """Print tables and lines to stdout."""
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
-    for thing in renderables:
-        console.print(thing, markup=False) if isinstance(thing, str) else console.print(thing)
+    for renderable in renderables:
+        console.print(renderable, markup=not isinstance(renderable, str))

@@ -1,4 +1,4 @@
-"""unetgen draw: the U figure, or a sheet of them."""
+"""unetgen draw: draw the figure of a network, or a contact sheet of several."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
-@click.option("-o", "--out", type=OutFile(), help="The file to write: .svg, .png or .pdf; without it SVG is printed.")
+@click.option("-o", "--out", type=OutFile(), help="Output file: .svg, .png or .pdf (default: SVG on stdout).")
 @click.option("--style", type=click.Choice(["paper", "compact", "detail"]), default="paper", show_default=True,
-              help="Every map, one for each level, or every op by its name.")  # fmt: skip
+              help="Show every feature map, one per level, or every operation.")  # fmt: skip
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
-@click.option("--input-size", type=InputSize(), help="Draw sizes for this one: 572x572, or one number.")
+@click.option("--input-size", type=InputSize(), help="Input size for the shapes in the figure: 572x572, or one number.")
 @set_option
 @plugin_option
 def command(
@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Draw networks as boxes and arrows, as Fig. 1 of the U-Net paper does.
 
-    SPEC is a file or a shipped spec's name; several come on one sheet.
+    SPEC is a file or the name of a shipped spec. Several are drawn on one contact sheet.
     """
     from unetgen.figure.contact_sheet import build_contact_sheet
     from unetgen.figure.figure import Figure
@@ -56,9 +56,9 @@ def command(
     registry = load_command_registry(plugins)
     scenes = []
     for spec in specs or (DEFAULT_SPEC,):
-        checked = load_spec(spec, assignments, registry)
-        size = expand_input_size(input_size, checked.dims) or checked.input_size
-        scenes.append(Figure.of(checked.name, build_graph(checked), size, **figure_options).scene)
+        loaded_spec = load_spec(spec, assignments, registry)
+        size = expand_input_size(input_size, loaded_spec.dims) or loaded_spec.input_size
+        scenes.append(Figure.of(loaded_spec.name, build_graph(loaded_spec), size, **figure_options).scene)
     scene = scenes[0] if len(scenes) == 1 else build_contact_sheet(scenes, "networks")
     if out is None:
         click.echo(render_svg(scene), nl=False)

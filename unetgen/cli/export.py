@@ -1,4 +1,4 @@
-"""unetgen export: a network in a file that something else reads."""
+"""unetgen export: write a network to a file for other programs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @spec_argument
-@click.option("-o", "--out", type=OutFile(), required=True, help="The file to write.")
-@click.option("--format", "output_format", metavar="NAME", help="The format; without it the file's suffix tells it.")
-@click.option("--input-size", type=InputSize(), help="Write a program for this size only: onnx, pt2, aoti.")
-@click.option("--opset", type=click.IntRange(18), help="The version of ONNX's operators.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of a spec's first weights.")
+@click.option("-o", "--out", type=OutFile(), required=True, help="Output file.")
+@click.option("--format", "output_format", metavar="NAME", help="Format (default: from the file's suffix).")
+@click.option("--input-size", type=InputSize(), help="Fix the input size of the program: onnx, pt2, aoti.")
+@click.option("--opset", type=click.IntRange(18), help="Version of the ONNX operator set.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of a spec's initial weights.")
 @set_option
 @plugin_option
 def command(
@@ -45,12 +45,12 @@ def command(
     input_size: tuple[int, ...] | None,
     opset: int | None,
 ) -> None:
-    """Write a network to a file. SPEC is a spec, or a weights file of unetgen, which brings its own."""
+    """Write a network to a file. SPEC is a spec, or a weights file of unetgen, which contains one."""
     from unetgen.outputs.formats import export, infer_format
 
     registry = load_command_registry(plugins)
     model = load_model(spec, assignments, seed, registry)
-    wanted = {"input_size": expand_input_size(input_size, model.graph.dims), "opset": opset}
-    options = {name: value for name, value in wanted.items() if value is not None}
-    said = export(model, out, output_format or infer_format(out), registry, **options)
-    click.echo(f"{out}: written{f', {said}' if said else ''}")
+    requested = {"input_size": expand_input_size(input_size, model.graph.dims), "opset": opset}
+    options = {name: value for name, value in requested.items() if value is not None}
+    notice = export(model, out, output_format or infer_format(out), registry, **options)
+    click.echo(f"{out}: written{f', {notice}' if notice else ''}")

@@ -1,4 +1,4 @@
-"""unetgen from-nnunet: a plans file of nnU-Net as a spec."""
+"""unetgen from-nnunet: convert an nnU-Net plans file to a spec."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("plans", type=click.Path(path_type=Path))
 @click.option("-c", "--configuration", default="3d_fullres", show_default=True, help="2d, 3d_fullres, 3d_lowres.")
-@click.option("--dataset", type=click.Path(path_type=Path), help="The dataset.json, which knows channels and classes.")
-@click.option("--in-channels", type=click.IntRange(1), help="Of the image, where there is no --dataset.")
-@click.option("--out-channels", type=click.IntRange(1), help="The classes with the background, likewise.")
-@click.option("-o", "--out", type=OutFile(), help="The file to write; without it the spec is printed.")
+@click.option("--dataset", type=click.Path(path_type=Path), help="dataset.json with channels and classes.")
+@click.option("--in-channels", type=click.IntRange(1), help="Number of input channels (required without --dataset).")
+@click.option("--out-channels", type=click.IntRange(1), help="Number of classes, background included (likewise).")
+@click.option("-o", "--out", type=OutFile(), help="Output file (default: stdout).")
 def command(
     plans: Path,
     configuration: str,
@@ -29,7 +29,7 @@ def command(
     out_channels: int | None,
     out: Path | None,
 ) -> None:
-    """Turn a plans file of nnU-Net into a spec of the identical network."""
+    """Convert an nnU-Net plans file to a spec of the same network."""
     from unetgen.config.yaml.writer import dump_yaml
     from unetgen.nnunet.plans import read_configuration, read_dataset_counts, read_plans, write_file
     from unetgen.nnunet.to_spec import convert_to_spec
@@ -39,7 +39,7 @@ def command(
         in_channels, out_channels = in_channels or channels, out_channels or classes
     missing = [n for n, v in (("--in-channels", in_channels), ("--out-channels", out_channels)) if v is None]
     if in_channels is None or out_channels is None:
-        raise click.UsageError(f"plans do not say {' and '.join(missing)}; give them, or --dataset dataset.json")
+        raise click.UsageError(f"{' and '.join(missing)} required without --dataset; add --dataset dataset.json")
     data = convert_to_spec(read_configuration(plans, read_plans(plans), configuration), in_channels, out_channels)
     if out is None:
         click.echo(dump_yaml(data), nl=False)

@@ -1,4 +1,4 @@
-"""unetgen import-weights: the weights of another implementation into ours, and back."""
+"""unetgen import-weights: import weights of another implementation, or export ours to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FILE_TYPE = click.Path(dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class _ImportRequest:
-    """What the command line says of one import."""
+    """The options of one import."""
 
     file: Path
     out: Path | None
@@ -43,35 +43,39 @@ class _ImportRequest:
 @click.command(epilog=_EPILOG)
 @click.argument("spec")
 @click.argument("file", type=_FILE_TYPE)
-@click.option("--out", type=_FILE_TYPE, help="Write the weights here; without it they are only compared.")
-@click.option("--key-map", metavar="NAME|FILE", help="What their layers are called here: a shipped map or a YAML file.")
+@click.option("--out", type=_FILE_TYPE, help="Output file (default: only compare).")
+@click.option("--key-map", metavar="NAME|FILE", help="Map of layer names: a shipped one or a YAML file.")
+@click.option("--write-key-map", type=_FILE_TYPE, help="Write the matched layers as a key map, for review and reuse.")
+@click.option("--partial", is_flag=True, help="Import the layers that match; others keep their initial weights.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the initial weights.")
 @click.option(
-    "--write-key-map", type=_FILE_TYPE, help="Write what was matched as a key map, to be read and used again."
+    "--invert",
+    is_flag=True,
+    help="Export FILE, weights of unetgen, under the other names.",
 )
-@click.option("--partial", is_flag=True, help="Take what matches; the rest of ours keeps its first weights.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the first weights that are kept.")
-@click.option("--invert", is_flag=True, help="FILE is ours; write it under their names. A .pt or .pth is torch's.")
-@click.option("--like", type=_FILE_TYPE, help="With --invert: a file of theirs that has the names.")
+@click.option("--like", type=_FILE_TYPE, help="With --invert: a file of the other implementation, which has its names.")
 @format_option
 @set_option
 @plugin_option
 def command(
     spec: str, output_format: str, assignments: tuple[str, ...], plugins: tuple[str, ...], **options: Any
 ) -> None:
-    """Match FILE, the weights of another implementation, with the network of SPEC, by a key map or by structure."""
-    wanted = _ImportRequest(**options)
-    if wanted.like is not None and not wanted.invert:
-        raise click.UsageError("--like gives the names to write with --invert; add --invert, or leave --like out")
+    """Match FILE, weights of another implementation, with the network of SPEC, by a key map or by structure."""
+    request = _ImportRequest(**options)
+    if request.like is not None and not request.invert:
+        raise click.UsageError("--like has no effect without --invert; add --invert, or remove --like")
     registry = load_command_registry(plugins)
-    checked = load_spec(spec, assignments, registry)
-    report = _export_weights(checked, wanted) if wanted.invert else _import_weights(checked, wanted, registry)
-    if wanted.write_key_map is not None:
-        _write_key_map(report, wanted.write_key_map)
+    loaded_spec = load_spec(spec, assignments, registry)
+    report = (
+        _export_weights(loaded_spec, request) if request.invert else _import_weights(loaded_spec, request, registry)
+    )
+    if request.write_key_map is not None:
+        _write_key_map(report, request.write_key_map)
     if output_format == "json":
         click.echo(json.dumps(report.to_dict(), indent=2))
         return
-    written = [("key map", str(wanted.write_key_map))] if wanted.write_key_map else []
-    written += [("written", str(wanted.out))] if wanted.out else []
+    written = [("key map", str(request.write_key_map))] if request.write_key_map else []
+    written += [("written", str(request.out))] if request.out else []
     for name, sentence in [*report.format_lines(), *written]:
         click.echo(f"{name:<16} {sentence}")
 
@@ -81,9 +85,9 @@ def _import_weights(spec: Spec, request: _ImportRequest, registry: Registry) -> 
     from unetgen.network.weights.checkpoint import save
     from unetgen.network.weights.importing import import_weights
 
-    # First weights are drawn only where some of them may stay.
-    needed = request.partial or spec.model_built
-    model = build(spec, seed=request.seed, registry=registry) if needed else build(spec, device="meta")
+    # Initial weights are sampled only if some of them may be kept.
+    is_initialized = request.partial or spec.model_built
+    model = build(spec, seed=request.seed, registry=registry) if is_initialized else build(spec, device="meta")
     report = import_weights(model, request.file, key_map=request.key_map, partial=request.partial)
     if request.out is not None:
         save(model, request.out)
@@ -108,5 +112,5 @@ def _write_key_map(report: ImportReport, path: Path) -> None:
     from unetgen.network.weights.key_map import write_key_map
 
     by = "structure" if report.key_map is None else f"the key map {report.key_map}"
-    heading = f"Layers of {report.source} on the left, ours on the right, matched by {by}."
+    heading = f"Layers of {report.source} on the left, of unetgen on the right, matched by {by}."
     write_key_map({**report.layer_pairs, **dict.fromkeys(report.ignored)}, heading, path)

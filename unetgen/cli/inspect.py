@@ -1,4 +1,4 @@
-"""unetgen inspect: sizes and costs in tables, without torch."""
+"""unetgen inspect: tabulate sizes and costs, without torch."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @spec_argument
-@click.option("--input-size", type=InputSize(), help="For this size: 572x572, or one number for all axes.")
-@click.option("--nodes", is_flag=True, help="One row for each op instead of each level.")
+@click.option("--input-size", type=InputSize(), help="Input size: 572x572, or one number for all axes.")
+@click.option("--nodes", is_flag=True, help="One row per operation, not per level.")
 @format_option
 @set_option
 @plugin_option
@@ -40,21 +40,21 @@ def command(
     *,
     nodes: bool,
 ) -> None:
-    """Tabulate a network's sizes, parameters and MACs, level by level or node by node."""
+    """Tabulate a network's sizes, parameters and MACs by level or by operation."""
     from unetgen.analysis.report import NetworkReport
     from unetgen.graph.from_spec import build_graph
     from unetgen.plugins.advice import collect_advice
 
     registry = load_command_registry(plugins)
-    checked = load_spec(spec, assignments, registry)
-    report = NetworkReport.of(checked, build_graph(checked), expand_input_size(input_size, checked.dims))
-    said = collect_advice(registry, checked, report.graph)
+    loaded_spec = load_spec(spec, assignments, registry)
+    report = NetworkReport.of(loaded_spec, build_graph(loaded_spec), expand_input_size(input_size, loaded_spec.dims))
+    advice = collect_advice(registry, loaded_spec, report.graph)
     if output_format == "json":
-        click.echo(json.dumps({**report.to_dict(), "advice": [a._asdict() for a in said]}, indent=2))
+        click.echo(json.dumps({**report.to_dict(), "advice": [a._asdict() for a in advice]}, indent=2))
         return
     from unetgen.analysis.tables import build_level_table, build_node_table
     from unetgen.cli.console import print_renderables
 
     print_renderables(build_node_table(report) if nodes else build_level_table(report), "")
-    for name, sentence in [*report.format_lines(), *(("advice", str(a)) for a in said)]:
+    for name, sentence in [*report.format_lines(), *(("advice", str(a)) for a in advice)]:
         click.echo(f"{name:<16} {sentence}")

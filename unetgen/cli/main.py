@@ -1,4 +1,4 @@
-"""The group of commands, and what becomes of their errors."""
+"""The command line's entry point: the group of commands, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from unetgen.cli.output_format import print_json_error
 from unetgen.errors import ExitCode, UnetgenError
 
 _COMMANDS = {
-    "build": "Check, measure and build a network.",
-    "validate": "Check specs, all problems at once.",
-    "show": "Print a spec with every default written out.",
+    "build": "Build a network, with its layer table and costs.",
+    "validate": "Validate specs; report all problems at once.",
+    "show": "Print a spec with all defaults.",
     "inspect": "Tabulate sizes and costs, without torch.",
-    "draw": "Draw the U figure of a network.",
-    "sweep": "Make the variants of an ablation.",
-    "run": "Carry out a trial for every variant of an ablation.",
-    "report": "Tabulate what trials found, or make a page of it.",
-    "compare": "Tabulate what differs between networks, and what it costs.",
-    "predict": "Run a network over images of any size.",
-    "export": "Write a network for something else to read.",
-    "from-nnunet": "Turn a plans file of nnU-Net into a spec.",
-    "nnunet": "Put a network into a plans file of nnU-Net.",
-    "import-weights": "Take the weights of another implementation, or give ours to it.",
+    "draw": "Draw the figure of a network.",
+    "sweep": "Build the variants of an ablation.",
+    "run": "Run a trial for every variant of an ablation.",
+    "report": "Tabulate the results of trials, or write an HTML report.",
+    "compare": "Tabulate the differences and costs of networks.",
+    "predict": "Run a network on images of any size.",
+    "export": "Write a network to a file for other programs.",
+    "from-nnunet": "Convert an nnU-Net plans file to a spec.",
+    "nnunet": "Insert a network into an nnU-Net plans file.",
+    "import-weights": "Import or export weights of other implementations.",
     "specs": "List the shipped specs.",
-    "plugins": "List, check and start plugins.",
-    "schema": "Write the JSON Schema for editors.",
+    "plugins": "List, check and create plugins.",
+    "schema": "Write the JSON Schema, for editors.",
     "new": "Write a commented spec to start from.",
 }
 
@@ -48,12 +48,14 @@ Exit codes: 0 success, 1 the spec is invalid, 2 wrong usage, 3 a plugin or a tri
 
 
 class _LazyGroup(click.Group):
-    """Imports a command when it runs: --help and completion need none of them."""
+    """A group that imports a command when it runs, so that --help and completion are fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, or return None if the name is unknown."""
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"unetgen.cli.{cmd_name.replace('-', '_')}").command
@@ -68,6 +70,7 @@ class _LazyGroup(click.Group):
             return _print_error(error)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
@@ -81,21 +84,21 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_requested: bool) -
 
 
 @click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--traceback", "show_traceback", is_flag=True, help="Show where in the code an error came from.")
+@click.option("--traceback", "show_traceback", is_flag=True, help="Show the traceback of an error.")
 @click.option(
     "--version",
     is_flag=True,
     callback=_print_version,
     is_eager=True,
     expose_value=False,
-    help="Say which version this is.",
+    help="Print the version.",
 )
 def group(*, show_traceback: bool) -> None:
-    """U-Nets from YAML: checked, measured, and built for PyTorch."""
+    """U-Nets from YAML: validated, analysed, and built for PyTorch."""
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits with its code."""
+    """Run the command line and exit with its code."""
     try:
         code = group.main(prog_name="unetgen", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -104,7 +107,7 @@ def main() -> NoReturn:
         error.show()
         sys.exit(ExitCode.USAGE)
     except BrokenPipeError:
-        # The reader has gone (``| head``); nothing is left to say, and Python must not try to at exit.
+        # The reader has closed the pipe (``| head``). Python must not flush stdout at exit.
         sys.stdout = None
         sys.exit(ExitCode.OK)
     except Exception as error:
@@ -113,11 +116,12 @@ def main() -> NoReturn:
 
 
 def _print_error(error: Exception) -> ExitCode:
+    """Print an error in one line, and return its exit code."""
     if "--traceback" in sys.argv:
         traceback.print_exception(error)
     if isinstance(error, UnetgenError):
         click.echo(str(error), err=True)
         return error.exit_code
     kind = type(error).__name__
-    click.echo(f"unetgen: internal error: {kind}: {error}; please report it with the output of --traceback", err=True)
+    click.echo(f"unetgen: internal error: {kind}: {error}; report it with the output of --traceback", err=True)
     return ExitCode.INTERNAL

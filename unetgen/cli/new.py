@@ -1,4 +1,4 @@
-"""unetgen new: a spec to start from."""
+"""unetgen new: write a spec to start from."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from unetgen.cli.options import OutFile
 
 @click.command(epilog="\b\nExamples:\n  unetgen new my.yaml\n  unetgen new > my.yaml")
 @click.argument("file", required=False, type=OutFile())
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def command(file: Path | None, *, force: bool) -> None:
-    """Write a commented spec with the usual choices, to FILE or to stdout."""
+    """Write a commented spec with common settings to FILE, or to stdout."""
     text = (Path(__file__).parent / "starter.yaml").read_text(encoding="utf-8")
     if file is None:
         click.echo(text, nl=False)
         return
     if file.exists() and not force:
-        raise click.UsageError(f"{file} is there already; use --force to write over it")
+        raise click.UsageError(f"{file} already exists; use --force to overwrite it")
     file.write_text(text, encoding="utf-8")
     click.echo(f"{file}: written; next: unetgen build {file}")

@@ -1,4 +1,4 @@
-"""unetgen nnunet: a network of ours in a plans file of nnU-Net."""
+"""unetgen nnunet: insert a network into an nnU-Net plans file."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ Examples:
 @click.argument("spec")
 @click.option("-c", "--configuration", default="3d_fullres", show_default=True, help="2d, 3d_fullres, 3d_lowres.")
 @click.option(
-    "-o", "--out", type=OutFile(), required=True, help="The file to write, beside the plans; -p takes its name."
+    "-o",
+    "--out",
+    type=OutFile(),
+    required=True,
+    help="Output file, beside PLANS; its name is nnU-Net's -p.",
 )
 @set_option
 @plugin_option
 def command(
     plans: Path, spec: str, configuration: str, out: Path, assignments: tuple[str, ...], plugins: tuple[str, ...]
 ) -> None:
-    """Put the network of SPEC in the place of the one that nnU-Net planned."""
+    """Replace the network in nnU-Net PLANS by that of SPEC."""
     from unetgen.graph.from_spec import build_graph
     from unetgen.nnunet.plans import read_configuration, read_plans, write_file
     from unetgen.nnunet.plans_writer import insert_network
 
     if out.suffix != ".json":
-        raise click.UsageError(
-            f"nnU-Net finds plans by their name with .json, not {out.name}; write -o {out.stem}.json"
-        )
-    checked = load_spec(spec, assignments, load_command_registry(plugins))
-    there = read_plans(plans)
-    written = insert_network(
-        there, read_configuration(plans, there, configuration), checked, build_graph(checked), out.stem
+        raise click.UsageError(f"{out.name} must end in .json for nnU-Net; use -o {out.stem}.json")
+    loaded_spec = load_spec(spec, assignments, load_command_registry(plugins))
+    contents = read_plans(plans)
+    entry = read_configuration(plans, contents, configuration)
+    write_file(
+        out, json.dumps(insert_network(contents, entry, loaded_spec, build_graph(loaded_spec), out.stem), indent=4)
     )
-    write_file(out, json.dumps(written, indent=4))
     click.echo(f"{out}: written; train it with: nnUNetv2_train DATASET {configuration} FOLD -p {out.stem}")

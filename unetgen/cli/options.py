@@ -1,4 +1,4 @@
-"""The options that several commands share, and the specs they lead to."""
+"""Options that several commands share, and the specs and models that they load."""
 
 from __future__ import annotations
 
@@ -25,44 +25,46 @@ DEFAULT_SPEC = "unet_paper"
 
 
 class InputSize(click.ParamType[tuple[int, ...]]):
-    """572, 572x572 or 116,132,132."""
+    """The type of an input size: 572, 572x572 or 116,132,132."""
 
     name = "SIZE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Parse a size."""
         parts = re.split(r"[x,]", str(value).strip())
         if not all(part.strip().isdigit() and 0 < int(part) < 10**6 for part in parts):
-            self.fail(f"{value!r} is not a size; write 572x572", param, ctx)
+            self.fail(f"{value!r} is not a size; use 572 or 572x572", param, ctx)
         return tuple(int(part) for part in parts)
 
 
 class OutFile(click.Path):
-    """A file to be written, in a folder that is there."""
+    """The type of an output file; its directory must exist."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check that the directory of the file exists."""
         folder = Path(value).parent
         if not folder.is_dir():
-            self.fail(f"there is no folder {folder}; make it first", param, ctx)
+            self.fail(f"directory not found: {folder}; create it first", param, ctx)
         return super().convert(value, param, ctx)
 
 
 def plugin_option(command: F) -> F:
-    """``--plugin``: parts from a file or a module, beside the installed ones."""
-    text = "Also load the parts of this file or module. May be given several times."
+    """Add ``--plugin``, which loads parts from a file or a module in addition to the installed ones."""
+    text = "Also load the parts of this file or module. Repeatable."
     return click.option("--plugin", "plugins", multiple=True, metavar="FILE|MODULE", help=text)(command)
 
 
 def set_option(command: F) -> F:
-    """``--set``: values laid over the spec."""
-    text = "Lay a value over the spec: --set block.norm=batch. May be given several times."
+    """Add ``--set``, which overrides values of the spec."""
+    text = "Override a value of the spec: --set block.norm=batch. Repeatable."
     return click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help=text)(command)
 
 
 def format_option(command: F) -> F:
-    """``--format``: for people or for programs."""
+    """Add ``--format``, which chooses text or JSON."""
     choice = click.Choice(["text", "json"])
     return click.option(
         "--format",
@@ -75,12 +77,12 @@ def format_option(command: F) -> F:
 
 
 def spec_argument(command: F) -> F:
-    """SPEC: a file or the name of a shipped spec."""
+    """Add the argument SPEC, a file or the name of a shipped spec."""
     return click.argument("spec", default=DEFAULT_SPEC, metavar="[SPEC]")(command)
 
 
 def load_command_registry(plugins: Sequence[str]) -> Registry:
-    """The registry; when the command ends, one line on stderr for each plugin that it needed and that is broken."""
+    """Load the registry. When the command ends, print a warning for each broken plugin that it needed."""
     registry = load_registry(plugins)
     click.get_current_context().call_on_close(lambda: _print_plugin_warnings(registry))
     return registry
@@ -92,28 +94,35 @@ def _print_plugin_warnings(registry: Registry) -> None:
 
 
 def load_spec(spec: str, assignments: Sequence[str], registry: Registry) -> Spec:
-    """A spec with ``--set`` laid over it; what it should be told about goes to stderr."""
-    checked = resolve(apply_assignments(load_tree(spec, registry), tuple(assignments)), registry)
-    for notice in checked.notices:
+    """Load a spec with the overrides of ``--set``; print its notices on stderr."""
+    loaded_spec = resolve(apply_assignments(load_tree(spec, registry), tuple(assignments)), registry)
+    for notice in loaded_spec.notices:
         click.echo(f"note: {spec}: {notice}", err=True)
-    return checked
+    return loaded_spec
 
 
 def load_model(spec: str, assignments: Sequence[str], seed: int, registry: Registry) -> UNet:
-    """The network of a weights file of unetgen, or of a spec with its first weights."""
+    """Load a network.
+
+    Args:
+        spec: A weights file of unetgen (``.safetensors``), or a spec, which gives initial weights.
+        assignments: The values of ``--set``, for specs only.
+        seed: The seed of the initial weights.
+        registry: The parts.
+    """
     from unetgen.api import build, load
 
     if not spec.endswith(".safetensors"):
         return build(load_spec(spec, assignments, registry), seed=seed, registry=registry)
     if assignments:
-        raise click.UsageError("--set is for specs; a weights file brings its own, which cannot be changed")
+        raise click.UsageError("--set cannot change the spec in a weights file; remove --set")
     return load(spec, registry=registry)
 
 
 def expand_input_size(size: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:
-    """A size from the command line for all axes; one number stands for each."""
+    """Return a size with a number for each spatial dimension; repeat a single number."""
     if size is None or len(size) == dims:
         return size
     if len(size) == 1:
         return size * dims
-    raise click.UsageError(f"--input-size has {len(size)} numbers, the network has {dims} axes")
+    raise click.UsageError(f"--input-size has {len(size)} numbers, but the network has {dims} dimensions")

@@ -1,4 +1,4 @@
-"""The value of ``--format``, kept for the group of commands, which writes errors in the same format."""
+"""Store the value of ``--format``, so that errors are printed in the same format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""unetgen predict: a network over images in files, in tiles."""
+"""unetgen predict: run a network on image files, tile by tile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Examples:
   unetgen predict trained.safetensors slides/*.zarr -o masks --tile 1024 --batch 4
   unetgen predict trained.safetensors brain.nii.gz -o out --keep probabilities --normalize zscore"""
 
-# The words of unetgen.tiling, which is imported when the command runs: it needs torch.
+# The option values of unetgen.tiling, which needs torch and is imported when the command runs.
 _RESULT_KINDS = ["labels", "probabilities", "outputs"]
 _NORMALIZATIONS = ["unit", "zscore", "none"]
 
@@ -34,17 +34,15 @@ _NORMALIZATIONS = ["unit", "zscore", "none"]
 @click.argument("spec")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option("-o", "--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where results go, under the images' names.")  # fmt: skip
-@click.option("--keep", type=click.Choice(_RESULT_KINDS), default="labels", show_default=True, help="What is written.")
+              help="Output directory; results have the names of the images.")  # fmt: skip
+@click.option("--keep", type=click.Choice(_RESULT_KINDS), default="labels", show_default=True, help="Kind of result.")
 @click.option("--normalize", type=click.Choice(_NORMALIZATIONS), default="unit", show_default=True,
-              help="unit: integers from 0 to 1; zscore: mean 0, deviation 1.")  # fmt: skip
-@click.option(
-    "--tile", type=InputSize(), help="What goes into the network at a time; the spec's input size unless said."
-)
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Tiles that go in together.")
-@click.option("--seams", is_flag=True, help="Accept tiles too small to be joined exactly.")
-@click.option("--device", default="cpu", show_default=True, help="Where the network runs: cpu, cuda, mps.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of a spec's first weights.")
+              help="unit: scale integers to 0..1; zscore: mean 0, standard deviation 1.")  # fmt: skip
+@click.option("--tile", type=InputSize(), help="Tile size (default: the spec's input size).")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Number of tiles per batch.")
+@click.option("--seams", is_flag=True, help="Accept tiles that are too small for exact results.")
+@click.option("--device", default="cpu", show_default=True, help="Device: cpu, cuda, mps.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of a spec's initial weights.")
 @set_option
 @plugin_option
 def command(
@@ -57,20 +55,20 @@ def command(
     seed: int,
     **prediction_options: Any,
 ) -> None:
-    """Run a network over images of any size, tile by tile, joined as if each were one piece.
+    """Run a network on images of any size, tile by tile; results equal those of the whole images.
 
-    SPEC is a weights file of unetgen, or a spec, whose weights are then not trained. Images are PNG, JPEG, TIFF, NIfTI,
-    .npy and .zarr; a result is written in its image's format, or where that holds bytes only, in TIFF.
+    SPEC is a weights file of unetgen, or a spec, which has no trained weights. Images are PNG, JPEG, TIFF, NIfTI, .npy
+    and .zarr. A result has its image's format, or TIFF if that format stores bytes only.
     """
     registry = load_command_registry(plugins)
     model = load_model(spec, assignments, seed, registry).to(_resolve_device(device))
     if not spec.endswith(".safetensors"):
-        click.echo(f"note: {spec}: a spec has no trained weights; these are the first ones, of seed {seed}", err=True)
+        click.echo(f"note: {spec}: a spec has no trained weights; using initial weights of seed {seed}", err=True)
     jobs = _plan_jobs(model, images, folder, prediction_options["keep"] == "labels")
     _create_directory(folder)
-    for picture, target in jobs:
-        with _prefix_errors(picture.path):
-            click.echo(f"{target}: {_predict_image(model, picture, target, **prediction_options)}")
+    for image, target in jobs:
+        with _prefix_errors(image.path):
+            click.echo(f"{target}: {_predict_image(model, image, target, **prediction_options)}")
 
 
 def _resolve_device(name: str) -> Any:
@@ -79,44 +77,47 @@ def _resolve_device(name: str) -> Any:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        why = str(error).splitlines()[0].rstrip(".")
-        raise click.UsageError(f"--device {name}: {why}; take another, or cpu") from None
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise click.UsageError(f"--device {name}: {reason}; use another device, or cpu") from None
 
 
 def _plan_jobs(model: UNet, images: Sequence[Path], folder: Path, as_labels: bool) -> list[tuple[ImageFile, Path]]:
-    """Every image with the place of its result, all looked at before the first is run."""
+    """Return each image with the path of its result, after checking all of them."""
     from unetgen.tiling.argument_checks import check_image
     from unetgen.tiling.files.formats import check_output_path, output_path, read_image
 
     jobs: dict[Path, ImageFile] = {}
-    homes = {home for image in images for home in _find_containing_directories(image)}
+    image_directories = {folder for image in images for folder in _find_containing_directories(image)}
     for image in images:
-        picture = read_image(image, model.graph.dims)
+        image_file = read_image(image, model.graph.dims)
         with _prefix_errors(image):
-            check_image(model.graph, picture.array)
-        place = output_path(folder, picture, as_labels)
-        if place in jobs:
-            raise ImageError(f"{image}: its result would be {place}, as that of {jobs[place].path}; run them apart")
-        # It may be an image itself, of this run or of another.
-        if place.exists() and homes & _find_containing_directories(place):
+            check_image(model.graph, image_file.array)
+        target = output_path(folder, image_file, as_labels)
+        if target in jobs:
+            raise ImageError(f"{image}: its result {target} is also that of {jobs[target].path}; use another --out")
+        # An existing result may be an image itself.
+        if target.exists() and image_directories & _find_containing_directories(target):
             raise ImageError(
-                f"{image}: its result would be written over {place}, beside an image; choose another folder"
+                f"{image}: its result would overwrite {target} in a directory of images; choose another --out"
             )
-        check_output_path(place)
-        jobs[place] = picture
-    return [(picture, place) for place, picture in jobs.items()]
+        check_output_path(target)
+        jobs[target] = image_file
+    return [(image_file, target) for target, image_file in jobs.items()]
 
 
 def _find_containing_directories(path: Path) -> set[Path]:
-    """The folder a file is in, and that of what it is a link to."""
+    """Return the directory of a file, and that of the target if it is a link."""
     return {path.parent.resolve(), path.resolve().parent}
 
 
 def _create_directory(folder: Path) -> None:
+    """Create the output directory. Raise ImageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImageError(f"{folder}: cannot be made: {error.strerror or error}; choose another folder") from None
+        raise ImageError(
+            f"{folder}: cannot be created: {str(error.strerror or error).lower()}; choose another --out"
+        ) from None
 
 
 def _predict_image(
@@ -130,7 +131,7 @@ def _predict_image(
     batch: int,
     seams: bool,
 ) -> str:
-    """Runs one image, and says what was written."""
+    """Predict one image; return a description of the result."""
     from unetgen.tiling.files.formats import open_output
     from unetgen.tiling.files.normalization import normalize_image
     from unetgen.tiling.postprocessing import get_result_format
@@ -138,14 +139,14 @@ def _predict_image(
 
     size = tuple(image.array.shape[1:])
     channels, dtype = get_result_format(model, keep)
-    tiles = 0
+    num_tiles = 0
 
-    def heard(done: int, of: int) -> None:
-        nonlocal tiles
-        tiles = of
-        shown(done, of)
+    def on_progress(num_done: int, total: int) -> None:
+        nonlocal num_tiles
+        num_tiles = total
+        update_bar(num_done, total)
 
-    with open_output(target, (channels, *size), dtype, image) as out, _show_progress(image.path.name) as shown:
+    with open_output(target, (channels, *size), dtype, image) as out, _show_progress(image.path.name) as update_bar:
         predict(
             model,
             normalize_image(image.array, normalize),
@@ -154,33 +155,33 @@ def _predict_image(
             keep=keep,
             exact=not seams,
             out=out,
-            progress=heard,
+            progress=on_progress,
         )
-    count = "1 tile" if tiles == 1 else f"{tiles:,} tiles"
+    count = "1 tile" if num_tiles == 1 else f"{num_tiles:,} tiles"
     return f"{keep}, {' x '.join(map(str, (channels, *size)))}, from {count}"
 
 
 @contextmanager
 def _prefix_errors(path: Path) -> Iterator[None]:
-    """What is said of sizes and seams while an image is run names its file."""
+    """Prefix size errors and warnings with the path of the image."""
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
     except SizeError as error:
         raise SizeError([replace(problem, location=SourceLocation(str(path))) for problem in error.problems]) from None
     finally:
-        for warning in told:
+        for warning in caught:
             click.echo(f"warning: {path}: {warning.message}", err=True)
 
 
 @contextmanager
 def _show_progress(name: str) -> Iterator[Any]:
-    """A bar on stderr, on a terminal only."""
+    """Show a progress bar on stderr if it is a terminal; yield a function that updates it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(name)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+        yield lambda num_done, total: bar.update(task, completed=num_done, total=total)

@@ -1,4 +1,4 @@
-"""unetgen schema: for editors."""
+"""unetgen schema: write the JSON Schema of specs or sweep files, for editors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ and in a spec's first line:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("-o", "--out", type=OutFile(), help="Write to a file, not to stdout.")
-@click.option("--sweep", "of_sweeps", is_flag=True, help="The schema of sweep files, not of specs.")
+@click.option("-o", "--out", type=OutFile(), help="Output file (default: stdout).")
+@click.option("--sweep", "of_sweeps", is_flag=True, help="Write the schema of sweep files, not of specs.")
 @plugin_option
 def command(out: Path | None, plugins: tuple[str, ...], *, of_sweeps: bool) -> None:
-    """Print the JSON Schema of the spec language, or of sweep files, with all installed parts."""
+    """Write the JSON Schema of the spec language, or of sweep files, with all installed parts."""
     from unetgen.ablation.sweeps.definition.schema import build_sweep_schema
     from unetgen.outputs.schema.spec_schema import build_json_schema
 
-    write = build_sweep_schema if of_sweeps else build_json_schema
-    text = json.dumps(write(load_command_registry(plugins)), indent=2) + "\n"
+    build_schema = build_sweep_schema if of_sweeps else build_json_schema
+    text = json.dumps(build_schema(load_command_registry(plugins)), indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -1,4 +1,4 @@
-"""unetgen show: the resolved spec."""
+"""unetgen show: print the resolved spec."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @spec_argument
-@click.option("--provenance", "with_origin", is_flag=True, help="Say of each value which file and line set it.")
+@click.option("--provenance", "with_origin", is_flag=True, help="Show which file and line set each value.")
 @format_option
 @set_option
 @plugin_option
 def command(
     spec: str, output_format: str, assignments: tuple[str, ...], plugins: tuple[str, ...], *, with_origin: bool
 ) -> None:
-    """Print a spec with every default written out. The output is a spec itself, and resolves to itself."""
+    """Print a spec with all defaults. The output is a spec itself, and resolves to itself."""
     from unetgen.config.provenance import trace_provenance
     from unetgen.config.yaml.writer import dump_yaml
 
-    checked = load_spec(spec, assignments, load_command_registry(plugins))
+    loaded_spec = load_spec(spec, assignments, load_command_registry(plugins))
     if with_origin:
-        rows = [(path, value, origin) for path, value, origin in trace_provenance(checked)]
+        rows = [(path, value, origin) for path, value, origin in trace_provenance(loaded_spec)]
         if output_format == "json":
             click.echo(json.dumps([{"path": p, "value": v, "origin": o} for p, v, o in rows], indent=2))
             return
-        said = [(f"{path}: {json.dumps(value, ensure_ascii=False)}", origin) for path, value, origin in rows]
-        width = min(max(len(text) for text, _ in said), 60)
-        for text, origin in said:
+        lines = [(f"{path}: {json.dumps(value, ensure_ascii=False)}", origin) for path, value, origin in rows]
+        width = min(max(len(text) for text, _ in lines), 60)
+        for text, origin in lines:
             click.echo(f"{text:<{width}}  # {origin}")
     elif output_format == "json":
-        click.echo(json.dumps(checked.resolved(), indent=2))
+        click.echo(json.dumps(loaded_spec.resolved(), indent=2))
     else:
-        click.echo(dump_yaml(checked.resolved()), nl=False)
+        click.echo(dump_yaml(loaded_spec.resolved()), nl=False)

@@ -1,4 +1,4 @@
-"""unetgen specs: what is shipped."""
+"""unetgen specs: list the shipped specs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @click.argument("search_terms", nargs=-1, metavar="[WORD]...")
-@click.option("--dims", type=click.IntRange(1, 3), help="Only networks of so many axes.")
-@click.option("--max-params", type=float, metavar="N", help="Only networks of at most so many parameters.")
+@click.option("--dims", type=click.IntRange(1, 3), metavar="N", help="List only networks with N spatial dimensions.")
+@click.option("--max-params", type=float, metavar="N", help="List only networks with at most N parameters.")
 @click.option("--sort", "order", type=click.Choice(["shipped", "name", "params", "macs"]), default="shipped")
 @format_option
 @plugin_option
@@ -34,13 +34,13 @@ def command(
     output_format: str,
     plugins: tuple[str, ...],
 ) -> None:
-    """List the shipped specs, ours and plugins', with their costs and what they add.
+    """List the specs of unetgen and of plugins, with their costs and their special features.
 
-    Only those with every WORD in their name, their description, their paper or the parts they use. Each can be
-    built, shown and extended by its name.
+    With WORDs, list only specs that contain all of them in name, description, paper or parts. Each spec can be built,
+    shown and extended by its name.
     """
-    found = _load_matching_reports(search_terms, dims, load_command_registry(plugins))
-    rows = [(name, report) for name, report in found if report.cost.params <= (max_params or float("inf"))]
+    reports = _load_matching_reports(search_terms, dims, load_command_registry(plugins))
+    rows = [(name, report) for name, report in reports if report.cost.params <= (max_params or float("inf"))]
     keys: dict[str, Any] = {
         "name": lambda row: row[0],
         "params": lambda row: row[1].cost.params,
@@ -64,7 +64,7 @@ def command(
 def _load_matching_reports(
     search_terms: tuple[str, ...], dims: int | None, registry: Registry
 ) -> list[tuple[str, Any]]:
-    """The reports of the shipped specs that have all words, ours and plugins', without drawing the others."""
+    """Analyse the specs that match the search terms, without building graphs of the others."""
     from unetgen.config.spec_sources import list_plugin_specs, list_shipped_specs
 
     ours = [(name, _load_report(name, search_terms, dims, registry)) for name in list_shipped_specs()]

@@ -1,4 +1,4 @@
-"""unetgen sweep: the variants of an ablation, checked, measured, and written one by one."""
+"""unetgen sweep: build the variants of a sweep, validate and analyse them, and write their specs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _EPILOG = """\b
 Examples:
   unetgen sweep fusion.yaml                   check and list the variants
   unetgen sweep fusion.yaml --out variants    write a spec for each, and an index
-  unetgen compare variants                    tabulate what differs, and what it costs
+  unetgen compare variants                    tabulate differences and costs
 
 \b
-A sweep's file:
+A sweep file:
   base: unet_paper
   axes:
     skip.fusion: [concat, add, none]
     depth: [3, 4]
   match: {params: base, tolerance: 1%}"""
 
-# More than a person reads; a directory has all of them.
+# The limits of the text output. A directory or --format json has everything.
 MAX_ROWS, MAX_LINES = 40, 20
 
 
@@ -44,11 +44,11 @@ MAX_ROWS, MAX_LINES = 40, 20
     "written_as",
     type=click.Choice(["resolved", "overlay"]),
     default="resolved",
-    help="Write every default out, or only what is laid over the base.",
+    help="Write complete specs, or only the overrides of the base.",
 )
-@click.option("--on-invalid", type=click.Choice(["report", "error", "skip"]), help="In place of the file's on_invalid.")
+@click.option("--on-invalid", type=click.Choice(["report", "error", "skip"]), help="Override on_invalid of FILE.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first variant that is invalid or fails; write nothing.")
-@click.option("--input-size", type=InputSize(), help="The base's input size: 256x256, or one number for all axes.")
+@click.option("--input-size", type=InputSize(), help="Input size of the base: 256x256, or one number for all axes.")
 @format_option
 @plugin_option
 def command(
@@ -62,34 +62,35 @@ def command(
     *,
     fail_fast: bool,
 ) -> int:
-    """Make, check and measure the variants of a sweep's FILE.
+    """Build, validate and analyse the variants of the sweep FILE.
 
-    Exits with 1 if a combination is invalid or cannot be matched, unless on_invalid is skip; with 3 if a plugin fails.
+    Exits with 1 if a combination is invalid or cannot match the budget, unless on_invalid is skip; with 3 if a plugin
+    fails.
     """
     from unetgen.ablation.sweeps.directory.writer import is_written, write_sweep
     from unetgen.ablation.sweeps.summary import process_outcomes
     from unetgen.ablation.sweeps.sweep import sweep
 
-    opened = sweep(file, registry=load_command_registry(plugins), input_size=input_size)
+    loaded = sweep(file, registry=load_command_registry(plugins), input_size=input_size)
     if on_invalid:
-        opened.definition = replace(opened.definition, on_invalid=on_invalid)
-    listing = _JsonListing(opened) if output_format == "json" else _TableListing(opened)
-    with _show_progress(opened) as step:
-        hear = (step, listing.add)
+        loaded.definition = replace(loaded.definition, on_invalid=on_invalid)
+    listing = _JsonListing(loaded) if output_format == "json" else _TableListing(loaded)
+    with _show_progress(loaded) as on_outcome:
+        observers = (on_outcome, listing.add)
         if out is None:
-            summary = process_outcomes(opened, *hear, fail_fast=fail_fast)
+            summary = process_outcomes(loaded, *observers, fail_fast=fail_fast)
         else:
-            summary = write_sweep(opened, out, written_as, *hear, fail_fast=fail_fast)
+            summary = write_sweep(loaded, out, written_as, *observers, fail_fast=fail_fast)
     listing.close(summary)
     _print_messages(summary)
     if output_format == "text":
-        where = f"written to {out}" if is_written(opened, summary) else "nothing is written"
-        click.echo(_format_summary(opened, summary) + (f"; {where}" if out else ""))
-    return _choose_exit_code(opened, summary)
+        destination = f"written to {out}" if is_written(loaded, summary) else "nothing written"
+        click.echo(_format_summary(loaded, summary) + (f"; {destination}" if out else ""))
+    return _choose_exit_code(loaded, summary)
 
 
 class _TableListing:
-    """The first variants for people."""
+    """Collects the first variants and prints them as a table."""
 
     def __init__(self, sweep: Sweep) -> None:
         self.is_matched = sweep.definition.budget is not None
@@ -126,7 +127,7 @@ class _TableListing:
 
 
 class _JsonListing:
-    """All variants for programs."""
+    """Writes all variants as JSON."""
 
     def __init__(self, sweep: Sweep) -> None:
         from unetgen.ablation.sweeps.directory.index import JsonIndexWriter
@@ -146,7 +147,10 @@ class _JsonListing:
 
 @contextmanager
 def _show_progress(sweep: Sweep) -> Iterator[Any]:
-    """A bar on a terminal that is told every outcome; a plugin's failure is told at once."""
+    """Show a progress bar on a terminal; yield a function that receives every outcome.
+
+    The function prints failures of plugins at once.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -156,33 +160,33 @@ def _show_progress(sweep: Sweep) -> Iterator[Any]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(sweep.definition.name, total=sweep.count)
 
-        def step(outcome: Outcome) -> None:
+        def on_outcome(outcome: Outcome) -> None:
             bar.advance(task)
             if isinstance(outcome, PluginFailed):
                 click.echo(f"{outcome.error} (in {outcome.label})", err=True)
 
-        yield step
+        yield on_outcome
 
 
 def _print_messages(summary: Summary) -> None:
-    """What is wrong, then what should be known, on stderr."""
+    """Print errors, then failures, then notes on stderr."""
     notes = [f"note: {note}" for note in summary.format_notes()]
     for lines in (summary.format_errors(), summary.format_failures(), notes):
         for line in lines[:MAX_LINES]:
             click.echo(line, err=True)
         if len(lines) > MAX_LINES:
-            click.echo(f"and {len(lines) - MAX_LINES:,} more of this kind; --format json has all of them", err=True)
+            click.echo(f"and {len(lines) - MAX_LINES:,} more of this kind; use --format json to list all", err=True)
 
 
 def _format_summary(sweep: Sweep, summary: Summary) -> str:
-    """What became of the combinations, in one line."""
+    """Return the number of combinations by outcome, in one line."""
     parts = {
-        "left out by 'where'": summary.num_excluded,
-        "refused": summary.num_rejected,
-        "the same as others": len(summary.duplicates),
-        "failed": sum(mention.count for mention in summary.failures.values()),
+        "excluded by 'where'": summary.num_excluded,
+        "invalid": summary.num_rejected,
+        "duplicates": len(summary.duplicates),
+        "failed": sum(occurrences.count for occurrences in summary.failures.values()),
     }
-    rest = "".join(f", {count:,} {what}" for what, count in parts.items() if count)
+    rest = "".join(f", {count:,} {outcome}" for outcome, count in parts.items() if count)
     base = f" of {sweep.definition.base_name}" if sweep.definition.base_name else ""
     return f"{sweep.definition.name}: {summary.num_variants:,} variant{'s' * (summary.num_variants != 1)}{base}{rest}"
 
@@ -190,5 +194,5 @@ def _format_summary(sweep: Sweep, summary: Summary) -> str:
 def _choose_exit_code(sweep: Sweep, summary: Summary) -> ExitCode:
     if summary.failures:
         return ExitCode.PLUGIN
-    refused = summary.num_rejected and sweep.definition.on_invalid != "skip"
-    return ExitCode.INVALID if refused or not summary.num_variants else ExitCode.OK
+    is_invalid = summary.num_rejected and sweep.definition.on_invalid != "skip"
+    return ExitCode.INVALID if is_invalid or not summary.num_variants else ExitCode.OK

@@ -1,4 +1,4 @@
-"""unetgen validate: many specs, all problems at once."""
+"""unetgen validate: validate specs, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ class _ValidationResult:
 @set_option
 @plugin_option
 def command(specs: tuple[str, ...], output_format: str, assignments: tuple[str, ...], plugins: tuple[str, ...]) -> int:
-    """Check SPECS: files or shipped specs' names. Exits with 1 if one of them is invalid."""
+    """Validate SPECS, files or names of shipped specs. Exits with 1 if one of them is invalid."""
     registry = load_command_registry(plugins)
-    verdicts = [_validate(spec, assignments, registry) for spec in specs]
+    results = [_validate(spec, assignments, registry) for spec in specs]
     if output_format == "json":
-        rows = [{"spec": v.spec, "valid": v.exit_code == ExitCode.OK, "problems": v.problems} for v in verdicts]
+        rows = [
+            {"spec": result.spec, "valid": result.exit_code == ExitCode.OK, "problems": result.problems}
+            for result in results
+        ]
         click.echo(json.dumps(rows, indent=2))
     else:
-        for verdict in verdicts:
-            click.echo(verdict.text)
-    return max(verdict.exit_code for verdict in verdicts)
+        for result in results:
+            click.echo(result.text)
+    return max(result.exit_code for result in results)
 
 
 def _validate(spec: str, assignments: tuple[str, ...], registry: Registry) -> _ValidationResult:
