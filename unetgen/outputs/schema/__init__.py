@@ -1,0 +1,1 @@
+"""JSON Schemas of the spec language, and the part reference, generated from the registered parts."""

@@ -1,4 +1,4 @@
-"""The reference of every part: what it is, its options, their values and defaults, in Markdown."""
+"""Generate the part reference in Markdown: every part with its options, their values and defaults."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ from unetgen.config.registry.slots import SLOTS
 
 JsonSchema = dict[str, Any]
 
-# What is no number, in words.
+# Descriptions of JSON types other than numbers.
 _TYPE_DESCRIPTIONS = {"boolean": "`true`, `false`", "string": "text", "object": "a mapping"}
 
-# What is larger than anybody writes is no bound to tell people of.
+# Upper bounds from this value on are not shown, since nobody reaches them.
 _MIN_HIDDEN_BOUND = 255
 
 
 def format_reference(registry: Registry, *slots: str) -> str:
-    """One section for each slot, with each part's sentence and its options."""
-    chosen = slots or tuple(SLOTS)
-    return "\n\n".join(_format_section(registry, slot) for slot in chosen) + "\n"
+    """Generate one section per slot, with the description and options of each part.
+
+    Args:
+        registry: The parts.
+        *slots: The slots to include (default: all).
+
+    Returns:
+        Markdown.
+    """
+    return "\n\n".join(_format_section(registry, slot) for slot in slots or tuple(SLOTS)) + "\n"
 
 
 def _format_section(registry: Registry, slot: str) -> str:
@@ -36,34 +43,34 @@ def _format_section(registry: Registry, slot: str) -> str:
 
 
 def _iter_part_lines(name: str, entry: RegisteredPart, *, is_default: bool) -> Iterator[str]:
-    whose = "" if entry.provider.is_builtin else f" from {entry.provider}"
-    yield f"**`{name}`**{' (where nothing is said)' if is_default else ''}{whose}: {_format_prose(entry.part.__doc__)}"
+    provider = "" if entry.provider.is_builtin else f" from {entry.provider}"
+    yield f"**`{name}`**{' (default)' if is_default else ''}{provider}: {_format_prose(entry.part.__doc__)}"
     options = entry.part.model_json_schema()["properties"] if entry.part.model_fields else {}
     if not options:
         return
-    said = read_option_docs(entry.part)
+    docs = read_option_docs(entry.part)
     yield from ("", "| option | values | default | |", "|---|---|---|---|")
     for option, schema in options.items():
         default = _format_default(entry.part, option)
-        words = said.get(option) or _format_prose(schema.get("description"))
-        yield f"| `{option}` | {_describe_values(schema)} | {default} | {words} |"
+        description = docs.get(option) or _format_prose(schema.get("description"))
+        yield f"| `{option}` | {_describe_values(schema)} | {default} | {description} |"
 
 
 def read_option_docs(part: type[Part]) -> dict[str, str]:
-    """What the docstrings under a part's options say, those of its bases included."""
-    found: dict[str, str] = {}
+    """Return the docstrings under a part's options, including those of its base classes."""
+    docs: dict[str, str] = {}
     for cls in reversed(part.__mro__):
         if not (issubclass(cls, Part) and cls is not Part):
             continue
         for statement, after in pairwise(_parse_class_body(cls)):
             name = getattr(getattr(statement, "target", None), "id", None)
             if name and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                found[name] = _format_prose(str(after.value.value))
-    return found
+                docs[name] = _format_prose(str(after.value.value))
+    return docs
 
 
 def _parse_class_body(cls: type) -> list[ast.stmt]:
-    """What stands in a class; nothing where there is no file to read, as in a notebook."""
+    """Return the statements of a class; empty if its source is not available, as in a notebook."""
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     except (OSError, SyntaxError):
@@ -78,20 +85,20 @@ def _format_prose(text: str | None) -> str:
 def _format_default(part: type[Part], option: str) -> str:
     field = part.model_fields[option]
     if field.is_required():
-        return "must be given"
+        return "required"
     default = field.get_default(call_default_factory=True)
     return f"`{_format_yaml_value(default)}`" if default is not None else ""
 
 
 def _format_yaml_value(value: Any) -> str:
-    """A default as YAML writes it on one line; of a part only what is not its type's own default."""
+    """Format a default as YAML on one line; parts without their type's own defaults."""
     if isinstance(value, Part):
-        named = [
+        options = [
             f"{name}: {_format_yaml_value(getattr(value, name))}"
             for name in type(value).model_fields
             if _is_non_default(value, name)
         ]
-        return f"{{type: {value.type}, {', '.join(named)}}}" if named else value.type
+        return f"{{type: {value.type}, {', '.join(options)}}}" if options else value.type
     if isinstance(value, tuple):
         return f"[{', '.join(map(_format_yaml_value, value))}]"
     if isinstance(value, bool):
@@ -104,20 +111,20 @@ def _is_non_default(part: Part, option: str) -> bool:
 
 
 def _describe_values(schema: JsonSchema) -> str:
-    """What an option may be, in words."""
+    """Describe the values of an option."""
     if "slot" in schema:
         return f"[{schema['slot']}](#{SLOTS[schema['slot']].plural})"
     if "anyOf" in schema:
-        kinds = [choice for choice in schema["anyOf"] if choice.get("type") != "null"]
-        per_axis = len(kinds) == 2 and kinds[1].get("items") == kinds[0]
+        choices = [choice for choice in schema["anyOf"] if choice.get("type") != "null"]
+        is_per_axis = len(choices) == 2 and choices[1].get("items") == choices[0]
         return (
-            f"{_describe_values(kinds[0])}, or one for each axis"
-            if per_axis
-            else ", ".join(map(_describe_values, kinds))
+            f"{_describe_values(choices[0])}, or one per axis"
+            if is_per_axis
+            else ", ".join(map(_describe_values, choices))
         )
     if "enum" in schema or "const" in schema:
-        words = schema.get("enum") or [schema["const"]]
-        return ", ".join(f"`{word}`" for word in words)
+        literals = schema.get("enum") or [schema["const"]]
+        return ", ".join(f"`{literal}`" for literal in literals)
     if schema.get("type") == "array":
         return f"a list of {_describe_values(schema['items'])}"
     if schema.get("type") in ("integer", "number"):

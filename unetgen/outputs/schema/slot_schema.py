@@ -1,4 +1,4 @@
-"""The JSON Schemas of slots: which parts may stand in each, and what is inherited there within one spec."""
+"""Build the JSON Schemas of slots: the parts that each accepts, and inheritance within one spec."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ _UNTYPED_SCHEMA: JsonSchema = {"type": "object", "not": {"required": ["type"]}}
 
 
 def build_named_part_schema(names: Iterable[str]) -> JsonSchema:
-    """A part of one of these names, with options or without."""
-    words = {"enum": list(names)}
-    return {"anyOf": [words, {"type": "object", "properties": {"type": words}, "required": ["type"]}]}
+    """Return the schema of a part with one of these names, with or without options."""
+    name = {"enum": list(names)}
+    return {"anyOf": [name, {"type": "object", "properties": {"type": name}, "required": ["type"]}]}
 
 
 def build_definitions(parts: PartSchemas) -> JsonSchema:
-    """The definitions of all slots, and of what they refer to."""
-    found: JsonSchema = {}
+    """Return the definitions of all slots, and those they refer to."""
+    definitions: JsonSchema = {}
     for slot, names in parts.names_by_slot.items():
-        complete = [part for part in names if not parts.list_required_options(part)]
-        found[slot] = _build_choice(parts, slot, complete, [parts.build_whole_schema(part) for part in names])
-        found[f"{slot}_overlay"] = _build_choice(parts, slot, names, [parts.build_overlay_ref(part) for part in names])
+        name_only = [part for part in names if not parts.list_required_options(part)]
+        definitions[slot] = _build_choice(parts, slot, name_only, [parts.build_whole_schema(part) for part in names])
+        definitions[f"{slot}_overlay"] = _build_choice(
+            parts, slot, names, [parts.build_overlay_ref(part) for part in names]
+        )
     return {
-        **found,
+        **definitions,
         "skip": _build_skip_schema("whole"),
         "skip_overlay": _build_skip_schema("overlay"),
         **parts.definitions,
@@ -38,32 +40,32 @@ def _build_choice(
     parts: PartSchemas, slot: str, name_only_parts: Iterable[type[Part]], mappings: list[JsonSchema]
 ) -> JsonSchema:
     names = [name for part in name_only_parts for name in parts.names_by_slot[slot][part]]
-    words = {"enum": sorted(names, key=lambda name: ("/" in name, name))}
-    return {"anyOf": [words, *_build_number_shorthand(parts, slot), *mappings]}
+    name = {"enum": sorted(names, key=lambda name: ("/" in name, name))}
+    return {"anyOf": [name, *_build_number_shorthand(parts, slot), *mappings]}
 
 
 def _build_number_shorthand(parts: PartSchemas, slot: str) -> list[JsonSchema]:
-    """The number that stands for a part, where there is one, with the bounds of that part's option."""
-    if (number := SLOTS[slot].numeric_shorthand) is None:
+    """Return the schema of the number that abbreviates a part, if the slot has one: that of the part's option."""
+    if (shorthand := SLOTS[slot].numeric_shorthand) is None:
         return []
-    part = next(part for part, names in parts.names_by_slot[slot].items() if number[0] in names)
-    return [parts.build_option_schema(part, number[1])]
+    part = next(part for part, names in parts.names_by_slot[slot].items() if shorthand[0] in names)
+    return [parts.build_option_schema(part, shorthand[1])]
 
 
 def _build_skip_schema(form: SchemaForm) -> JsonSchema:
-    words = {"tap": {"enum": list(get_args(Tap))}, "place": {"enum": list(get_args(JoinPlace))}}
-    told = {slot: build_slot_ref(slot, form) for slot in SKIP_KEYS if slot in SLOTS}
+    choices = {"tap": {"enum": list(get_args(Tap))}, "place": {"enum": list(get_args(JoinPlace))}}
+    inner_slots = {slot: build_slot_ref(slot, form) for slot in SKIP_KEYS if slot in SLOTS}
     fusion_by_name = {"type": "string", **build_slot_ref("fusion", form)}
-    return {"anyOf": [fusion_by_name, build_object_schema({**words, **told})]}
+    return {"anyOf": [fusion_by_name, build_object_schema({**choices, **inner_slots})]}
 
 
-# What sides and levels inherit from the top level
+# Inheritance of sides and levels from the top level
 
 
 def build_inheritance_rules(parts: PartSchemas) -> list[JsonSchema]:
-    """What holds in a spec that extends no other: there the top level says which types its sides and levels inherit.
+    """Return the rules of a spec without ``extends``, whose sides and levels inherit types from the top level.
 
-    Where a side names a type for itself, nothing is asked of the levels, which then may inherit from either.
+    If a side has its own type, levels are not restricted, since they may inherit from either.
     """
     rules = []
     for slot in LEVEL_KEYS:
@@ -75,16 +77,16 @@ def build_inheritance_rules(parts: PartSchemas) -> list[JsonSchema]:
 
 
 def _build_type_rules(parts: PartSchemas, slot: str, nest: Callable[[str, JsonSchema], JsonSchema]) -> list[JsonSchema]:
-    """For each type: if it is that of the top level, what names none has its options; if not, it is new below."""
+    """Return two rules per type: as the top level's type it is inherited below, otherwise it is new there."""
     rules = []
     for part, names in parts.names_by_slot[slot].items():
-        same = {"if": _UNTYPED_SCHEMA, "then": parts.build_overlay_ref(part)}
+        inherited = {"if": _UNTYPED_SCHEMA, "then": parts.build_overlay_ref(part)}
         new = {
             "if": build_named_part_schema(names),
             "then": {"type": "object", "required": parts.list_required_options(part)},
         }
         otherwise = {"else": nest(slot, new)} if parts.list_required_options(part) else {}
-        rules.append({"if": _match_top_level(slot, names), "then": nest(slot, same), **otherwise})
+        rules.append({"if": _match_top_level(slot, names), "then": nest(slot, inherited), **otherwise})
     return rules
 
 
@@ -100,6 +102,6 @@ def _nest_in_sides(slot: str, schema: JsonSchema) -> JsonSchema:
 
 
 def _nest_in_levels(slot: str, schema: JsonSchema) -> JsonSchema:
-    """In levels, and in their sides where the level itself names no type."""
+    """Nest a schema in levels, and in their sides if the level itself has no type."""
     sides = {"if": {"properties": {slot: _UNTYPED_SCHEMA}}, "then": _nest_in_sides(slot, schema)}
     return {"properties": {"levels": {"additionalProperties": {"properties": {slot: schema}, **sides}}}}

@@ -1,4 +1,4 @@
-"""The JSON Schema of the spec language with everything that is installed, for editors."""
+"""Build the JSON Schema of the spec language with all installed parts, for editors."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ from unetgen.outputs.schema.part_schema import (
 )
 from unetgen.outputs.schema.slot_schema import build_definitions, build_inheritance_rules, build_named_part_schema
 
-# An identifier; of letters that are not ASCII Python knows more than a schema's regular expressions do.
+# A Python identifier; regular expressions of a schema cannot express its exact set of non-ASCII letters.
 _IDENTIFIER_PATTERN = r"^[A-Za-z\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*$"
 
 
 def build_json_schema(registry: Registry) -> JsonSchema:
-    """The schema (draft 2020-12) of what ``unetgen validate`` takes, as far as it shows in single values.
+    """Build the schema (draft 2020-12) of what ``unetgen validate`` accepts, as far as single values show it.
 
-    Which sizes, numbers and options go together stands in no schema, nor what another spec says that is extended: what
-    is laid over it may have the options of any one part, and leave out what a spec of its own needs.
+    A schema cannot express which sizes, numbers and options are compatible, nor the content of an extended spec. In a
+    spec with ``extends``, a part may therefore have the options of any one type and omit required keys.
+
+    Args:
+        registry: The parts.
+
+    Returns:
+        The schema as plain data.
     """
     parts = PartSchemas(registry)
     return {
@@ -47,7 +53,7 @@ def build_json_schema(registry: Registry) -> JsonSchema:
 
 
 def _build_fixed_properties() -> JsonSchema:
-    """The keys that mean the same whatever is extended."""
+    """Return the keys whose schema does not depend on ``extends``."""
     distributions = {"type": "array", "items": {"type": "string", "pattern": r"\S"}}
     return {
         **{
@@ -70,7 +76,7 @@ def _read_properties(model: type[TopLevelFields | InputSizeField | Checkpointing
 
 
 def _build_mergeable_properties(form: SchemaForm) -> JsonSchema:
-    """The keys that are laid over what the spec that is extended says under them."""
+    """Return the keys that are merged onto those of an extended spec."""
     growth: JsonSchema = insert_slot_refs(Growth.model_json_schema())
     widths = {"type": "array", "items": CHANNELS_SCHEMA, "minItems": 2, "maxItems": MAX_DEPTH + 1}
     return {
@@ -88,7 +94,7 @@ def _build_mergeable_properties(form: SchemaForm) -> JsonSchema:
 
 
 def _build_level_schema() -> JsonSchema:
-    """A level of the encoder and the decoder, or the bottleneck's."""
+    """Return the schema of a level: one of the encoder and decoder, or the bottleneck."""
     slots = {slot: build_slot_ref(slot, "overlay") for slot in LEVEL_KEYS}
     level = build_object_schema(
         {**slots, "encoder": _build_side_schema("encoder"), "decoder": _build_side_schema("decoder")}
@@ -102,7 +108,7 @@ def _build_side_schema(side: str) -> JsonSchema:
 
 
 def _build_requirements(parts: PartSchemas) -> JsonSchema:
-    """What a spec needs that extends no other, and what its sides and levels inherit."""
+    """Return the requirements of a spec without ``extends``, and the rules of inheritance."""
     grows = {"properties": {"widths": {"type": "object"}}, "required": ["widths"]}
     own_widths = [
         name for part, names in parts.names_by_slot["encoder"].items() if _has_own_depth(part) for name in names
