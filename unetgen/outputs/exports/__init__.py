@@ -1,1 +1,1 @@
-"""Networks as programs that run without unetgen: torch.export's, ONNX's, and compiled ones of AOTInductor."""
+"""Export networks as programs that run without unetgen: torch.export, ONNX, and compiled by AOTInductor."""

@@ -1,6 +1,7 @@
-"""Norms, as sums that stay exact: onnxruntime adds up the values of a whole map one after the other.
+"""Decompose norms into means along one axis at a time, which stay exact in onnxruntime.
 
-Over a million values that loses four digits. Means along one axis after the other lose none that matter.
+onnxruntime sums the values of a feature map one after the other in single precision, which loses four digits over a
+million values. Means along one axis after the other lose almost nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor
 
 
 def build_norm_decompositions() -> dict[Any, Callable[..., Any]]:
-    """What torch.export's norms over maps are made of, by op."""
+    """Return the decompositions of torch.export's group and instance norms, by operator."""
     return {
         torch.ops.aten.native_group_norm.default: _decompose_native_group_norm,
         torch.ops.aten.group_norm.default: _decompose_group_norm,
@@ -34,9 +35,9 @@ def _apply_affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tens
 
 
 def _normalize(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    apart = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
-    mean = _mean_axis_by_axis(apart, 2)
-    centred = apart - mean
+    grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+    mean = _mean_axis_by_axis(grouped, 2)
+    centred = grouped - mean
     scale = torch.rsqrt(_mean_axis_by_axis(centred * centred, 2) + eps)
     return (centred * scale).reshape(x.shape), mean, scale
 
@@ -54,10 +55,10 @@ def _decompose_group_norm(
     return _apply_affine(_normalize(x, group, eps)[0], weight, bias)
 
 
-def _decompose_instance_norm(  # as torch has it
+def _decompose_instance_norm(  # the arguments of torch's operator
     x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, variance: Tensor | None,
     use_input_stats: bool, _: float, eps: float, __: bool,
 ) -> Any:  # fmt: skip
     if not use_input_stats:
-        return NotImplemented  # running statistics are no sums over maps
+        return NotImplemented  # running statistics are not computed from the feature map
     return _apply_affine(_normalize(x, x.shape[1], eps)[0], weight, bias)

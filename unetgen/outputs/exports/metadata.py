@@ -1,4 +1,4 @@
-"""Metadata: what every file says of the network in it, under the same names."""
+"""Collect and read the metadata of exported files, which has the same keys in every format."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from unetgen.network.unet import UNet
     from unetgen.outputs.exports.sizes import ExportSizes
 
-# What is read of a program's file, beside safetensors' own.
+# The metadata of exported programs; safetensors files have their own keys.
 METADATA_KEYS = ("unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.input", "unetgen.sizes")
 
 
 def collect_metadata(model: UNet, sizes: ExportSizes) -> dict[str, str]:
-    """The resolved spec as JSON, its hash, our version, the axes of the input and the sizes that the program takes."""
+    """Collect the metadata of a program.
+
+    Args:
+        model: The network.
+        sizes: The input sizes of the program.
+
+    Returns:
+        The resolved spec as JSON, its hash, the version of unetgen, the input axes and the sizes.
+    """
     axes = ["batch", str(model.graph.in_channels), *["size"] * model.graph.dims]
     values = (
         json.dumps(model.spec.resolved()), model.spec.hash, version("unetgen"), ", ".join(axes), sizes.description,
@@ -28,14 +36,25 @@ def collect_metadata(model: UNet, sizes: ExportSizes) -> dict[str, str]:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """What an exported file says of its network. Raises FormatError where it says nothing, and MissingExtra."""
+    """Read the metadata of an exported file.
+
+    Args:
+        path: A file that ``unetgen export`` wrote as pt2, aoti or onnx.
+
+    Returns:
+        The values under ``METADATA_KEYS``.
+
+    Raises:
+        FormatError: The file is missing, invalid, or was not written by unetgen.
+        MissingDependencyError: The file is an ONNX file and onnx is not installed.
+    """
     file = Path(path)
     if not file.is_file():
-        raise FormatError(f"{path}: there is no such file; check the path")
-    found = _read_onnx_metadata(file) if file.suffix.lower() == ".onnx" else _read_archive_metadata(file)
-    if not set(METADATA_KEYS) <= set(found):
-        raise FormatError(f"{path}: carries no spec; unetgen export writes files that do")
-    return {key: found[key] for key in METADATA_KEYS}
+        raise FormatError(f"{path}: file not found; check the path")
+    metadata = _read_onnx_metadata(file) if file.suffix.lower() == ".onnx" else _read_archive_metadata(file)
+    if not set(METADATA_KEYS) <= set(metadata):
+        raise FormatError(f"{path}: contains no spec; write the file with unetgen export")
+    return {key: metadata[key] for key in METADATA_KEYS}
 
 
 def _read_onnx_metadata(file: Path) -> dict[str, str]:
@@ -45,17 +64,17 @@ def _read_onnx_metadata(file: Path) -> dict[str, str]:
         raise MissingDependencyError("reading ONNX", "onnx", "onnx") from None
     try:
         program = onnx.load(file, load_external_data=False)
-    except Exception as error:  # protobuf has an error class of its own
-        raise FormatError(f"{file}: is no ONNX file; export it again") from error
+    except Exception as error:  # protobuf's error class is not part of its public interface
+        raise FormatError(f"{file}: not an ONNX file; export it again") from error
     return {item.key: item.value for item in program.metadata_props}
 
 
 def _read_archive_metadata(file: Path) -> dict[str, str]:
-    """torch's packages are zip archives, with what we add in a file of its own."""
+    """Read the metadata file in a package of torch, which is a zip archive."""
     try:
         with ZipFile(file) as archive:
             name = next((n for n in archive.namelist() if n.endswith("unetgen.json")), None)
-            found: dict[str, str] = json.loads(archive.read(name)) if name else {}
+            metadata: dict[str, str] = json.loads(archive.read(name)) if name else {}
     except (BadZipFile, ValueError):
-        raise FormatError(f"{file}: is none of torch's packages; export it again") from None
-    return found
+        raise FormatError(f"{file}: not a package of torch; export it again") from None
+    return metadata
