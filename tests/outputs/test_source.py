@@ -180,7 +180,7 @@ def test_the_function_of_an_init_is_short() -> None:
         '        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")\n'
         "        if module.bias is not None:\n            nn.init.zeros_(module.bias)\n\n\n"
     )
-    assert "initialise" not in written("unet_milesial")  # torch's own layers start so by themselves
+    assert "def initialise" not in written("unet_milesial")  # torch's own layers start so by themselves
 
 
 def test_an_unsupported_init_is_documented(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_an_unsupported_init_is_documented(tmp_path: Path) -> None:
     checked = unetgen.load_spec("unet_milesial", widths=[4, 8], input_size=None, init="wide", registry=registry)
     text = generate_source(checked, unetgen.graph_of(checked))
     assert "UNet() initialises them as torch does, not as the spec's init does." in text
-    assert "initialise" not in text
+    assert "def initialise" not in text
     text = written("unet_paper")
     assert "UNet() initialises them as the spec's init does." in text
 

@@ -1,1 +1,1 @@
-"""What people read: a paragraph, tables, a schema. Only the layer table needs torch."""
+"""Write networks, tables and schemas for other programs. Only ``exports`` imports torch."""

@@ -1,4 +1,4 @@
-"""Formats: what a network can be written as. Ours enter by the same hook as a stranger's."""
+"""Export a network in a format, built-in or of a plugin; both come from the same hook."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from unetgen.hookspecs import hookimpl
 if TYPE_CHECKING:
     from unetgen.network.unet import UNet
 
-# Ours say something of what they wrote, and take options; a plugin's need not.
+# A writer may take options as keywords, and may return a one-line summary.
 FormatWriter = Callable[..., str | None]
 
 
 @hookimpl
 def unetgen_formats() -> Mapping[str, FormatWriter]:
-    """The formats that unetgen writes itself."""
+    """Return the built-in formats."""
     return {
         "aoti": _write_aoti,
         "onnx": _write_onnx,
@@ -64,48 +64,64 @@ def _write_safetensors(model: UNet, path: Path) -> None:
     save(model, path)
 
 
-# Suffixes that are no format's name.
+# Suffixes that differ from the format's name.
 _FORMAT_BY_SUFFIX = {"py": "python"}
 
 
 def infer_format(path: Path) -> str:
-    """The name of the format that a file's suffix tells; nothing where it has none."""
+    """Return the format name for a file's suffix, or an empty string without one."""
     suffix = path.suffix.removeprefix(".").lower()
     return _FORMAT_BY_SUFFIX.get(suffix, suffix)
 
 
 def collect_formats(registry: Registry) -> dict[str, tuple[Provider, FormatWriter]]:
-    """Every format by its name; by ``distribution/name`` too, and only so where two have one name."""
-    found = {name: (Provider("unetgen", is_builtin=True), write) for name, write in unetgen_formats().items()}
-    theirs = [
-        (provider, name, write) for provider, gifts in registry.iter_contributions() for name, write in gifts.formats
+    """Return every format with its provider and writer.
+
+    Formats of plugins are listed as ``distribution/name``, and under the bare name if no other format has it.
+    """
+    formats = {name: (Provider("unetgen", is_builtin=True), write) for name, write in unetgen_formats().items()}
+    plugin_formats = [
+        (provider, name, write)
+        for provider, contributions in registry.iter_contributions()
+        for name, write in contributions.formats
     ]
-    bare = [name for _, name, _ in theirs]
-    for provider, name, write in theirs:
-        found[f"{provider.name}/{name}"] = (provider, write)
-        if bare.count(name) == 1:
-            found.setdefault(name, (provider, write))
-    return found
+    names = [name for _, name, _ in plugin_formats]
+    for provider, name, write in plugin_formats:
+        formats[f"{provider.name}/{name}"] = (provider, write)
+        if names.count(name) == 1:
+            formats.setdefault(name, (provider, write))
+    return formats
 
 
 def export(model: UNet, path: Path, format_name: str, registry: Registry, **options: Any) -> str | None:
-    """Writes a network in a format; gives what the format says of it.
+    """Write a network in a format.
 
-    Raises FormatError where there is none of that name or it has no such option, else PluginError.
+    Args:
+        model: The network.
+        path: The file to write.
+        format_name: The name of the format, as ``infer_format`` returns it.
+        registry: The registry with the formats of plugins.
+        **options: Options of the format.
+
+    Returns:
+        The writer's summary, if any.
+
+    Raises:
+        FormatError: The format is unknown, does not take an option, or cannot express the network.
+        PluginError: The writer of a plugin fails.
     """
-    known = collect_formats(registry)
+    formats = collect_formats(registry)
+    available = f"available formats: {', '.join(sorted(formats))}"
     if not format_name:
-        told = ", ".join(sorted(known))
-        raise FormatError(
-            f"{path}: no suffix tells the format; end the name in one, or add --format; formats are {told}"
-        )
-    if format_name not in known:
-        hint = did_you_mean(format_name, known) or f"formats are {', '.join(sorted(known))}"
+        message = f"{path}: the file name has no suffix to infer the format from"
+        raise FormatError(f"{message}; add one, or --format; {available}")
+    if format_name not in formats:
+        hint = did_you_mean(format_name, formats) or available
         raise FormatError(f"{path}: unknown format {format_name!r}; {hint}")
-    provider, write = known[format_name]
-    if strange := [option for option in options if option not in signature(write).parameters]:
-        option = f"--{strange[0].replace('_', '-')}"
-        raise FormatError(f"{path}: {option} has no effect on format {format_name!r}; leave it out")
+    provider, write = formats[format_name]
+    if unknown := [option for option in options if option not in signature(write).parameters]:
+        option = f"--{unknown[0].replace('_', '-')}"
+        raise FormatError(f"{path}: {option} has no effect on format {format_name!r}; remove it")
     try:
         return write(model, path, **options)
     except UnetgenError:

@@ -1,4 +1,4 @@
-"""Sheet: rows of values under titled columns, and every format that they are written in."""
+"""Format tables of values as text, CSV, JSON, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from rich.text import Text
 
 CellValue = bool | int | float | str | None
 
-# What stands where a row has nothing to say.
+# The text of a cell without a value.
 EMPTY_CELL = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A title for people, a name for programs, and how people write the values."""
+    """One column: a title and a formatter for readers, a name for CSV and JSON."""
 
     name: str
     title: str
     formatter: Callable[[Any], str] = str
     is_numeric: bool = False
     audience: Literal["all", "people", "programs"] = "all"
-    """Whom it is for."""
+    """The formats that include the column: text, Markdown and LaTeX for people, CSV and JSON for programs."""
 
 
 @dataclass(frozen=True)
 class DataTable:
-    """Rows under columns. People get values as they write them, programs get them as they are."""
+    """Rows of values under columns; formats for people use the columns' formatters, CSV and JSON the raw values."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[CellValue, ...], ...]
 
     def text(self, *, transposed: bool = False) -> str:
-        """For a terminal, as wide as it needs to be; ``turned`` has the rows beside each other, as columns."""
-        shown = self._select_columns("people")
-        titles, cells = [column.title for column in shown.columns], shown._format_cells()
-        right = [column.is_numeric for column in shown.columns]
+        """Format for a terminal, without wrapping; ``transposed`` turns rows into columns."""
+        selected = self._select_columns("people")
+        titles, cells = [column.title for column in selected.columns], selected._format_cells()
+        right = [column.is_numeric for column in selected.columns]
         if transposed:
             titles, *cells = [list(line) for line in zip(titles, *cells, strict=True)]
             right = [False] * len(titles)
@@ -51,44 +51,45 @@ class DataTable:
             table.add_column(Text(title), justify="right" if number else "left", no_wrap=True)
         for row in cells:
             table.add_row(*map(Text, row))
-        # A cell that is folded or cut is worse than a line that is longer than the window.
+        # Long lines are easier to read than wrapped or truncated cells.
         stream = io.StringIO()
         Console(file=stream, width=100_000).print(table)
         return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 
     def csv(self) -> str:
-        """Comma-separated values, RFC 4180 but for lines that end in a line feed."""
-        shown, text = self._select_columns("programs"), io.StringIO()
+        """Format as comma-separated values: RFC 4180, but with line feeds."""
+        selected, text = self._select_columns("programs"), io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(column.name for column in shown.columns)
-        writer.writerows(["" if value is None else value for value in row] for row in shown.rows)
+        writer.writerow(column.name for column in selected.columns)
+        writer.writerows(["" if value is None else value for value in row] for row in selected.rows)
         return text.getvalue()
 
     def json(self) -> str:
-        """A list of objects."""
-        shown = self._select_columns("programs")
-        names = [column.name for column in shown.columns]
-        records = [dict(zip(names, row, strict=True)) for row in shown.rows]
+        """Format as a JSON list of objects."""
+        selected = self._select_columns("programs")
+        names = [column.name for column in selected.columns]
+        records = [dict(zip(names, row, strict=True)) for row in selected.rows]
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
 
     def markdown(self) -> str:
-        """A table of GitHub's Markdown."""
-        shown = self._select_columns("people")
-        titles = [_escape_markdown(column.title) for column in shown.columns]
-        rules = ["---:" if column.is_numeric else "---" for column in shown.columns]
-        rows = [[_escape_markdown(cell) for cell in cells] for cells in shown._format_cells()]
+        """Format as a table in GitHub's Markdown."""
+        selected = self._select_columns("people")
+        titles = [_escape_markdown(column.title) for column in selected.columns]
+        rules = ["---:" if column.is_numeric else "---" for column in selected.columns]
+        rows = [[_escape_markdown(cell) for cell in cells] for cells in selected._format_cells()]
         return "".join(f"| {' | '.join(cells)} |\n" for cells in (titles, rules, *rows))
 
     def latex(self) -> str:
-        r"""A tabular with the rules of booktabs: ``\usepackage{booktabs}``."""
-        shown = self._select_columns("people")
-        spec = "".join("r" if column.is_numeric else "l" for column in shown.columns)
-        titles, *rows = map(_format_latex_row, [[column.title for column in shown.columns], *shown._format_cells()])
-        lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", titles, r"\midrule", *rows]
+        r"""Format as a LaTeX tabular with the rules of booktabs: ``\usepackage{booktabs}``."""
+        selected = self._select_columns("people")
+        spec = "".join("r" if column.is_numeric else "l" for column in selected.columns)
+        titles = [column.title for column in selected.columns]
+        header, *rows = map(_format_latex_row, [titles, *selected._format_cells()])
+        lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", header, r"\midrule", *rows]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
     def _select_columns(self, audience: Literal["people", "programs"]) -> DataTable:
-        """The columns that are for some readers."""
+        """Return the table with only the columns for an audience."""
         kept = [number for number, column in enumerate(self.columns) if column.audience in ("all", audience)]
         rows = tuple(tuple(row[number] for number in kept) for row in self.rows)
         return DataTable(tuple(self.columns[number] for number in kept), rows)
@@ -104,7 +105,7 @@ class DataTable:
 
 
 def _escape_markdown(text: str) -> str:
-    # A cell is one line, and what GitHub reads as HTML, code, emphasis or a link is none here.
+    # A cell is one line, and may not be read as HTML, code, emphasis or a link.
     escaped = "".join(f"\\{letter}" if letter in r"\|*_`[]<>~&!#" else letter for letter in text)
     return " ".join(escaped.split())
 
@@ -122,12 +123,12 @@ def _escape_latex(text: str) -> str:
 
 def _format_latex_row(cells: Sequence[str]) -> str:
     text = " & ".join(map(_escape_latex, cells))
-    # The rule or the row above would take these for arguments of its own.
+    # A rule or a line break before these would read them as its arguments.
     return rf"{'{}' if text.startswith(('[', '*')) else ''}{text} \\"
 
 
 def format_count(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " P")) -> str:
-    """A count in four digits: ``31.03 M``."""
+    """Format a count with four digits: ``31.03 M``."""
     scaled, unit = float(value), 0
     while abs(scaled) >= 999.95 and unit < len(units) - 1:
         scaled, unit = scaled / 1000, unit + 1
@@ -137,5 +138,5 @@ def format_count(value: float, units: Sequence[str] = ("", " k", " M", " G", " T
 
 
 def format_bytes(value: float) -> str:
-    """A number of bytes in four digits: ``751.8 MB``."""
+    """Format a number of bytes with four digits: ``751.8 MB``."""
     return format_count(value, (" B", " kB", " MB", " GB", " TB", " PB"))

@@ -1,1 +1,1 @@
-"""A network as one file of Python that needs torch alone: a class for each distinct module, its forward written out."""
+"""Generate a network as one Python file that needs only torch: a class for each distinct module."""

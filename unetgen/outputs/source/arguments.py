@@ -1,4 +1,4 @@
-"""Parameter: what modules of one class are made with, where they differ."""
+"""Derive the constructor arguments of a class from the arguments in which its modules differ."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-# Numbers of channels go by one name wherever they are equal in every module of a class.
+# Arguments that count channels; those that are equal in every module of a class become one argument.
 _CHANNEL_ARGUMENTS = ("channels", "num_channels", "num_features", "num_parameters", "groups")
 
-# What a module is made with first goes without saying.
+# The arguments that come first in a signature.
 _LEADING_ARGUMENTS = ("in_channels", "channels", "out_channels")
 
 ChildArgument = tuple[str, str]
 
 
 class ModuleArguments(NamedTuple):
-    """One module: the arguments of its children, and the channels of what it is handed and of what it hands on."""
+    """One module: the arguments of its children, and the channels of its input and output."""
 
     child_arguments: dict[ChildArgument, Any]
     in_channels: int
@@ -24,7 +24,7 @@ class ModuleArguments(NamedTuple):
 
 
 class ConstructorArgument(NamedTuple):
-    """An argument of a class: its name, its value in each module, and the slots that it fills."""
+    """A constructor argument: its name, its value in each module, and the child arguments that it sets."""
 
     name: str
     values: tuple[Any, ...]
@@ -32,70 +32,85 @@ class ConstructorArgument(NamedTuple):
 
     @property
     def annotation(self) -> str:
-        """The type of its values."""
+        """The type annotation."""
         kinds = dict.fromkeys(_format_annotation(value) for value in self.values)
         return " | ".join(kinds)
 
 
 def derive_constructor_arguments(modules: Sequence[ModuleArguments]) -> list[ConstructorArgument]:
-    """The arguments of modules of one class: one for all channels that are equal throughout, one for each else."""
-    groups: dict[tuple[Any, ...], list[ChildArgument]] = {}
-    for slot in modules[0].child_arguments:
-        values = tuple(module.child_arguments[slot] for module in modules)
-        if any(value != values[0] or type(value) is not type(values[0]) for value in values):
-            kind = "channels" if _is_channel_count(slot[1]) else slot[1]
-            groups.setdefault((kind, *map(repr, values)), []).append(slot)
-    sure = [_name_by_channels(slots, modules) for slots in groups.values()]
-    asked = [known or _choose_bare_name(slots) for known, slots in zip(sure, groups.values(), strict=True)]
-    often = Counter(asked)
+    """Derive the constructor arguments of a class from its modules.
+
+    Channel counts that are equal in every module become one argument; every other differing argument becomes one of
+    its own.
+
+    Args:
+        modules: All modules of the class.
+
+    Returns:
+        The arguments, with input and output channels first.
+    """
+    groups = list(_group_differing_arguments(modules).values())
+    channel_names = [_name_by_channels(group, modules) for group in groups]
+    candidates = [name or _choose_bare_name(group) for name, group in zip(channel_names, groups, strict=True)]
+    num_uses = Counter(candidates)
     taken: set[str] = set()
-    found = []
-    for known, name, slots in zip(sure, asked, groups.values(), strict=True):
-        plain = name if known or often[name] == 1 else _format_argument_name(*_select_naming_argument(slots))
-        found.append(_build_argument(_make_unique(plain, taken), slots, modules))
-    return sorted(
-        found,
-        key=lambda parameter: (
-            _LEADING_ARGUMENTS.index(parameter.name)
-            if parameter.name in _LEADING_ARGUMENTS
-            else len(_LEADING_ARGUMENTS)
-        ),
-    )
+    arguments = []
+    for channel_name, candidate, group in zip(channel_names, candidates, groups, strict=True):
+        is_unambiguous = channel_name or num_uses[candidate] == 1
+        name = candidate if is_unambiguous else _format_argument_name(*_select_naming_argument(group))
+        arguments.append(_build_argument(_make_unique(name, taken), group, modules))
+    return sorted(arguments, key=_signature_position)
+
+
+def _group_differing_arguments(modules: Sequence[ModuleArguments]) -> dict[tuple[Any, ...], list[ChildArgument]]:
+    """Group the child arguments that differ between modules by kind and values."""
+    groups: dict[tuple[Any, ...], list[ChildArgument]] = {}
+    for child_argument in modules[0].child_arguments:
+        values = tuple(module.child_arguments[child_argument] for module in modules)
+        if any(value != values[0] or type(value) is not type(values[0]) for value in values):
+            kind = "channels" if _is_channel_count(child_argument[1]) else child_argument[1]
+            groups.setdefault((kind, *map(repr, values)), []).append(child_argument)
+    return groups
+
+
+def _signature_position(argument: ConstructorArgument) -> int:
+    is_leading = argument.name in _LEADING_ARGUMENTS
+    return _LEADING_ARGUMENTS.index(argument.name) if is_leading else len(_LEADING_ARGUMENTS)
 
 
 def _name_by_channels(child_arguments: list[ChildArgument], modules: Sequence[ModuleArguments]) -> str:
-    """The name of channels that are those of what enters or leaves every module; nothing for others."""
+    """Return the name of a channel count that is the input or output channels of every module, else an empty string."""
     if not _is_channel_count(child_arguments[0][1]):
         return ""
     values = [module.child_arguments[child_arguments[0]] for module in modules]
-    enters = values == [module.in_channels for module in modules]
-    leaves = values == [module.out_channels for module in modules]
-    return ("channels" if leaves else "in_channels") if enters else "out_channels" if leaves else ""
+    is_input = values == [module.in_channels for module in modules]
+    is_output = values == [module.out_channels for module in modules]
+    return ("channels" if is_output else "in_channels") if is_input else "out_channels" if is_output else ""
 
 
 def _choose_bare_name(child_arguments: list[ChildArgument]) -> str:
-    """The name that an argument has if no other asks for it."""
+    """Return the name of an argument that no other argument needs."""
     child, argument = _select_naming_argument(child_arguments)
     return argument if argument not in ("out_channels", *_CHANNEL_ARGUMENTS) else _format_argument_name(child, argument)
 
 
 def _select_naming_argument(child_arguments: list[ChildArgument]) -> ChildArgument:
-    """The slot that an argument is called by: what makes so many channels, or else what takes them."""
-    takes = [slot for slot in child_arguments if slot[1] == "in_channels"]
-    return takes[0] if takes and child_arguments[0][1] != "out_channels" else child_arguments[0]
+    """Return the child argument that names a constructor argument: its first consumer or producer of channels."""
+    consumers = [argument for argument in child_arguments if argument[1] == "in_channels"]
+    return consumers[0] if consumers and child_arguments[0][1] != "out_channels" else child_arguments[0]
 
 
 def _format_argument_name(child: str, argument: str) -> str:
-    """An argument by the child that it is for; what a child makes is its channels."""
-    plain = "channels" if argument in ("out_channels", *_CHANNEL_ARGUMENTS) else argument
-    return f"{plain}{child}" if child[:1].isdigit() else f"{child}_{plain}"
+    """Name an argument after its child; the output channels of a child are its ``channels``."""
+    suffix = "channels" if argument in ("out_channels", *_CHANNEL_ARGUMENTS) else argument
+    return f"{suffix}{child}" if child[:1].isdigit() else f"{child}_{suffix}"
 
 
 def _make_unique(name: str, taken: set[str]) -> str:
     numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
-    found = next(fresh for fresh in (name, *numbered) if fresh not in taken)
-    taken.add(found)
-    return found
+    unique = next(candidate for candidate in (name, *numbered) if candidate not in taken)
+    taken.add(unique)
+    return unique
 
 
 def _build_argument(
@@ -107,7 +122,7 @@ def _build_argument(
 
 
 def _is_channel_count(argument: str) -> bool:
-    """Whether an argument is a number of channels, under whatever name a child was given for it."""
+    """Return whether an argument counts channels."""
     return "channels" in argument or argument in _CHANNEL_ARGUMENTS
 
 

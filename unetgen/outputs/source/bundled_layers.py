@@ -1,30 +1,49 @@
-"""Own layers: the classes of ours that a network uses, as they stand in their files."""
+"""Collect the source of unetgen's layer classes that a network uses."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterable
-from pathlib import Path
-
-import unetgen
-
-# Where targets that are no torch's live.
-_SOURCE_FILES = {"layers": "network/layers.py", "gating_layers": "network/gating_layers.py"}
+from types import ModuleType
 
 
 def collect_layer_sources(targets: Iterable[str]) -> list[str]:
-    """The source of every class of ours among these, each once, and of the functions that they call."""
-    wanted: dict[str, set[str]] = {}
+    """Return the source of each layer class of unetgen among call targets, and of the functions that they call.
+
+    Args:
+        targets: Targets of calls, for example ``layers.CropTo``; those of torch and of plugins are ignored.
+
+    Returns:
+        The definitions, each once, in the order of their modules.
+    """
+    modules = _layer_modules()
+    names: dict[str, set[str]] = {}
     for target in targets:
-        home, _, name = target.partition(".")
-        if home in _SOURCE_FILES:
-            wanted.setdefault(home, set()).add(name)
-    return [text for home, names in sorted(wanted.items()) for text in _extract_definitions(home, names)]
+        namespace, _, name = target.partition(".")
+        if namespace in modules:
+            names.setdefault(namespace, set()).add(name)
+    return [text for namespace in sorted(names) for text in _extract_definitions(modules[namespace], names[namespace])]
 
 
-def _extract_definitions(namespace: str, names: set[str]) -> list[str]:
-    source = (Path(unetgen.__file__).parent / _SOURCE_FILES[namespace]).read_text(encoding="utf-8")
-    found = {node.name: node for node in ast.parse(source).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-    called = {n.id for name in names for n in ast.walk(found[name]) if isinstance(n, ast.Name) and n.id in found}
-    parts = [ast.get_source_segment(source, found[name]) or "" for name in found if name in names | called]
-    return [part for part in parts if part]
+def _layer_modules() -> dict[str, ModuleType]:
+    """Return the modules of unetgen's layers by the first part of their targets."""
+    from unetgen.network import gating_layers, layers
+
+    return {"layers": layers, "gating_layers": gating_layers}
+
+
+def _extract_definitions(module: ModuleType, names: set[str]) -> list[str]:
+    """Return the source of classes and of the module's functions that they call, in file order."""
+    source = inspect.getsource(module)
+    definitions = {
+        node.name: node for node in ast.parse(source).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))
+    }
+    called = {
+        node.id
+        for name in names
+        for node in ast.walk(definitions[name])
+        if isinstance(node, ast.Name) and node.id in definitions
+    }
+    segments = [ast.get_source_segment(source, node) for name, node in definitions.items() if name in names | called]
+    return [segment for segment in segments if segment]

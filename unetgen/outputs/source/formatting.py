@@ -1,4 +1,4 @@
-"""Text: calls and statements in lines as ruff's formatter would break them."""
+"""Format calls and statements with the line breaks of ruff's formatter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ INDENT = "    "
 
 
 class Expression:
-    """A call, or what else stands between commas: its beginning, what is in it, its end."""
+    """A call or another bracketed expression: head, comma-separated items, tail."""
 
     def __init__(self, head: str, items: Sequence[Expression | str] = (), tail: str = "") -> None:
         self.head = head
@@ -21,10 +21,10 @@ class Expression:
         return f"{self.head}{', '.join(map(str, self.items))}{self.tail}"
 
     def format_lines(self, prefix: str, suffix: str, depth: int) -> list[str]:
-        """The lines of ``before expression after``; what is too long is broken at its commas, each with a line."""
-        flat = f"{INDENT * depth}{prefix}{self}{suffix}"
-        if len(flat) <= MAX_LINE_LENGTH or not self.items:
-            return [flat]
+        """Format the expression between a prefix and a suffix; one that is too long gets one line per item."""
+        single_line = f"{INDENT * depth}{prefix}{self}{suffix}"
+        if len(single_line) <= MAX_LINE_LENGTH or not self.items:
+            return [single_line]
         lines = [f"{INDENT * depth}{prefix}{self.head}"]
         for item in self.items:
             inner = item if isinstance(item, Expression) else Expression(item)
@@ -33,12 +33,12 @@ class Expression:
 
 
 def format_call(name: str, arguments: Sequence[Expression | str]) -> Expression:
-    """A call."""
+    """Build a call expression."""
     return Expression(f"{name}(", arguments, ")")
 
 
 def format_literal(value: object) -> str:
-    """A value as ruff writes it."""
+    """Format a value as ruff does."""
     if isinstance(value, float) and not isfinite(value):
         return f'float("{value}")'
     if isinstance(value, str):

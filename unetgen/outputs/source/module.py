@@ -1,4 +1,4 @@
-"""Module: one class of the file, with what its modules differ in as its arguments."""
+"""Generate module classes, with arguments for the values in which their modules differ."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from unetgen.outputs.source.signatures import (
     walk_modules,
 )
 
-# What the file itself is written with.
+# Names that the file uses itself.
 _RESERVED_NAMES = {"F", "FITS", "Sequence", "Tensor", "annotations", "check", "initialise", "nn", "torch"}
 
-# What these are made with first goes without saying.
+# Arguments of convolutions that are written without their names.
 _POSITIONAL_ARGUMENTS = ("in_channels", "out_channels", "kernel_size")
 
 
 @dataclass(slots=True)
 class ModuleClass:
-    """A class by its name: the modules that are of it, and what they are made with."""
+    """A class of the file: its name, signature and constructor arguments."""
 
     name: str
     signature: ModuleSignature
     arguments: list[ConstructorArgument]
     instance_numbers: dict[str, int]
-    """The number of each module, by its path."""
+    """The index of each module by its path."""
 
 
 class ModuleClasses:
-    """The classes of a network, each with the calls that make its modules."""
+    """The classes of a network, with the constructor calls of their modules."""
 
     def __init__(
         self,
@@ -61,36 +61,37 @@ class ModuleClasses:
         self.layers = layers
         self.format_layer_name = format_layer_name
         self.by_key: dict[SignatureKey, ModuleClass] = {}
-        branches = {branch.path: branch for branch in walk_modules(root)}
+        modules = {module_node.path: module_node for module_node in walk_modules(root)}
         names = choose_class_names(signatures, self._collect_reserved_names(root))
-        for shape in signatures:
-            made = [self._collect_arguments(branches[path]) for path in shape.paths]
-            given = derive_constructor_arguments(made) if len(made) > 1 else []
-            values = {path: number for number, path in enumerate(shape.paths)}
-            self.by_key[shape.key] = ModuleClass(names[shape.key], shape, given, values)
+        for signature in signatures:
+            instances = [self._collect_arguments(modules[path]) for path in signature.paths]
+            arguments = derive_constructor_arguments(instances) if len(instances) > 1 else []
+            numbers = {path: number for number, path in enumerate(signature.paths)}
+            self.by_key[signature.key] = ModuleClass(names[signature.key], signature, arguments, numbers)
 
     def _collect_reserved_names(self, root: ModuleNode) -> set[str]:
-        """The names that the file has besides those of its modules' classes."""
+        """Return the names in the file other than those of module classes."""
         leaves = (
-            child for branch in walk_modules(root) for child in branch.children.values() if isinstance(child, Node)
+            child for module in walk_modules(root) for child in module.children.values() if isinstance(child, Node)
         )
-        theirs = {self.format_layer_name(self.layers.build_call(leaf).target).partition(".")[0] for leaf in leaves}
-        return theirs | _RESERVED_NAMES | set(dir(builtins))
+        layer_names = {self.format_layer_name(self.layers.build_call(leaf).target).partition(".")[0] for leaf in leaves}
+        return layer_names | _RESERVED_NAMES | set(dir(builtins))
 
     def _collect_arguments(self, module_node: ModuleNode) -> ModuleArguments:
-        """Every argument of every child of a module, and the channels of what runs into it and out of it."""
-        found: dict[ChildArgument, Any] = {}
+        """Return every argument of every child of a module, and the channels of its input and output."""
+        child_arguments: dict[ChildArgument, Any] = {}
         for name, child in self.iter_created_children(module_node):
             for argument, value in self._get_arguments(child).items():
-                found[name, argument] = value
+                child_arguments[name, argument] = value
         nodes = self.layers.graph.nodes
-        return ModuleArguments(found, nodes[max(module_node.inputs)].channels, nodes[module_node.outputs[-1]].channels)
+        in_channels, out_channels = nodes[max(module_node.inputs)].channels, nodes[module_node.outputs[-1]].channels
+        return ModuleArguments(child_arguments, in_channels, out_channels)
 
     def iter_created_children(self, module_node: ModuleNode) -> Iterator[tuple[str, ModuleNode | Node]]:
-        """The children that a module makes: not those that are expressions, nor what is applied again."""
+        """Yield the children that a module constructs, without inline expressions and repeated children."""
         for name, child in module_node.children.items():
-            inline = isinstance(child, Node) and self.layers.build_call(child).target in INLINE_TARGETS
-            if not inline and not find_repeated_child(module_node, name):
+            is_inline = isinstance(child, Node) and self.layers.build_call(child).target in INLINE_TARGETS
+            if not is_inline and not find_repeated_child(module_node, name):
                 yield name, child
 
     def _get_arguments(self, child: ModuleNode | Node) -> Mapping[str, Any]:
@@ -101,32 +102,32 @@ class ModuleClasses:
         return {parameter.name: parameter.values[number] for parameter in module.arguments}
 
     def find_class(self, module_node: ModuleNode) -> ModuleClass:
-        """The class of a module."""
+        """Return the class of a module."""
         return self.by_key[compute_key(module_node, self.layers)]
 
     # Text
 
     def format_class(self, module_class: ModuleClass, base_class: str = "nn.Module") -> list[str]:
-        """The class, but for its forward and what else the network itself has."""
-        branch = module_class.signature.module_node
-        indexed = self.has_indexed_children(branch)
-        ascending = list(branch.children) == [str(n) for n in range(len(branch.children))]
-        base_class = ("nn.ModuleList" if ascending else "nn.ModuleDict") if indexed else base_class
-        signature = ["self", *(f"{p.name}: {p.annotation}" for p in module_class.arguments)]
-        made = list(self.iter_created_children(branch))
+        """Return the lines of a class up to its forward method."""
+        module_node = module_class.signature.module_node
+        is_indexed = self.has_indexed_children(module_node)
+        is_consecutive = list(module_node.children) == [str(n) for n in range(len(module_node.children))]
+        base_class = ("nn.ModuleList" if is_consecutive else "nn.ModuleDict") if is_indexed else base_class
+        parameters = ["self", *(f"{p.name}: {p.annotation}" for p in module_class.arguments)]
+        children = list(self.iter_created_children(module_node))
         lines = [f"class {module_class.name}({base_class}):"]
-        if made or module_class.arguments:
-            lines += format_call("def __init__", signature).format_lines("", " -> None:", 1)
+        if children or module_class.arguments:
+            lines += format_call("def __init__", parameters).format_lines("", " -> None:", 1)
             lines += (
-                self._format_container(made, module_class, ascending)
-                if indexed
-                else self._format_attributes(made, module_class)
+                self._format_container(children, module_class, is_consecutive)
+                if is_indexed
+                else self._format_attributes(children, module_class)
             )
             lines.append("")
         return lines
 
     def has_indexed_children(self, module_node: ModuleNode) -> bool:
-        """Whether children have numbers for names, and are kept in a list or by them."""
+        """Return whether some child names are not valid attributes, so that children are in a list or a dict."""
         return not all(name.isidentifier() and not iskeyword(name) for name in module_node.children)
 
     def _format_attributes(
@@ -140,45 +141,47 @@ class ModuleClasses:
     def _format_container(
         self, children: Sequence[tuple[str, ModuleNode | Node]], module_class: ModuleClass, is_consecutive: bool
     ) -> list[str]:
-        """The children in a list, or in a dict by their names."""
+        """Return the constructor lines of a ModuleList or ModuleDict."""
         calls = [(name, self._build_constructor_call(name, child, module_class)) for name, child in children]
         if is_consecutive and len(calls) == len(module_class.signature.module_node.children):
-            inside = Expression("[", [call for _, call in calls], "]")
+            container = Expression("[", [call for _, call in calls], "]")
         else:
-            inside = Expression("{", [_build_dict_entry(name, call) for name, call in calls], "}")
-        return format_call("super().__init__", [inside]).format_lines("", "", 2)
+            container = Expression("{", [_build_dict_entry(name, call) for name, call in calls], "}")
+        return format_call("super().__init__", [container]).format_lines("", "", 2)
 
     def _build_constructor_call(self, name: str, child: ModuleNode | Node, module_class: ModuleClass) -> Expression:
-        """What makes a child, in the words of its module's class."""
-        names = {slot: parameter.name for parameter in module_class.arguments for slot in parameter.child_arguments}
-        given = self._get_arguments(child)
+        """Return the constructor call of a child, with the arguments of its parent's class."""
+        names = {
+            child_argument: argument.name
+            for argument in module_class.arguments
+            for child_argument in argument.child_arguments
+        }
         target = self.layers.build_call(child).target if isinstance(child, Node) else ""
-        written: list[str] = []
-        for argument, value in given.items():
+        items: list[str] = []
+        for argument, value in self._get_arguments(child).items():
             text = names.get((name, argument), format_literal(value))
-            bare = argument in _POSITIONAL_ARGUMENTS and target.startswith("nn.Conv")
-            written.append(text if bare else f"{argument}={text}")
-        return format_call(
-            self.find_class(child).name if isinstance(child, ModuleNode) else self.format_layer_name(target), written
-        )
+            is_positional = argument in _POSITIONAL_ARGUMENTS and target.startswith("nn.Conv")
+            items.append(text if is_positional else f"{argument}={text}")
+        class_name = self.find_class(child).name if isinstance(child, ModuleNode) else self.format_layer_name(target)
+        return format_call(class_name, items)
 
     def format_forward(self, module_class: ModuleClass) -> list[str]:
-        """The forward method."""
-        branch = module_class.signature.module_node
-        handed = "tuple[Tensor, ...]" if len(branch.outputs) != 1 else "Tensor"
+        """Return the lines of the forward method."""
+        module_node = module_class.signature.module_node
+        return_type = "tuple[Tensor, ...]" if len(module_node.outputs) != 1 else "Tensor"
         forward = self.build_forward_writer(module_class)
-        given = ["self", *(f"{name}: Tensor" for name in forward.input_names)]
+        parameters = ["self", *(f"{name}: Tensor" for name in forward.input_names)]
         lines, results = forward.write_body()
-        signature = format_call("def forward", given).format_lines("", f" -> {handed}:", 1)
+        signature = format_call("def forward", parameters).format_lines("", f" -> {return_type}:", 1)
         return [*signature, *lines, *_format_return(results)]
 
     def build_forward_writer(self, module_class: ModuleClass) -> ForwardWriter:
-        """What writes the statements of a module's forward."""
-        branch = module_class.signature.module_node
+        """Return the writer of the forward method of a class."""
+        module_node = module_class.signature.module_node
         return ForwardWriter(
-            branch,
+            module_node,
             self.layers,
-            self.has_indexed_children(branch),
+            self.has_indexed_children(module_node),
             is_only_instance=len(module_class.signature.paths) == 1,
         )
 
@@ -186,8 +189,12 @@ class ModuleClasses:
 def _format_return(results: Sequence[Expression | str]) -> list[str]:
     if len(results) == 1 and isinstance(results[0], Expression):
         return results[0].format_lines("return ", "", 2)
-    flat = f"        return {', '.join(map(str, results))}"
-    return [flat] if len(flat) <= MAX_LINE_LENGTH else Expression("(", results, ")").format_lines("return ", "", 2)
+    single_line = f"        return {', '.join(map(str, results))}"
+    return (
+        [single_line]
+        if len(single_line) <= MAX_LINE_LENGTH
+        else Expression("(", results, ")").format_lines("return ", "", 2)
+    )
 
 
 def _build_dict_entry(name: str, call: Expression) -> Expression:
