@@ -12,6 +12,7 @@ import pytest
 
 pytest.register_assert_rewrite("support")
 
+from support import durations, effort  # noqa: E402
 from support.command_line import CliResult, RunCli, call_main  # noqa: E402
 from support.paths import GOLDEN, ROOT  # noqa: E402
 from support.plugin_site import PluginSite  # noqa: E402
@@ -21,8 +22,16 @@ REPOSITORY_PLUGINS = [folder.name for folder in (Path(__file__).parent.parent / 
 os.environ["UNETGEN_DISABLE_PLUGINS"] = ",".join(REPOSITORY_PLUGINS)
 
 
+pytest_configure = effort.pytest_configure
+pytest_report_header = effort.pytest_report_header
+pytest_collection_modifyitems = durations.pytest_collection_modifyitems
+pytest_runtest_logreport = durations.pytest_runtest_logreport
+pytest_sessionfinish = durations.pytest_sessionfinish
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden with what is produced now")
+    durations.pytest_addoption(parser)
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ def test_wheel_works_outside_the_repository_and_offline(wheel: Path, tmp_path: P
 
 def test_constraints_and_readme_name_one_torch() -> None:
     assert (ROOT / "constraints.txt").read_text(encoding="utf-8").strip() == "torch==2.13.0"
-    assert "-c constraints.txt" in (ROOT / "README.md").read_text(encoding="utf-8")
+    for file in ("README.md", "install-dev"):
+        assert "-c constraints.txt" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_version_is_in_the_changelog() -> None:
