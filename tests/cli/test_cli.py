@@ -94,7 +94,15 @@ def test_notices_go_to_stderr(run_cli: RunCli, tmp_path: Path) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     path.write_text(text.replace("extends: unet_1d\n", "in_channels: 1\nout_channels: 1\n"))
     outcome = run_cli("validate", str(path))
-    assert outcome.err == f"note: {path}: no schema_version; read as version 1\n"
+    assert outcome.err == f"note: {path}: schema_version is missing; read as version 1\n"
+
+
+def test_an_error_of_a_sweep_is_the_only_json(run_cli: RunCli, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("{base: {extends: unet_milesial, widths: [2, 4]}, axes: {skip.fusion: [add]}}")
+    assert len(json.loads(run_cli("sweep", str(sweep), "--format", "json").out)["variants"]) == 1
+    outcome = run_cli("sweep", str(sweep), "--out", str(tmp_path), "--format", "json")
+    assert (outcome.code, json.loads(outcome.out)["problems"][0]["code"]) == (1, "directory")
 
 
 # show, inspect, specs, plugins, schema, new

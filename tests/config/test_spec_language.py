@@ -85,10 +85,10 @@ def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> No
     (tmp_path / "base.yaml").write_text(f"{dump_yaml(SMALL)}upsample: {{type: interpolate, mode: nearest}}\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nupsample: {align_corners: true}\n")
     with pytest.raises(
-        SpecError, match=r"mine\.yaml:2:12: upsample\.align_corners: it has no effect: nearest takes whole"
+        SpecError, match=r"mine\.yaml:2:12: upsample\.align_corners: 'align_corners' has no effect: mode 'nearest'"
     ):
         unetgen.load_spec(tmp_path / "mine.yaml")
-    with pytest.raises(SpecError, match=r"^levels\.0\.upsample\.align_corners: it has no effect"):
+    with pytest.raises(SpecError, match=r"^levels\.0\.upsample\.align_corners: 'align_corners' has no effect"):
         small(upsample="interpolate", levels={0: {"upsample": {"align_corners": True}}})
 
 
@@ -98,7 +98,7 @@ def test_an_option_without_effect_is_refused_beside_one_that_is_inherited(tmp_pa
     (tmp_path / "base.yaml").write_text(f"{dump_yaml(SMALL)}{corners}\n")
     mine = "extends: base.yaml\nupsample: {mode: nearest}\nlevels: {1: {upsample: {align_corners: true}}}\n"
     (tmp_path / "mine.yaml").write_text(mine)
-    with pytest.raises(SpecError, match=r"mine\.yaml:3:25: levels\.1\.upsample\.align_corners: it has no effect"):
+    with pytest.raises(SpecError, match=r"mine\.yaml:3:25: levels\.1\.upsample\.align_corners: 'align_corners' has no effect"):
         unetgen.load_spec(tmp_path / "mine.yaml")
 
 
@@ -123,7 +123,7 @@ def test_known_parts_know_the_dimensions() -> None:
     registry, known = load_registry(), PartCache()
     block = {"kernel_size": [3, 5]}
     resolve(load_tree({**SMALL, "block": block}, registry), registry, known)
-    with pytest.raises(SpecError, match="one number for each of the 3 axes"):
+    with pytest.raises(SpecError, match="a list needs 3 numbers, one for each axis"):
         resolve(load_tree({**SMALL, "dims": 3, "block": block}, registry), registry, known)
 
 
@@ -203,7 +203,7 @@ def test_a_depth_that_needs_more_widths_than_are_inherited_is_refused() -> None:
     with pytest.raises(SpecError) as error:
         unetgen.load_spec("unet_milesial", depth=5)
     assert str(error.value).endswith(
-        "widths: depth 5 needs 6 widths, this has 5; give one of the two, or make them agree"
+        "widths: depth 5 needs 6 widths, not 5; delete one of the two, or make them agree"
     )
 
 
@@ -211,7 +211,7 @@ def test_what_is_said_at_once_overrides_nothing() -> None:
     with pytest.raises(SpecError) as error:
         unetgen.load_spec("unet_paper", depth=2, widths=[8, 16])
     assert str(error.value) == (
-        "override: widths: depth 2 needs 3 widths, this has 2; give one of the two, or make them agree"
+        "override: widths: depth 2 needs 3 widths, not 2; delete one of the two, or make them agree"
     )
 
 
@@ -306,7 +306,7 @@ def test_python_overrides_take_names_and_dotted_paths() -> None:
 
 
 def test_a_value_that_is_no_yaml_is_refused() -> None:
-    sentence = "^override: block: a set is not something YAML can say; use numbers, text, lists and mappings$"
+    sentence = "^override: block: YAML cannot represent a set; use numbers, text, lists and mappings$"
     with pytest.raises(SpecError, match=sentence):
         unetgen.load_spec("unet_paper", block={3})
 
@@ -398,7 +398,7 @@ def test_the_schema_key_for_editors_is_taken_and_means_nothing() -> None:
 
 def test_a_spec_without_version_is_read_with_a_notice() -> None:
     spec = unetgen.load_spec({k: v for k, v in SMALL.items() if k != "schema_version"})
-    assert spec.notices == ("no schema_version; read as version 1",)
+    assert spec.notices == ("schema_version is missing; read as version 1",)
 
 
 # The resolved form

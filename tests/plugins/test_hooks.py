@@ -167,7 +167,7 @@ def test_a_file_is_told_by_what_is_in_it(tmp_path: Path) -> None:
     other = unetgen.load_registry([str(tmp_path / "two/mine.py")])
     later = unetgen.load_spec(spec.resolved(), registry=other)
     was, now = (provider_version(tmp_path / folder / "mine.py") for folder in ("one", "two"))
-    assert later.notices == (f"it was written with mine {was}, and this is mine {now}",)
+    assert later.notices == (f"the spec was written with mine {was}, but mine {now} is installed",)
     assert later.hash == spec.hash
 
 
@@ -179,7 +179,7 @@ def test_another_version_of_a_distribution_is_a_notice(
     path.write_text(json.dumps({**SPEC, "block": "twice", "plugins": ["acme-unet 1.2", "gone 2"]}))
     outcome = run_cli("validate", str(path))
     assert (outcome.code, outcome.out) == (0, f"{path}: valid\n")
-    assert outcome.err == f"note: {path}: it was written with acme-unet 1.2, and this is acme-unet 1.3\n"
+    assert outcome.err == f"note: {path}: the spec was written with acme-unet 1.2, but acme-unet 1.3 is installed\n"
 
 
 # Which version they were made for
@@ -271,7 +271,7 @@ def test_a_plugins_spec_that_is_not_there_is_named_with_those_that_are(with_spec
     with pytest.raises(SpecError) as refused:
         unetgen.load_spec("acme-unet/tiney")
     assert str(refused.value) == (
-        "cannot read 'acme-unet/tiney': there is no such file and no shipped spec of that name; "
+        "cannot read 'acme-unet/tiney': no such file, and no shipped spec of that name; "
         "did you mean 'acme-unet/tiny'?"
     )
 
@@ -477,9 +477,9 @@ def test_a_transform_that_fails_says_whose_it_is(plugin_site: PluginSite, body: 
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["acme-norm"], "model_built[0]: there is no plugin 'acme-norm'; run: pip install acme-norm, or give its file with --plugin"),
+        (["acme-norm"], "model_built[0]: plugin 'acme-norm' not found; run: pip install acme-norm, or pass its file with --plugin"),
         (["bob-unet"], "model_built[0]: plugin bob-unet 1.2 has no hook unetgen_model_built; delete 'bob-unet'"),
-        ("bob-unet", "model_built: this is no list of distributions; write [acme-lora]"),
+        ("bob-unet", "model_built: model_built must be a list of distributions; write [acme-lora]"),
     ],
 )  # fmt: skip
 def test_a_transform_that_nobody_has_is_refused(plugin_site: PluginSite, names: Any, sentence: str) -> None:
@@ -503,7 +503,7 @@ def test_a_part_of_a_known_plugin_names_what_to_install() -> None:
     with pytest.raises(SpecError) as refused:
         unetgen.load_spec(SPEC, encoder={"type": "timm", "name": "resnet18"})
     assert str(refused.value) == (
-        "override: encoder.type: unknown encoder 'timm'; it comes with unetgen-timm; run: pip install unetgen-timm"
+        "override: encoder.type: unknown encoder 'timm', which unetgen-timm provides; run: pip install unetgen-timm"
     )
 
 

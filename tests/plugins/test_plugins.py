@@ -288,15 +288,15 @@ def test_an_interrupt_is_no_broken_plugin(plugin_site: PluginSite) -> None:
     [
         (
             {"block": "acme-unet/twice"},
-            f"block: unknown block 'acme-unet/twice'; blocks are {listed('block')}; one of your own comes with --plugin",
+            f"block: unknown block 'acme-unet/twice'; blocks are {listed('block')}; pass your own with --plugin",
         ),
         (
             {"block": {"norm": "acme-unet/twice"}},
-            f"block.norm: unknown norm 'acme-unet/twice'; norms are {listed('norm')}; one of your own comes with --plugin",
+            f"block.norm: unknown norm 'acme-unet/twice'; norms are {listed('norm')}; pass your own with --plugin",
         ),
         (
             {"block": "twice", "plugins": ["acme-unet 1.2"]},
-            f"block: unknown block 'twice'; blocks are {listed('block')}; one of your own comes with --plugin",
+            f"block: unknown block 'twice'; blocks are {listed('block')}; pass your own with --plugin",
         ),
     ],
 )
@@ -382,7 +382,7 @@ def test_one_name_from_two_distributions_is_asked_about(
         made.install(name)
         monkeypatch.syspath_prepend(str(made.folder))
     assert refusal(SPEC, block="twice") == (
-        "override: block: block 'twice' comes from acme-unet 1.2 and bob-unet 1.2; "
+        "override: block: block 'twice' is ambiguous: provided by acme-unet 1.2 and bob-unet 1.2; "
         "write 'acme-unet/twice' or 'bob-unet/twice'"
     )
     for name in order:
@@ -506,7 +506,7 @@ def test_a_part_that_fails_while_it_is_read_says_whose_it_is(plugin_site: Plugin
     with pytest.raises(PluginError) as failed:
         unetgen.load_spec(SPEC, registry=registry(), block={"type": "twice", "kernel_size": 5})
     assert str(failed.value) == (
-        "block 'twice' of acme-unet 1.2 failed while its options were read: ZeroDivisionError: division by zero"
+        "block 'twice' of acme-unet 1.2 failed while reading its options: ZeroDivisionError: division by zero"
     )
     plugin_site.install("bob-unet", source.replace("value / 0", "int('no')").replace('"twice"', '"thrice"'))
     sentence = refusal(SPEC, block={"type": "thrice", "kernel_size": 5})

@@ -145,7 +145,7 @@ def test_options_are_tried_with_what_they_need() -> None:
 
     sentence = (
         "init 'he_normal': option 'negative_slope': no other value could be tried "
-        "(it has no effect: relu has no slope); add a valid value to the part's trial: Trial(others={'negative_slope': ...})"
+        "('negative_slope' has no effect: relu has no slope); add a valid value to the part's trial: Trial(others={'negative_slope': ...})"
     )
     assert fault_lines(HeNormal, registry=unetgen.load_registry(), only=["options"]) == [sentence]
     together = Trial(others={"negative_slope": {"nonlinearity": "leaky_relu", "negative_slope": 0.3}})
@@ -258,6 +258,8 @@ def test_a_new_distribution_installs_and_passes_its_tests(
     monkeypatch.chdir(tmp_path)
     outcome = run_cli("plugins", "new", "acme-unet")
     assert outcome.out == "acme-unet: written; next: cd acme-unet && pip install -e '.[test]' && pytest\n"
+    readme = (tmp_path / "acme-unet" / "README.md").read_text(encoding="utf-8")
+    assert "\npip install -e '.[test]'\npytest\n" in readme  # pytest is only in the extra
     written = sorted(str(p.relative_to(tmp_path / "acme-unet")) for p in (tmp_path / "acme-unet").rglob("*.*"))
     assert written == [
         "README.md", "acme_unet/__init__.py", "acme_unet/inverted.py", "acme_unet/plugin.py", "examples/first.yaml",

@@ -1,1 +1,1 @@
-"""YAML to Spec: what the text says, where it says it, and what is wrong with it. No torch."""
+"""Read YAML specs, with the source location of every value and problem. No module here imports torch."""

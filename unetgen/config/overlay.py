@@ -1,7 +1,7 @@
-"""The one overlay rule: mappings merge, lists replace, another ``type`` starts from its own defaults.
+"""The overlay rule: mappings merge, lists replace, and another ``type`` starts from its own defaults.
 
-Sides, levels, ``extends`` and ``--set`` all go through ``merge``; ``difference`` is its inverse, which
-is how a resolved spec says only once what several levels share.
+Sides, levels, ``extends`` and ``--set`` all use ``merge``. ``compute_minimal_overlay`` is its inverse; with it a
+resolved spec states shared settings of several levels once.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from unetgen.config.registry.slots import SLOT_BY_KEY, SLOTS
 from unetgen.config.yaml.tree import YamlNode, join_path
 from unetgen.errors import SourceLocation
 
-# One spec's name is not another's, however much of it is inherited.
+# The keys that a spec never inherits.
 NOT_INHERITED = ("name", "description", "about", "extends", "$schema")
 
 
 def merge(base: YamlNode, overlay: YamlNode, key: str = "") -> YamlNode:
-    """``over`` laid on ``base``; ``key`` is the name both stand under."""
+    """Return ``base`` overridden by ``overlay``; ``key`` is the name of both in their mapping."""
     return _merge_with_offset(base, overlay, key, base.precedence + 1)
 
 
@@ -30,18 +30,18 @@ def _merge_with_offset(base: YamlNode, overlay: YamlNode, key: str, offset: int)
         return raise_precedence(overlay, offset)
     entries = dict(base.value)
     for name, node in overlay.value.items():
-        inner = "head" if key == "heads" else name
-        below = entries.get(name)
+        child_key = "head" if key == "heads" else name
+        base_child = entries.get(name)
         entries[name] = (
-            raise_precedence(_expand_shorthand(node, inner), offset)
-            if below is None
-            else _merge_with_offset(below, node, inner, offset)
+            raise_precedence(_expand_shorthand(node, child_key), offset)
+            if base_child is None
+            else _merge_with_offset(base_child, node, child_key, offset)
         )
     return _copy_with_value(overlay, entries, offset)
 
 
 def raise_precedence(node: YamlNode, offset: int) -> YamlNode:
-    """A node and everything in it so many layers higher, or lower."""
+    """Return a tree whose precedences are higher by ``offset``."""
     if not offset:
         return node
     value = node.value
@@ -51,20 +51,20 @@ def raise_precedence(node: YamlNode, offset: int) -> YamlNode:
 
 
 def _copy_with_value(node: YamlNode, value: Any, offset: int = 0) -> YamlNode:
-    # Made by hand, since dataclasses.replace takes thrice as long and sweeps lay millions of nodes over others.
+    # dataclasses.replace takes three times as long, and sweeps merge millions of nodes.
     return YamlNode(value, node.path, node.mark, node.key_mark, node.precedence + offset)
 
 
 def combine_overlays(overlays: Iterable[YamlNode]) -> YamlNode:
-    """Overlays as one (``--set``, sweeps): they are said at once, and none goes back to a default for another."""
-    overlay = YamlNode({}, "", SourceLocation(""), SourceLocation(""))
-    for over in overlays:
-        overlay = _merge_with_offset(overlay, over, "", 0)
-    return overlay
+    """Combine overlays of equal precedence (``--set``, sweeps), so that none resets an option of another."""
+    combined = YamlNode({}, "", SourceLocation(""), SourceLocation(""))
+    for overlay in overlays:
+        combined = _merge_with_offset(combined, overlay, "", 0)
+    return combined
 
 
 def nest_at(key_path: tuple[str, ...], value: YamlNode) -> YamlNode:
-    """The overlay that has a value at a location and nothing else."""
+    """Return the overlay that sets one value at a key path."""
     node = value
     for depth in range(len(key_path) - 1, -1, -1):
         path = ""
@@ -75,7 +75,7 @@ def nest_at(key_path: tuple[str, ...], value: YamlNode) -> YamlNode:
 
 
 def compute_minimal_overlay(base: Any, value: Any) -> Any:
-    """The smallest overlay that turns one resolved part into another."""
+    """Return the smallest overlay that turns one resolved part into another."""
     if not (isinstance(base, dict) and isinstance(value, dict)) or base.keys() != value.keys():
         return value
     if base.get("type") != value.get("type"):
@@ -84,7 +84,7 @@ def compute_minimal_overlay(base: Any, value: Any) -> Any:
 
 
 def _expand_shorthand(node: YamlNode, key: str) -> YamlNode:
-    """A part given by its name or by a number, or a skip by its fusion, as the mapping that it stands for."""
+    """Expand a part's name or number, or a skip's fusion, to a mapping."""
     if isinstance(node.value, str) and key == "skip":
         return _copy_with_value(node, {"fusion": node})
     if isinstance(node.value, str) and key in SLOT_BY_KEY:
@@ -92,15 +92,15 @@ def _expand_shorthand(node: YamlNode, key: str) -> YamlNode:
     if (
         key in SLOT_BY_KEY
         and type(node.value) in (int, float)
-        and (number := SLOTS[SLOT_BY_KEY[key]].numeric_shorthand)
+        and (shorthand := SLOTS[SLOT_BY_KEY[key]].numeric_shorthand)
     ):
-        named, option = number
-        return _copy_with_value(node, {"type": _copy_with_value(node, named), option: node})
+        part_type, option = shorthand
+        return _copy_with_value(node, {"type": _copy_with_value(node, part_type), option: node})
     return node
 
 
 def _read_type(node: YamlNode, key: str) -> object:
-    named = node.mapping.get("type")
-    if named is not None:
-        return named.value
+    type_node = node.mapping.get("type")
+    if type_node is not None:
+        return type_node.value
     return SLOTS[SLOT_BY_KEY[key]].default if key in SLOT_BY_KEY else None

@@ -1,4 +1,4 @@
-"""KnownParts: parts that were checked before, by what a spec says of them."""
+"""Cache validated parts by their YAML values."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any, NamedTuple
 from unetgen.config.part_field import ValidationContext
 from unetgen.config.registry.part import Part
 
-# Far more than the parts of any one grid, and few enough for a sweep that never says the same twice.
+# More than the parts of any one grid; the limit bounds memory in sweeps that never repeat a part.
 MAX_ENTRIES = 2048
 
 
 class CachedPart(NamedTuple):
-    """A part, and what of it comes from plugins."""
+    """A part, and the classes in it that come from plugins."""
 
     part: Part
     plugin_types: tuple[type[Part], ...]
 
 
 class PartCache:
-    """Parts that were accepted just as they were written.
+    """Parts that were valid exactly as written.
 
-    A spec's levels share most of what they are told, and the specs of a sweep most of their parts: who resolves many
-    specs gives the same ``KnownParts`` each time, and each part is checked once. What is refused, or goes back to a
-    default since it was inherited, hangs on where it is written, and is looked at in each place.
+    The levels of a spec share most settings, and the specs of a sweep share most parts: with one cache for all specs,
+    each part is validated once. Invalid parts and parts with options reset to a default depend on their source
+    location, so they are not cached.
     """
 
     def __init__(self) -> None:
@@ -34,19 +34,19 @@ class PartCache:
         return len(self._parts)
 
     def find(self, slot: str, value: Any, context: ValidationContext) -> CachedPart | None:
-        """The part that was accepted for the same words."""
-        # True, 1 and 1.0 are equal in Python and not in YAML; as text they differ.
+        """Return the cached part of a value, or None."""
+        # True, 1 and 1.0 are equal in Python but not in YAML; their reprs differ.
         return self._parts.get((slot, context, repr(value)))
 
     def store(self, slot: str, value: Any, context: ValidationContext, part: CachedPart) -> None:
-        """Notes a part that was accepted as it was written."""
+        """Cache a part that was valid as written."""
         if len(self._parts) >= MAX_ENTRIES:
             self._parts.clear()
         self._parts[slot, context, repr(value)] = part
 
 
 def make_cached_part(part: Part, context: ValidationContext) -> CachedPart:
-    """A part that was just checked."""
+    """Return a validated part as a cache entry."""
     return CachedPart(
         part, tuple(kind for kind in _iter_part_types(part) if not context.registry.get_provider(kind).is_builtin)
     )

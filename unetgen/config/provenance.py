@@ -1,4 +1,4 @@
-"""Where each value of a resolved spec comes from."""
+"""Trace each value of a resolved spec to the file and line that set it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PRIMARY_SIDE = {"block": "encoder", "downsample": "encoder", "upsample": "decod
 
 
 def trace_provenance(spec: Spec) -> Iterator[tuple[str, Any, str]]:
-    """Every value of the resolved spec: its path, the value, and the file and place that set it."""
+    """Yield every value of the resolved spec: its path, the value, and the source location that set it."""
     for steps, value in _iter_leaves(spec.resolved(), ()):
         path = ""
         for step in steps:
@@ -30,8 +30,8 @@ def _iter_leaves(data: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tupl
 
 
 def _find_origin(spec: Spec, steps: tuple[str | int, ...]) -> str:
-    place, rest = _split_slot_location(steps, spec.depth)
-    start = spec.origins.get(place, spec.root) if place else spec.root
+    location, rest = _split_slot_location(steps, spec.depth)
+    start = spec.origins.get(location, spec.root) if location else spec.root
     node = _find_exact_node(start, rest)
     if steps[0] == "depth" and node is None:
         return "from widths"
@@ -41,7 +41,7 @@ def _find_origin(spec: Spec, steps: tuple[str | int, ...]) -> str:
 
 
 def _split_slot_location(steps: tuple[str | int, ...], depth: int) -> tuple[SlotLocation | None, tuple[str | int, ...]]:
-    """The place whose part a path is inside of, and the path inside it."""
+    """Split a path into the slot location that it is in, if any, and the path inside the slot."""
     head, *rest = (str(step) for step in steps)
     if head in _PRIMARY_SIDE:
         return (_PRIMARY_SIDE[head], 0, head), tuple(rest)
@@ -63,12 +63,12 @@ def _find_exact_node(start: YamlNode, steps: tuple[str | int, ...]) -> YamlNode 
 
 
 def _is_shorthand_option(node: YamlNode, step: str | int) -> bool:
-    """Whether a bare value says what an option would: ``norm: batch`` its type, ``dropout: 0.5`` its rate too."""
-    number = type(node.value) in (int, float)
+    """Return whether a scalar sets an option: ``norm: batch`` sets the type, ``dropout: 0.5`` the rate too."""
+    is_number = type(node.value) in (int, float)
     options = {
         option
         for slot in SLOTS.values()
-        if number and slot.numeric_shorthand
+        if is_number and slot.numeric_shorthand
         for option in ("type", slot.numeric_shorthand[1])
     }
     return step in options or (step == "type" and isinstance(node.value, str))

@@ -1,4 +1,4 @@
-"""A tree of nodes to a Spec, with every problem found on the way."""
+"""Resolve a tree of YAML nodes to a Spec, and collect every problem."""
 
 from __future__ import annotations
 
@@ -38,11 +38,18 @@ T = TypeVar("T")
 
 
 def resolve(root: YamlNode, registry: Registry, part_cache: PartCache | None = None) -> Spec:
-    """The spec that a tree describes. Raises SpecError with all that is wrong, PluginError where a plugin fails.
+    """Return the spec that a tree describes.
 
-    Who resolves many specs that are much alike gives the same ``known`` each time.
+    Args:
+        root: The tree, with everything it extends merged in.
+        registry: The parts that the spec can name.
+        part_cache: Validated parts, shared by calls for similar specs.
+
+    Raises:
+        SpecError: The spec is invalid; the error lists every problem.
+        PluginError: A plugin that the spec needs failed.
     """
-    with attribute_plugin_errors(registry.format_provider, lambda who: f"{who} failed while its options were read"):
+    with attribute_plugin_errors(registry.format_provider, lambda part: f"{part} failed while reading its options"):
         return _Resolver(root, registry, PartCache() if part_cache is None else part_cache).build_spec()
 
 
@@ -56,15 +63,15 @@ class _Resolver:
 
     def build_spec(self) -> Spec:
         self.problems += find_unknown_keys(self.root)
-        needed = self._collect(read_plugins(self.root))
+        requirements = self._collect(read_plugins(self.root))
         transforms = self._collect(read_model_built(self.root))
         encoder, decoder = self._read_side("encoder"), self._read_side("decoder")
-        widths, found = read_widths(self.root, getattr(encoder, "own_depth", None))
-        # An encoder that cannot be read may be one with widths of its own.
-        self.problems += [p for p in found if encoder is not None or p.code != "missing"]
+        widths, problems = read_widths(self.root, getattr(encoder, "own_depth", None))
+        # An encoder with problems may have its own widths.
+        self.problems += [p for p in problems if encoder is not None or p.code != "missing"]
         size = self._collect(read_input_size(self.root, self.dims))
         checkpointing = self._collect(read_checkpointing(self.root))
-        # With unknown widths the levels are still checked, as far as the spec names any.
+        # With invalid widths the levels are still checked, as far as they are given.
         depth = widths.depth if widths else 4
         if widths:
             self.problems += check_keys(self.root, depth)
@@ -77,28 +84,28 @@ class _Resolver:
         self.problems += check_unused_slots(self.root, used)
         origins = collect_slot_settings(self.root, iter_slot_locations(depth, used))
         parts = self.reader.read_all(origins)
-        whole = {
+        network_parts = {
             "encoder": encoder,
             "decoder": decoder,
             "heads": self.reader.read_heads(self.root),
             **{slot: self.reader.read_part(slot, self.root.mapping.get(slot)) for slot in ("init", "input")},
         }
         self.problems += self.reader.problems
-        transformers = self._collect(find_transform_plugins(self.root, transforms, self.registry))
+        transform_providers = self._collect(find_transform_plugins(self.root, transforms, self.registry))
         if self.problems or widths is None or self.top_level is None:
-            raise SpecError(add_install_hints(self.problems, needed, self.registry))
+            raise SpecError(add_install_hints(self.problems, requirements, self.registry))
         providers = dict(self.reader.providers)
-        self.notices += describe_version_mismatches(needed, {*providers.values(), *transformers})
+        self.notices += describe_version_mismatches(requirements, {*providers.values(), *transform_providers})
         return self._assemble(
             self.top_level,
             widths,
             parts,
-            whole,
+            network_parts,
             origins,
             input_size=size,
             checkpointing=checkpointing,
             model_built=tuple(transforms),
-            plugins=tuple(sorted({str(p) for p in (*providers.values(), *transformers)})),
+            plugins=tuple(sorted({str(p) for p in (*providers.values(), *transform_providers)})),
             providers={part: str(provider) for part, provider in providers.items()},
         )
 
@@ -107,9 +114,9 @@ class _Resolver:
         top_level: TopLevelFields,
         widths: Widths,
         parts: Mapping[SlotLocation, Any],
-        whole: Mapping[str, Any],
+        network_parts: Mapping[str, Any],
         origins: dict[SlotLocation, YamlNode],
-        **more: Any,
+        **other_fields: Any,
     ) -> Spec:
         levels = range(widths.depth)
         encoder = [
@@ -122,8 +129,8 @@ class _Resolver:
         ]
         return Spec(
             **top_level.model_dump(),
-            **whole,
-            **more,
+            **network_parts,
+            **other_fields,
             encoder_levels=tuple(encoder),
             bottleneck_width=widths.encoder[-1],
             bottleneck=parts["bottleneck", widths.depth, "block"],
@@ -140,10 +147,12 @@ class _Resolver:
         return value
 
     def _read_side(self, side: str) -> Part | None:
-        """An encoder or decoder, without what it says about its levels."""
+        """Read an encoder or decoder, without the settings of its levels."""
         node = self.root.mapping.get(side)
         if node is not None and node.value is None:
-            self.problems.append(node.problem("side", "a side is a name or a mapping", "indent its entries below it"))
+            self.problems.append(
+                node.problem("side", "a side must be a name or a mapping", "indent its entries below it")
+            )
             return None
         if node is not None and isinstance(node.value, dict):
             node = node.without(*LEVEL_KEYS, *(["widths"] if side == "decoder" else []))
@@ -151,6 +160,6 @@ class _Resolver:
 
 
 def _list_used_slots(part: Part | None, side_name: str) -> tuple[str, ...]:
-    """The slots of a side that its part draws with; all of them where that part is not known."""
+    """Return the slots of a side that its part uses; all of them if the part is invalid."""
     uses: Collection[str] = getattr(part, "uses", SIDES[side_name])
     return tuple(slot for slot in SIDES[side_name] if slot in uses)

@@ -1,4 +1,4 @@
-"""Spec: what was asked, complete. Every default is in it, and every level has its own parts."""
+"""The resolved spec: every default filled in, and a part for each slot of each level."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from unetgen.config.yaml.tree import YamlNode
 
 SCHEMA_VERSION = 1
 
-# What a spec says beside the architecture: for people, for the installer, and for the memory of a machine.
+# The keys that do not change the architecture; the hash ignores them.
 NON_ARCHITECTURE_KEYS = ("name", "description", "about", "plugins", "checkpointing")
 
-# The letters of the axes by their number, in the order of a tensor's axes.
+# By the number of spatial dimensions, the letters of the axes in a tensor's order.
 AXIS_NAMES = {1: "L", 2: "HW", 3: "DHW"}
 
 
-# Where a skip is taken from the encoder, and where it joins the decoder.
+# Where a skip leaves the encoder, and where it joins the decoder.
 Tap = Literal["after_block", "after_downsample"]
 JoinPlace = Literal["after_upsample", "before_upsample"]
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """One skip: tapped from the encoder, made to fit, transformed, and fused with what comes from below.
+    """A skip connection: tapped from the encoder, aligned, transformed, and fused with the upsampled feature map.
 
-    Before that its gate may weigh what comes from below.
+    Its gate is applied to the coarser feature map before the upsampling.
     """
 
     tap: Tap
@@ -50,7 +50,7 @@ class Skip:
         return self.fusion.type == "none"
 
     def describe(self, names: QualifiedNames = MappingProxyType({})) -> str | dict[str, Any]:
-        """The skip as a spec writes it."""
+        """Return the skip as a spec writes it."""
         if self.is_dropped:
             return "none"
         values = ((key, getattr(self, key)) for key in SKIP_KEYS)
@@ -59,7 +59,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class EncoderLevel:
-    """One level on the way down: its block, then its downsampling; None of what an encoder has of its own."""
+    """One encoder level: a block, then a downsampling; fields are None if the encoder does not use them."""
 
     width: int | None
     block: Part | None
@@ -68,7 +68,7 @@ class EncoderLevel:
 
 @dataclass(frozen=True, slots=True)
 class DecoderLevel:
-    """One level on the way up: upsampled from below, joined by the skip, then its block; None of what is not used."""
+    """One decoder level: an upsampling, a skip, then a block; fields are None if the decoder does not use them."""
 
     width: int
     upsample: Part | None
@@ -78,21 +78,27 @@ class DecoderLevel:
 
 @dataclass(frozen=True, slots=True)
 class NamedHead:
-    """A head and the name of its output; the name is empty where ``head`` gives the only one."""
+    """A head and the name of its output; the name is empty for the single ``head``."""
 
     name: str
     part: Part
 
 
-# A place in the network: the side, the level, the slot.
+# A slot in the network: the side, the level, the slot's name.
 SlotLocation = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A checked spec. Equal networks have equal ``resolved()`` and so equal ``hash``.
+    """A validated, complete spec. Equal architectures have equal ``hash``.
 
     ``encoder_levels`` and ``decoder_levels`` are indexed by level; level 0 is the finest.
+
+    Examples:
+        >>> import unetgen
+        >>> spec = unetgen.load_spec("unet_paper")
+        >>> spec.depth, spec.widths
+        (4, (64, 128, 256, 512, 1024))
     """
 
     name: str
@@ -113,35 +119,35 @@ class Spec:
     input: Part
     checkpointing: tuple[str, ...]
     model_built: tuple[str, ...]
-    """The plugins that transform the finished network, in their order."""
+    """The plugins that transform the network, in order."""
     root: YamlNode = field(repr=False, compare=False)
     origins: dict[SlotLocation, YamlNode] = field(repr=False, compare=False, default_factory=dict)
     plugins: tuple[str, ...] = ()
     names: QualifiedNames = field(repr=False, default_factory=dict)
     providers: Mapping[type[Part], str] = field(repr=False, compare=False, default_factory=dict)
-    """Who provides the parts that are not built in: ``acme-unet 1.2``."""
+    """The providers of the parts that are not built in: ``acme-unet 1.2``."""
     notices: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def depth(self) -> int:
-        """How often the resolution changes."""
+        """The number of resolution changes."""
         return len(self.encoder_levels)
 
     @property
     def widths(self) -> tuple[int, ...] | None:
-        """The encoder's channels per level, the bottleneck last; None where the encoder has widths of its own."""
+        """The encoder's channels per level, the bottleneck last; None if the encoder has its own widths."""
         widths = [level.width for level in self.encoder_levels] + [self.bottleneck_width]
         return tuple(width for width in widths if width is not None) or None
 
     @cached_property
     def hash(self) -> str:
-        """The architecture's identity: SHA-256 of the resolved spec without what is said for people and machines."""
+        """The SHA-256 of the resolved spec without the keys that do not change the architecture."""
         identity = {k: v for k, v in self.resolved().items() if k not in NON_ARCHITECTURE_KEYS}
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def resolved(self) -> dict[str, Any]:
-        """The whole spec in the spec language, every default written out, as plain data."""
+        """Return the spec as plain data with every default written out; it is a spec itself."""
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -163,10 +169,10 @@ class Spec:
         }
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Spec:
-        return self  # nothing in it changes
+        return self  # a spec is immutable
 
     def places(self) -> Iterator[tuple[SlotLocation, Part | Skip]]:
-        """Every part that belongs to one level, with its place."""
+        """Yield every part of a level, with its slot location."""
         sides: dict[str, Sequence[EncoderLevel | DecoderLevel]]
         sides = {"encoder": self.encoder_levels, "decoder": self.decoder_levels}
         for side, slots in SIDES.items():
@@ -179,15 +185,15 @@ class Spec:
                         yield (side, index, slot), part
 
     def _describe_heads(self) -> dict[str, Any]:
-        written = {head.name: head.part.describe(self.names) for head in self.heads}
-        return {"head": written[""]} if "" in written else {"heads": written}
+        heads = {head.name: head.part.describe(self.names) for head in self.heads}
+        return {"head": heads[""]} if "" in heads else {"heads": heads}
 
     def _describe_slots(self) -> dict[str, Any]:
-        """Each slot once, then only what differs: by side where a whole side agrees, else by level."""
+        """Describe each slot once, then the differences: of a side if all its levels agree, else of levels."""
         columns = self._describe_columns()
         top: dict[str, Any] = {}
-        for (_, slot), here in columns.items():
-            top.setdefault(slot, next(iter(here.values())))
+        for (_, slot), column in columns.items():
+            top.setdefault(slot, next(iter(column.values())))
         sides: dict[str, dict[str, Any]] = {
             "encoder": _describe_side(self.encoder, self.names),
             "bottleneck": {},
@@ -195,22 +201,22 @@ class Spec:
         }
         sides["decoder"]["widths"] = [level.width for level in self.decoder_levels]
         levels: dict[int, dict[str, Any]] = {}
-        for (side, slot), here in columns.items():
-            first = next(iter(here.values()))
-            base = first if all(value == first for value in here.values()) else top[slot]
-            # Levels share what their parts are described by; what is handed out is said once or copied.
+        for (side, slot), column in columns.items():
+            first = next(iter(column.values()))
+            base = first if all(value == first for value in column.values()) else top[slot]
+            # Levels share descriptions, so each is copied before it is returned.
             if base != top[slot]:
                 sides[side][slot] = deepcopy(compute_minimal_overlay(top[slot], base))
-            for level, value in here.items():
+            for level, value in column.items():
                 if value != base:
                     overlay = levels.setdefault(level, {})
                     target = overlay if side == "bottleneck" else overlay.setdefault(side, {})
                     target[slot] = deepcopy(compute_minimal_overlay(base, value))
-        written = {"levels": dict(sorted(levels.items()))} if levels else {}
-        return {**top, **{side: value for side, value in sides.items() if value}, **written}
+        sorted_levels = {"levels": dict(sorted(levels.items()))} if levels else {}
+        return {**top, **{side: value for side, value in sides.items() if value}, **sorted_levels}
 
     def _describe_columns(self) -> dict[tuple[str, str], dict[int, Any]]:
-        """By side and slot what stands on each level; levels that share a part share its description."""
+        """Return the description of each level's part by side and slot; levels that share a part share it."""
         described: dict[int, Any] = {}
         columns: dict[tuple[str, str], dict[int, Any]] = {}
         for (side, level, slot), part in self.places():

@@ -1,4 +1,4 @@
-"""What differs between two resolved specs, field by field."""
+"""List the fields in which two resolved specs differ."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from unetgen.config.registry.slots import SLOTS
 from unetgen.config.spec import NON_ARCHITECTURE_KEYS
 
-# What can differ between two specs whose networks compute the same from the same weights.
+# The keys that do not change what a network computes from the same weights.
 IGNORED_KEYS = (*NON_ARCHITECTURE_KEYS, "input_size", "init")
 
 
 def find_differing_fields(their_spec: Mapping[str, Any], our_spec: Mapping[str, Any]) -> list[str]:
-    """The fields that differ: ``upsample.type: 'interpolate' there, 'transposed_conv' here``.
+    """Return the fields that differ: ``upsample.type: 'interpolate' there, 'transposed_conv' here``.
 
-    Of parts of different types only the types are told, not the options that one of them does not have.
+    For parts of different types only the types are listed, not their options.
     """
     theirs, ours = (dict(_iter_leaves(data, "")) for data in (their_spec, our_spec))
     changed = [path for path in {**theirs, **ours} if theirs.get(path) != ours.get(path)]

@@ -1,4 +1,4 @@
-"""Where specs come from: a file, a shipped spec's name, text, or Python data; and what they extend."""
+"""Load specs from files, names, text or Python data, and merge in the specs they extend."""
 
 from __future__ import annotations
 
@@ -18,68 +18,73 @@ MAX_EXTENDS = 16
 
 
 def get_shipped_folder() -> Path:
-    """The folder of the shipped specs: beside the code in a wheel, beside the package in a checkout."""
+    """Return the folder of the shipped specs: inside the package in a wheel, beside it in a checkout."""
     inside = Path(__file__).parent.parent / "specs"
     return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "specs"
 
 
 @cache
 def list_shipped_specs() -> dict[str, Path]:
-    """The shipped specs by name: the first steps, then the zoo."""
+    """Return the files of the shipped specs by name: the basic specs, then the zoo."""
     folder = get_shipped_folder()
     return {path.stem: path for place in (folder, folder / "zoo") for path in sorted(place.glob("*.yaml"))}
 
 
 def load_tree(spec: str | Path | Mapping[str, Any], registry: Registry) -> YamlNode:
-    """The tree of a spec with everything it extends laid under it.
+    """Return the tree of a spec, merged onto the specs that it extends.
 
-    ``spec`` is a mapping, YAML text (told from a name by its line break or colon), a file, or the name of a
-    shipped spec: ours, or a plugin's as ``distribution/name``.
+    Args:
+        spec: A mapping, YAML text (recognised by a line break or ``": "``), a file, or the name of a shipped spec;
+            a plugin's spec is named ``distribution/name``.
+        registry: The registry whose plugins may ship the spec.
+
+    Raises:
+        SpecError: The spec cannot be read or parsed.
     """
     return _TreeLoader(registry).load(spec)
 
 
 def load_named_tree(node: YamlNode, folder: Path, registry: Registry) -> YamlNode:
-    """The tree of a spec that another file names, by its path from there or its name, or that stands in that file."""
+    """Return the tree of a spec that another file in ``folder`` names or contains."""
     return _TreeLoader(registry).load_named(node, folder)
 
 
 def list_plugin_specs(registry: Registry, distribution: str | None = None) -> dict[str, Path]:
-    """The specs that plugins ship, as ``distribution/name``; of all of them, or of one."""
+    """Return the files of the specs that all plugins or one distribution ship, as ``distribution/name``."""
     return {
         f"{provider.name}/{path.stem}": path
-        for provider, gifts in registry.iter_contributions(distribution)
-        for folder in gifts.spec_folders
+        for provider, contributions in registry.iter_contributions(distribution)
+        for folder in contributions.spec_folders
         for path in sorted(folder.glob("*.yaml"))
     }
 
 
 def apply_overrides(tree: YamlNode, overrides: Mapping[str, Any], source: str) -> YamlNode:
-    """The tree with values put at dotted paths: ``{"decoder.block.repeats": 1}``."""
-    said = (
+    """Return the tree with values set at dotted paths: ``{"decoder.block.repeats": 1}``."""
+    overlays = (
         nest_at(parse_key_path(path, SourceLocation(source)), from_data(value, source, path))
         for path, value in overrides.items()
     )
-    return merge(tree, combine_overlays(said))
+    return merge(tree, combine_overlays(overlays))
 
 
 def apply_assignments(tree: YamlNode, assignments: tuple[str, ...]) -> YamlNode:
-    """The tree with ``path=value`` texts put in, values read as YAML (``--set``)."""
-    said = []
+    """Return the tree with ``path=value`` assignments applied (``--set``); values are read as YAML."""
+    overlays = []
     for text in assignments:
         path, separator, value = text.partition("=")
         source = f"--set {text}"
         if not separator:
             problem = Problem("set", "", f"{text!r} has no '='", "write --set path=value", SourceLocation(source))
             raise SpecError([problem])
-        said.append(
+        overlays.append(
             nest_at(parse_key_path(path.strip(), SourceLocation(source)), parse_yaml_value(value, source, path.strip()))
         )
-    return merge(tree, combine_overlays(said)) if said else tree
+    return merge(tree, combine_overlays(overlays)) if overlays else tree
 
 
 class _TreeLoader:
-    """Finds specs by their names, with a plugin's help only where nobody else has one of that name."""
+    """Loader of trees; plugins are asked for a spec only if no file and no shipped spec has its name."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -100,40 +105,40 @@ class _TreeLoader:
         try:
             file, source = self._locate_file(name, folder)
             with file.open("rb") as opened:
-                # One byte more than a spec may have is enough to refuse it, and /dev/zero has no end.
+                # Reading one byte more than the limit is enough to reject a file, and /dev/zero never ends.
                 raw = opened.read(MAX_BYTES + 1)
             identity = str(file.resolve())
         except (OSError, ValueError) as error:
             raise SpecError([self._make_unreadable_problem(name, error, mark, path)]) from None
         if identity in chain or len(chain) >= MAX_EXTENDS:
-            problem = Problem("extends", path, f"{name!r} extends itself in the end", "break the circle", mark)
+            problem = Problem("extends", path, f"{name!r} extends itself, directly or not", "break the cycle", mark)
             raise SpecError([problem])
         return self._apply_extends(parse_yaml_bytes(raw, source), file.parent, (*chain, identity))
 
     def _locate_file(self, name: str, folder: Path) -> tuple[Path, str]:
-        """The file of a name, and what messages call it. A file at hand goes before a shipped spec."""
+        """Return the file of a name, and its name in messages. An existing file precedes a shipped spec."""
         file = folder / name
         if file.is_fifo() or file.is_char_device():
-            raise ValueError("it is no regular file")
+            raise ValueError("not a regular file")
         if file.is_file():
             return file, str(file)
         if name in list_shipped_specs():
             return list_shipped_specs()[name], f"{name}.yaml"
         vendor, slash, rest = name.partition("/")
         if slash and "/" not in rest and not rest.endswith((".yaml", ".yml", ".json")):
-            theirs = list_plugin_specs(self.registry, vendor)
-            if name in theirs:
-                return theirs[name], f"{name}.yaml"
+            plugin_specs = list_plugin_specs(self.registry, vendor)
+            if name in plugin_specs:
+                return plugin_specs[name], f"{name}.yaml"
         return file, str(file)
 
     def _make_unreadable_problem(self, name: str, error: Exception, mark: SourceLocation, path: str) -> Problem:
         what = str(getattr(error, "strerror", None) or error).lower()
         if isinstance(error, FileNotFoundError):
-            what = "there is no such file and no shipped spec of that name"
-        theirs = list_plugin_specs(self.registry, name.partition("/")[0]) if "/" in name else {}
-        known = [*list_shipped_specs(), *theirs]
-        names = did_you_mean(name, known) or f"shipped specs are {', '.join(known)}"
-        return Problem("not_found", path, f"cannot read {name!r}: {what}", names, mark if mark.source else None)
+            what = "no such file, and no shipped spec of that name"
+        plugin_specs = list_plugin_specs(self.registry, name.partition("/")[0]) if "/" in name else {}
+        known = [*list_shipped_specs(), *plugin_specs]
+        hint = did_you_mean(name, known) or f"shipped specs are {', '.join(known)}"
+        return Problem("not_found", path, f"cannot read {name!r}: {what}", hint, mark if mark.source else None)
 
     def _apply_extends(self, tree: YamlNode, folder: Path, chain: tuple[str, ...]) -> YamlNode:
         node = tree.mapping.get("extends")
@@ -141,6 +146,6 @@ class _TreeLoader:
             return tree
         if not isinstance(node.value, str):
             hint = "write extends: unet_paper"
-            raise SpecError([node.problem("extends", "extends is the name of a spec or the path of a file", hint)])
+            raise SpecError([node.problem("extends", "extends must be the name of a spec or the path of a file", hint)])
         base = self._load_file(node.value, folder, node.mark, node.path, chain)
         return merge(base.without(*NOT_INHERITED), tree.without("extends", "$schema"))

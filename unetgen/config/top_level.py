@@ -1,4 +1,4 @@
-"""The keys of a spec that are single values."""
+"""Read the top-level keys of a spec that have simple values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOP_KEYS = (
 
 
 class Citation(BaseModel):
-    """Where a network comes from, for people and for the list of shipped specs."""
+    """The origin of a network: paper, reference implementation, and what it adds (the key ``about``)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class Citation(BaseModel):
 
 
 class TopLevelFields(BaseModel):
-    """The values themselves."""
+    """The values of the simple keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -47,16 +47,16 @@ _Size = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class InputSizeField(BaseModel):
-    """The key of that name."""
+    """The key ``input_size``."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
-    # How many there must be is said by dims; a schema knows only how many there can be.
+    # The key dims determines the length; a schema can only state its range.
     input_size: Annotated[list[_Size], Field(json_schema_extra={"minItems": 1, "maxItems": 3})] | None = None
 
 
 class CheckpointingField(BaseModel):
-    """The key of that name."""
+    """The key ``checkpointing``."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -64,35 +64,35 @@ class CheckpointingField(BaseModel):
 
 
 def read_top_level(root: YamlNode) -> tuple[TopLevelFields | None, list[str], list[Problem]]:
-    """The header, what its reader should be told, and what is wrong."""
-    header, problems = parse_model(TopLevelFields, root)
+    """Return the values of the simple keys, notices, and problems."""
+    fields, problems = parse_model(TopLevelFields, root)
     notices = []
     version = root.mapping.get("schema_version")
     if version is None:
-        notices.append(f"no schema_version; read as version {SCHEMA_VERSION}")
+        notices.append(f"schema_version is missing; read as version {SCHEMA_VERSION}")
     elif version.value != SCHEMA_VERSION or type(version.value) is not int:
         message = f"this unetgen reads version {SCHEMA_VERSION} of the spec language"
-        hint = "a newer version needs a newer unetgen"
+        hint = f"write {SCHEMA_VERSION}, or upgrade unetgen for a newer version"
         problems.append(version.problem("schema_version", message, hint))
-    return header, notices, problems
+    return fields, notices, problems
 
 
 def find_unknown_keys(root: YamlNode) -> list[Problem]:
-    """Top-level keys that the language does not have."""
+    """Report unknown top-level keys."""
     problems = []
     for key, node in root.mapping.items():
         if key in TOP_KEYS:
             continue
         hint = did_you_mean(key, TOP_KEYS)
         if key in SLOTS:
-            inside = "'skip'" if key in SKIP_KEYS else "a block"
-            hint = f"it belongs into {inside}"
+            container = "'skip'" if key in SKIP_KEYS else "a block"
+            hint = f"move it into {container}"
         problems.append(node.key_problem("unknown_key", "unknown key", hint or "see: unetgen new"))
     return problems
 
 
 def read_input_size(root: YamlNode, dims: int) -> tuple[tuple[int, ...] | None, list[Problem]]:
-    """The size that shapes and costs are reported for, if any is named."""
+    """Return the input size that shapes and costs are reported for, or None."""
     node = root.mapping.get("input_size")
     if node is None:
         return None, []
@@ -101,13 +101,13 @@ def read_input_size(root: YamlNode, dims: int) -> tuple[tuple[int, ...] | None, 
         return None, problems
     if len(model.input_size) != dims:
         example = f"[{', '.join(['572'] * dims)}]"
-        message = f"dims {dims} has as many axes, this names {len(model.input_size)}"
+        message = f"dims {dims} needs {dims} numbers, not {len(model.input_size)}"
         problems.append(node.problem("input_size", message, f"write one for each axis: {example}"))
     return tuple(model.input_size), problems
 
 
 def read_checkpointing(root: YamlNode) -> tuple[tuple[str, ...], list[Problem]]:
-    """The paths whose maps are computed again in the backward pass."""
+    """Return the paths whose feature maps are recomputed in the backward pass."""
     if "checkpointing" not in root.mapping:
         return (), []
     model, problems = parse_model(CheckpointingField, root)
@@ -115,12 +115,12 @@ def read_checkpointing(root: YamlNode) -> tuple[tuple[str, ...], list[Problem]]:
 
 
 def read_plugins(root: YamlNode) -> tuple[list[str], list[Problem]]:
-    """The distributions that a resolved spec says it needs: ``acme-unet 1.2``."""
+    """Return the distributions that a resolved spec requires: ``acme-unet 1.2``."""
     return _read_distributions(root, "plugins", "write [acme-unet 1.2]")
 
 
 def read_model_built(root: YamlNode) -> tuple[list[str], list[Problem]]:
-    """The distributions that transform the finished network, in their order."""
+    """Return the distributions that transform the network, in order."""
     return _read_distributions(root, "model_built", "write [acme-lora]")
 
 
@@ -130,5 +130,5 @@ def _read_distributions(root: YamlNode, key: str, hint: str) -> tuple[list[str],
         return [], []
     names = node.to_data()
     if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
-        return [], [node.problem(key, "this is no list of distributions", hint)]
+        return [], [node.problem(key, f"{key} must be a list of distributions", hint)]
     return names, []

@@ -1,4 +1,4 @@
-"""pydantic's findings as problems: in the spec's own words, at the place in the text."""
+"""Validate parts and models with pydantic, and translate its errors into problems with source locations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from unetgen.config.registry.slots import SIDES, SLOT_BY_KEY, SLOTS
 from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import Problem, did_you_mean
 
-# (3, 3) and 3, are tuples in Python, and text in YAML.
+# (3, 3) and 3, are tuples in Python, but strings in YAML.
 _PYTHON_TUPLE = re.compile(r"\s*(?=.*\d)(?=.*[(),])[-\d.,()\s]+\Z")
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class PartResult(NamedTuple):
-    """The part that a node describes, or what is wrong with it.
+    """The part that a node describes, or its problems.
 
-    ``as_written`` tells that nothing is wrong and no option went back to its default: the same words always mean this.
+    ``is_as_written`` is true if no option was reset to its default, so that equal values always give this part.
     """
 
     part: Part | None
@@ -32,7 +32,7 @@ class PartResult(NamedTuple):
 
 
 def parse_part(slot: str, node: YamlNode, context: ValidationContext) -> PartResult:
-    """Reads a part."""
+    """Read a part from a node."""
     try:
         part = validate_part(slot, node.to_data(), context)
     except ValidationError as error:
@@ -49,98 +49,100 @@ def parse_part(slot: str, node: YamlNode, context: ValidationContext) -> PartRes
 
 
 def _select_union_errors(details: list[Any], node: YamlNode) -> list[Any]:
-    """Of an option that may be a word or a number, what is wrong with the one that was written."""
-    kinds: dict[int, set[str]] = {}
+    """For an option that may be a word or a number, keep the errors of the kind that was written."""
+    error_types: dict[int, set[str]] = {}
     for detail in details:
-        kinds.setdefault(id(node.find(detail["loc"])), set()).add(detail["type"])
+        error_types.setdefault(id(node.find(detail["loc"])), set()).add(detail["type"])
     kept = []
     for detail in details:
-        at = node.find(detail["loc"])
-        either = {"literal_error"} < kinds[id(at)]
-        if either and (detail["type"] == "literal_error") != isinstance(at.value, str):
+        value_node = node.find(detail["loc"])
+        is_union = {"literal_error"} < error_types[id(value_node)]
+        if is_union and (detail["type"] == "literal_error") != isinstance(value_node.value, str):
             continue
-        kept.append({**detail, "ctx": {**detail.get("ctx", {}), "or_number": either}})
+        kept.append({**detail, "ctx": {**detail.get("ctx", {}), "or_number": is_union}})
     return kept
 
 
 def parse_model(model: type[M], node: YamlNode) -> tuple[M | None, list[Problem]]:
-    """A plain model from a mapping, or what is wrong with it."""
-    # For the models of a few keys the rest of a spec need not be written out.
-    asked = model.model_fields if model.model_config["extra"] == "ignore" else node.mapping
-    said = {key: child.to_data() for key, child in node.mapping.items() if key in asked}
+    """Read a plain model from a mapping; return it, or None and the problems."""
+    # Models of a few keys need not convert the rest of a spec.
+    keys = model.model_fields if model.model_config["extra"] == "ignore" else node.mapping
+    data = {key: child.to_data() for key, child in node.mapping.items() if key in keys}
     try:
-        return model.model_validate(said), []
+        return model.model_validate(data), []
     except ValidationError as error:
         return None, [_make_model_problem(detail, node, model) for detail in error.errors(include_url=False)]
 
 
 def _make_model_problem(detail: Any, node: YamlNode, model: type[BaseModel]) -> Problem:
-    at, location = node.find(detail["loc"]), detail["loc"]
+    value_node, location = node.find(detail["loc"]), detail["loc"]
     if detail["type"] != "extra_forbidden":
-        return _translate_error(detail, at)
+        return _translate_error(detail, value_node)
     for step in location[:-1]:
         model = cast(type[BaseModel], model.model_fields[str(step)].annotation)
     known = sorted(model.model_fields)
     hint = did_you_mean(str(location[-1]), known) or f"its keys are {', '.join(known)}"
-    return at.key_problem("unknown_key", f"unknown key of {'.'.join(map(str, location[:-1])) or node.path}", hint)
+    return value_node.key_problem(
+        "unknown_key", f"unknown key of {'.'.join(map(str, location[:-1])) or node.path}", hint
+    )
 
 
 def _reset_inert_options(part: Part, node: YamlNode) -> tuple[Part, list[Problem]]:
-    """Refuses options without effect; an inherited one goes back to its default in silence.
+    """Report options without effect; reset inherited ones to their defaults.
 
-    Who writes ``mode: nearest`` over a base's ``mode: linear, align_corners: true`` said nothing wrong.
+    ``mode: nearest`` over a base's ``mode: linear, align_corners: true`` is not an error.
     """
     changes: dict[tuple[str | int, ...], Part] = {}
     problems: list[Problem] = []
     for location, child in part.inside():
-        settled, found = _reset_inert_options(child, node.find(location))
-        problems += found
-        if settled is not child:
-            changes[location] = settled
+        reset_child, child_problems = _reset_inert_options(child, node.find(location))
+        problems += child_problems
+        if reset_child is not child:
+            changes[location] = reset_child
     part = part.model_copy(update=_build_updates(part, changes)) if changes else part
-    for idle in part.inert():
-        part, found = _reset_inert_option(part, node, idle)
-        problems += found
+    for inert in part.inert():
+        part, option_problems = _reset_inert_option(part, node, inert)
+        problems += option_problems
     return part, problems
 
 
 def _build_updates(part: Part, changes: dict[tuple[str | int, ...], Part]) -> dict[str, Any]:
-    """Fields with some parts in them replaced."""
+    """Return the fields of a part whose inner parts are replaced."""
     updates: dict[str, Any] = {}
-    for (name, *place), settled in changes.items():
+    for (name, *index), inner_part in changes.items():
         field = str(name)
-        if place:
+        if index:
             items = list(updates.get(field, getattr(part, field)))
-            items[int(place[0])] = settled
+            items[int(index[0])] = inner_part
             updates[field] = tuple(items)
         else:
-            updates[field] = settled
+            updates[field] = inner_part
     return updates
 
 
 def _reset_inert_option(part: Part, node: YamlNode, inert: Inert) -> tuple[Part, list[Problem]]:
-    """The part with an idle option at its default, if its cause was laid over it; else that is a problem."""
+    """Reset an inert option to its default if its cause overrides it; otherwise report it."""
     outer, _, option = inert.option.rpartition(".")
-    inside = getattr(part, outer, None) if outer else part
-    field = type(inside).model_fields.get(option) if isinstance(inside, Part) else None
-    if inside is None or field is None or getattr(inside, option) == field.default:
+    owner = getattr(part, outer, None) if outer else part
+    field = type(owner).model_fields.get(option) if isinstance(owner, Part) else None
+    if owner is None or field is None or getattr(owner, option) == field.default:
         return part, []
-    written = (node.mapping.get(outer, node) if outer else node).mapping.get(option)
+    option_node = (node.mapping.get(outer, node) if outer else node).mapping.get(option)
     cause = node.mapping.get(inert.because)
-    beside = node.mapping.get(outer, written)
-    if written is not None and beside is not None and (cause is None or cause.precedence <= beside.precedence):
-        message = f"it has no effect: {inert.reason}"
-        return part, [written.key_problem("no_effect", message, f"delete {option!r}")]
-    settled = inside.model_copy(update={option: field.default})
-    return (part.model_copy(update={outer: settled}) if outer else settled), []
+    setting = node.mapping.get(outer, option_node)
+    if option_node is not None and setting is not None and (cause is None or cause.precedence <= setting.precedence):
+        message = f"{option!r} has no effect: {inert.reason}"
+        return part, [option_node.key_problem("no_effect", message, f"delete {option!r}")]
+    reset_owner = owner.model_copy(update={option: field.default})
+    return (part.model_copy(update={outer: reset_owner}) if outer else reset_owner), []
 
 
 def _make_problem(detail: Any, node: YamlNode, slot: str, context: ValidationContext) -> Problem:
     location = tuple(detail["loc"])
-    at = node.find(location)
+    value_node = node.find(location)
     if detail["type"] == "extra_forbidden":
-        return _make_unknown_option_problem(at, node, location, slot, context)
-    return _translate_error(detail, at)
+        return _make_unknown_option_problem(value_node, node, location, slot, context)
+    return _translate_error(detail, value_node)
 
 
 def _make_unknown_option_problem(
@@ -149,8 +151,8 @@ def _make_unknown_option_problem(
     parent = root.find(key_path[:-1])
     for step in key_path[:-1]:
         slot = SLOT_BY_KEY.get(str(step), slot)
-    named = parent.mapping.get("type")
-    name = parent.value if isinstance(parent.value, str) else named.value if named else SLOTS[slot].default
+    type_node = parent.mapping.get("type")
+    name = parent.value if isinstance(parent.value, str) else type_node.value if type_node else SLOTS[slot].default
     entry = context.registry.find(slot, str(name))
     known = ["type", *(entry.part.model_fields if entry else ()), *SIDES.get(slot, ())]
     hint = did_you_mean(str(key_path[-1]), known) or f"its options are {', '.join(sorted(known))}"
@@ -165,15 +167,15 @@ def _translate_error(detail: Any, node: YamlNode) -> Problem:
         missing = ".".join(str(step) for step in detail["loc"][-1:])
         return node.problem("missing", f"{missing!r} is missing", f"add '{missing}: ...'")
     if detail["type"] in ("value_error", "assertion_error"):
-        # What a validator of a plugin's raised is a sentence already.
+        # The validators of parts raise complete sentences.
         return node.problem(detail["type"], " ".join(str(context["error"]).split()))
-    say = _MESSAGE_FORMATTERS.get(detail["type"])
-    message = say(context) if say else str(detail["msg"])[:1].lower() + str(detail["msg"])[1:]
-    given = node.value if not isinstance(node.value, (dict, list)) else node.to_data()
-    text = format_yaml_value(given)
-    hint = _suggest_yaml_syntax(given, expects_list=detail["type"] not in ("int_type", "float_type"))
+    formatter = _MESSAGE_FORMATTERS.get(detail["type"])
+    message = formatter(context) if formatter else str(detail["msg"])[:1].lower() + str(detail["msg"])[1:]
+    value = node.value if not isinstance(node.value, (dict, list)) else node.to_data()
+    text = format_yaml_value(value)
+    hint = _suggest_yaml_syntax(value, expects_list=detail["type"] not in ("int_type", "float_type"))
     return node.problem(
-        detail["type"], f"{text if len(text) < 40 else 'this'} {message}", hint or _suggest_expected(context, given)
+        detail["type"], f"{text if len(text) < 40 else 'this'} {message}", hint or _suggest_expected(context, value)
     )
 
 
@@ -184,7 +186,7 @@ def _translate_custom_error(error_context: dict[str, Any], node: YamlNode, code:
 
 
 def _suggest_yaml_syntax(value: object, *, expects_list: bool = True) -> str:
-    """Text that would be something else in Python: what to write in YAML."""
+    """Return the YAML syntax for text in Python syntax."""
     if not isinstance(value, str):
         return ""
     if value == "None":
@@ -199,8 +201,8 @@ def _suggest_yaml_syntax(value: object, *, expects_list: bool = True) -> str:
 
 def _suggest_expected(error_context: dict[str, Any], value: object) -> str:
     words = re.findall(r"'([^']*)'", str(error_context.get("expected", "")))
-    near = did_you_mean(value, words) if isinstance(value, str) else ""
-    return near or ("or write a number" if error_context.get("or_number") else "")
+    suggestion = did_you_mean(value, words) if isinstance(value, str) else ""
+    return suggestion or ("or write a number" if error_context.get("or_number") else "")
 
 
 _MessageFormatter = Callable[[dict[str, Any]], str]
@@ -222,5 +224,5 @@ _MESSAGE_FORMATTERS: dict[str, _MessageFormatter] = {
     "model_type": lambda c: "is not a mapping",
     "dict_type": lambda c: "is not a mapping",
     "too_short": lambda c: f"needs at least {c['min_length']} entries",
-    "too_long": lambda c: f"has room for at most {c['max_length']} entries",
+    "too_long": lambda c: f"can have at most {c['max_length']} entries",
 }

@@ -1,4 +1,4 @@
-"""Depth and widths: how many levels, and how many channels in each."""
+"""Read the depth and the widths: the number of levels, and the channels of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHANNELS_ADAPTER = TypeAdapter(Channels)
 
 
 class Growth(BaseModel):
-    """``{base: 64, growth: 2, max: 1024}``: channels that grow with the level."""
+    """Channels that grow with the level: ``{base: 64, growth: 2, max: 1024}``."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -27,7 +27,7 @@ class Growth(BaseModel):
     max: Channels | None = None
 
     def channels_at(self, level: int) -> float:
-        """The channels of a level, whole or not."""
+        """Return the channels of a level, which may not be an integer."""
         return min(self.base * self.growth**level, self.max or float("inf"))
 
 
@@ -35,7 +35,7 @@ class Growth(BaseModel):
 class Widths:
     """The channels of every level, finest first; the bottleneck's are the encoder's last.
 
-    The encoder's are None where it has widths of its own.
+    The encoder's are None if it has its own widths.
     """
 
     encoder: tuple[int | None, ...]
@@ -43,18 +43,22 @@ class Widths:
 
     @property
     def depth(self) -> int:
-        """How often the resolution changes."""
+        """The number of resolution changes."""
         return len(self.encoder) - 1
 
 
 def read_widths(root: YamlNode, own_depth: int | None = None) -> tuple[Widths | None, list[Problem]]:
-    """The widths that a spec asks for, or what is wrong with them.
+    """Return the widths of a spec, or None and the problems.
 
-    ``own_depth`` is how often an encoder with widths of its own can change the resolution.
+    Args:
+        root: The spec.
+        own_depth: The maximum depth of an encoder that has its own widths; None for other encoders.
     """
     depth, problems = _read_depth(root, own_depth or MAX_DEPTH)
-    encoder, found = _omit_encoder_widths(root, depth, own_depth) if own_depth else _read_encoder_widths(root, depth)
-    problems += found
+    encoder, width_problems = (
+        _omit_encoder_widths(root, depth, own_depth) if own_depth else _read_encoder_widths(root, depth)
+    )
+    problems += width_problems
     if not encoder or problems:
         return None, problems
     decoder, problems = _read_decoder_widths(root, encoder)
@@ -62,11 +66,11 @@ def read_widths(root: YamlNode, own_depth: int | None = None) -> tuple[Widths | 
 
 
 def _omit_encoder_widths(root: YamlNode, depth: int | None, own_depth: int) -> tuple[list[int | None], list[Problem]]:
-    """No widths, since the encoder has its own; what was inherited before it was named does not count."""
-    given, encoder = root.mapping.get("widths"), root.mapping.get("encoder")
-    if given is not None and encoder is not None and given.precedence >= encoder.precedence:
-        message = "it has no effect: the encoder has widths of its own"
-        return [], [given.key_problem("no_effect", message, "delete 'widths', and give decoder.widths")]
+    """Return no widths for an encoder that has its own; inherited widths are ignored."""
+    widths, encoder = root.mapping.get("widths"), root.mapping.get("encoder")
+    if widths is not None and encoder is not None and widths.precedence >= encoder.precedence:
+        message = "'widths' has no effect: the encoder has its own widths"
+        return [], [widths.key_problem("no_effect", message, "delete 'widths' and set decoder.widths")]
     return [None] * ((depth or own_depth) + 1), []
 
 
@@ -98,24 +102,25 @@ def _read_encoder_widths(root: YamlNode, depth: int | None) -> tuple[list[int | 
 def _read_listed_widths(
     node: YamlNode, depth_node: YamlNode | None, depth: int | None
 ) -> tuple[list[int | None], list[Problem]]:
-    """Widths one by one. Of a list and a depth the one that was laid over the other decides, as far as it can."""
+    """Read a list of widths; of the list and a depth, the one of higher precedence decides if possible."""
     widths, problems = _read_channels(node)
     if problems:
         return [], problems
     if not 2 <= len(widths) <= MAX_DEPTH + 1:
-        hint = "one number for each level, the bottleneck last"
-        return [], [node.problem("widths", f"{len(widths)} widths; a network has 2 to {MAX_DEPTH + 1}", hint)]
+        hint = "write one number for each level, the bottleneck last"
+        message = f"a network has 2 to {MAX_DEPTH + 1} widths, not {len(widths)}"
+        return [], [node.problem("widths", message, hint)]
     if depth_node is None or depth is None or depth == len(widths) - 1 or depth_node.precedence < node.precedence:
         return list(widths), []
     if _is_cut_by_depth(depth_node, node, depth, len(widths) - 1):
         return list(widths[: depth + 1]), []
     line = f" (line {depth_node.mark.line})" if depth_node.mark.line else ""
-    message = f"depth {depth}{line} needs {depth + 1} widths, this has {len(widths)}"
-    return [], [node.problem("widths", message, "give one of the two, or make them agree")]
+    message = f"depth {depth}{line} needs {depth + 1} widths, not {len(widths)}"
+    return [], [node.problem("widths", message, "delete one of the two, or make them agree")]
 
 
 def _is_cut_by_depth(depth_node: YamlNode, widths_node: YamlNode, depth: int, num_levels: int) -> bool:
-    """Whether a depth was laid over widths that go deeper: the finest of them are then enough."""
+    """Return whether a depth overrides widths for more levels, of which the finest are then used."""
     return depth_node.precedence > widths_node.precedence and depth < num_levels
 
 
@@ -124,12 +129,12 @@ def _compute_grown_widths(node: YamlNode, depth: int | None) -> tuple[list[int |
     if growth is None:
         return [], problems
     if depth is None:
-        return [], [node.problem("depth", "widths that grow need a depth", "add 'depth: 4'")]
+        return [], [node.problem("depth", "widths with a growth need a depth", "add 'depth: 4'")]
     widths = [growth.channels_at(level) for level in range(depth + 1)]
     for level, width in enumerate(widths):
         if width != int(width) or not 1 <= width <= 65_536:
-            message = f"level {level} would have {width:g} channels"
-            return [], [node.problem("widths", message, "write the widths as a list of whole numbers up to 65536")]
+            message = f"level {level} would have {width:g} channels, but channels are whole numbers up to 65536"
+            return [], [node.problem("widths", message, "write the widths as a list")]
     return [int(width) for width in widths], []
 
 
@@ -142,23 +147,21 @@ def _read_decoder_widths(root: YamlNode, encoder: list[int | None]) -> tuple[lis
         if len(mirrored) == depth:
             return mirrored, []
         hint = "add decoder: {widths: [...]}, finest level first"
-        return [], [
-            (side or root).problem("missing", "the encoder has widths of its own, the decoder needs some", hint)
-        ]
+        return [], [(side or root).problem("missing", "the encoder has its own widths, but the decoder has none", hint)]
     widths, problems = _read_channels(node)
-    said = root.mapping.get("depth")
-    if said is not None and _is_cut_by_depth(said, node, depth, len(widths)):
+    depth_node = root.mapping.get("depth")
+    if depth_node is not None and _is_cut_by_depth(depth_node, node, depth, len(widths)):
         widths = widths[:depth]
     if not problems and len(widths) != depth:
-        message = f"depth {depth} needs {depth} decoder widths, this has {len(widths)}"
-        problems = [node.problem("widths", message, "finest level first; the bottleneck has none")]
+        message = f"depth {depth} needs {depth} decoder widths, not {len(widths)}"
+        problems = [node.problem("widths", message, "list them finest level first, without the bottleneck")]
     return (widths if not problems else mirrored), problems
 
 
 def _read_channels(node: YamlNode) -> tuple[list[int], list[Problem]]:
     if not isinstance(node.value, list):
         hint = "write a list such as [64, 128, 256], or {base: 64, growth: 2} with a depth"
-        return [], [node.problem("widths", "widths are a list or a mapping", hint)]
+        return [], [node.problem("widths", "widths must be a list or a mapping", hint)]
     problems = []
     for item in node.value:
         try:

@@ -50,47 +50,47 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     # Options without effect
     (
         {"block": {"type": "monai_convolution", "dropout": {"type": "element", "rate": 0.1, "place": "every"}}},
-        "block.dropout.place: it has no effect: there is one place only; delete 'place'",
+        "block.dropout.place: 'place' has no effect: there is one place only; delete 'place'",
     ),
     (
         {"block": {"type": "monai_residual_unit", "adn_ordering": "NAD"}},
-        "block.adn_ordering: it has no effect: what is not 'none' stands in this order anyway; delete 'adn_ordering'",
+        "block.adn_ordering: 'adn_ordering' has no effect: what is not 'none' stands in this order anyway; delete 'adn_ordering'",
     ),
     (
         {"block": {"type": "monai_residual_unit", "subunits": 1, "last_conv_only": True, "norm": "batch"}},
-        "block.norm: it has no effect: the only convolution stands alone; delete 'norm'",
+        "block.norm: 'norm' has no effect: the only convolution stands alone; delete 'norm'",
     ),
     (
         {"block": {"type": "monai_convolution", "kernel_size": [1, 3], "dilation": [2, 1]}},
-        "block.dilation: it has no effect: a kernel of 1 has nothing to spread; delete 'dilation'",
+        "block.dilation: 'dilation' has no effect: a kernel of 1 has nothing to spread; delete 'dilation'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "interp_mode": "nearest"}},
-        "upsample.interp_mode: it has no effect: deconv has no use for it; delete 'interp_mode'",
+        "upsample.interp_mode: 'interp_mode' has no effect: deconv has no use for it; delete 'interp_mode'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "mode": "pixelshuffle", "align_corners": False}},
-        "upsample.align_corners: it has no effect: pixelshuffle has no use for it; delete 'align_corners'",
+        "upsample.align_corners: 'align_corners' has no effect: pixelshuffle has no use for it; delete 'align_corners'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "mode": "nontrainable", "kernel_size": 3}},
-        "upsample.kernel_size: it has no effect: nontrainable has no use for it; delete 'kernel_size'",
+        "upsample.kernel_size: 'kernel_size' has no effect: nontrainable has no use for it; delete 'kernel_size'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "mode": "nontrainable", "interp_mode": "nearest", "align_corners": False}},
-        "upsample.align_corners: it has no effect: nearest takes whole pixels; delete 'align_corners'",
+        "upsample.align_corners: 'align_corners' has no effect: nearest takes whole pixels; delete 'align_corners'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "mode": "nontrainable", "channels": "keep", "bias": False}},
-        "upsample.bias: it has no effect: nothing is convolved where channels stay; delete 'bias'",
+        "upsample.bias: 'bias' has no effect: nothing is convolved where channels stay; delete 'bias'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "mode": "pixelshuffle", "pre_conv": "none", "channels": 4}},
-        "upsample.channels: it has no effect: there is no convolution; delete 'channels'",
+        "upsample.channels: 'channels' has no effect: there is no convolution; delete 'channels'",
     ),
     (
         {"upsample": {"type": "monai_upsample", "mode": "nontrainable", "channels": "keep", "pre_conv": "none"}},
-        "upsample.channels: it has no effect: there is no convolution; delete 'channels'",
+        "upsample.channels: 'channels' has no effect: there is no convolution; delete 'channels'",
     ),
     # Sizes
     (

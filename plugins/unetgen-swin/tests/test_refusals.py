@@ -24,8 +24,8 @@ REFUSED: list[tuple[str, int, dict[str, Any], str]] = [
     ),
     (
         "window for other axes", 2, {"type": "swin", "window": [4, 4, 2]},
-        f"{BLOCK}.window: a list has one number for each of the 2 axes, this has 3; "
-        "what varies by level goes into 'levels'",
+        f"{BLOCK}.window: a list needs 2 numbers, one for each axis, not 3; "
+        "set different values for levels in 'levels'",
     ),
     (
         "window of nothing", 2, {"type": "swin", "window": [1, 1]},
@@ -33,7 +33,7 @@ REFUSED: list[tuple[str, int, dict[str, Any], str]] = [
     ),
     (
         "nothing shifted", 2, {"type": "swin", "window": 4, "repeats": 1, "shift": False},
-        f"{BLOCK}.shift: it has no effect: only second layers are shifted; delete 'shift'",
+        f"{BLOCK}.shift: 'shift' has no effect: only second layers are shifted; delete 'shift'",
     ),
     (
         "waves in few channels", 3, {"type": "vit", "heads": 1, "position": "sincos"},

@@ -184,7 +184,7 @@ def test_weights_come_from_one_place(registry: Registry) -> None:
     with pytest.raises(SpecError) as refused:
         unetgen.load_spec(spec(pretrained=True, weights="net.pth"), registry=registry)
     assert str(refused.value).endswith(
-        "encoder.pretrained: it has no effect: the weights are those of a file; delete 'pretrained'"
+        "encoder.pretrained: 'pretrained' has no effect: the weights are those of a file; delete 'pretrained'"
     )
 
 

@@ -1,8 +1,8 @@
-"""Known plugins: which distribution to install for a part that is not there."""
+"""Map part names to the distributions that provide them, for install hints."""
 
 from __future__ import annotations
 
-# By slot and name. Whoever publishes parts for others is welcome to a line.
+# By slot and part name. Authors of published parts can add theirs.
 KNOWN_DISTRIBUTIONS: dict[str, dict[str, str]] = {
     "encoder": {"timm": "unetgen-timm"},
     "block": {
@@ -21,7 +21,7 @@ KNOWN_DISTRIBUTIONS: dict[str, dict[str, str]] = {
 
 
 def find_distribution(slot: str, name: str) -> str | None:
-    """The distribution that is known to have a part, by its bare name or with its vendor's before it."""
+    """Return the distribution of a part, named alone or as ``distribution/name``; None if unknown."""
     vendor, slash, bare = name.rpartition("/")
-    found = KNOWN_DISTRIBUTIONS.get(slot, {}).get(bare)
-    return found if not slash or vendor == found else None
+    distribution = KNOWN_DISTRIBUTIONS.get(slot, {}).get(bare)
+    return distribution if not slash or vendor == distribution else None

@@ -1,4 +1,4 @@
-"""Part: what may stand in a slot of a spec. Its fields are what the YAML may say."""
+"""The base class of parts, which fill the slots of a spec; their fields are the options in YAML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Inert(NamedTuple):
-    """An option (``place``, or ``dropout.place`` of a part inside) that another option's value makes idle."""
+    """An option that has no effect because of another option's value.
+
+    Attributes:
+        option: The option, ``place``, or of an inner part ``dropout.place``.
+        because: The option that is the cause.
+        reason: The reason, as the end of a sentence: ``mode 'nearest' ignores it``.
+
+    Examples:
+        >>> from unetgen.authoring import Inert
+        >>> Inert("align_corners", because="mode", reason="mode 'nearest' ignores it").option
+        'align_corners'
+    """
 
     option: str
     because: str
@@ -22,22 +33,34 @@ class Inert(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """How ``unetgen.testing`` tries a part, as far as that cannot be guessed from its fields."""
+    """Options for ``unetgen.testing``, for what it cannot derive from a part's fields.
+
+    Examples:
+        >>> from unetgen.authoring import Trial
+        >>> Trial(options={"groups": 2}, untried=("weights",)).untried
+        ('weights',)
+    """
 
     options: Mapping[str, Any] = MappingProxyType({})
-    """Options that it cannot do without."""
+    """Options that the part requires."""
     others: Mapping[str, Any] = MappingProxyType({})
-    """For an option, another value; a mapping with the option in it has what must be set together with it."""
+    """By option, another value to test; a mapping that contains the option sets several options together."""
     untried: tuple[str, ...] = ()
-    """Options that cannot be tried here: a download, say."""
+    """Options that cannot be tested, for example downloads."""
     frame: Mapping[str, Any] = MappingProxyType({})
-    """What the spec around it says: ``{"widths": [16, 32]}``."""
+    """The rest of the spec: ``{"widths": [16, 32]}``."""
 
 
 class Part(BaseModel):
-    """A frozen set of options. Subclasses are the kinds of part; theirs are the parts themselves."""
+    """A frozen set of options. Its subclasses are the base classes for each slot; their subclasses are the parts.
 
-    # Schemas are built when a part is first used: a spec names a dozen of the parts that exist.
+    Examples:
+        >>> from unetgen.authoring import Activation, Part
+        >>> issubclass(Activation, Part), Activation.slot
+        (True, 'activation')
+    """
+
+    # Schemas are built at the first use of a part, since a spec uses only a few of them.
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     slot: ClassVar[str]
@@ -45,16 +68,17 @@ class Part(BaseModel):
     trial: ClassVar[Trial] = Trial()
 
     def describe(self, names: QualifiedNames = MappingProxyType({})) -> str | dict[str, Any]:
-        """The part as a spec writes it, with every option; just its name where it has no options.
+        """Return the part as a spec writes it: a mapping with every option, or the name of a part without options.
 
-        ``names`` has the full names of plugins' parts, so that they mean the same wherever they are read.
+        Args:
+            names: The qualified names of plugins' parts, which are unambiguous in every installation.
         """
-        named = names.get(type(self), self.type)
+        part_type = names.get(type(self), self.type)
         options = {name: _describe_value(getattr(self, name), names) for name in get_option_defaults(type(self))}
-        return {"type": named, **options} if options else named
+        return {"type": part_type, **options} if options else part_type
 
     def inside(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
-        """The parts that stand in this one's own fields, with where: ``norm``, or the second of ``blocks``."""
+        """Yield the parts in this part's fields, each with its location: ``("norm",)``, ``("blocks", 1)``."""
         for name in get_option_defaults(type(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
@@ -63,17 +87,17 @@ class Part(BaseModel):
                 yield from (((name, i), item) for i, item in enumerate(value) if isinstance(item, Part))
 
     def inert(self) -> list[Inert]:
-        """The options that change nothing as the others stand. They must keep their defaults."""
+        """Return the options that have no effect with the current values; they must keep their defaults."""
         return []
 
 
 @lru_cache(maxsize=512)
 def get_option_defaults(part: type[Part]) -> Mapping[str, Any]:
-    """The options of a part and what they are by default; pydantic takes its time to tell."""
+    """Return the options of a part and their defaults (cached, since pydantic is slow to list them)."""
     return MappingProxyType({name: field.default for name, field in part.model_fields.items()})
 
 
-# The names of parts that are not told by their type alone.
+# The qualified names of parts whose type is not unique.
 QualifiedNames = Mapping[type[Part], str]
 
 
@@ -85,7 +109,7 @@ def _describe_value(value: Any, names: QualifiedNames) -> Any:
 
 @dataclass(frozen=True)
 class PerAxis:
-    """Marks a whole number for all axes, or a list with one for each axis of the network."""
+    """Mark a field as one integer for all axes, or a list with one integer for each axis of the network."""
 
     minimum: int
     maximum: int
@@ -102,11 +126,11 @@ class PerAxis:
             return self._check_number(value)
         dims = info.context.dims if info.context else len(value)
         if len(value) != dims:
-            what = f"a list has one number for each of the {dims} axes, this has {len(value)}"
-            hint = "what varies by level goes into 'levels'"
+            what = f"a list needs {dims} numbers, one for each axis, not {len(value)}"
+            hint = "set different values for levels in 'levels'"
             raise PydanticCustomError("axes", "{what}", {"what": what, "hint": hint})
         numbers = tuple(self._check_number(item) for item in value)
-        # One spelling for one meaning, so that equal networks have equal hashes.
+        # Equal networks have equal hashes, so each value has one form.
         return numbers[0] if len(set(numbers)) == 1 else numbers
 
     def _check_number(self, value: Any) -> int:
@@ -122,11 +146,11 @@ class PerAxis:
 
 
 def format_yaml_value(value: Any) -> str:
-    """A value as YAML would write it."""
+    """Return a scalar or a small collection in YAML syntax."""
     return repr(value) if isinstance(value, str) else json.dumps(value)
 
 
-# The bounds are far above anything published; they only keep a typing error from costing minutes.
+# The bounds are far above published values; they only stop typos that would cost minutes.
 Kernel = Annotated[int | tuple[int, ...], PerAxis(1, 255)]
 Factor = Annotated[int | tuple[int, ...], PerAxis(1, 16)]
 Amount = Annotated[int | tuple[int, ...], PerAxis(0, 255)]

@@ -1,4 +1,4 @@
-"""The slots of a spec: the places where a part can be named."""
+"""The slots of a spec, each of which holds a part."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A kind of part: what one is called, and which one stands there when nothing is said.
+    """A slot: its name, the plural of its parts, and the default part.
 
-    ``number`` names the part and the option that a bare number stands for (``dropout: 0.5``).
+    ``numeric_shorthand`` is the part and the option that a number sets (``dropout: 0.5``).
     """
 
     name: str
@@ -41,7 +41,7 @@ SLOTS = {
     )
 }
 
-# What each side of the network draws with; a key given for a side that does not use it is refused.
+# The slots of each side of the network; other slots in a side are an error.
 SIDES = {
     "encoder": ("block", "downsample"),
     "bottleneck": ("block",),
@@ -50,10 +50,10 @@ SIDES = {
 
 LEVEL_KEYS = ("block", "downsample", "upsample", "skip")
 
-# What a skip is told, in the order in which it happens; the first and the last are words, the others parts.
+# The keys of a skip in the order of execution; the first and the last are words, the others parts.
 SKIP_KEYS = ("tap", "gate", "align", "transform", "fusion", "place")
 
-# Options that hold parts and are not called by their slot; overlays need to know which words are parts' names.
+# The slot of each key that holds parts; with it overlays recognise the names of parts.
 SLOT_BY_KEY = {
     **{name: name for name in SLOTS},
     "heads": "head",

@@ -1,7 +1,7 @@
-"""YAML text to a tree of nodes: YAML 1.2 scalars, every position kept, nothing but data.
+"""Parse YAML 1.2 into a tree of plain values with source locations.
 
-PyYAML's event parser does the syntax. The tree is built here because its loaders take the last of two
-equal keys without a word, read YAML 1.1 (``no`` is False, ``1e-5`` is text) and lose all positions.
+PyYAML's event parser handles the syntax. The tree is built here because PyYAML's loaders silently take the last of two
+equal keys, read YAML 1.1 (``no`` is False, ``1e-5`` is a string) and lose all positions.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import yaml
 from unetgen.config.yaml.tree import MAX_DIGITS, MAX_NESTING, Scalar, YamlNode, join_path
 from unetgen.errors import Problem, SourceLocation, SpecError
 
-# The C parser is seven times as fast and comes with PyYAML's wheels; the Python one reads the same.
+# The C parser is in PyYAML's wheels and seven times as fast; the Python parser gives the same events.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# A hundred levels of settings take some 2,000 nodes; the limits only stop texts made to do harm.
+# A hundred levels of settings have about 2,000 nodes; the limits only stop malicious input.
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
 
@@ -33,7 +33,16 @@ SPECIAL_FLOAT = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 
 
 def parse_yaml_bytes(raw: bytes, source: str, document_kind: str = "spec") -> YamlNode:
-    """The tree of a YAML file's bytes: UTF-8, with or without a byte order mark. ``kind`` is what it should be."""
+    """Return the tree of a YAML file's bytes: UTF-8, with or without a byte order mark.
+
+    Args:
+        raw: The bytes.
+        source: The file's name in source locations.
+        document_kind: The expected kind of document in messages: ``spec`` or ``sweep``.
+
+    Raises:
+        SpecError: The text is not YAML, or not a mapping.
+    """
     if len(raw) > MAX_BYTES:
         message = f"the file has more than {MAX_BYTES:,} bytes"
         raise SpecError([Problem("size", "", message, f"is this a {document_kind}?", SourceLocation(source, 1, 1))])
@@ -49,27 +58,27 @@ def parse_yaml_bytes(raw: bytes, source: str, document_kind: str = "spec") -> Ya
 
 
 def parse_yaml(text: str, source: str, document_kind: str = "spec") -> YamlNode:
-    """The tree of a YAML text whose root is a mapping."""
+    """Return the tree of a YAML text whose root is a mapping; see ``parse_yaml_bytes``."""
     root = _build_tree(text, source)
     if root is None or root.value is None:
         hint = "start with: unetgen new" if document_kind == "spec" else f"is this a {document_kind}?"
         raise SpecError([Problem("empty", "", f"the {document_kind} is empty", hint, SourceLocation(source, 1, 1))])
     if not isinstance(root.value, dict):
-        given = "list" if isinstance(root.value, list) else "single value"
-        hint = "write one 'key: value' to a line"
-        raise SpecError([root.problem("root", f"a {document_kind} is a mapping, this is a {given}", hint)])
+        kind = "list" if isinstance(root.value, list) else "single value"
+        hint = "write one 'key: value' on each line"
+        raise SpecError([root.problem("root", f"a {document_kind} must be a mapping, not a {kind}", hint)])
     return root
 
 
 def parse_yaml_value(text: str, source: str, path: str) -> YamlNode:
-    """The tree of one value, as ``--set`` gives it."""
+    """Return the tree of a single value, as in ``--set``."""
     mark = SourceLocation(source)
     root = _build_tree(text, source, path)
     return _strip_positions(root, mark) if root is not None else YamlNode(None, path, mark, mark)
 
 
 def _strip_positions(node: YamlNode, mark: SourceLocation) -> YamlNode:
-    """A tree whose text is too short to have lines: it is quoted whole instead."""
+    """Return a tree whose nodes all have one mark, which quotes the whole text."""
     value: Any = node.value
     if isinstance(value, dict):
         value = {key: _strip_positions(child, mark) for key, child in value.items()}
@@ -90,7 +99,7 @@ def _build_tree(text: str, source: str, path: str = "") -> YamlNode | None:
 
 
 class _TreeBuilder:
-    """Builds nodes from the parser's events, and collects what is refused on the way."""
+    """Builder of nodes from the parser's events, which collects problems."""
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
@@ -100,7 +109,7 @@ class _TreeBuilder:
         self._count = 0
 
     def build_document(self, path: str) -> YamlNode | None:
-        """The one document of the text, or None where there is none."""
+        """Build the single document of the text; return None if the text has none."""
         root = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -131,13 +140,13 @@ class _TreeBuilder:
     def _resolve_alias(self, event: Any, path: str, key_mark: SourceLocation, depth: int) -> YamlNode:
         target = self._anchors.get(event.anchor)
         if target is None:
-            hint = "an anchor is set with '&' before it is used, and cannot hold itself"
-            self._add_problem("alias", self._get_mark(event), path, f"'*{event.anchor}' names no anchor", hint)
+            hint = "define the anchor with '&' before its use; an anchor cannot contain itself"
+            self._add_problem("alias", self._get_mark(event), path, f"unknown anchor '*{event.anchor}'", hint)
             return YamlNode(None, path, self._get_mark(event), key_mark)
         return replace(self._copy(target, path, depth), key_mark=key_mark)
 
     def _copy(self, node: YamlNode, path: str, depth: int) -> YamlNode:
-        """A node under another path; its marks stay where the text was written."""
+        """Copy a node to another path; its source locations stay."""
         self._count_value(path, depth, node.mark)
         value: Any = node.value
         if isinstance(value, dict):
@@ -147,11 +156,11 @@ class _TreeBuilder:
         return replace(node, value=value, path=path)
 
     def _count_value(self, path: str, depth: int, mark: SourceLocation) -> None:
-        """Counts one value more, and refuses a tree that is no spec."""
+        """Count one more value, and reject a tree that is too deep or too large."""
         self._count += 1
         if depth > MAX_NESTING or self._count > MAX_NODES:
-            what = f"{MAX_NESTING} levels deep" if depth > MAX_NESTING else f"{MAX_NODES:,} values long"
-            message = f"the spec is more than {what}"
+            limit = f"{MAX_NESTING} levels deep" if depth > MAX_NESTING else f"{MAX_NODES:,} values long"
+            message = f"the spec is more than {limit}"
             raise SpecError([*self.problems, Problem("size", path, message, "is this a spec?", mark)])
 
     def _build_list(self, path: str, depth: int) -> list[YamlNode]:
@@ -179,11 +188,11 @@ class _TreeBuilder:
         return entries
 
     def _merge(self, entries: dict[str, YamlNode], source: YamlNode, path: str, depth: int) -> None:
-        """``<<: *anchor``, or a list of them: entries that the mapping does not have itself."""
+        """Merge ``<<: *anchor``, or a list of them: add the entries that the mapping does not have."""
         for mapping in source.value if isinstance(source.value, list) else [source]:
             if not isinstance(mapping.value, dict):
                 hint = "write <<: *name, where &name marks a mapping"
-                self._add_problem("merge", mapping.mark, mapping.path, "'<<' merges mappings only", hint)
+                self._add_problem("merge", mapping.mark, mapping.path, "'<<' can merge only mappings", hint)
                 continue
             for name, node in mapping.mapping.items():
                 entries.setdefault(name, self._copy(node, join_path(path, name), depth + 1))
@@ -194,7 +203,7 @@ class _TreeBuilder:
             return str(event.value), mark
         self._build_node(event, path, None, depth + 1)
         self._add_problem(
-            "key", mark, path, "a key is a name, not a list, a mapping or an alias", "write 'name: value'"
+            "key", mark, path, "a key must be a name, not a list, a mapping or an alias", "write 'name: value'"
         )
         return f"?{mark.line}:{mark.column}", mark
 
@@ -208,7 +217,7 @@ class _TreeBuilder:
         return parse_scalar(event.value)
 
     def _reject_tag(self, event: Any, path: str, mark: SourceLocation) -> None:
-        # PyYAML marks quoted scalars with the tag '!', which is no tag at all.
+        # PyYAML gives quoted scalars the tag '!'.
         if event.tag is not None and event.tag != "!":
             hint = "a spec is plain data; delete the tag"
             self._add_problem("tag", mark, path, f"the YAML tag {event.tag!r} is not allowed", hint)
@@ -221,7 +230,7 @@ class _TreeBuilder:
 
 
 def parse_scalar(text: str) -> Scalar:
-    """What an unquoted YAML 1.2 scalar means (core schema, YAML 1.2.2 section 10.3.2)."""
+    """Return the value of an unquoted YAML 1.2 scalar (core schema, YAML 1.2.2 section 10.3.2)."""
     if NULL.match(text):
         return None
     if TRUE.match(text) or FALSE.match(text):
@@ -236,11 +245,11 @@ def parse_scalar(text: str) -> Scalar:
 
 
 def _make_syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
-    place = getattr(error, "problem_mark", None)
+    start = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-    mark = SourceLocation(source, place.line + 1, place.column + 1) if place else SourceLocation(source, 1, 1)
+    mark = SourceLocation(source, start.line + 1, start.column + 1) if start else SourceLocation(source, 1, 1)
     lines = text.splitlines()
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return Problem("syntax", "", "a tab indents this line", "YAML indents with spaces", mark)
-    return Problem("syntax", "", f"not valid YAML: {what}", "check brackets, quotes and indentation", mark)
+        return Problem("syntax", "", "this line is indented with a tab", "indent with spaces", mark)
+    return Problem("syntax", "", f"invalid YAML: {what}", "check brackets, quotes and indentation", mark)

@@ -1,4 +1,4 @@
-"""A tree of plain values in which every value knows where it was written."""
+"""A tree of plain values, each with its source location."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ Scalar = None | bool | int | float | str
 class YamlNode:
     """A scalar, a list of nodes, or a mapping of names to nodes.
 
-    ``mark`` is where the value starts, ``key`` where its key starts, ``path`` how a person names
-    the value: ``decoder.block.norm``, ``widths[2]``. ``layer`` counts what it was laid over: of two entries of a
-    mapping the one with the higher layer was written over the other.
+    Attributes:
+        value: The scalar, the list or the mapping.
+        path: The key path in messages: ``decoder.block.norm``, ``widths[2]``.
+        mark: The source location of the value.
+        key_mark: The source location of its key.
+        precedence: The number of trees that this one overrides. Of two settings, the one of higher precedence wins.
     """
 
     value: Scalar | list[YamlNode] | dict[str, YamlNode]
@@ -28,11 +31,11 @@ class YamlNode:
 
     @property
     def mapping(self) -> dict[str, YamlNode]:
-        """The entries; no entries where the value is not a mapping."""
+        """The entries of a mapping; empty for other values."""
         return self.value if isinstance(self.value, dict) else {}
 
     def to_data(self) -> Any:
-        """The bare Python data."""
+        """Return the value as plain Python data."""
         if isinstance(self.value, dict):
             return {key: child.to_data() for key, child in self.value.items()}
         if isinstance(self.value, list):
@@ -40,7 +43,7 @@ class YamlNode:
         return self.value
 
     def find(self, key_path: tuple[int | str, ...]) -> YamlNode:
-        """The node at a location, or the closest one above it."""
+        """Return the node at a key path, or its closest ancestor."""
         node = self
         for step in key_path:
             children: Any = node.value
@@ -54,7 +57,7 @@ class YamlNode:
         return node
 
     def rebase(self, path: str) -> YamlNode:
-        """The same tree at another path; its marks stay where the text was written."""
+        """Return the tree at another path; its source locations stay."""
         value: Any = self.value
         if isinstance(value, dict):
             value = {key: child.rebase(join_path(path, key)) for key, child in value.items()}
@@ -63,38 +66,38 @@ class YamlNode:
         return replace(self, value=value, path=path)
 
     def without(self, *names: str) -> YamlNode:
-        """The same mapping with some entries left out."""
+        """Return the mapping without some entries."""
         return replace(self, value={k: v for k, v in self.mapping.items() if k not in names})
 
     def problem(self, code: str, message: str, hint: str = "") -> Problem:
-        """A problem with this value, at the place of the value."""
+        """Return a problem with this value, at the value's source location."""
         return Problem(code, self.path, message, hint, self.mark)
 
     def key_problem(self, code: str, message: str, hint: str = "") -> Problem:
-        """A problem with this value's key, at the place of the key."""
+        """Return a problem with this value's key, at the key's source location."""
         return Problem(code, self.path, message, hint, self.key_mark)
 
 
 def join_path(parent: str, step: int | str) -> str:
-    """The path of an entry: ``a.b`` in a mapping, ``a[0]`` in a list."""
+    """Return the path of an entry: ``a.b`` in a mapping, ``a[0]`` in a list."""
     if isinstance(step, int):
         return f"{parent}[{step}]"
     return f"{parent}.{step}" if parent else step
 
 
-# Deeper than any spec, and far from where Python gives up; the reader of YAML has the same limit.
+# Deeper than any spec, and far below Python's recursion limit; the YAML parser has the same limit.
 MAX_NESTING = 24
 MAX_DIGITS = 15
 
 
 def from_data(data: Any, source: str, path: str = "", depth: int = 0) -> YamlNode:
-    """The tree of a Python value: a spec given as a dict, or one value of ``--set``."""
+    """Return the tree of plain Python data. Raises SpecError for data that YAML cannot represent."""
     mark = SourceLocation(source)
     if depth > MAX_NESTING:
         raise SpecError([Problem("size", path, f"more than {MAX_NESTING} levels deep", "is this a spec?", mark)])
     if isinstance(data, Mapping):
-        named = [(str(key), value) for key, value in data.items()]
-        entries = {key: from_data(value, source, join_path(path, key), depth + 1) for key, value in named}
+        items_by_name = [(str(key), value) for key, value in data.items()]
+        entries = {key: from_data(value, source, join_path(path, key), depth + 1) for key, value in items_by_name}
         return YamlNode(entries, path, mark, mark)
     if isinstance(data, (list, tuple)):
         items = [from_data(item, source, join_path(path, i), depth + 1) for i, item in enumerate(data)]
@@ -104,5 +107,5 @@ def from_data(data: Any, source: str, path: str = "", depth: int = 0) -> YamlNod
         raise SpecError([Problem("number", path, "the number is too large", hint, mark)])
     if data is None or type(data) in (bool, int, float, str):
         return YamlNode(data, path, mark, mark)
-    message = f"a {type(data).__name__} is not something YAML can say"
+    message = f"YAML cannot represent a {type(data).__name__}"
     raise SpecError([Problem("type", path, message, "use numbers, text, lists and mappings", mark)])

@@ -1,4 +1,4 @@
-"""Plain data to YAML that says the same to a reader of YAML 1.1 and of 1.2."""
+"""Write plain data as YAML that YAML 1.1 and 1.2 parsers read alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unetgen.config.yaml.parser import FLOAT, RADIX
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that YAML 1.2 would read as a number; PyYAML itself sees to 1.1."""
+    """Dumper that quotes strings that YAML 1.2 reads as numbers; PyYAML does so for YAML 1.1."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -22,7 +22,7 @@ for pattern in (FLOAT, RADIX):
 
 
 def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
-    # repr is the shortest text that reads back as the same number; 1e-05 is a float in 1.2 only with 1.1's dot.
+    # repr is the shortest text that parses to the same number; YAML 1.1 needs a dot in 1e-05.
     text = repr(value)
     mantissa, exponent, power = text.partition("e")
     return dumper.represent_scalar(
@@ -31,9 +31,9 @@ def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
 
 
 def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    # In single quotes PyYAML breaks lines at these; in double quotes it escapes them.
-    breaks = any(character in value for character in "\x85\u2028\u2029")
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if breaks else None)
+    # PyYAML breaks lines at these characters in single quotes, but escapes them in double quotes.
+    has_breaks = any(character in value for character in "\x85\u2028\u2029")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if has_breaks else None)
 
 
 _Dumper.add_representer(float, _represent_float)
@@ -41,12 +41,12 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def dump_yaml_lines(entries: Mapping[str, str | None]) -> str:
-    """YAML text of plain entries, one to a line."""
+    """Return flat entries as YAML, one on each line."""
     text = yaml.dump(dict(entries), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
     return str(text)
 
 
 def dump_yaml(data: Any) -> str:
-    """YAML text, keys in the order given, innermost collections on one line."""
+    """Return data as YAML: keys in order of insertion, innermost collections on one line."""
     text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
     return str(text)
