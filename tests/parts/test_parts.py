@@ -1,4 +1,4 @@
-"""Every registered part: it is drawn, built and run, and each of its options changes the network."""
+"""Every registered part: it is built and run, and each of its options changes the network."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ BASE: dict[str, Any] = {
 }
 
 
-# Options that a part has and that it refuses, each with a sentence in test_messages.
+# Options that a part rejects; test_messages has the sentences.
 REFUSED = {("head", "deep_supervision"): {"level"}}
 
-# What no input size fits; it is drawn, and the spec's author is told so.
+# Options with which no input size fits; the graph is built, with advice for the author of the spec.
 NO_SIZE = {
     ("encoder", "resnet"): [{"output_stride": 16}],
     ("gate", "additive"): [{"factor": 4}],
@@ -70,8 +70,8 @@ def test_every_registered_part_has_a_row() -> None:
 @pytest.mark.parametrize(("slot", "name"), PARTS)
 def test_every_option_is_in_the_table(slot: str, name: str) -> None:
     first, changes = PART_OPTIONS[slot, name]
-    told = {option for overlay in changes for option in overlay}
-    assert fields(slot, name) - REFUSED.get((slot, name), set()) == told
+    changed_options = {option for overlay in changes for option in overlay}
+    assert fields(slot, name) - REFUSED.get((slot, name), set()) == changed_options
     assert set(first) <= fields(slot, name)
 
 
@@ -80,11 +80,11 @@ def test_every_option_changes_the_network(slot: str, name: str) -> None:
     """Demand A46: no key is accepted and then ignored. Inits change weights, all else changes the graph."""
     first, changes = PART_OPTIONS[slot, name]
     base = {"type": name, **first}
-    seen = {fingerprint(slot, base)}
+    digests = {fingerprint(slot, base)}
     for change in changes:
-        print_ = fingerprint(slot, {**base, **change})
-        assert print_ not in seen, f"{change} changes nothing"
-        seen.add(print_)
+        digest = fingerprint(slot, {**base, **change})
+        assert digest not in digests, f"{change} changes nothing"
+        digests.add(digest)
 
 
 def fingerprint(slot: str, part: dict[str, Any]) -> str:
@@ -149,7 +149,7 @@ def test_shared_options_of_every_top_key_change_the_hash() -> None:
     assert len(hashes) == len(changed) + 1
 
 
-# Layer rules that torch enforces only when a layer is made, or run
+# Layer rules that torch enforces only when a layer is created or run
 
 
 def test_reflect_padding_goes_with_transposed_convolutions() -> None:

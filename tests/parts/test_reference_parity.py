@@ -1,7 +1,7 @@
 """The zoo's networks compute what their reference libraries compute, from the references' own weights.
 
-The extra ``parity`` installs those libraries. Weights go through ``import_weights``, by structure, so that what is
-tested is the way a person would go.
+The extra ``parity`` installs those libraries. Weights are imported by structure with ``import_weights``, as a user
+would import them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
     reference: Callable[[], nn.Module]
     image: tuple[int, ...]
     overrides: dict[str, Any]
-    theirs: Callable[[nn.Module, Tensor], Any] = lambda model, image: model(image)
+    run: Callable[[nn.Module, Tensor], Any] = lambda model, image: model(image)
 
 
 def monai_unet(dims: int, units: int) -> Callable[[], nn.Module]:
@@ -56,7 +56,7 @@ def dynunet(**more: Any) -> Callable[[], nn.Module]:
 
 
 def dynunet_in_training(model: nn.Module, image: Tensor) -> list[Tensor]:
-    """Its deep supervision speaks in training only, nearest to full size and stacked; no layer of it differs there."""
+    """DynUNet returns its deep supervision in training only: resized by nearest neighbour and stacked."""
     return list(model.train()(image).unbind(1))
 
 
@@ -121,38 +121,38 @@ def torchvision_operators() -> None:
     declare_operators()
 
 
-def weighed(pair: Pair) -> tuple[nn.Module, nn.Module]:
-    """The reference with random statistics and no zero anywhere, and ours with its weights; both in float64."""
+def build_pair(pair: Pair) -> tuple[nn.Module, nn.Module]:
+    """The reference with random statistics and without zeros, and our network with its weights; both in float64."""
     torch.manual_seed(0)
-    theirs = pair.reference().double().eval()
+    reference = pair.reference().double().eval()
     with torch.no_grad():
-        for tensor in theirs.state_dict().values():
+        for tensor in reference.state_dict().values():
             if tensor.is_floating_point() and len(tensor.unique()) <= 1:
                 tensor.copy_(torch.rand_like(tensor) + 0.5)
-    ours = unetgen.build(pair.spec, **pair.overrides).double().eval()
-    done = unetgen.import_weights(ours, theirs.state_dict())
-    assert not done.missing
-    return theirs, ours
+    model = unetgen.build(pair.spec, **pair.overrides).double().eval()
+    report = unetgen.import_weights(model, reference.state_dict())
+    assert not report.missing
+    return reference, model
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_same_outputs(name: str) -> None:
     """In evaluation and float64 no output differs by more than 1e-9 of the largest."""
     pair = PAIRS[name]
-    theirs, ours = weighed(pair)
+    reference, model = build_pair(pair)
     image = torch.randn(1, *pair.image, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = flatten_outputs(pair.theirs(theirs, image)), flatten_outputs(ours(image))
-    assert [tuple(t.shape) for t in found] == [tuple(t.shape) for t in expected]
-    for there, here in zip(expected, found, strict=True):
-        assert (there - here).abs().max() <= 1e-9 * max(float(there.abs().max()), 1.0)
-    assert count_parameters(ours.graph) == sum(p.numel() for p in ours.parameters())
+        expected, outputs = flatten_outputs(pair.run(reference, image)), flatten_outputs(model(image))
+    assert [tuple(t.shape) for t in outputs] == [tuple(t.shape) for t in expected]
+    for expected_map, output in zip(expected, outputs, strict=True):
+        assert (expected_map - output).abs().max() <= 1e-9 * max(float(expected_map.abs().max()), 1.0)
+    assert count_parameters(model.graph) == sum(p.numel() for p in model.parameters())
 
 
 def test_anisotropic_kernels() -> None:
-    """DynUNet's decoder takes the kernels of the lower level; in a spec each is written where it stands."""
+    """DynUNet's decoder takes the kernels of the lower level; a spec sets each one on its own level."""
     kernels, strides = ANISOTROPIC["kernel_size"], ANISOTROPIC["strides"]
-    theirs = monai.DynUNet(2, 1, 2, kernels, strides, strides[1:], filters=(8, 16, 24, 32)).double().eval()
+    reference = monai.DynUNet(2, 1, 2, kernels, strides, strides[1:], filters=(8, 16, 24, 32)).double().eval()
     levels = {
         i: {
             "downsample": {"factor": strides[i + 1]},
@@ -163,11 +163,11 @@ def test_anisotropic_kernels() -> None:
         for i in range(3)
     }
     levels[3] = {"block": {"kernel_size": kernels[3]}}
-    ours = unetgen.build("dynunet", widths=[8, 16, 24, 32], depth=3, levels=levels, input_size=None).double().eval()
-    unetgen.import_weights(ours, theirs.state_dict())
+    model = unetgen.build("dynunet", widths=[8, 16, 24, 32], depth=3, levels=levels, input_size=None).double().eval()
+    unetgen.import_weights(model, reference.state_dict())
     image = torch.randn(1, 1, 32, 48, dtype=torch.float64)
     with torch.no_grad():
-        assert (theirs(image) - ours(image)).abs().max() <= 1e-9
+        assert (reference(image) - model(image)).abs().max() <= 1e-9
 
 
 NARROW = [8, 16, 24, 32]
@@ -190,22 +190,22 @@ TRAINED = {
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_same_training(name: str) -> None:
     """Ten steps of SGD from the same weights on the same batch: the losses stay equal."""
-    theirs, ours = weighed(TRAINED[name])
+    reference, model = build_pair(TRAINED[name])
     image = torch.randn(2, *TRAINED[name].image, dtype=torch.float64)
-    losses = [trained(model, image) for model in (theirs.train(), ours.train())]
-    assert all(abs(there - here) <= 1e-9 * max(abs(there), 1.0) for there, here in zip(*losses, strict=True))
+    losses = [train_losses(network.train(), image) for network in (reference, model)]
+    assert all(abs(a - b) <= 1e-9 * max(abs(a), 1.0) for a, b in zip(*losses, strict=True))
     assert losses[0][0] != losses[0][-1]
 
 
-def trained(model: nn.Module, image: Tensor, steps: int = 10) -> list[float]:
+def train_losses(model: nn.Module, image: Tensor, steps: int = 10) -> list[float]:
     """The loss before each step, against targets that depend on the shapes alone."""
     # One tensor may be registered under several names; SGD must move it once.
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     losses = []
     for _ in range(steps):
         outputs = flatten_outputs(model(image))
-        target = [torch.linspace(0, 1, t.numel(), dtype=t.dtype).reshape(t.shape) for t in outputs]
-        loss = sum(((output - wanted) ** 2).mean() for output, wanted in zip(outputs, target, strict=True))
+        targets = [torch.linspace(0, 1, t.numel(), dtype=t.dtype).reshape(t.shape) for t in outputs]
+        loss = sum(((output - target_map) ** 2).mean() for output, target_map in zip(outputs, targets, strict=True))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -218,27 +218,27 @@ def test_torchvisions_resnets_fit_by_the_shipped_key_map(layers: int) -> None:
     """Its published files are state dicts of these modules. Features of each stage are equal, at an odd size too."""
     models = pytest.importorskip("torchvision.models", reason="the extra 'parity' is not installed")
     torch.manual_seed(0)
-    theirs = getattr(models, f"resnet{layers}")(weights=None).eval()
-    ours = unetgen.build(
+    reference = getattr(models, f"resnet{layers}")(weights=None).eval()
+    model = unetgen.build(
         "smp_unet_resnet34", encoder={"type": "resnet", "layers": layers}, input_size=None, seed=0
     ).eval()
-    done = unetgen.import_weights(ours, theirs.state_dict(), key_map="torchvision_resnet", partial=True)
-    assert not done.unmatched_source
-    assert not [key for key in done.missing if key.startswith("encoder.")]
+    report = unetgen.import_weights(model, reference.state_dict(), key_map="torchvision_resnet", partial=True)
+    assert not report.unmatched_source
+    assert not [key for key in report.missing if key.startswith("encoder.")]
     image = torch.randn(1, 3, 65, 48)
     with torch.no_grad():
-        x = theirs.relu(theirs.bn1(theirs.conv1(image)))
+        x = reference.relu(reference.bn1(reference.conv1(image)))
         stages = [
             x,
-            x := theirs.layer1(theirs.maxpool(x)),
-            x := theirs.layer2(x),
-            x := theirs.layer3(x),
-            theirs.layer4(x),
+            x := reference.layer1(reference.maxpool(x)),
+            x := reference.layer2(x),
+            x := reference.layer3(x),
+            reference.layer4(x),
         ]
-        found = ours.encoder(image)
-        assert len(found) >= len(stages)
+        outputs = model.encoder(image)
+        assert len(outputs) >= len(stages)
         for stage in stages:
-            assert any(stage.shape == map_.shape and torch.equal(stage, map_) for map_ in found)
+            assert any(stage.shape == map_.shape and torch.equal(stage, map_) for map_ in outputs)
 
 
 @pytest.mark.parametrize(
@@ -247,22 +247,25 @@ def test_torchvisions_resnets_fit_by_the_shipped_key_map(layers: int) -> None:
 def test_torchvisions_dilated_resnets(layers: int, stride: int, replaced: tuple[bool, ...]) -> None:
     models = pytest.importorskip("torchvision.models", reason="the extra 'parity' is not installed")
     torch.manual_seed(0)
-    theirs = getattr(models, f"resnet{layers}")(weights=None, replace_stride_with_dilation=replaced).eval()
-    stays = {i: {"upsample": "none"} for i in range(1, 5) if 2 ** (i + 1) > stride}
-    ours = unetgen.build(
-        "smp_unet_resnet34", encoder={"type": "resnet", "layers": layers, "output_stride": stride}, levels=stays, seed=0
+    reference = getattr(models, f"resnet{layers}")(weights=None, replace_stride_with_dilation=replaced).eval()
+    levels = {i: {"upsample": "none"} for i in range(1, 5) if 2 ** (i + 1) > stride}
+    model = unetgen.build(
+        "smp_unet_resnet34",
+        encoder={"type": "resnet", "layers": layers, "output_stride": stride},
+        levels=levels,
+        seed=0,
     ).eval()
-    unetgen.import_weights(ours, theirs.state_dict(), key_map="torchvision_resnet", partial=True)
+    unetgen.import_weights(model, reference.state_dict(), key_map="torchvision_resnet", partial=True)
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(image))))
-        last = theirs.layer4(theirs.layer3(theirs.layer2(theirs.layer1(x))))
+        x = reference.maxpool(reference.relu(reference.bn1(reference.conv1(image))))
+        last = reference.layer4(reference.layer3(reference.layer2(reference.layer1(x))))
         assert last.shape[-1] == 64 // stride
-        assert any(last.shape == map_.shape and torch.equal(last, map_) for map_ in ours.encoder(image))
+        assert any(last.shape == map_.shape and torch.equal(last, map_) for map_ in model.encoder(image))
 
 
 def rows_of_smp() -> list[tuple[str, str]]:
-    """The table of docs/smp.md: calls, and the specs that are said to be the same."""
+    """The table of docs/smp.md: calls, and the equivalent specs."""
     text = (ROOT / "docs" / "smp.md").read_text(encoding="utf-8")
     return re.findall(r"^\| `(\w+\(.*?\))` \| `(\{.*\})` \|$", text, re.MULTILINE)
 
@@ -271,16 +274,18 @@ def rows_of_smp() -> list[tuple[str, str]]:
 def test_calls_of_segmentation_models_are_the_specs_of_the_page(call: str, spec: str) -> None:
     library = pytest.importorskip("segmentation_models_pytorch", reason="the extra 'parity' is not installed")
     name, arguments = call.split("(", 1)
-    theirs = eval(f"make({arguments[:-1]}, encoder_weights=None)", {"make": getattr(library, name)})  # noqa: S307  # the page's
-    ours = unetgen.build(spec, seed=0)
-    theirs(torch.randn(2, ours.graph.in_channels, 64, 64)).sum().backward()
-    unread = {name for name, p in theirs.named_parameters() if p.grad is None}  # scSE has some
-    assert count_parameters(ours.graph) == sum(p.numel() for name, p in theirs.named_parameters() if name not in unread)
-    state = {key: value for key, value in theirs.state_dict().items() if key not in unread}
+    reference = eval(f"make({arguments[:-1]}, encoder_weights=None)", {"make": getattr(library, name)})  # noqa: S307  # the page's
+    model = unetgen.build(spec, seed=0)
+    reference(torch.randn(2, model.graph.in_channels, 64, 64)).sum().backward()
+    unused = {name for name, p in reference.named_parameters() if p.grad is None}  # scSE has some
+    assert count_parameters(model.graph) == sum(
+        p.numel() for name, p in reference.named_parameters() if name not in unused
+    )
+    state = {key: value for key, value in reference.state_dict().items() if key not in unused}
     base = spec.removeprefix("{extends: ").split(",")[0].rstrip("}")
     known = base if find_shipped_key_map(base) else None  # a spec that extends another is not called as it is
-    assert not unetgen.import_weights(ours, state, key_map=known).missing
-    image = torch.randn(1, ours.graph.in_channels, 64, 96, dtype=torch.float64)
+    assert not unetgen.import_weights(model, state, key_map=known).missing
+    image = torch.randn(1, model.graph.in_channels, 64, 96, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = theirs.double().eval()(image), ours.double().eval()(image)
-    assert (expected - found).abs().max() <= 1e-9 * float(expected.abs().max())
+        expected, outputs = reference.double().eval()(image), model.double().eval()(image)
+    assert (expected - outputs).abs().max() <= 1e-9 * float(expected.abs().max())

@@ -1,4 +1,4 @@
-"""Every network of the zoo: the numbers of its reference, and everything that people do with a network."""
+"""Every network of the zoo: the numbers of its reference, and copies, export, compilation and saved files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ZOO = sorted(path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml"))
 
 
 class Row(NamedTuple):
-    """What a reference was measured to have: (channels, *size) in and out, and its parameters."""
+    """The measurements of a reference: (channels, *size) of input and outputs, and the number of parameters."""
 
     name: str
     input: tuple[int, ...]
@@ -69,9 +69,9 @@ def test_numbers(row: Row) -> None:
     graph = unetgen.graph_of(row.name, input_size=None)
     assert count_parameters(graph) == row.params
     sizes = graph.sizes(row.input[1:])
-    made = [(graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
+    outputs = [(graph.nodes[i].channels, *sizes[i]) for i in graph.output_nodes]
     assert graph.in_channels == row.input[0]
-    assert made == row.outputs
+    assert outputs == row.outputs
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -86,25 +86,25 @@ def test_torch_has_the_graphs_shapes_and_keys(name: str) -> None:
     assert {k: tuple(p.shape) for k, p in model.named_parameters()} == {k: p.shape for k, p in graph.parameters.items()}
 
 
-def enough() -> list[str]:
-    """Networks with every way there is in the zoo, those first that add most for their size.
+def choose_covering_networks() -> list[str]:
+    """Choose networks that cover every topology feature of the zoo, those first that add most for their size.
 
-    To trace a network by its Python code takes seconds for every hundred modules; parts are traced in test_testing.
+    Tracing a network takes seconds per hundred modules; single parts are traced in tests/testing.
     """
     graphs = {name: unetgen.graph_of(name) for name in ZOO}
-    held = {name: topology_features(unetgen.load_spec(name), graph) for name, graph in graphs.items()}
+    features = {name: topology_features(unetgen.load_spec(name), graph) for name, graph in graphs.items()}
     chosen: list[str] = []
-    missing = set().union(*held.values())
+    missing = set().union(*features.values())
     while missing:
-        chosen.append(max(ZOO, key=lambda name: len(held[name] & missing) / len(graphs[name].nodes)))
-        missing -= held[chosen[-1]]
+        chosen.append(max(ZOO, key=lambda name: len(features[name] & missing) / len(graphs[name].nodes)))
+        missing -= features[chosen[-1]]
     return chosen
 
 
-ENOUGH = enough()
+COVERING_NETWORKS = choose_covering_networks()
 
 
-@pytest.mark.parametrize("name", ENOUGH)
+@pytest.mark.parametrize("name", COVERING_NETWORKS)
 def test_it_is_copied_and_exported(name: str) -> None:
     """A copy and its program, both on the meta device: no number is needed for that."""
     model = copy.deepcopy(unetgen.build(name, device="meta")).eval()
@@ -114,7 +114,7 @@ def test_it_is_copied_and_exported(name: str) -> None:
         assert [t.shape for t in flatten_outputs(program(image))] == [t.shape for t in flatten_outputs(model(image))]
 
 
-@pytest.mark.parametrize("name", ENOUGH)
+@pytest.mark.parametrize("name", COVERING_NETWORKS)
 def test_it_is_compiled_in_one_graph(name: str) -> None:
     model = unetgen.build(name, device="meta").eval()
     image = torch.empty((1, model.graph.in_channels, *smallest_size(model.graph)), device="meta")
@@ -127,23 +127,23 @@ def test_it_is_compiled_in_one_graph(name: str) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_the_resolved_spec_says_the_same(name: str) -> None:
     spec = unetgen.load_spec(name)
-    again = unetgen.load_spec(json.loads(json.dumps(spec.resolved())))
-    assert again.hash == spec.hash
-    assert unetgen.graph_of(again).digest == unetgen.graph_of(spec).digest
+    reloaded = unetgen.load_spec(json.loads(json.dumps(spec.resolved())))
+    assert reloaded.hash == spec.hash
+    assert unetgen.graph_of(reloaded).digest == unetgen.graph_of(spec).digest
 
 
-@pytest.mark.parametrize("name", ENOUGH)
+@pytest.mark.parametrize("name", COVERING_NETWORKS)
 def test_weights_are_saved_and_come_back(name: str, tmp_path: Path) -> None:
     """A file alone rebuilds the network, with equal outputs."""
     model, file = unetgen.build(name, seed=0).eval(), tmp_path / "net.safetensors"
     unetgen.save(model, file)
-    again = unetgen.load(file)
+    reloaded = unetgen.load(file)
     file.unlink()  # some have 400 MB, and pytest keeps its folders
     image = torch.rand((1, model.graph.in_channels, *smallest_size(model.graph)))
     with torch.no_grad():
-        for there, here in zip(flatten_outputs(model(image)), flatten_outputs(again(image)), strict=True):
-            assert torch.equal(there, here)
-    assert again.spec.hash == model.spec.hash
+        for expected, output in zip(flatten_outputs(model(image)), flatten_outputs(reloaded(image)), strict=True):
+            assert torch.equal(expected, output)
+    assert reloaded.spec.hash == model.spec.hash
 
 
 def test_specs_are_listed_and_filtered(run_cli: RunCli) -> None:
@@ -170,8 +170,8 @@ def network_table() -> str:
     for name in ZOO:
         row = next(row for row in ROWS if row.name == name)
         about = unetgen.load_spec(name).about
-        said = [about[key] for key in ("paper", "reference", "adds")]
-        lines.append(f"| `{name}` | {' | '.join(said)} | {row.params:,} | {row.difference} |")
+        cells = [about[key] for key in ("paper", "reference", "adds")]
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {row.params:,} | {row.difference} |")
     return "\n".join(lines) + "\n"
 
 

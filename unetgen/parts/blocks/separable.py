@@ -179,13 +179,13 @@ def emit_depthwise_conv(
     """Emit a depthwise convolution.
 
     Args:
-        g: the builder.
-        x: the input, ``(batch, c, *size)``.
-        kernel_size: the kernel size, for all axes or per axis.
-        name: the name of the layer.
-        stride: the change of resolution.
-        padding: the padding mode; ``valid`` for none.
-        bias: whether the convolution has a bias.
+        g: The builder.
+        x: The input, ``(batch, c, *size)``.
+        kernel_size: The kernel size, for all axes or per axis.
+        name: The name of the layer.
+        stride: The change of resolution.
+        padding: The padding mode; ``valid`` for none.
+        bias: Whether the convolution has a bias.
 
     Returns:
         The output, ``(batch, c, *size / stride)``.

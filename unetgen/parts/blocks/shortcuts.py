@@ -25,12 +25,12 @@ class _ProjectionShortcut(Shortcut):
         """Emit the projection and its norm.
 
         Args:
-            g: the builder.
-            x: the block's input, ``(batch, c, *size)``.
-            channels: the output channels.
-            unit: the block's bias, norm and padding.
-            kernel_size: the kernel size of the projection.
-            stride: the change of resolution.
+            g: The builder.
+            x: The block's input, ``(batch, c, *size)``.
+            channels: The output channels.
+            unit: The block's bias, norm and padding.
+            kernel_size: The kernel size of the projection.
+            stride: The change of resolution.
 
         Returns:
             The shortcut, ``(batch, channels, *size / stride)``.

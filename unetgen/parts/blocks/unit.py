@@ -69,13 +69,13 @@ def emit_in_order(
     """Emit a convolution, norm, activation and dropout in the given order.
 
     Args:
-        part: the part whose fields ``norm``, ``activation`` and ``dropout`` are emitted.
-        g: the builder.
-        x: the input, ``(batch, c, *size)``.
-        steps: the steps, in order; ``conv`` and names of fields.
-        emit_conv: emits the convolution; gets its input and its name.
-        suffix: follows each step in the layer's name, such as the unit's number.
-        last: whether this is the last unit of its block, for the dropout.
+        part: The part whose fields ``norm``, ``activation`` and ``dropout`` are emitted.
+        g: The builder.
+        x: The input, ``(batch, c, *size)``.
+        steps: The steps, in order; ``conv`` and names of fields.
+        emit_conv: Emits the convolution; gets its input and its name.
+        suffix: Follows each step in the layer's name, such as the unit's number.
+        last: Whether this is the last unit of its block, for the dropout.
 
     Returns:
         The output of the last step.
@@ -141,13 +141,13 @@ class Units(Striding):
         """Emit one unit.
 
         Args:
-            g: the builder.
-            x: the input, ``(batch, c, *size)``.
-            channels: the output channels.
-            number: the number of the unit in its block; it ends the names of the layers.
-            last: whether it is the last unit of the block.
-            omitted: steps of ``order`` that are emitted elsewhere, such as an activation after a sum.
-            stride: the change of resolution by the convolution.
+            g: The builder.
+            x: The input, ``(batch, c, *size)``.
+            channels: The output channels.
+            number: The number of the unit in its block; it ends the names of the layers.
+            last: Whether it is the last unit of the block.
+            omitted: Steps of ``order`` that are emitted elsewhere, such as an activation after a sum.
+            stride: The change of resolution by the convolution.
 
         Returns:
             The output, ``(batch, channels, *size / stride)``.

@@ -181,8 +181,8 @@ def pair_axes(first: int | tuple[int, ...], second: int | tuple[int, ...]) -> li
     """Return two options as one pair per axis; an option is one number for all axes, or one per axis.
 
     Args:
-        first: the first option, for example a kernel size.
-        second: the second option, for example a stride.
+        first: The first option, for example a kernel size.
+        second: The second option, for example a stride.
 
     Returns:
         One ``(first, second)`` per axis; a single pair if both options are numbers.

@@ -14,10 +14,10 @@ def tap_encoder(g: Builder, features: Features, level: int, skip: Skip) -> Value
     """Return the encoder's feature map that a skip reads.
 
     Args:
-        g: the builder, which gets a problem if the skip reads a downsampling that the next block does.
-        features: the encoder's feature maps.
-        level: the level, 0 for the finest.
-        skip: the skip's options.
+        g: The builder, which gets a problem if the skip reads a downsampling that the next block does.
+        features: The encoder's feature maps.
+        level: The level, 0 for the finest.
+        skip: The skip's options.
 
     Returns:
         The feature map, ``(batch, c, *size)``.
@@ -44,13 +44,13 @@ def connect_skip(
     """Emit a skip connection: gate and upsample the feature map from below, and fuse it with the skips.
 
     Args:
-        g: the builder.
-        below: the feature map from below, ``(batch, c, *size)``.
-        skips: the skips of the level, one or several, at the level's size.
-        skip: the options of the skip.
-        upsample: the upsampling.
-        side_and_level: where problems are reported, such as ``("decoder", 0)``.
-        width: the level's width.
+        g: The builder.
+        below: The feature map from below, ``(batch, c, *size)``.
+        skips: The skips of the level, one or several, at the level's size.
+        skip: The options of the skip.
+        upsample: The upsampling.
+        side_and_level: Where problems are reported, such as ``("decoder", 0)``.
+        width: The level's width.
 
     Returns:
         The fused feature map at the level's size.
