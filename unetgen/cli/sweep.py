@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,14 +76,14 @@ def command(
     loaded = sweep(file, registry=load_command_registry(plugins), input_size=input_size)
     if on_invalid:
         loaded.definition = replace(loaded.definition, on_invalid=on_invalid)
-    listing = _JsonListing(loaded) if output_format == "json" else _TableListing(loaded)
-    with _show_progress(loaded) as on_outcome:
-        observers = (on_outcome, listing.add)
-        if out is None:
-            summary = process_outcomes(loaded, *observers, fail_fast=fail_fast)
-        else:
-            summary = write_sweep(loaded, out, written_as, *observers, fail_fast=fail_fast)
-    listing.close(summary)
+    with _open_listing(loaded, output_format) as listing:
+        with _show_progress(loaded) as on_outcome:
+            observers = (on_outcome, listing.add)
+            if out is None:
+                summary = process_outcomes(loaded, *observers, fail_fast=fail_fast)
+            else:
+                summary = write_sweep(loaded, out, written_as, *observers, fail_fast=fail_fast)
+        listing.close(summary)
     _print_messages(summary)
     if output_format == "text":
         destination = f"written to {out}" if is_written(loaded, summary) else "nothing written"
@@ -127,12 +129,12 @@ class _TableListing:
 
 
 class _JsonListing:
-    """Writes all variants as JSON."""
+    """Writes all variants as JSON. Nothing is printed before the end, so that an error is the only JSON on stdout."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, buffer: Any) -> None:
         from unetgen.ablation.sweeps.directory.index import JsonIndexWriter
 
-        self.index = JsonIndexWriter(sys.stdout, sweep)
+        self.buffer, self.index = buffer, JsonIndexWriter(buffer, sweep)
 
     def add(self, outcome: Outcome) -> None:
         from unetgen.ablation.sweeps.directory.index import variant_to_dict
@@ -143,6 +145,18 @@ class _JsonListing:
 
     def close(self, summary: Summary) -> None:
         self.index.finish(summary)
+        self.buffer.seek(0)
+        shutil.copyfileobj(self.buffer, sys.stdout)
+
+
+@contextmanager
+def _open_listing(sweep: Sweep, output_format: str) -> Iterator[_TableListing | _JsonListing]:
+    """Yield the listing of variants in a format."""
+    if output_format == "text":
+        yield _TableListing(sweep)
+        return
+    with SpooledTemporaryFile(2**20, "w+", encoding="utf-8") as buffer:
+        yield _JsonListing(sweep, buffer)
 
 
 @contextmanager
