@@ -1,4 +1,4 @@
-"""Activation checkpointing: other memory, and nothing else."""
+"""Activation checkpointing changes memory and nothing else."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PATHS = [
 @pytest.mark.parametrize("paths", PATHS, ids=" ".join)
 @pytest.mark.parametrize("order", [{}, PREACTIVATED], ids=["usual", "preactivated"])
 def test_gradients_and_statistics_are_the_same(paths: list[str], order: dict[str, Any]) -> None:
-    """Two steps, bit for bit: what is computed twice counts once in running statistics."""
+    """Two steps, bit for bit: recomputed feature maps count once in running statistics."""
     plain = unetgen.build("unet_milesial", seed=0, **SMALL, **order)
-    thrifty = unetgen.build("unet_milesial", seed=0, checkpointing=paths, **SMALL, **order)
+    checkpointed = unetgen.build("unet_milesial", seed=0, checkpointing=paths, **SMALL, **order)
     image = torch.randn(2, 3, 64, 64)
-    for model in (plain, thrifty):
+    for model in (plain, checkpointed):
         for _ in range(2):
             model(image).square().mean().backward()
-    for (key, first), second in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
+    for (key, first), second in zip(plain.named_parameters(), checkpointed.parameters(), strict=True):
         assert torch.equal(first.grad, second.grad), key
     for key, tensor in plain.state_dict().items():
-        assert torch.equal(tensor, thrifty.state_dict()[key]), key
+        assert torch.equal(tensor, checkpointed.state_dict()[key]), key
 
 
-def test_dropout_is_the_same_both_times() -> None:
+def test_dropout_is_equal_when_recomputed() -> None:
     models = [unetgen.build("unet_paper", seed=0, widths=[4, 8, 8, 8, 8], checkpointing=p) for p in ([], ["encoder.3"])]
     image, gradients = torch.randn(1, 1, 188, 188), []
     for model in models:
@@ -47,8 +47,8 @@ def test_dropout_is_the_same_both_times() -> None:
     assert all(torch.equal(first, second) for first, second in zip(*gradients, strict=True))
 
 
-def kept_by_autograd(model: unetgen.UNet, image: Tensor) -> int:
-    """Bytes of the distinct storages that autograd packs, beside the parameters."""
+def saved_bytes(model: unetgen.UNet, image: Tensor) -> int:
+    """Return the bytes of the distinct storages that autograd saves, without parameters and buffers."""
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     own |= {b.untyped_storage().data_ptr() for b in model.buffers()}
     seen: dict[int, int] = {}
@@ -66,19 +66,20 @@ def kept_by_autograd(model: unetgen.UNet, image: Tensor) -> int:
 
 
 @pytest.mark.parametrize("paths", [["encoder.0", "decoder.0"], ["encoder", "bottleneck", "decoder"]], ids=" ".join)
-def test_less_is_kept_and_less_is_estimated(paths: list[str]) -> None:
-    """Torch keeps the inputs of what it computes again; the estimate adds the largest such module while it is computed."""
+def test_saved_and_estimated_memory_decrease(paths: list[str]) -> None:
+    """torch saves the inputs of recomputed modules; the estimate adds the largest module during recomputation."""
     plain = unetgen.build("unet_milesial", seed=0, **SMALL)
-    thrifty = unetgen.build("unet_milesial", seed=0, checkpointing=paths, **SMALL)
+    checkpointed = unetgen.build("unet_milesial", seed=0, checkpointing=paths, **SMALL)
     image = torch.randn(2, 3, 64, 64)
-    assert kept_by_autograd(thrifty, image) < 0.7 * kept_by_autograd(plain, image)
+    assert saved_bytes(checkpointed, image) < 0.7 * saved_bytes(plain, image)
     estimates = [
-        estimate_memory(model.graph, model.graph.sizes((64, 64)), batch_size=2).training for model in (plain, thrifty)
+        estimate_memory(model.graph, model.graph.sizes((64, 64)), batch_size=2).training
+        for model in (plain, checkpointed)
     ]
     assert estimates[1] < 0.9 * estimates[0]
 
 
-def test_it_is_compiled_and_exported() -> None:
+def test_compile_and_export() -> None:
     model = unetgen.build("unet_milesial", checkpointing=["encoder", "decoder"], widths=[4, 8, 8, 8, 8])
     image = torch.randn(2, 3, 32, 32)
     torch.compile(model, fullgraph=True, backend="aot_eager")(image).mean().backward()
@@ -88,14 +89,14 @@ def test_it_is_compiled_and_exported() -> None:
         assert torch.equal(torch.export.export(model, (image,)).module()(image), model(image))
 
 
-def test_it_is_said_in_the_spec_and_no_part_of_the_architecture() -> None:
-    plain, thrifty = unetgen.load_spec("unet_1d"), unetgen.load_spec("unet_1d", checkpointing=["encoder.0"])
-    assert thrifty.resolved()["checkpointing"] == ["encoder.0"]
-    assert plain.hash == thrifty.hash
-    assert unetgen.graph_of(plain).digest == unetgen.graph_of(thrifty).digest
+def test_it_is_in_the_spec_but_not_in_the_hash() -> None:
+    plain, checkpointed = unetgen.load_spec("unet_1d"), unetgen.load_spec("unet_1d", checkpointing=["encoder.0"])
+    assert checkpointed.resolved()["checkpointing"] == ["encoder.0"]
+    assert plain.hash == checkpointed.hash
+    assert unetgen.graph_of(plain).digest == unetgen.graph_of(checkpointed).digest
 
 
-def test_an_unknown_module_is_refused() -> None:
+def test_an_unknown_module_is_an_error() -> None:
     with pytest.raises(unetgen.SpecError) as caught:
         unetgen.graph_of("unet_1d", checkpointing=["encodr.0", "decoder.7"])
     assert str(caught.value).splitlines() == [

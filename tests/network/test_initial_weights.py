@@ -1,4 +1,4 @@
-"""First weights: decided by the seed and a tensor's own path, with the distribution that the init says."""
+"""Initial weights: determined by the seed and the tensor's path, with the distribution of the init."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_change_elsewhere_leaves_weights_bit_identical(
             assert torch.equal(after[key], tensor), key
 
 
-def test_a_level_more_leaves_the_others_weights() -> None:
+def test_another_level_keeps_the_other_weights() -> None:
     before, after = weights(), weights(widths=[4, 8, 16, 32])
     kept = [key for key in before if key.startswith(("encoder.", "decoder.0.", "decoder.1.", "head."))]
     assert len(kept) > 20
@@ -52,21 +52,21 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_the_seed_decides_every_kernel() -> None:
+def test_the_seed_determines_every_kernel() -> None:
     assert equal(weights(seed=3), weights(seed=3))
     one, two = weights(seed=3), weights(seed=4)
     kernels = [key for key in one if key.endswith("weight")]
     assert not any(torch.equal(one[key], two[key]) for key in kernels)
 
 
-def test_no_two_kernels_of_a_network_start_alike() -> None:
+def test_all_kernels_of_a_network_differ() -> None:
     state = weights(widths=[8, 8, 8])
     kernels = [tensor for key, tensor in state.items() if key.endswith("weight") and tensor.shape == (8, 8, 3, 3)]
     assert len(kernels) > 4
     assert len({tuple(kernel.flatten().tolist()) for kernel in kernels}) == len(kernels)
 
 
-def test_without_a_seed_torchs_own_decides() -> None:
+def test_without_a_seed_torchs_generator_determines_it() -> None:
     torch.manual_seed(11)
     first, second = weights(seed=None), weights(seed=None)
     torch.manual_seed(11)
@@ -74,7 +74,7 @@ def test_without_a_seed_torchs_own_decides() -> None:
     assert not equal(first, second)
 
 
-def test_a_seed_leaves_torchs_generator_alone() -> None:
+def test_a_seed_does_not_change_torchs_generator() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -118,7 +118,7 @@ def test_normal_has_its_mean() -> None:
     assert kernel.mean().item() == pytest.approx(1.0, abs=0.01)
 
 
-def test_orthogonal_kernels_are() -> None:
+def test_orthogonal_kernels_are_orthogonal() -> None:
     kernel = weights(widths=[16, 32], init={"type": "orthogonal", "gain": 2.0})["bottleneck.conv1.weight"]
     rows = kernel.flatten(1)
     torch.testing.assert_close(rows @ rows.T, 4 * torch.eye(len(rows)), atol=1e-4, rtol=1e-4)
@@ -139,8 +139,8 @@ def test_biases_and_norms_start_at_zero_and_one(init: str) -> None:
             assert module.bias.eq(0).all(), path
 
 
-def test_torchs_default_is_torchs() -> None:
-    """Against a convolution that torch itself has just filled."""
+def test_torch_default_equals_torch() -> None:
+    """Compared with a convolution that torch itself initialised."""
     state = weights(widths=[64, 128], init="torch_default")
     own = nn.Conv2d(64, 128, 3)
     for ours, theirs in [(state["bottleneck.conv1.weight"], own.weight), (state["bottleneck.conv1.bias"], own.bias)]:
@@ -155,7 +155,7 @@ def test_the_meta_device_allocates_nothing() -> None:
     assert sum(p.numel() for p in model.parameters()) > 38e9
 
 
-def test_building_twice_from_one_mapping_changes_nothing_in_it() -> None:
+def test_building_does_not_change_the_mapping() -> None:
     mapping = {**BASE, "levels": {0: {"skip": "none"}}, "init": {"type": "normal"}}
     before = json.dumps(mapping)
     first, second = unetgen.build(mapping, seed=1), unetgen.build(mapping, seed=1)

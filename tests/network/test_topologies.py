@@ -1,10 +1,10 @@
-"""Several outputs, and the ways of stringing a network together: what torch can do with them."""
+"""Several outputs and network topologies: what torch can do with them."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.export import Dim, export
 from torch.utils._pytree import tree_flatten
 
 import unetgen
+from support.tiers import slow_unless
 from unetgen.network.unet import UNet
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
@@ -59,20 +60,27 @@ NETWORKS: dict[str, dict[str, Any]] = {
 NAMES = list(NETWORKS)
 LIST, DICT = ("deep supervision", "full and fused", "nested", "full scale"), ("named heads", "classification")
 
+# Together they have every operation and every form of output of the others; the others are compiled in the slow tier.
+COVERING = (
+    "pruned", "classification", "convnext", "full and fused", "padded image", "nafnet", "pyramids", "u-nets in it",
+    "attended",
+)  # fmt: skip
+FIXED_SIZE = ("resnet", "pyramids")  # torch exports them for one size
+
 
 def network(name: str) -> UNet:
     return unetgen.build(NETWORKS[name], seed=1).eval()
 
 
-def image(model: UNet, more: int = 0) -> Tensor:
-    """A small image of a size that fits, its axes unequal."""
-    size = [fit.smallest_above(17 + 5 * axis + more) or 0 for axis, fit in enumerate(model.graph.fits)]
+def image(model: UNet, extra: int = 0) -> Tensor:
+    """Return a small image of a size that fits, with unequal axes."""
+    size = [fit.smallest_above(17 + 5 * axis + extra) or 0 for axis, fit in enumerate(model.graph.fits)]
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, model.graph.in_channels, *size, generator=generator)
 
 
 def same(first: Any, second: Any, **tolerance: float) -> None:
-    """Outputs of one structure with equal values."""
+    """Check that two outputs have one structure and equal values."""
     (ours, structure), (theirs, other) = tree_flatten(first), tree_flatten(second)
     assert structure == other
     for a, b in zip(ours, theirs, strict=True):
@@ -87,7 +95,7 @@ def _no_gradients() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_comes_out_is_what_the_spec_says(name: str) -> None:
+def test_outputs_are_those_of_the_spec(name: str) -> None:
     model = network(name)
     output = model(image(model))
     kind = list if name in LIST else dict if name in DICT else Tensor
@@ -120,9 +128,17 @@ def test_forward_is_the_graph_run_node_by_node(name: str) -> None:
         assert torch.equal(output, values[index]), model.graph.nodes[index].path
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_covering_networks_have_everything_the_others_have() -> None:
+    def features(names: Iterable[str]) -> set[str]:
+        outputs = {"list" if name in LIST else "mapping" if name in DICT else "tensor" for name in names}
+        return outputs | {type(node.op).__name__ for name in names for node in unetgen.graph_of(NETWORKS[name]).nodes}
+
+    assert features(COVERING) == features(NAMES)
+
+
+@pytest.mark.parametrize("name", slow_unless(COVERING, NAMES))
 def test_compiles_in_one_graph(name: str) -> None:
-    """In double precision: what is compiled may round in another order."""
+    """In double precision, since compiled code may round in another order."""
     model = network(name).double()
     x = image(model).double()
     same(torch.compile(model, backend="aot_eager", fullgraph=True)(x), model(x))
@@ -135,13 +151,15 @@ def test_exports(name: str) -> None:
     same(export(model, (x,)).module()(x), model(x))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("resnet", "pyramids")])
+@pytest.mark.parametrize(
+    "name", slow_unless([n for n in COVERING if n not in FIXED_SIZE], [n for n in NAMES if n not in FIXED_SIZE])
+)
 def test_one_exported_program_serves_every_size(name: str) -> None:
-    """With ``input: pad`` every size that is padded: torch asks of the cropped output whether it is whole."""
+    """With ``input: pad``, every size that is padded: torch checks whether the output was cropped."""
     model = network(name)
     program = export(model, (image(model),), dynamic_shapes=({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},))
-    for more in (8, 12):
-        x = image(model, more)
+    for extra in (8, 12):
+        x = image(model, extra)
         same(program.module()(x), model(x))
 
 
@@ -194,7 +212,7 @@ def test_every_output_trains_its_own_head(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["padded image", "padded on both ends"])
-def test_with_padding_every_size_comes_back(name: str) -> None:
+def test_padding_keeps_every_size(name: str) -> None:
     model = network(name)
     smallest = model.graph.fits[0].smallest or 0
     assert [n in model.graph.fits[0] for n in range(smallest, 40)] == [True] * (40 - smallest)
@@ -202,7 +220,7 @@ def test_with_padding_every_size_comes_back(name: str) -> None:
         assert model(torch.zeros(1, 2, *size)).shape[2:] == size
 
 
-def test_padding_to_a_size_that_fits_is_padding_by_hand() -> None:
+def test_padding_equals_padding_by_hand() -> None:
     model, plain = network("padded image"), unetgen.build(BASE, seed=1).eval()
     plain.load_state_dict(model.state_dict())
     x = torch.randn(1, 2, 13, 18)
@@ -210,7 +228,7 @@ def test_padding_to_a_size_that_fits_is_padding_by_hand() -> None:
     torch.testing.assert_close(model(x), by_hand)
 
 
-# Paths are keys
+# Paths are state-dict keys
 
 
 def test_the_resnet_encoder_has_a_key_for_each_of_torchvisions() -> None:
@@ -223,7 +241,7 @@ def test_the_resnet_encoder_has_a_key_for_each_of_torchvisions() -> None:
     assert {key.split(".")[1] for key in keys} == {"1", "2", "3", "4", "5"}
 
 
-def test_a_pruned_decoder_keeps_the_paths_of_the_whole_one() -> None:
+def test_a_pruned_decoder_keeps_the_paths_of_the_full_one() -> None:
     data = {**BASE, "widths": [4, 4, 4, 8], "decoder": "nested"}
     whole = unetgen.build(data, seed=1).eval()
     x = torch.randn(1, 2, 16, 16)
@@ -238,7 +256,7 @@ def test_a_pruned_decoder_keeps_the_paths_of_the_whole_one() -> None:
         torch.testing.assert_close(pruned(x), whole.head(kept["made"]))
 
 
-def test_an_attention_more_renames_no_layer() -> None:
+def test_an_added_attention_renames_no_layer() -> None:
     plain = unetgen.graph_of(BASE)
     for attention in ("se", "cbam", "eca", "scse", "spatial_se"):
         block = {"type": "attended", "place": "both", "attention": attention, "block": BASE["block"]}
@@ -248,7 +266,7 @@ def test_an_attention_more_renames_no_layer() -> None:
 
 
 @pytest.mark.parametrize("kind", ["recurrent", "recurrent_residual"])
-def test_a_recurrent_unit_has_its_weights_once(kind: str) -> None:
+def test_a_recurrent_unit_stores_its_weights_once(kind: str) -> None:
     def parameters(**options: Any) -> dict[str, Any]:
         block = {"type": kind, "padding": "zeros", "repeats": 2, **options}
         return unetgen.graph_of({**BASE, "block": block}).parameters

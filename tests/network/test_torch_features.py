@@ -1,4 +1,4 @@
-"""What torch can do with a module it must do with ours: compile, export, copy, pickle, hooks, DDP."""
+"""Features of torch that work with every module: compile, export, copy, pickle, hooks, DDP."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from support.networks import (
     small_fitting_size,
     traceable_depth,
 )
+from support.tiers import slow_unless
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.graph.graph import Graph
@@ -32,10 +33,14 @@ from unetgen.network.unet import UNet
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
-# The first steps; tests/network/test_topologies.py has one network for each other way of being strung together.
+# Basic networks; tests/network/test_topologies.py has one network for each other topology.
 SPECS = sorted(name for name, path in list_shipped_specs().items() if path.parent.name != "zoo")
 
-# All that a traced network may call. A size check would show as an assertion or as another function.
+# Together they have every operation of the others: what traces code, which takes seconds, is tried with these in the
+# README's line, and with all in the slow tier.
+TRACED_SPECS = ("unet_1d", "unet_milesial_bilinear", "unet_paper")
+
+# The functions that a traced network may call. A size check would be an assertion or another function.
 TRACED = {
     "batch_norm", "cat", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d", "dropout",
     "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "narrow", "pad", "relu_", "upsample_bilinear2d",
@@ -57,7 +62,7 @@ def _fresh_compiler() -> Iterator[None]:
     torch.compiler.reset()
 
 
-# The network is its graph
+# The network equals its graph
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -69,7 +74,7 @@ def test_forward_is_the_graph_run_node_by_node(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_four_parts_by_hand_are_the_network(name: str) -> None:
+def test_calling_the_four_parts_equals_the_network(name: str) -> None:
     model = build_narrow(name)
     x = random_image(model)
     *features, coarsest = model.encoder(x)
@@ -82,8 +87,16 @@ def test_the_four_parts_by_hand_are_the_network(name: str) -> None:
 # Compile and export
 
 
+def test_traced_specs_have_every_operation() -> None:
+    def operations(names: Sequence[str]) -> set[str]:
+        return {type(node.op).__name__ for name in names for node in unetgen.graph_of(name).nodes}
+
+    assert operations(TRACED_SPECS) == operations(SPECS)
+    assert {unetgen.load_spec(name).dims for name in TRACED_SPECS} == {1, 2}  # 3-D takes 13 s; it is in the slow tier
+
+
 @pytest.mark.usefixtures("_fresh_compiler")
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", slow_unless(TRACED_SPECS, SPECS))
 def test_one_compiled_graph_serves_every_size(name: str) -> None:
     model = build_narrow(name, depth=2)
     graphs = []
@@ -100,7 +113,7 @@ def test_one_compiled_graph_serves_every_size(name: str) -> None:
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
-@pytest.mark.parametrize("name", ["unet_1d", "unet_milesial_bilinear", "unet_paper"])  # every operation of the seven
+@pytest.mark.parametrize("name", TRACED_SPECS)
 def test_compiles_through_autograd_tracing(name: str) -> None:
     model = build_narrow(name, depth=1)
     x = random_image(model)
@@ -110,7 +123,7 @@ def test_compiles_through_autograd_tracing(name: str) -> None:
 
 @torch.enable_grad()
 @pytest.mark.usefixtures("_fresh_compiler")
-def test_a_compiled_training_step_is_the_plain_one() -> None:
+def test_a_compiled_training_step_equals_the_eager_one() -> None:
     plain = build_narrow("unet_milesial", depth=1).train()
     other = copy.deepcopy(plain)
     compiled = torch.compile(other, backend="aot_eager", fullgraph=True)
@@ -124,6 +137,7 @@ def test_a_compiled_training_step_is_the_plain_one() -> None:
 
 
 # inductor imports a part of torch that is written with torch's own deprecated decorators.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_compiles_to_machine_code() -> None:
@@ -133,13 +147,13 @@ def test_compiles_to_machine_code() -> None:
 
 
 def calls(program: ExportedProgram) -> set[str]:
-    """The functions that an exported program calls, without namespace and overload."""
+    """Return the functions that an exported program calls, without namespace and overload."""
     targets = [node.target for node in program.graph.nodes if node.op == "call_function"]
     return {getattr(t, "_opname", None) or str(getattr(t, "__name__", t)).split(".")[0] for t in targets}
 
 
-@pytest.mark.parametrize("name", SPECS)
-def test_export_has_nothing_but_the_arithmetic(name: str) -> None:
+@pytest.mark.parametrize("name", slow_unless(TRACED_SPECS, SPECS))
+def test_exported_programs_contain_only_arithmetic(name: str) -> None:
     model = build_narrow(name)
     x = random_image(model)
     program = export(model, (x,))
@@ -160,7 +174,7 @@ def free_axes(graph: Graph) -> dict[int, Any]:
 
 
 def exact_axes(graph: Graph) -> dict[int, Any]:
-    """The closed form of ``graph.fits`` as torch writes it: ``16*n - 4`` with bounds, or bounds alone."""
+    """Return the closed form of ``graph.fits`` for torch: ``16*n - 4`` with bounds, or bounds alone."""
     axes: dict[int, Any] = {}
     for axis, fit in enumerate(graph.fits):
         first, period = size_with_two_coarse_pixels(graph, axis, fit), fit.period
@@ -174,7 +188,7 @@ def exact_axes(graph: Graph) -> dict[int, Any]:
 
 
 @pytest.mark.parametrize("axes", [free_axes, exact_axes])
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", slow_unless(TRACED_SPECS, SPECS))
 def test_one_exported_program_serves_every_size_that_fits(name: str, axes: Callable[[Graph], dict[int, Any]]) -> None:
     model = build_narrow(name, depth=traceable_depth(name))
     program = export(model, (random_image(model),), dynamic_shapes=(axes(model.graph),))
@@ -184,7 +198,7 @@ def test_one_exported_program_serves_every_size_that_fits(name: str, axes: Calla
         torch.testing.assert_close(program.module()(other), model(other))
 
 
-def test_the_papers_sizes_are_those_that_export_finds() -> None:
+def test_export_derives_the_sizes_of_the_paper() -> None:
     model = build_narrow("unet_paper")
     height = 16 * Dim("height", min=12, max=64) - 4
     program = export(model, (random_image(model, (204, 220)),), dynamic_shapes=({2: height},))
@@ -193,7 +207,7 @@ def test_the_papers_sizes_are_those_that_export_finds() -> None:
     torch.testing.assert_close(program.module()(other), model(other))
 
 
-def test_batch_exports_as_free_too() -> None:
+def test_the_batch_size_is_dynamic() -> None:
     model = build_narrow("unet_milesial", depth=2)
     program = export(model, (random_image(model),), dynamic_shapes=({0: Dim("batch")},))
     other = random_image(model, batch=5)
@@ -205,7 +219,7 @@ def test_batch_exports_as_free_too() -> None:
 
 @torch.enable_grad()
 @pytest.mark.parametrize("name", SPECS)
-def test_a_deep_copy_is_equal_and_its_own(name: str) -> None:
+def test_a_deep_copy_is_equal_and_independent(name: str) -> None:
     model = build_narrow(name)
     twin = copy.deepcopy(model)
     assert twin.spec is model.spec
@@ -247,7 +261,7 @@ def test_channels_last(name: str) -> None:
     layout = torch.channels_last if model.graph.dims == 2 else torch.channels_last_3d
     result = model.to(memory_format=layout)(x.to(memory_format=layout))
     torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
-    # Whether a 3-D convolution hands the layout on is torch's own choice, and depends on its threads.
+    # Whether a 3-D convolution keeps the memory format is torch's choice, and depends on its threads.
     assert model.graph.dims == 3 or result.is_contiguous(memory_format=layout)
 
 
@@ -262,7 +276,7 @@ def test_double_precision() -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_every_hook_fires_once_and_sees_the_true_value(name: str) -> None:
+def test_every_hook_fires_once_with_the_value_of_the_graph(name: str) -> None:
     model = build_narrow(name)
     x = random_image(model)
     plain, expected = model(x), run_node_by_node(model, x)
@@ -285,7 +299,7 @@ def test_every_hook_fires_once_and_sees_the_true_value(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["encoder", "bottleneck", "decoder", "decoder.0", "decoder.1.up", "head"])
-def test_what_a_hook_keeps_stays_as_it_was(path: str) -> None:
+def test_a_value_kept_by_a_hook_does_not_change(path: str) -> None:
     model = build_narrow("unet_paper")
     x = random_image(model)
     kept: list[Any] = []
@@ -301,7 +315,7 @@ def test_what_a_hook_keeps_stays_as_it_was(path: str) -> None:
     assert torch.equal(plain, model(x))
 
 
-def test_a_hooks_own_result_is_what_goes_on() -> None:
+def test_a_hook_may_replace_the_result() -> None:
     model = build_narrow("unet_paper")
     x = random_image(model)
     model.bottleneck.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
@@ -311,7 +325,7 @@ def test_a_hooks_own_result_is_what_goes_on() -> None:
 
 
 @pytest.mark.parametrize("sequence", [list, tuple])
-def test_a_hook_may_give_the_features_in_any_sequence(sequence: Callable[..., Any]) -> None:
+def test_a_hook_may_return_the_features_in_any_sequence(sequence: Callable[..., Any]) -> None:
     model = build_narrow("unet_paper")
     x = random_image(model)
     plain = model(x)
@@ -320,18 +334,18 @@ def test_a_hook_may_give_the_features_in_any_sequence(sequence: Callable[..., An
 
 
 @torch.enable_grad()
-def test_backward_hooks_on_the_parts_see_gradients() -> None:
+def test_backward_hooks_on_the_parts_get_gradients() -> None:
     model = build_narrow("unet_paper")
     fired: Counter[str] = Counter()
     for path in ("encoder", "encoder.0", "bottleneck", "decoder", "decoder.0", "head"):
         model.get_submodule(path).register_full_backward_hook(lambda *_, path=path: fired.update([path]))
-    # Without a gradient for the image torch warns of its own hooks.
+    # torch warns about its hooks if the image has no gradient.
     model(random_image(model).requires_grad_()).sum().backward()
     assert fired == dict.fromkeys(("encoder", "encoder.0", "bottleneck", "decoder", "decoder.0", "head"), 1)
 
 
 class Wrapped(nn.Module):
-    """What people put around a part: counts its calls."""
+    """A wrapper around a part that counts its calls."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -368,7 +382,7 @@ def _replaced_by_compiled(model: UNet, path: str, backend: Callable[..., Any]) -
 @pytest.mark.usefixtures("_fresh_compiler")
 @pytest.mark.parametrize("compiled", [_compiled_in_place, _replaced_by_compiled])
 @pytest.mark.parametrize("path", ["encoder", "bottleneck", "decoder", "head"])
-def test_a_part_may_be_compiled_by_itself(path: str, compiled: Callable[..., None]) -> None:
+def test_a_part_may_be_compiled_alone(path: str, compiled: Callable[..., None]) -> None:
     model = build_narrow("unet_paper", depth=2)
     x = random_image(model)
     plain = model(x)
@@ -398,7 +412,7 @@ def test_a_patched_forward_is_called(path: str) -> None:
     assert called == [path]
 
 
-def test_a_replaced_bottleneck_is_what_runs() -> None:
+def test_a_replaced_bottleneck_is_called() -> None:
     model = build_narrow("unet_milesial")
     x = random_image(model)
     *features, coarsest = model.encoder(x)
@@ -434,7 +448,7 @@ def test_data_parallel_training_uses_every_parameter(name: str) -> None:
     assert all(not torch.equal(before[key], model.state_dict()[key]) for key in kernels)
 
 
-def test_statistics_and_modes_are_left_alone_by_what_only_looks() -> None:
+def test_inspection_does_not_change_statistics_and_modes() -> None:
     model = unetgen.build("unet_tutorial", widths=[4, 8, 16], seed=1, device="meta").train()
     model.decoder.eval()
     real = build_narrow("unet_tutorial", depth=2).train()
@@ -454,7 +468,7 @@ def test_statistics_and_modes_are_left_alone_by_what_only_looks() -> None:
 
 
 @pytest.mark.parametrize("name", ["unet_paper", "unet_milesial", "unet_1d"])
-def test_skips_are_freed_as_soon_as_they_are_joined(name: str) -> None:
+def test_skips_are_released_when_they_are_merged(name: str) -> None:
     model = build_narrow(name)
     last = {level: model.graph.nodes[index].path for level, index in model.graph.skips.items()}
     skips: dict[int, weakref.ref[Tensor]] = {}
@@ -473,7 +487,7 @@ def test_skips_are_freed_as_soon_as_they_are_joined(name: str) -> None:
     assert alive == {level: list(range(level)) for level in last}
 
 
-def test_the_image_is_not_held_by_the_network() -> None:
+def test_the_network_does_not_keep_the_image() -> None:
     model = build_narrow("unet_paper")
     x = random_image(model)
     watched = weakref.ref(x)

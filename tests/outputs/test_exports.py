@@ -16,6 +16,7 @@ import torch
 
 import unetgen
 from support.command_line import RunCli
+from support.tiers import slow_unless
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.network.unet import flatten_outputs
 from unetgen.outputs.exports import aoti, onnx, program, pt2
@@ -26,28 +27,28 @@ from unetgen.outputs.exports.sizes import iter_candidates
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
-NARROW = {"widths": [4, 8, 8], "input_size": None}
+NARROW = {"widths": [4, 8], "input_size": None}
 
 # What is difficult to export: crops, pads to a skip, resizes, gates over whole feature maps, shared weights, lists and
 # dicts of outputs, one and three dimensions, norms of each kind.
 NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "crops": ("unet_paper", NARROW, "n = 0 (mod 4), n >= 44"),
-    "pads": ("unet_milesial", NARROW, "n >= 8"),
+    "crops": ("unet_paper", NARROW, "n = 0 (mod 2), n >= 18"),
+    "pads": ("unet_milesial", NARROW, "n >= 4"),
     "resizes": ("unet_wolny_3d", {"widths": [8, 8], "input_size": None}, "n >= 4"),
-    "gates": ("attention_unet", NARROW, "n = 0 (mod 4), n >= 8"),
+    "gates": ("attention_unet", NARROW, "n = 0 (mod 2), n >= 4"),
     "squeezes": ("residual_se_unet_3d", {"widths": [8, 8], "input_size": None}, "n >= 4"),
-    "again": ("r2unet", NARROW, "n = 0 (mod 4), n >= 8"),
-    "a list": ("unet_milesial", {**NARROW, "head": "deep_supervision"}, "n >= 8"),
+    "again": ("r2unet", NARROW, "n = 0 (mod 2), n >= 4"),
+    "a list": ("unet_milesial", {**NARROW, "widths": [4, 8, 8], "head": "deep_supervision"}, "n >= 8"),
     "one axis": ("unet_1d", {"widths": [4, 8], "input_size": None}, "n = 0 (mod 2), n >= 4"),
-    "shuffles": ("unet_milesial", {**NARROW, "upsample": "pixel_shuffle", "block.norm": "instance"}, "n >= 8"),
+    "shuffles": ("unet_milesial", {**NARROW, "upsample": "pixel_shuffle", "block.norm": "instance"}, "n >= 4"),
 }
 
 
 # Sizes between the residue classes, below the first, and with one axis that does not fit.
 MISFITS = {
-    "crops": [(50, 48), (47, 47), (40, 40)],
-    "gates": [(18, 16), (4, 8)],
-    "pads": [(7, 8)],
+    "crops": [(19, 20), (21, 21), (16, 16)],
+    "gates": [(9, 8), (2, 4)],
+    "pads": [(3, 4)],
     "one axis": [(7,), (2,)],
     "resizes": [(4, 4, 3)],
 }
@@ -85,38 +86,59 @@ def assert_rejected(pt2_run: Any, onnx_run: Any, images: list[torch.Tensor], siz
             onnx_run(x)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# Crops, three dimensions, gates and several outputs; the other networks as ONNX are for the slow tier.
+ONNX_IN_LINE = ("crops", "resizes", "gates", "a list")
+
+
+@pytest.mark.parametrize("name", slow_unless(ONNX_IN_LINE, NETWORKS))
 def test_programs_equal_the_network(name: str, tmp_path: Path) -> None:
     """One run of torch.export for both formats, in the order in which a change of the program would be visible."""
     model, description = network(name), NETWORKS[name][2]
     exported = program.export_verified(model)
-    assert exported.sizes.description == description
     sizes = exported.sizes.verification_sizes
-    assert len(sizes) == 3
     code = str(exported.program.graph)
-    assert description in pt2.write(model, tmp_path / "net.pt2", exported=exported)
-    pt2_run = torch.export.load(tmp_path / "net.pt2").module()
-    assert_equal_outputs(model, pt2_run, sizes, 1e-6)
+    pt2_run = check_pt2(name, model, exported, tmp_path / "net.pt2")
     assert description in onnx.write(model, tmp_path / "net.onnx", exported=exported)
     assert str(exported.program.graph) == code
     onnx_run = load_session(tmp_path / "net.onnx")
     assert_equal_outputs(model, onnx_run, sizes, 1e-4)
-    assert_rejected(
-        pt2_run,
-        onnx_run,
-        [torch.zeros(2, model.graph.in_channels, *size) for size in MISFITS.get(name, ())],
-        description,
-    )
-    assert not any(
-        map(len, flatten_outputs(pt2_run(torch.zeros(0, model.graph.in_channels, *sizes[0]))))
-    )  # the batch size is free
-    for path in (tmp_path / "net.pt2", tmp_path / "net.onnx"):
-        metadata = read_metadata(path)
-        assert tuple(metadata) == METADATA_KEYS
-        assert metadata["unetgen.sizes"] == description
-        assert (
-            unetgen.load_spec(json.loads(metadata["unetgen.spec"])).hash == model.spec.hash == metadata["unetgen.hash"]
-        )
+    assert_rejected(pt2_run, onnx_run, misfits(name, model), description)
+    assert_metadata(tmp_path / "net.onnx", model, description)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ONNX_IN_LINE])
+def test_pt2_programs_equal_the_network(name: str, tmp_path: Path) -> None:
+    model = network(name)
+    run = check_pt2(name, model, program.export_verified(model), tmp_path / "net.pt2")
+    for x in misfits(name, model):
+        with pytest.raises(RuntimeError, match=r"^the input size does not fit; valid sizes: "):
+            run(x)
+
+
+def check_pt2(name: str, model: Any, exported: Any, path: Path) -> Any:
+    """Write the program, compare it with the network at three sizes, and return it as a module."""
+    description = NETWORKS[name][2]
+    assert exported.sizes.description == description
+    sizes = exported.sizes.verification_sizes
+    assert len(sizes) == 3
+    assert description in pt2.write(model, path, exported=exported)
+    run = torch.export.load(path).module()
+    assert_equal_outputs(model, run, sizes, 1e-6)
+    empty_batch = torch.zeros(0, model.graph.in_channels, *sizes[0])
+    assert not any(map(len, flatten_outputs(run(empty_batch))))  # the batch size is free
+    assert_metadata(path, model, description)
+    return run
+
+
+def misfits(name: str, model: Any) -> list[torch.Tensor]:
+    return [torch.zeros(2, model.graph.in_channels, *size) for size in MISFITS.get(name, ())]
+
+
+def assert_metadata(path: Path, model: Any, description: str) -> None:
+    metadata = read_metadata(path)
+    assert tuple(metadata) == METADATA_KEYS
+    assert metadata["unetgen.sizes"] == description
+    assert unetgen.load_spec(json.loads(metadata["unetgen.spec"])).hash == model.spec.hash == metadata["unetgen.hash"]
 
 
 def test_several_formats_are_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +160,7 @@ def test_every_shipped_network_can_be_exported_for_several_sizes() -> None:
     assert fixed == set()
 
 
+@pytest.mark.slow
 def test_a_compiled_package_runs_without_unetgen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The wrapper code takes longer to compile than the kernels.
     monkeypatch.setattr(torch._inductor.config.aot_inductor, "compile_wrapper_opt_level", "O0")

@@ -1,4 +1,4 @@
-"""The JSON Schema for editors says of a spec what ``unetgen validate`` says, as far as a schema can."""
+"""The JSON Schema for editors agrees with ``unetgen validate``, as far as a schema can."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PADDED = BASE + "block: {padding: zeros}\n"
 RESNET = HEAD + "encoder: resnet\ndecoder: {widths: [8, 8, 8, 8, 8]}\n"
 EXTENDED = "extends: base.yaml\n"
 
-# What the specs of a folder extend.
+# The spec that others extend.
 UNDER = (
     BASE + "block: {type: stack, count: 2, block: {type: residual, padding: zeros}}\nheads: {mask: {kernel_size: 3}}\n"
 )
 
 ACME = '''\
-"""A plugin with a part of each sort that is awkward to describe."""
+"""A plugin with parts that are difficult to describe in a schema."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from unetgen.parts.layers.norms import Group, Layer
 
 
 class Even:
-    """An option that pydantic checks by a function and has no schema for."""
+    """An option that pydantic checks by a function and cannot describe."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
@@ -72,7 +72,7 @@ class Twice(Block):
 
 
 class Needy(Twice):
-    """As many convolutions as it is told."""
+    """A block with a required option."""
 
     type: ClassVar[str] = "needy"
 
@@ -80,7 +80,7 @@ class Needy(Twice):
 
 
 class Ours(Twice):
-    """Its name is taken, so that it has only the full one."""
+    """A part whose short name is taken by a built-in one."""
 
     type: ClassVar[str] = "conv"
 
@@ -195,16 +195,16 @@ BAD = {
 }  # fmt: skip
 
 
-def written(folder: Path, specs: dict[str, str], ending: str = "yaml") -> list[str]:
-    """Each spec in a file of its own; their names, by which both tools call them."""
+def write_specs(folder: Path, specs: dict[str, str], ending: str = "yaml") -> list[str]:
+    """Write each spec to a file and return the file names, by which both tools report them."""
     names = {name: f"{name.replace(' ', '_')}.{ending}" for name in specs}
     for name, file in names.items():
         (folder / file).write_text(specs[name], encoding="utf-8")
     return list(names.values())
 
 
-def by_schema(schema: Path, files: Iterable[str]) -> dict[str, bool]:
-    """Whether the schema takes each file."""
+def validate_by_schema(schema: Path, files: Iterable[str]) -> dict[str, bool]:
+    """Return whether the schema accepts each file."""
     command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema), "-o", "json", *files]
     done = subprocess.run(command, capture_output=True, text=True, cwd=schema.parent, check=False)
     assert done.stdout, done.stderr
@@ -216,7 +216,7 @@ def by_schema(schema: Path, files: Iterable[str]) -> dict[str, bool]:
 
 @pytest.fixture
 def schema(run_cli: RunCli, tmp_path: Path) -> Path:
-    """The schema of all that is installed, in a file."""
+    """Write the schema of all installed parts to a file."""
     file = tmp_path / "unetgen.schema.json"
     assert run_cli("schema", "-o", str(file)).code == 0
     return file
@@ -227,26 +227,24 @@ def acme(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", ACME)
 
 
-def test_schema_and_validate_say_the_same(
-    acme: None, schema: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_schema_and_validate_agree(acme: None, schema: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = schema.parent
-    written(folder, {"base": UNDER, "growing": HEAD + "depth: 2\nwidths: {base: 8}\n"})
-    expected = dict.fromkeys(written(folder, GOOD), True) | dict.fromkeys(written(folder, BAD), False)
+    write_specs(folder, {"base": UNDER, "growing": HEAD + "depth: 2\nwidths: {base: 8}\n"})
+    expected = dict.fromkeys(write_specs(folder, GOOD), True) | dict.fromkeys(write_specs(folder, BAD), False)
     assert len(expected) == len(GOOD) + len(BAD) >= 80
     monkeypatch.chdir(folder)
     outcome = json.loads(run_cli("validate", *expected, "--format", "json").out)
     assert {row["spec"]: row["valid"] for row in outcome} == expected, [row for row in outcome if row["problems"]]
-    assert by_schema(schema, expected) == expected
+    assert validate_by_schema(schema, expected) == expected
 
 
-def test_every_shipped_spec_and_its_resolved_form_are_taken(schema: Path) -> None:
+def test_every_shipped_spec_and_its_resolved_form_are_valid(schema: Path) -> None:
     resolved = {f"{name} resolved": json.dumps(unetgen.load_spec(name).resolved()) for name in list_shipped_specs()}
-    expected = [*written(schema.parent, resolved, "json"), *map(str, list_shipped_specs().values())]
-    assert by_schema(schema, expected) == dict.fromkeys(expected, True)
+    expected = [*write_specs(schema.parent, resolved, "json"), *map(str, list_shipped_specs().values())]
+    assert validate_by_schema(schema, expected) == dict.fromkeys(expected, True)
 
 
-def test_names_are_offered_bare_first_and_only_where_they_are_enough(acme: None, schema: Path) -> None:
+def test_names_are_suggested_short_ones_first_and_only_if_sufficient(acme: None, schema: Path) -> None:
     slots = json.loads(schema.read_text())["$defs"]
     whole, overlay = (slots[name]["anyOf"][0]["enum"] for name in ("block", "block_overlay"))
     assert whole[-2:] == ["acme-unet/conv", "acme-unet/twice"]

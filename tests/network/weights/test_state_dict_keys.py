@@ -1,4 +1,4 @@
-"""Paths are state-dict keys, and people's weights depend on them."""
+"""State-dict keys are paths, and saved weights depend on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_keys_of_shipped_specs_are_pinned(name: str, check_golden: Callable[[str
 
 
 def test_keys_of_the_zoo_are_pinned(check_golden: Callable[[str, str], None]) -> None:
-    """By number and hash, since they are ten thousand; the same holds for them."""
+    """By number and hash, since there are ten thousand of them."""
     lines = []
     for name in ZOO:
         text = keys(unetgen.graph_of(name))
@@ -39,15 +39,15 @@ def test_keys_of_the_zoo_are_pinned(check_golden: Callable[[str, str], None]) ->
 
 
 @pytest.mark.parametrize("name", FIRST)
-def test_the_module_has_the_graphs_keys(name: str) -> None:
+def test_the_module_has_the_keys_of_the_graph(name: str) -> None:
     model = unetgen.build(name, device="meta")
     assert [(k, tuple(v.shape)) for k, v in model.named_parameters()] == [
         (k, p.shape) for k, p in model.graph.parameters.items()
     ]
 
 
-def unchanged(path: str, **overrides: object) -> None:
-    """No key changes but those under a path."""
+def assert_keys_unchanged_elsewhere(path: str, **overrides: object) -> None:
+    """Check that overrides change only the keys under a path."""
     before, after = unetgen.graph_of("unet_milesial"), unetgen.graph_of("unet_milesial", **overrides)
     rest = [{k for k in graph.parameters if not k.startswith(f"{path}.")} for graph in (before, after)]
     assert rest[0] == rest[1]
@@ -55,14 +55,16 @@ def unchanged(path: str, **overrides: object) -> None:
 
 
 def test_a_change_at_one_level_renames_nothing_at_another() -> None:
-    unchanged("encoder.1", levels={1: {"encoder": {"block": {"repeats": 4}}}})
-    unchanged("encoder.2", levels={2: {"encoder": {"block": {"type": "residual", "padding": "zeros"}}}})
-    unchanged("bottleneck", bottleneck={"block": {"repeats": 3}})
-    unchanged("decoder.0.up", levels={0: {"upsample": {"type": "interpolate"}}})
-    unchanged("head.0", head={"kernel_size": 3})
+    assert_keys_unchanged_elsewhere("encoder.1", levels={1: {"encoder": {"block": {"repeats": 4}}}})
+    assert_keys_unchanged_elsewhere(
+        "encoder.2", levels={2: {"encoder": {"block": {"type": "residual", "padding": "zeros"}}}}
+    )
+    assert_keys_unchanged_elsewhere("bottleneck", bottleneck={"block": {"repeats": 3}})
+    assert_keys_unchanged_elsewhere("decoder.0.up", levels={0: {"upsample": {"type": "interpolate"}}})
+    assert_keys_unchanged_elsewhere("head.0", head={"kernel_size": 3})
 
 
-def test_a_norm_or_dropout_more_renames_no_convolution() -> None:
+def test_an_added_norm_or_dropout_renames_no_convolution() -> None:
     plain = unetgen.graph_of("unet_paper")
     normed = unetgen.graph_of(
         "unet_paper", block={"norm": "batch", "dropout": {"rate": 0.1, "type": "element", "place": "every"}}
@@ -70,7 +72,7 @@ def test_a_norm_or_dropout_more_renames_no_convolution() -> None:
     assert set(plain.parameters) <= set(normed.parameters)
 
 
-def test_a_level_more_renames_no_finer_level() -> None:
+def test_an_added_level_renames_no_finer_level() -> None:
     """Level 0 is the finest, so a deeper net keeps the names of what a shallower one has."""
     shallow, deep = (unetgen.graph_of("unet_1d", widths=[4, 8, 16, 32][:n]) for n in (3, 4))
     finer = {k for k in shallow.parameters if not k.startswith("bottleneck")}

@@ -18,7 +18,7 @@ JsonSchema = dict[str, Any]
 # Descriptions of JSON types other than numbers.
 _TYPE_DESCRIPTIONS = {"boolean": "`true`, `false`", "string": "text", "object": "a mapping"}
 
-# Upper bounds from this value on are not shown, since nobody reaches them.
+# Upper bounds from this value on are not shown, since they have no practical effect.
 _MIN_HIDDEN_BOUND = 255
 
 
