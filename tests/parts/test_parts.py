@@ -153,7 +153,7 @@ def test_shared_options_of_every_top_key_change_the_hash() -> None:
 
 
 def test_reflect_padding_goes_with_transposed_convolutions() -> None:
-    """Torch pads those with zeros only; a block's padding mode is not handed to them."""
+    """Torch pads those with zeros only; a block's padding mode is not passed to them."""
     model = unetgen.build({**BASE, "block": {"padding": "reflect"}})
     assert model.decoder.get_submodule("0.up").padding_mode == "zeros"
     assert model.encoder.get_submodule("0.conv1").padding_mode == "reflect"

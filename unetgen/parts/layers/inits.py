@@ -1,6 +1,6 @@
 """Initialisations: choose a function of ``torch.nn.init`` for each parameter.
 
-Scales of norms are initialised to one, their shifts and all biases to zero; only ``torch_default`` draws biases.
+Scales of norms are initialised to one, their shifts and all biases to zero; only ``torch_default`` has random biases.
 For transposed convolutions the fan-in is the second axis of the weight, as in torch.
 """
 
