@@ -102,11 +102,9 @@ class UnetgenError(Exception):
     problems: tuple[Problem, ...]
 
     def __init__(self, problems: str | Problem | Iterable[str | Problem]) -> None:
-        """Create an error from sentences, problems, or both.
+        """Create an error from sentences (``"what failed; how to fix it"``), problems, or both.
 
-        Args:
-            problems: One sentence (``"what failed; how to fix it"``) or problem, or several. A line of a sentence
-                that is not indented starts another problem.
+        Each line of a sentence that is not indented is a problem of its own.
         """
         items = [problems] if isinstance(problems, (str, Problem)) else list(problems)
         self.problems = tuple(dict.fromkeys(problem for item in items for problem in self._to_problems(item)))
@@ -262,13 +260,7 @@ class MissingDependencyError(UnetgenError, ImportError):
     code = "missing_dependency"
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
-        """Create an error.
-
-        Args:
-            feature: What needs the package.
-            package: The package that is not installed.
-            extra: The extra of unetgen that installs it.
-        """
+        """Create an error; ``extra`` is the extra of unetgen that installs ``package``."""
         self.package, self.extra = package, extra
         super().__init__(f"{feature} needs {package}, which is not installed; run: pip install 'unetgen[{extra}]'")
 

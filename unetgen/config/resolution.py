@@ -71,7 +71,7 @@ class _Resolver:
         self.problems += [p for p in problems if encoder is not None or p.code != "missing"]
         size = self._collect(read_input_size(self.root, self.dims))
         checkpointing = self._collect(read_checkpointing(self.root))
-        # With invalid widths the levels are still checked, as far as they are given.
+        # With invalid widths the levels are still checked, as far as possible.
         depth = widths.depth if widths else 4
         if widths:
             self.problems += check_keys(self.root, depth)

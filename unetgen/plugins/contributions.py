@@ -71,8 +71,9 @@ def _check_api_version(required: Any, provider: Provider) -> None:
         hint = f"upgrade {provider.name}"
     else:
         return
-    ours, theirs = (".".join(map(str, numbers)) for numbers in (provided, required))
-    raise PluginError(f"the plugin requires plugin API {theirs}, but unetgen {version('unetgen')} has {ours}; {hint}")
+    current, expected = (".".join(map(str, numbers)) for numbers in (provided, required))
+    message = f"the plugin requires plugin API {expected}, but unetgen {version('unetgen')} has {current}"
+    raise PluginError(f"{message}; {hint}")
 
 
 def _collect_parts(hook_caller: Any, provider: Provider) -> tuple[type[Part], ...]:

@@ -54,7 +54,9 @@ def create_plugin(source: str | type[Part]) -> Plugin:
     """Return the plugin of a file, a module, or a part class. Raises PluginError if the file does not exist."""
     if not isinstance(source, str):
         provider = Provider(source.__module__)
-        return Plugin(provider, "given by hand", lambda: Contributions(parts=(validate_part_class(source, provider),)))
+        return Plugin(
+            provider, "passed in Python", lambda: Contributions(parts=(validate_part_class(source, provider),))
+        )
     return _create_file_plugin(Path(source)) if source.endswith(".py") else _create_module_plugin(source)
 
 

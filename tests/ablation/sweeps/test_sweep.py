@@ -1,4 +1,4 @@
-"""Sweeps: what each mode makes of the axes, what is refused and where, and what variants are called."""
+"""Sweeps: modes, axes, conditions, error messages with locations, and variant names."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from unetgen.config.yaml.tree import from_data
 from unetgen.errors import MissingDependencyError, PluginError, SpecError
 
 
-def words(source: str | dict[str, Any]) -> list[str]:
+def list_labels(source: str | dict[str, Any]) -> list[str]:
     return [variant.label for variant in sweep(source)]
 
 
-def refused(source: str | dict[str, Any]) -> list[str]:
+def error_lines(source: str | dict[str, Any]) -> list[str]:
     with pytest.raises(SpecError) as error:
         list(sweep(source))
     return str(error.value).splitlines()
 
 
-def written(folder: Path, text: str, name: str = "sweep.yaml") -> str:
+def write_sweep_file(folder: Path, text: str, name: str = "sweep.yaml") -> str:
     path = folder / name
     path.write_text(text)
     return str(path)
@@ -42,7 +42,7 @@ def written(folder: Path, text: str, name: str = "sweep.yaml") -> str:
 
 def test_a_grid_has_every_choice_with_every_other_and_the_last_axis_changes_fastest() -> None:
     axes = {"skip.fusion": ["concat", "add"], "block.norm": ["batch", "instance", "none"]}
-    assert words({"base": "unet_milesial", "axes": axes}) == [
+    assert list_labels({"base": "unet_milesial", "axes": axes}) == [
         "base", "block.norm=instance", "block.norm=none",
         "skip.fusion=add", "block.norm=instance,skip.fusion=add", "block.norm=none,skip.fusion=add",
     ]  # fmt: skip
@@ -54,14 +54,14 @@ def test_one_at_a_time_is_the_base_and_then_each_value_that_is_not_its_own() -> 
         "upsample": ["transposed_conv", {"type": "interpolate", "mode": "linear"}],
         "skip.fusion": ["concat", "add"],
     }
-    assert words({"base": "unet_milesial", "mode": "one_at_a_time", "axes": axes}) == [
+    assert list_labels({"base": "unet_milesial", "mode": "one_at_a_time", "axes": axes}) == [
         "base", "block.norm=instance", "block.norm=none", "upsample=interpolate+mode=linear", "skip.fusion=add",
     ]  # fmt: skip
 
 
 def test_a_list_has_the_variants_that_it_names() -> None:
     variants = [{}, {"skip.fusion": "add"}, {"skip.fusion": "add", "depth": 2}]
-    assert words({"base": "unet_milesial", "variants": variants}) == [
+    assert list_labels({"base": "unet_milesial", "variants": variants}) == [
         "base",
         "skip.fusion=add",
         "depth=2,skip.fusion=add",
@@ -70,25 +70,27 @@ def test_a_list_has_the_variants_that_it_names() -> None:
 
 def test_the_variants_of_a_list_can_have_names_of_their_own() -> None:
     source = {"base": "unet_milesial", "mode": "list", "variants": {"ours": {}, "sums": {"skip.fusion": "add"}}}
-    assert words(source) == ["ours", "sums"]
+    assert list_labels(source) == ["ours", "sums"]
 
 
 def test_a_sample_is_drawn_from_the_grid_by_its_seed_in_whatever_order_the_axes_stand() -> None:
     axes = {"block.norm": ["batch", "instance", "none"], "depth": [1, 2, 3, 4], "skip.fusion": ["concat", "add"]}
-    grid = words({"base": "unet_milesial", "axes": axes})
-    first = words({"base": "unet_milesial", "axes": axes, "mode": {"type": "sample", "n": 7, "seed": 1}})
+    grid = list_labels({"base": "unet_milesial", "axes": axes})
+    first = list_labels({"base": "unet_milesial", "axes": axes, "mode": {"type": "sample", "n": 7, "seed": 1}})
     assert len(first) == len(set(first)) == 7
     assert set(first) < set(grid)
     turned = {path: list(reversed(values)) for path, values in reversed(axes.items())}
-    assert words({"base": "unet_milesial", "axes": turned, "mode": {"type": "sample", "n": 7, "seed": 1}}) == first
-    assert words({"base": "unet_milesial", "axes": axes, "mode": {"type": "sample", "n": 7, "seed": 2}}) != first
-    all_of_it = words({"base": "unet_milesial", "axes": axes, "mode": {"type": "sample", "n": 100}})
+    assert (
+        list_labels({"base": "unet_milesial", "axes": turned, "mode": {"type": "sample", "n": 7, "seed": 1}}) == first
+    )
+    assert list_labels({"base": "unet_milesial", "axes": axes, "mode": {"type": "sample", "n": 7, "seed": 2}}) != first
+    all_of_it = list_labels({"base": "unet_milesial", "axes": axes, "mode": {"type": "sample", "n": 100}})
     assert sorted(all_of_it) == sorted(grid)
 
 
 def test_a_sample_counts_only_what_the_conditions_let_through() -> None:
     source = {"base": "unet_milesial", "axes": {"depth": [1, 2, 3, 4]}, "where": "depth > 2"}
-    assert sorted(words({**source, "mode": {"type": "sample", "n": 2}})) == ["base", "depth=3"]
+    assert sorted(list_labels({**source, "mode": {"type": "sample", "n": 2}})) == ["base", "depth=3"]
 
 
 # Axes
@@ -96,7 +98,7 @@ def test_a_sample_counts_only_what_the_conditions_let_through() -> None:
 
 def test_zipped_paths_go_together() -> None:
     source = {"base": "unet_milesial", "zip": {"depth": [3, 4], "block.repeats": [3, 2]}}
-    assert words(source) == ["block.repeats=3,depth=3", "base"]
+    assert list_labels(source) == ["block.repeats=3,depth=3", "base"]
 
 
 def test_several_zips_are_several_axes() -> None:
@@ -104,15 +106,15 @@ def test_several_zips_are_several_axes() -> None:
         "base": "unet_milesial",
         "zip": [{"depth": [3, 4], "block.repeats": [3, 2]}, {"skip.fusion": ["concat", "add"]}],
     }
-    assert len(words(source)) == 4
+    assert len(list_labels(source)) == 4
 
 
 def test_labels_set_several_paths_at_once_and_name_the_variants() -> None:
     sizes = {"small": {"widths": [8, 16], "block.repeats": 1}, "own": {}, "large": {"widths": [32, 64]}}
-    made = list(sweep({"base": "unet_milesial", "axes": {"size": sizes}}))
-    assert [variant.label for variant in made] == ["size=small", "base", "size=large"]
-    assert made[0].spec.widths == (8, 16)
-    assert made[0].spec.encoder_levels[0].block.repeats == 1
+    variants = list(sweep({"base": "unet_milesial", "axes": {"size": sizes}}))
+    assert [variant.label for variant in variants] == ["size=small", "base", "size=large"]
+    assert variants[0].spec.widths == (8, 16)
+    assert variants[0].spec.encoder_levels[0].block.repeats == 1
 
 
 def test_an_axis_under_a_label_exists_only_there() -> None:
@@ -123,24 +125,24 @@ def test_an_axis_under_a_label_exists_only_there() -> None:
         },
         "depth": [2, 4],
     }
-    assert words({"base": "unet_milesial", "axes": axes}) == [
+    assert list_labels({"base": "unet_milesial", "axes": axes}) == [
         "depth=2", "base",
         "depth=2,upsample.mode=nearest,upsample=fixed", "upsample.mode=nearest,upsample=fixed",
         "depth=2,upsample.mode=linear,upsample=fixed", "upsample.mode=linear,upsample=fixed",
     ]  # fmt: skip
-    assert words({"base": "unet_milesial", "axes": axes, "mode": "one_at_a_time"}) == [
+    assert list_labels({"base": "unet_milesial", "axes": axes, "mode": "one_at_a_time"}) == [
         "base", "upsample=fixed", "upsample.mode=linear,upsample=fixed", "depth=2",
     ]  # fmt: skip  # nearest is what an interpolation does anyway
 
 
 def test_a_base_can_stand_in_the_file(tmp_path: Path) -> None:
     text = "base: {extends: unet_milesial, in_channels: 1}\naxes: {depth: [3, 4]}\n"
-    assert [v.spec.in_channels for v in sweep(written(tmp_path, text))] == [1, 1]
+    assert [v.spec.in_channels for v in sweep(write_sweep_file(tmp_path, text))] == [1, 1]
 
 
 def test_a_base_is_found_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("extends: unet_milesial\nwidths: [8, 16]\n")
-    assert [v.spec.widths for v in sweep(written(tmp_path, "base: mine.yaml\n"))] == [(8, 16)]
+    assert [v.spec.widths for v in sweep(write_sweep_file(tmp_path, "base: mine.yaml\n"))] == [(8, 16)]
 
 
 # Names
@@ -157,26 +159,26 @@ def test_names_do_not_depend_on_the_order_of_axes_and_values() -> None:
 
 def test_names_are_files_on_any_system_whatever_the_labels() -> None:
     labels = {"../../evil": {"skip.fusion": "add"}, "-rf": {"levels[0].skip": "none"}, "a b/c": {"depth": 3}}
-    made = list(sweep({"base": "unet_milesial", "variants": labels}))
-    assert [v.name.rpartition("-")[0] for v in made] == ["_.._evil", "rf", "a_b_c"]
+    variants = list(sweep({"base": "unet_milesial", "variants": labels}))
+    assert [v.name.rpartition("-")[0] for v in variants] == ["_.._evil", "rf", "a_b_c"]
     axes = {"levels[0].skip": ["none"]}
-    assert words({"base": "unet_milesial", "axes": axes}) == ["levels.0.skip=none"]
+    assert list_labels({"base": "unet_milesial", "axes": axes}) == ["levels.0.skip=none"]
 
 
 def test_a_path_is_laid_before_what_stands_below_it_in_whatever_order_the_axes_come() -> None:
     axes = {"block.norm": ["batch"], "block": [{"type": "residual", "padding": "zeros"}]}
-    (made,) = sweep({"base": "unet_milesial", "axes": axes})
-    assert made.spec.encoder_levels[0].block.type == "residual"
-    assert made.spec.encoder_levels[0].block.norm.type == "batch"
+    (variant,) = sweep({"base": "unet_milesial", "axes": axes})
+    assert variant.spec.encoder_levels[0].block.type == "residual"
+    assert variant.spec.encoder_levels[0].block.norm.type == "batch"
 
 
 def test_a_variant_has_its_name_its_settings_and_what_it_costs() -> None:
-    made = next(iter(sweep({"base": "unet_milesial", "variants": [{"depth": 2, "skip.fusion": "add"}]})))
-    assert made.spec.name == made.name
-    assert made.spec.description == ""
-    assert made.settings == {"depth": 2, "skip.fusion": "add"}
-    network = unetgen.build(made.spec, device="meta")
-    assert made.report.cost.params == sum(p.numel() for p in network.parameters())
+    variant = next(iter(sweep({"base": "unet_milesial", "variants": [{"depth": 2, "skip.fusion": "add"}]})))
+    assert variant.spec.name == variant.name
+    assert variant.spec.description == ""
+    assert variant.settings == {"depth": 2, "skip.fusion": "add"}
+    network = unetgen.build(variant.spec, device="meta")
+    assert variant.report.cost.params == sum(p.numel() for p in network.parameters())
 
 
 # Conditions
@@ -197,13 +199,13 @@ def test_a_variant_has_its_name_its_settings_and_what_it_costs() -> None:
 def test_conditions_leave_combinations_out(condition: str, left: list[str] | None) -> None:
     axes = {"upsample": ["transposed_conv", {"type": "interpolate", "mode": "nearest"}], "depth": [2, 4]}
     source = {"base": "unet_milesial", "axes": axes}
-    assert words({**source, "where": [condition]}) == (words(source) if left is None else left)
+    assert list_labels({**source, "where": [condition]}) == (list_labels(source) if left is None else left)
 
 
 @pytest.mark.parametrize("path", ["skip", "skip.fusion", "skip.fusion.type", "decoder.skip.fusion", "levels[1].skip"])
 def test_a_dropped_skip_is_known_by_every_name(path: str) -> None:
     source = {"base": "unet_paper", "axes": {"skip.fusion": ["concat", "none"], "depth": [3, 4]}}
-    assert words({**source, "where": f"not (depth == 3 and {path} == 'none')"}) == [
+    assert list_labels({**source, "where": f"not (depth == 3 and {path} == 'none')"}) == [
         "depth=3", "base", "skip.fusion=none",
     ]  # fmt: skip
 
@@ -211,30 +213,28 @@ def test_a_dropped_skip_is_known_by_every_name(path: str) -> None:
 @pytest.mark.parametrize("name", list_shipped_specs())
 def test_conditions_know_the_part_at_every_place(name: str) -> None:
     spec = unetgen.load_spec(name)
-    told = SpecValues(from_data(spec.resolved(), ""), {})
+    values = SpecValues(from_data(spec.resolved(), ""), {})
     for (side, level, slot), part in spec.places():
-        place = f"levels.{level}.{slot}" if side == "bottleneck" else f"levels.{level}.{side}.{slot}"
-        assert told[place] == (part.fusion.type if isinstance(part, Skip) else spec.names.get(type(part), part.type))
+        path = f"levels.{level}.{slot}" if side == "bottleneck" else f"levels.{level}.{side}.{slot}"
+        assert values[path] == (part.fusion.type if isinstance(part, Skip) else spec.names.get(type(part), part.type))
 
 
 def test_conditions_leave_out_what_is_no_network() -> None:
     source = {"base": "unet_milesial", "axes": {"depth": [4, 6]}}
-    assert words({**source, "where": "depth < 5"}) == ["base"]
+    assert list_labels({**source, "where": "depth < 5"}) == ["base"]
 
 
 def test_conditions_know_labels() -> None:
     axes = {"size": {"small": {"widths": [8, 16]}, "large": {"widths": [32, 64]}}, "skip.fusion": ["concat", "add"]}
     source = {"base": "unet_milesial", "axes": axes, "where": "size == 'small' or skip.fusion == 'add'"}
-    assert words(source) == ["size=small", "size=small,skip.fusion=add", "size=large,skip.fusion=add"]
+    assert list_labels(source) == ["size=small", "size=small,skip.fusion=add", "size=large,skip.fusion=add"]
 
 
 def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path) -> None:
-    file = written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\nwhere: depth > 5\n")
+    file = write_sweep_file(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\nwhere: depth > 5\n")
     outcome = run_cli("sweep", file)
     assert outcome.code == 1
-    assert outcome.err == (
-        f"{file}:3:8: where: the conditions exclude all 2 combinations; loosen a condition\n"
-    )
+    assert outcome.err == (f"{file}:3:8: where: the conditions exclude all 2 combinations; loosen a condition\n")
 
 
 @pytest.mark.parametrize(
@@ -300,26 +300,26 @@ def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path)
     ],
 )
 def test_conditions_that_say_nothing_are_refused(condition: str, sentence: str, tmp_path: Path) -> None:
-    file = written(
+    file = write_sweep_file(
         tmp_path,
         f"base: unet_milesial\naxes: {{depth: [4]}}\nwhere: {condition if condition == '3' else json.dumps(condition)}\n",
     )
-    assert refused(file) == [f"{file}:3:8: {sentence}"]
+    assert error_lines(file) == [f"{file}:3:8: {sentence}"]
 
 
 @pytest.mark.parametrize("text", ["not " * 500 + "True", "(" * 300 + "depth" + ")" * 300, "depth" + " + 1" * 3000])
 def test_conditions_without_end_are_no_expressions(text: str) -> None:
-    (sentence,) = refused({"base": "unet_milesial", "where": text})
+    (sentence,) = error_lines({"base": "unet_milesial", "where": text})
     assert sentence.startswith(f"where: {text[:77] + '...'!r} ")
 
 
 def test_words_of_labels_are_known_to_conditions() -> None:
     axes = {"size": {"small": {"widths": [8, 16]}, "large": {"widths": [32, 64]}}}
     source = {"base": "unet_milesial", "axes": axes}
-    assert refused({**source, "where": "size == 'smal'"}) == [
+    assert error_lines({**source, "where": "size == 'smal'"}) == [
         "where: 'smal' is not a label of axis 'size'; did you mean 'small'?"
     ]
-    assert refused({**source, "where": "size in ('tiny', 'large')"}) == [
+    assert error_lines({**source, "where": "size in ('tiny', 'large')"}) == [
         "where: 'tiny' is not a label of axis 'size'; use one of small, large"
     ]
 
@@ -327,16 +327,16 @@ def test_words_of_labels_are_known_to_conditions() -> None:
 def test_a_plugins_part_has_its_whole_name_in_conditions(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
     source = {"base": "unet_milesial", "axes": {"block": [{"type": "conv", "padding": "zeros"}, "twice"]}}
-    assert refused({**source, "where": "block == 'twice'"}) == [
+    assert error_lines({**source, "where": "block == 'twice'"}) == [
         "where: block 'twice' comes from a plugin and needs its full name; write 'acme-unet/twice'"
     ]
-    assert words({**source, "where": "block == 'acme-unet/twice'"}) == ["block=twice"]
+    assert list_labels({**source, "where": "block == 'acme-unet/twice'"}) == ["block=twice"]
 
 
 def test_a_level_that_is_not_there_says_nothing() -> None:
     source = {"base": "unet_milesial", "axes": {"depth": [2, 4]}}
-    assert words({**source, "where": "levels[3].block.norm == 'batch'"}) == ["base"]
-    assert words({**source, "where": "levels[3].block.norm == None"}) == ["depth=2"]
+    assert list_labels({**source, "where": "levels[3].block.norm == 'batch'"}) == ["base"]
+    assert list_labels({**source, "where": "levels[3].block.norm == None"}) == ["depth=2"]
 
 
 def test_conditions_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,7 +348,7 @@ def test_conditions_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-# What is wrong with a file
+# Invalid files
 
 MISTAKES = """\
 base: unet_paper
@@ -373,9 +373,9 @@ name: 3
 
 
 def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) -> None:
-    file = written(tmp_path, MISTAKES)
+    file = write_sweep_file(tmp_path, MISTAKES)
     listed = "write a list, {}, or a mapping of labels to {{path: value}}"
-    assert refused(file) == [
+    assert error_lines(file) == [
         f"{file}:{line}"
         for line in (
             "3:3: axes.skip.fusoin: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?",
@@ -389,7 +389,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             f"10:18: axes.block.repeats: the axis is empty; {listed.format('[first, second]')}",
             "11:21: axes.init[1]: the axis already has this value; delete one of the two",
             "12:3: axes.a..b: a path is names joined by dots; write decoder.block.norm",
-            "13:3: axes.bottleneck.skip: 'bottleneck.skip' is nowhere in a spec; bottleneck has block",
+            "13:3: axes.bottleneck.skip: 'bottleneck.skip' is nowhere in a spec; the keys of bottleneck are block",
             "14:1: mdoe: unknown key of a sweep; did you mean 'mode'?",
             "15:8: where: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?",
             "16:8: match: 'match' must have exactly one metric, but has none; use one of params, macs, memory, inference_memory, receptive_field",
@@ -411,7 +411,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
         (
             "base: unet_papre",
             [
-                "1:7: base: cannot read 'unet_papre': there is no such file and no shipped spec of that name; "
+                "1:7: base: cannot read 'unet_papre': no such file, and no shipped spec of that name; "
                 "did you mean 'unet_paper'?"
             ],
         ),
@@ -520,13 +520,13 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             ],
         ),
         ("base: unet_paper\nmatch: params", ["2:8: match: 'match' must be a mapping; write {params: base, tolerance: 1%}"]),
-        ("[a]", ["1:1: a sweep is a mapping, this is a list; write one 'key: value' to a line"]),
+        ("[a]", ["1:1: a sweep must be a mapping, not a list; write one 'key: value' on each line"]),
         ("", ["1:1: the sweep is empty; is this a sweep?"]),
     ],
 )  # fmt: skip
 def test_files_that_are_no_sweeps(text: str, sentences: list[str], tmp_path: Path) -> None:
-    file = written(tmp_path, text)
-    assert refused(file) == [f"{file}:{sentence}" for sentence in sentences]
+    file = write_sweep_file(tmp_path, text)
+    assert error_lines(file) == [f"{file}:{sentence}" for sentence in sentences]
 
 
 def test_a_file_that_is_not_there(run_cli: RunCli) -> None:
@@ -542,7 +542,7 @@ def test_a_file_that_is_not_there(run_cli: RunCli) -> None:
 
 def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run_cli: RunCli, tmp_path: Path) -> None:
     axes = "{skip.fusion: [concat, add], block.padding: [valid, zeros]}"
-    file = written(tmp_path, f"base: unet_paper\naxes: {axes}\n")
+    file = write_sweep_file(tmp_path, f"base: unet_paper\naxes: {axes}\n")
     outcome = run_cli("sweep", file)
     assert outcome.code == 1
     assert [line for line in outcome.err.splitlines() if " axis H " in line] == [
@@ -554,22 +554,22 @@ def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run_cl
 
 def test_what_the_base_says_anyway_is_not_to_blame(tmp_path: Path) -> None:
     axes = "{skip.fusion: [concat], depth: [3], block.padding: [zeros]}"
-    file = written(tmp_path, f"base: unet_paper\naxes: {axes}\non_invalid: error\nwhere: depth == 3\n")
-    assert [line.partition(": ")[0] for line in refused(file)] == [f"{file}:2:59"] * 2
+    file = write_sweep_file(tmp_path, f"base: unet_paper\naxes: {axes}\non_invalid: error\nwhere: depth == 3\n")
+    assert [line.partition(": ")[0] for line in error_lines(file)] == [f"{file}:2:59"] * 2
 
 
 def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run_cli: RunCli, tmp_path: Path) -> None:
-    file = written(
+    file = write_sweep_file(
         tmp_path,
         "base: unet_milesial\naxes: {skip.fusion: [concat, none], skip.align: [crop, pad], depth: [4, 6]}\n",
     )
     outcome = run_cli("sweep", file)
     assert outcome.code == 1
     assert outcome.err.splitlines() == [
-        f"{file}:2:37: skip.align: it has no effect: a skip that is dropped has nothing to align; delete 'align' "
+        f"{file}:2:37: skip.align: 'align' has no effect: a dropped skip has nothing to align; delete 'align' "
         "(in skip.align=crop,skip.fusion=none; depth=6,skip.align=crop,skip.fusion=none)",
-        f"{file}:2:73: widths: depth 6 (line 2) needs 7 widths, this has 5 (unet_milesial.yaml:12:9); "
-        "give one of the two, or make them agree "
+        f"{file}:2:73: widths: depth 6 (line 2) needs 7 widths, not 5 (unet_milesial.yaml:12:9); "
+        "delete one of the two, or make them agree "
         "(in depth=6,skip.align=crop; depth=6; depth=6,skip.align=crop,skip.fusion=none and 1 more)",
     ]
     assert outcome.out.endswith("sweep: 3 variants of unet_milesial, 5 invalid\n")
@@ -578,11 +578,11 @@ def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run
 def test_what_the_base_says_anyway_gives_way_to_what_makes_it_idle() -> None:
     axes = {"skip.transform": ["none", "attention_gate"], "skip.fusion": ["concat", "none"]}
     source = {"base": "unet_milesial", "axes": axes, "on_invalid": "skip"}
-    assert words(source) == ["base", "skip.fusion=none", "skip.transform=attention_gate"]
-    # But a depth and widths decide about each other, and are always said.
+    assert list_labels(source) == ["base", "skip.fusion=none", "skip.transform=attention_gate"]
+    # But a depth and widths determine each other, so they are always explicit.
     axes = {"depth": [4], "widths": [[8, 16]]}
-    assert refused({"base": "unet_milesial", "axes": axes}) == [
-        "widths: in widths=8-16: depth 4 needs 5 widths, this has 2; give one of the two, or make them agree"
+    assert error_lines({"base": "unet_milesial", "axes": axes}) == [
+        "widths: in widths=8-16: depth 4 needs 5 widths, not 2; delete one of the two, or make them agree"
     ]
 
 
@@ -595,7 +595,7 @@ axes:
   block.norm: [batch, {type: group, groups: 8}]
   widths.base: [12, 32]
 """
-    file, out = written(tmp_path, text), tmp_path / "variants"
+    file, out = write_sweep_file(tmp_path, text), tmp_path / "variants"
     outcome = run_cli("sweep", file, "--input-size", "64x64", "--out", str(out))
     assert outcome.code == 1
     assert outcome.out.endswith(f"sweep: 18 variants, 6 invalid; written to {out}\n")
@@ -612,37 +612,37 @@ axes:
 
 
 def test_policies(run_cli: RunCli, tmp_path: Path) -> None:
-    file = written(tmp_path, "base: unet_milesial\naxes: {depth: [4, 6]}\n")
+    file = write_sweep_file(tmp_path, "base: unet_milesial\naxes: {depth: [4, 6]}\n")
     out = tmp_path / "out"
-    told = run_cli("sweep", file, "--on-invalid", "error", "-o", str(out))
-    assert (told.code, out.exists()) == (1, False)
-    assert told.out.endswith("sweep: 1 variant of unet_milesial, 1 invalid; nothing written\n")
-    told = run_cli("sweep", file, "--fail-fast", "-o", str(out))
-    assert (told.code, out.exists()) == (1, False)
-    told = run_cli("sweep", file, "--on-invalid", "skip", "-o", str(out))
-    assert (told.code, len(list(out.glob("*.yaml")))) == (0, 1)
-    assert "needs 7 widths" in told.err
+    outcome = run_cli("sweep", file, "--on-invalid", "error", "-o", str(out))
+    assert (outcome.code, out.exists()) == (1, False)
+    assert outcome.out.endswith("sweep: 1 variant of unet_milesial, 1 invalid; nothing written\n")
+    outcome = run_cli("sweep", file, "--fail-fast", "-o", str(out))
+    assert (outcome.code, out.exists()) == (1, False)
+    outcome = run_cli("sweep", file, "--on-invalid", "skip", "-o", str(out))
+    assert (outcome.code, len(list(out.glob("*.yaml")))) == (0, 1)
+    assert "needs 7 widths" in outcome.err
 
 
 def test_iterating_raises_what_is_wrong_last_first_or_never() -> None:
     source = {"base": "unet_milesial", "axes": {"depth": [6, 4]}}
-    made = []
+    labels = []
     with pytest.raises(SpecError) as error:
-        made += [variant.label for variant in sweep(source)]
+        labels += [variant.label for variant in sweep(source)]
     assert str(error.value) == (
-        "widths: in depth=6: depth 6 needs 7 widths, this has 5 (unet_milesial.yaml:12:9); "
-        "give one of the two, or make them agree"
+        "widths: in depth=6: depth 6 needs 7 widths, not 5 (unet_milesial.yaml:12:9); "
+        "delete one of the two, or make them agree"
     )
-    found = iter(sweep(source))
-    assert next(found).label == "base"
+    variants = iter(sweep(source))
+    assert next(variants).label == "base"
     with pytest.raises(SpecError):
         next(iter(sweep({**source, "on_invalid": "error"})))
-    assert words({**source, "on_invalid": "skip"}) == ["base"]
+    assert list_labels({**source, "on_invalid": "skip"}) == ["base"]
 
 
 def test_equal_networks_are_there_once_and_both_are_named(run_cli: RunCli, tmp_path: Path) -> None:
     text = "base: unet_milesial\nvariants: {ours: {}, sums: {skip.fusion: add}, again: {skip.fusion: {type: add}}}\n"
-    outcome = run_cli("sweep", written(tmp_path, text), "--out", str(tmp_path / "out"))
+    outcome = run_cli("sweep", write_sweep_file(tmp_path, text), "--out", str(tmp_path / "out"))
     assert outcome.code == 0
     assert outcome.err == (
         "note: variant again (skip.fusion=add) is the same network as variant sums (skip.fusion=add) and is skipped\n"
@@ -651,7 +651,7 @@ def test_equal_networks_are_there_once_and_both_are_named(run_cli: RunCli, tmp_p
 
 
 def test_the_base_said_twice_is_there_once(run_cli: RunCli, tmp_path: Path) -> None:
-    outcome = run_cli("sweep", written(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
+    outcome = run_cli("sweep", write_sweep_file(tmp_path, "base: unet_milesial\nvariants: [{}, {}, {depth: 4}]\n"))
     assert outcome.err.splitlines() == [
         "note: base is the same network as base and is skipped",
         "note: depth=4 is the same network as base and is skipped",
@@ -659,7 +659,7 @@ def test_the_base_said_twice_is_there_once(run_cli: RunCli, tmp_path: Path) -> N
 
 
 def test_what_a_depth_leaves_no_place_for_is_noted(run_cli: RunCli, tmp_path: Path) -> None:
-    outcome = run_cli("sweep", written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
+    outcome = run_cli("sweep", write_sweep_file(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
         "note: inherited setting levels.3.encoder is dropped at depth 3 (in depth=3)",
@@ -671,7 +671,7 @@ def test_a_plugin_that_fails_in_one_variant_stops_no_other(
     run_cli: RunCli, tmp_path: Path, isolated_plugins: None
 ) -> None:
     (tmp_path / "crash.py").write_text(CRASHING_PLUGIN)
-    file = written(tmp_path, "base: unet_milesial\naxes: {block: [conv, crash], depth: [2, 3]}\n")
+    file = write_sweep_file(tmp_path, "base: unet_milesial\naxes: {block: [conv, crash], depth: [2, 3]}\n")
     outcome = run_cli("sweep", file, "--plugin", str(tmp_path / "crash.py"))
     assert outcome.code == 3
     assert outcome.out.endswith("sweep: 2 variants of unet_milesial, 2 failed\n")
@@ -691,15 +691,15 @@ def test_a_plugin_that_fails_in_one_variant_stops_no_other(
 def test_an_option_that_only_a_plugin_has_can_be_an_axis(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
     source = {"base": "unet_milesial", "axes": {"block": ["twice"], "block.kernel_size": [3, 5]}}
-    assert len(words(source)) == 2
+    assert len(list_labels(source)) == 2
 
 
 # Sizes
 
 
 def test_an_input_size_can_be_laid_over_the_base() -> None:
-    made = list(sweep({"base": "unet_milesial", "axes": {"depth": [2, 4]}}, input_size=(64, 64)))
-    assert [v.report.input_size for v in made] == [(64, 64), (64, 64)]
+    variants = list(sweep({"base": "unet_milesial", "axes": {"depth": [2, 4]}}, input_size=(64, 64)))
+    assert [v.report.input_size for v in variants] == [(64, 64), (64, 64)]
 
 
 def test_one_number_is_an_input_size_for_all_axes() -> None:
@@ -714,32 +714,32 @@ def test_variants_of_a_base_without_a_size_are_measured_at_one_size() -> None:
         "widths": [4, 8, 16, 32],
         "block": {"padding": "zeros"},
     }
-    made = list(sweep({"base": base, "axes": {"depth": [1, 3]}}))
-    assert {v.report.input_size for v in made} == {(64, 64)}
-    assert all(v.report.is_size_assumed for v in made)
+    variants = list(sweep({"base": base, "axes": {"depth": [1, 3]}}))
+    assert {v.report.input_size for v in variants} == {(64, 64)}
+    assert all(v.report.is_size_assumed for v in variants)
 
 
 # Machine-readable
 
 
 def test_json_has_all_variants_and_what_is_told_beside_them(run_cli: RunCli, tmp_path: Path) -> None:
-    file = written(
+    file = write_sweep_file(
         tmp_path, "base: unet_milesial\naxes: {depth: [4, 6], skip.fusion: [concat, add]}\nmatch: {params: base}\n"
     )
     outcome = run_cli("sweep", file, "--format", "json")
-    told = json.loads(outcome.out)
+    record = json.loads(outcome.out)
     assert outcome.code == 1
-    assert [variant["choices"] for variant in told["variants"]] == [
+    assert [variant["choices"] for variant in record["variants"]] == [
         {"depth": "4", "skip.fusion": "concat"},
         {"depth": "4", "skip.fusion": "add"},
     ]
-    assert told["base"]["params"] == 31037698
-    assert told["variants"][1]["match"]["target"] == 31037698
-    assert told["variants"][1]["settings"]["widths"] == list(
-        unetgen.load_spec("unet_milesial", **told["variants"][1]["settings"]).widths
+    assert record["base"]["params"] == 31037698
+    assert record["variants"][1]["match"]["target"] == 31037698
+    assert record["variants"][1]["settings"]["widths"] == list(
+        unetgen.load_spec("unet_milesial", **record["variants"][1]["settings"]).widths
     )
-    assert told["refused"] == 2
-    assert told["problems"][0]["variants"] == ["depth=6", "depth=6,skip.fusion=add"]
+    assert record["refused"] == 2
+    assert record["problems"][0]["variants"] == ["depth=6", "depth=6,skip.fusion=add"]
 
 
 def test_the_schema_says_what_sweep_says(run_cli: RunCli, tmp_path: Path) -> None:
@@ -783,7 +783,7 @@ def test_the_schema_says_what_sweep_says(run_cli: RunCli, tmp_path: Path) -> Non
         "base: unet_paper\non_invalid: explode",
     ]
     for number, text in enumerate([*good, *bad]):
-        file = written(tmp_path, text, f"{number}.yaml")
+        file = write_sweep_file(tmp_path, text, f"{number}.yaml")
         assert validator.is_valid(safe_load(text)) == (text in good), text
         assert (run_cli("sweep", file).code == 0) == (text in good), text
 
@@ -791,12 +791,14 @@ def test_the_schema_says_what_sweep_says(run_cli: RunCli, tmp_path: Path) -> Non
 def test_a_sweep_needs_no_torch(tmp_path: Path) -> None:
     import subprocess
 
-    file = written(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\nwhere: depth > 2\nmatch: {params: base}\n")
+    file = write_sweep_file(
+        tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\nwhere: depth > 2\nmatch: {params: base}\n"
+    )
     code = f"import sys; from unetgen.ablation.sweeps.sweep import sweep; list(sweep({file!r})); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_variants_are_variants() -> None:
-    opened = unetgen.sweep({"base": "unet_milesial", "axes": {"depth": [3, 4]}})
-    assert opened.count == 2
-    assert all(isinstance(variant, Variant) for variant in opened)
+    depth_sweep = unetgen.sweep({"base": "unet_milesial", "axes": {"depth": [3, 4]}})
+    assert depth_sweep.count == 2
+    assert all(isinstance(variant, Variant) for variant in depth_sweep)
