@@ -395,7 +395,7 @@ def test_golden_of_others(name: str, check_golden: Callable[[str, str], None]) -
 
 
 def test_the_figure_of_the_docs_is_up_to_date(request: pytest.FixtureRequest) -> None:
-    path, figure = ROOT / "docs" / "figures" / "unet_paper.svg", unetgen.draw("unet_paper")
+    path, figure = ROOT / "docs" / "assets" / "figures" / "unet_paper.svg", unetgen.draw("unet_paper")
     if request.config.getoption("--update-golden"):
         figure.save(path)
     assert path.read_text(encoding="utf-8") == figure.svg
@@ -407,7 +407,7 @@ def test_the_contact_sheet_of_the_zoo_is_up_to_date(request: pytest.FixtureReque
     page = build_contact_sheet(
         [unetgen.draw(name, style="compact").scene for name in list_shipped_specs()], "the shipped networks"
     )
-    path = ROOT / "docs" / "zoo.svg"
+    path = ROOT / "docs" / "assets" / "zoo.svg"
     if request.config.getoption("--update-golden"):
         path.write_text(render_svg(page), encoding="utf-8")
     assert path.read_text(encoding="utf-8") == render_svg(page)
