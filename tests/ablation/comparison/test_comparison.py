@@ -1,4 +1,4 @@
-"""Networks side by side: what is told of their difference, and every format that tells it."""
+"""Comparisons of networks: differing settings, costs, initial weights, and all table formats."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ axes: {skip.fusion: [add, concat], depth: [1, 2]}
 """
 
 
-def told(*specs: Any, **overrides: Any) -> dict[str, list[str | None]]:
+def diff_specs(*specs: Any, **overrides: Any) -> dict[str, list[str | None]]:
     return find_differing_settings([flatten_settings(unetgen.load_spec(spec, **overrides)) for spec in specs])
 
 
-def varied(**overrides: Any) -> dict[str, list[str | None]]:
-    """What differs between a small network and one with overrides."""
+def diff_overrides(**overrides: Any) -> dict[str, list[str | None]]:
+    """Return the differing settings of a small network and the same with overrides."""
     return find_differing_settings(
         [flatten_settings(unetgen.load_spec(SMALL)), flatten_settings(unetgen.load_spec(SMALL, **overrides))]
     )
 
 
-# What differs
+# Differing settings
 
 
 def test_equal_specs_differ_in_nothing() -> None:
-    assert varied() == {}
-    assert varied(name="other", description="words") == {}
+    assert diff_overrides() == {}
+    assert diff_overrides(name="other", description="words") == {}
 
 
 @pytest.mark.parametrize(
@@ -89,23 +89,23 @@ def test_equal_specs_differ_in_nothing() -> None:
 )  # fmt: skip
 def test_differences_are_told_as_coarsely_as_they_are(overrides: dict[str, Any], difference: dict[str, Any]) -> None:
     expected = {path: values for path, values in difference.items() if values}
-    assert varied(**overrides) == expected
+    assert diff_overrides(**overrides) == expected
 
 
 def test_an_option_of_one_type_is_told_where_those_of_that_type_differ_in_it() -> None:
     modes = [{**SMALL, "upsample": {"type": "interpolate", "mode": mode}} for mode in ("linear", "nearest")]
-    found = told(SMALL, *modes)
-    assert found["upsample"] == ["transposed_conv", "interpolate", "interpolate"]
-    assert found["upsample.mode"] == [None, "linear", "nearest"]
+    differences = diff_specs(SMALL, *modes)
+    assert differences["upsample"] == ["transposed_conv", "interpolate", "interpolate"]
+    assert differences["upsample.mode"] == [None, "linear", "nearest"]
 
 
 def test_levels_that_one_network_does_not_have_are_left_out() -> None:
-    assert set(varied(depth=1)) == {"depth", "widths"}
+    assert set(diff_overrides(depth=1)) == {"depth", "widths"}
 
 
 @pytest.mark.parametrize("name", ["attention_unet", "nnunet_3d", "smp_unet_resnet34", "u2net", "unet3plus_ds"])
 def test_every_kind_of_network_can_be_compared(name: str) -> None:
-    assert "depth" in told("unet_paper", name) or told("unet_paper", name)
+    assert "depth" in diff_specs("unet_paper", name) or diff_specs("unet_paper", name)
 
 
 SAID: dict[str, list[Any]] = {
@@ -130,14 +130,14 @@ SAID: dict[str, list[Any]] = {
 )
 def test_something_is_told_wherever_hashes_differ(overrides: list[dict[str, Any]]) -> None:
     specs = []
-    for said in overrides:
+    for override in overrides:
         try:
-            specs.append(unetgen.load_spec(SMALL, **said))
+            specs.append(unetgen.load_spec(SMALL, **override))
         except unetgen.SpecError:
             reject()
-    found = find_differing_settings([flatten_settings(spec) for spec in specs])
-    assert bool(found) == (len({spec.hash for spec in specs}) > 1)
-    for values in found.values():
+    differences = find_differing_settings([flatten_settings(spec) for spec in specs])
+    assert bool(differences) == (len({spec.hash for spec in specs}) > 1)
+    for values in differences.values():
         assert len(values) == len(specs)
 
 
@@ -178,11 +178,11 @@ def test_what_is_wrong_with_a_size_is_told_with_the_network(run_cli: RunCli, tmp
 
 def test_a_setting_of_the_name_of_a_column_has_one_of_its_own(run_cli: RunCli, tmp_path: Path) -> None:
     for name, size in [("zeros", 32), ("none", 64)]:
-        said = (
+        text = (
             f"extends: unet_milesial\nschema_version: 1\nname: {name}\nwidths: [4, 8]\ninput_size: [{size}, {size}]\n"
         )
         (tmp_path / f"{name}.yaml").write_text(
-            said + ("input: pad\nskip: {align: strict}\n" if name == "zeros" else "")
+            text + ("input: pad\nskip: {align: strict}\n" if name == "zeros" else "")
         )
     records = json.loads(run_cli("compare", str(tmp_path), "--format", "json").out)
     assert [record["input"] for record in records] == ["3x64x64", "3x32x32"]
@@ -264,15 +264,15 @@ def test_specs_without_a_size_are_measured_at_one_that_fits_all(tmp_path: Path, 
 
 
 def test_rows_are_sorted_by_any_column_either_way(variants: Path, run_cli: RunCli) -> None:
-    def ordered(column: str, key: str) -> list[Any]:
+    def sorted_values(column: str, key: str) -> list[Any]:
         rows = json.loads(run_cli("compare", str(variants), "--sort", column, "--format", "json").out)
         return [row[key] for row in rows]
 
-    assert ordered("params", "params") == sorted(ordered("params", "params"))
-    assert ordered("-macs", "macs") == sorted(ordered("macs", "macs"), reverse=True)
-    assert ordered("depth", "depth") == ["1", "1", "2", "2"]
-    assert ordered("-skip.fusion", "skip.fusion") == ["concat", "concat", "add", "add"]
-    assert ordered("widths", "widths") == ["[4, 8]", "[4, 8]", "[4, 8, 16]", "[4, 8, 16]"]
+    assert sorted_values("params", "params") == sorted(sorted_values("params", "params"))
+    assert sorted_values("-macs", "macs") == sorted(sorted_values("macs", "macs"), reverse=True)
+    assert sorted_values("depth", "depth") == ["1", "1", "2", "2"]
+    assert sorted_values("-skip.fusion", "skip.fusion") == ["concat", "concat", "add", "add"]
+    assert sorted_values("widths", "widths") == ["[4, 8]", "[4, 8]", "[4, 8, 16]", "[4, 8, 16]"]
 
 
 def test_rows_are_sorted_by_the_heads_that_people_see(variants: Path, run_cli: RunCli) -> None:
@@ -291,41 +291,41 @@ def test_rows_are_sorted_by_the_heads_that_people_see(variants: Path, run_cli: R
 
 def test_lists_and_shapes_are_sorted_as_numbers_and_what_is_not_there_is_last(tmp_path: Path, run_cli: RunCli) -> None:
     head = "schema_version: 1\nextends: unet_milesial\n"
-    for name, said in {
+    for name, text in {
         "a": "widths: [16, 32]\ninput_size: [100, 100]\nupsample: {type: interpolate, mode: linear}\n",
         "b": "widths: [4, 8, 16]\ninput_size: [1000, 1000]\n",
         "c": "widths: [4, 8]\ninput_size: [64, 64]\nupsample: {type: interpolate, mode: nearest}\n",
     }.items():
-        (tmp_path / f"{name}.yaml").write_text(f"{head}name: {name}\n{said}")
+        (tmp_path / f"{name}.yaml").write_text(f"{head}name: {name}\n{text}")
 
-    def ordered(column: str) -> str:
+    def sorted_names(column: str) -> str:
         rows = json.loads(run_cli("compare", str(tmp_path), "--sort", column, "--format", "json").out)
         return "".join(row["name"] for row in rows)
 
-    assert (ordered("widths"), ordered("-widths")) == ("cba", "abc")
-    assert (ordered("output"), ordered("-input")) == ("cab", "bac")
-    assert (ordered("upsample.mode"), ordered("-upsample.mode")) == ("acb", "cab")
+    assert (sorted_names("widths"), sorted_names("-widths")) == ("cba", "abc")
+    assert (sorted_names("output"), sorted_names("-input")) == ("cab", "bac")
+    assert (sorted_names("upsample.mode"), sorted_names("-upsample.mode")) == ("acb", "cab")
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=12))
 def test_the_front_is_what_no_other_beats(points: list[tuple[int, int]]) -> None:
     rows = {}
     for number, (params, field) in enumerate(points):
-        numbers = {"params": params, "receptive_field": field}
-        rows[str(number)] = _Point(numbers)
+        costs = {"params": params, "receptive_field": field}
+        rows[str(number)] = _Point(costs)
     comparison = Comparison(rows, "0")  # type: ignore[arg-type]
 
-    def beats(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    def dominates(one: tuple[int, int], other: tuple[int, int]) -> bool:
         # Fewer parameters are better, and a wider field is.
         return one[0] <= other[0] and one[1] >= other[1] and one != other
 
-    best = [str(n) for n, point in enumerate(points) if not any(beats(other, point) for other in points)]
+    best = [str(n) for n, point in enumerate(points) if not any(dominates(other, point) for other in points)]
     assert comparison.find_pareto_front(["params", "receptive_field"], list(rows)) == best
 
 
 class _Point:
-    def __init__(self, numbers: dict[str, int]) -> None:
-        self.costs = numbers
+    def __init__(self, costs: dict[str, int]) -> None:
+        self.costs = costs
 
 
 def test_the_front_is_kept_and_counted(variants: Path, run_cli: RunCli) -> None:
@@ -343,22 +343,22 @@ CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"])
 @example([("[1]", "[2]", None), ("*", "*", 3)])
 def test_every_format_keeps_every_cell(rows: list[tuple[str, str, int | None]]) -> None:
     columns = (Column("a", "First|title"), Column("b", "second_title"), Column("n", "number", is_numeric=True))
-    sheet = DataTable(columns, tuple(rows))
-    read = list(csv.reader(io.StringIO(sheet.csv())))
+    table = DataTable(columns, tuple(rows))
+    read = list(csv.reader(io.StringIO(table.csv())))
     assert read[0] == ["a", "b", "n"]
     assert read[1:] == [[a, b, "" if n is None else str(n)] for a, b, n in rows]
-    assert json.loads(sheet.json()) == [{"a": a, "b": b, "n": n} for a, b, n in rows]
-    assert _markdown_cells(sheet.markdown()) == [
+    assert json.loads(table.json()) == [{"a": a, "b": b, "n": n} for a, b, n in rows]
+    assert _markdown_cells(table.markdown()) == [
         ["First|title", "second_title", "number"],
         *([a, b, "-" if n is None else str(n)] for a, b, n in rows),
     ]
-    assert _latex_cells(sheet.latex()) == [
+    assert _latex_cells(table.latex()) == [
         ["First|title", "second_title", "number"],
         *([*(cell.replace('"', "''") for cell in (a, b)), "-" if n is None else str(n)] for a, b, n in rows),
     ]
 
 
-# What stands for one letter in LaTeX, and what ends a cell or a row there.
+# LaTeX escapes of single characters, and the tokens that end a cell or a row.
 SPELT = {
     r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^", r"\textless{}": "<",
     r"\textgreater{}": ">", r"\textbar{}": "|", r"$\pm$": "\u00b1", **{f"\\{letter}": letter for letter in "&%$#_{}"},
@@ -367,14 +367,14 @@ TOKEN = re.compile("|".join([*map(re.escape, SPELT), r" & ?", r"[^\\&%$#_{}~^<>|
 
 
 def _latex_cells(text: str) -> list[list[str]]:
-    """The cells of a table as LaTeX takes them."""
+    """Parse the cells of a LaTeX table."""
     first, top, titles, middle, *rows, bottom, last = text.splitlines()
     assert (top, middle, bottom, last) == (r"\toprule", r"\midrule", r"\bottomrule", r"\end{tabular}")
     columns = re.fullmatch(r"\\begin\{tabular\}\{([lr]+)\}", first)
     assert columns
-    found = [_latex_row(row) for row in (titles, *rows)]
-    assert {len(row) for row in found} == {len(columns[1])}
-    return found
+    cells = [_latex_row(row) for row in (titles, *rows)]
+    assert {len(row) for row in cells} == {len(columns[1])}
+    return cells
 
 
 def _latex_row(text: str) -> list[str]:
@@ -394,7 +394,7 @@ def _latex_row(text: str) -> list[str]:
 
 
 def _markdown_cells(text: str) -> list[list[str]]:
-    """The cells of a table as GitHub's reader takes them."""
+    """Parse the cells of a table as GitHub does."""
     tokens = MarkdownIt("gfm-like", {"linkify": False}).enable("table").parse(text)
     rows: list[list[str]] = []
     for token in tokens:
@@ -411,10 +411,10 @@ def test_a_latex_table(run_cli: RunCli, check_golden: Callable[[str, str], None]
 
 
 def test_a_table_is_written_to_a_file(tmp_path: Path, run_cli: RunCli) -> None:
-    for form in ("text", "csv", "markdown", "latex", "json"):
-        file = tmp_path / f"table.{form}"
-        printed = run_cli("compare", "unet_paper", "unet_milesial", "--format", form).out
-        assert run_cli("compare", "unet_paper", "unet_milesial", "--format", form, "-o", str(file)).out == ""
+    for table_format in ("text", "csv", "markdown", "latex", "json"):
+        file = tmp_path / f"table.{table_format}"
+        printed = run_cli("compare", "unet_paper", "unet_milesial", "--format", table_format).out
+        assert run_cli("compare", "unet_paper", "unet_milesial", "--format", table_format, "-o", str(file)).out == ""
         assert file.read_text() == printed
 
 
@@ -441,24 +441,24 @@ def test_hundreds_of_variants_are_as_many_rows_in_every_format(tmp_path: Path) -
         sweep(f"base: {base}\naxes: {{block.dropout: [{rates}], skip.fusion: [concat, add]}}\n"), tmp_path / "out"
     )
     comparison = Comparison.of([str(tmp_path / "out")], load_registry())
-    sheet = comparison.to_table(comparison.sort_names("-params"))
-    assert len(json.loads(sheet.json())) == 300
-    assert len(list(csv.reader(io.StringIO(sheet.csv())))) == 301
-    assert len(_markdown_cells(sheet.markdown())) == 301
-    assert len(_latex_cells(sheet.latex())) == 301
-    assert len(sheet.text().splitlines()) == 301
+    table = comparison.to_table(comparison.sort_names("-params"))
+    assert len(json.loads(table.json())) == 300
+    assert len(list(csv.reader(io.StringIO(table.csv())))) == 301
+    assert len(_markdown_cells(table.markdown())) == 301
+    assert len(_latex_cells(table.latex())) == 301
+    assert len(table.text().splitlines()) == 301
 
 
 # Weights
 
 
-def states(one: Any, other: Any) -> dict[str, str]:
-    """How each module with tensors compares, by its path."""
+def compare_weights(one: Any, other: Any) -> dict[str, str]:
+    """Return the status of each module with tensors, by path."""
     specs = [unetgen.load_spec(spec) for spec in (one, other)]
-    found = [collect_module_inits(spec, unetgen.graph_of(spec)) for spec in specs]
+    inits = [collect_module_inits(spec, unetgen.graph_of(spec)) for spec in specs]
     spread = {}
-    for row in compare_modules(found[0], found[1:]):
-        every = {**found[0], **found[1]}
+    for row in compare_modules(inits[0], inits[1:]):
+        every = {**inits[0], **inits[1]}
         # One network's module can be the other's scope of modules.
         alone = row.num_modules == 1 and row.path in every
         below = [p for p in every if p == row.path or (p.startswith(f"{row.path}.") and not alone)]
@@ -483,18 +483,18 @@ CHANGES = [
 def test_what_is_told_of_first_weights_is_what_torch_has(change: dict[str, Any], single_torch_thread: None) -> None:
     specs = [unetgen.load_spec(SMALL), unetgen.load_spec(SMALL, **change)]
     built = [dict(unetgen.build(spec, seed=3).named_parameters()) for spec in specs]
-    told = states(*specs)
+    statuses = compare_weights(*specs)
     modules = {key.rpartition(".")[0] for keys in built for key in keys}
-    assert set(told) == modules
+    assert set(statuses) == modules
     for path in modules:
         ours, theirs = ({k: v for k, v in b.items() if k.rpartition(".")[0] == path} for b in built)
         if not ours or not theirs:
-            assert told[path] == (ADDED if not ours else ABSENT)
+            assert statuses[path] == (ADDED if not ours else ABSENT)
         elif {k: v.shape for k, v in ours.items()} != {k: v.shape for k, v in theirs.items()}:
-            assert told[path] == DIFFERENT_SHAPE
+            assert statuses[path] == DIFFERENT_SHAPE
         else:
             equal = all(torch.equal(ours[key], theirs[key]) for key in ours)
-            assert told[path] == (SAME if equal else DIFFERENT_INIT)
+            assert statuses[path] == (SAME if equal else DIFFERENT_INIT)
 
 
 def test_weights_of_a_directory_are_compared_with_its_base(variants: Path, run_cli: RunCli) -> None:
@@ -542,11 +542,11 @@ def unetgen_parts():
 def test_wrapped_modules_are_compared_by_their_arguments(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", WRAPPED)
     specs = [{**SMALL, "in_channels": 2, "block": {"type": "mixed", "groups": groups}} for groups in (1, 1, 2)]
-    assert set(states(specs[0], specs[1]).values()) == {SAME}
-    assert states(specs[0], specs[2])["encoder.0.mix"] == DIFFERENT_SHAPE
+    assert set(compare_weights(specs[0], specs[1]).values()) == {SAME}
+    assert compare_weights(specs[0], specs[2])["encoder.0.mix"] == DIFFERENT_SHAPE
 
 
-# What is refused
+# Errors
 
 
 def test_wrong_input_is_told(run_cli: RunCli, tmp_path: Path) -> None:
@@ -603,8 +603,7 @@ def test_a_directory_of_one_variant_has_nothing_to_compare_weights_with(run_cli:
     assert run_cli("compare", str(tmp_path / "one"), "--weights") == (
         1,
         "",
-        f"cannot compare initial weights: {file.stem} is the only network in {tmp_path / 'one'}; "
-        "give two networks\n",
+        f"cannot compare initial weights: {file.stem} is the only network in {tmp_path / 'one'}; give two networks\n",
     )
 
 
@@ -620,7 +619,10 @@ def test_what_says_nothing_of_first_weights_is_refused(option: str, values: list
 @pytest.mark.parametrize("weights", [[], ["--weights"]])
 def test_a_file_that_cannot_be_written_is_told(weights: list[str], run_cli: RunCli, tmp_path: Path) -> None:
     long = tmp_path / ("long" * 100)
-    for file, what in [("", "cannot write .: is a directory"), (str(long), f"cannot write {long}: file name too long")]:
+    for file, message in [
+        ("", "cannot write .: is a directory"),
+        (str(long), f"cannot write {long}: file name too long"),
+    ]:
         outcome = run_cli("compare", "unet_paper", "unet_milesial", *weights, "-o", file)
         assert (outcome.code, outcome.out) == (2, "")
-        assert outcome.err.splitlines()[-1] == f"Error: {what}; choose another file"
+        assert outcome.err.splitlines()[-1] == f"Error: {message}; choose another file"

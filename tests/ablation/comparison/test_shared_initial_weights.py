@@ -1,4 +1,4 @@
-"""Fair starts: in variants of one spec, equal paths with equal shapes start from bit-identical weights."""
+"""Shared initial weights: in variants of a spec, modules with equal paths and shapes have bit-identical weights."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ pytestmark = pytest.mark.usefixtures("single_torch_thread")
 BASE = {"extends": "unet_milesial", "widths": [4, 8, 16, 32], "input_size": [32, 32]}
 
 
-def weights(spec: Any, **overrides: Any) -> dict[str, torch.Tensor]:
+def build_weights(spec: Any, **overrides: Any) -> dict[str, torch.Tensor]:
     return dict(unetgen.build(spec, seed=7, **overrides).state_dict())
 
 
-def modules(state: dict[str, torch.Tensor]) -> dict[str, dict[str, tuple[int, ...]]]:
-    """The shapes of each module that has tensors of its own."""
-    found: dict[str, dict[str, tuple[int, ...]]] = {}
+def shapes_by_module(state: dict[str, torch.Tensor]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return the shapes of each module that has its own tensors."""
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for key, tensor in state.items():
-        found.setdefault(key.rpartition(".")[0], {})[key] = tuple(tensor.shape)
-    return found
+        shapes.setdefault(key.rpartition(".")[0], {})[key] = tuple(tensor.shape)
+    return shapes
 
 
-def shared(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
-    """The keys of modules that both have in one shape; what stands under them must be equal bit by bit."""
-    theirs = modules(other)
-    keys = [key for path, shapes in modules(one).items() if theirs.get(path) == shapes for key in shapes]
+def shared_keys(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
+    """Return the keys of modules with equal shapes in both; check that their tensors are bit-identical."""
+    theirs = shapes_by_module(other)
+    keys = [key for path, shapes in shapes_by_module(one).items() if theirs.get(path) == shapes for key in shapes]
     assert [key for key in keys if not torch.equal(one[key], other[key])] == []
     return keys
 
@@ -50,10 +50,10 @@ def test_every_variant_of_a_grid_starts_from_the_same_weights() -> None:
         },
         "on_invalid": "skip",
     }
-    built = [weights(variant.spec) for variant in sweep(source)]
+    built = [build_weights(variant.spec) for variant in sweep(source)]
     assert len(built) > 20
     pairs = list(itertools.combinations(built, 2))
-    assert sum(bool(shared(one, other)) for one, other in pairs) > 0.8 * len(pairs)
+    assert sum(bool(shared_keys(one, other)) for one, other in pairs) > 0.8 * len(pairs)
 
 
 @pytest.mark.parametrize(
@@ -68,23 +68,23 @@ def test_every_variant_of_a_grid_starts_from_the_same_weights() -> None:
     ],
 )
 def test_a_change_changes_nothing_elsewhere(overrides: dict[str, Any], changed: tuple[str, ...]) -> None:
-    before, after = weights(BASE), weights(BASE, **overrides)
-    kept = shared(before, after)
+    before, after = build_weights(BASE), build_weights(BASE, **overrides)
+    kept = shared_keys(before, after)
     assert {key for key in before if not key.startswith(changed)} <= set(kept)
     assert set(after) != set(before) or any(after[key].shape != before[key].shape for key in before)
 
 
 def test_another_level_changes_no_level_that_was_there() -> None:
-    shallow, deep = weights(BASE, depth=2), weights(BASE, depth=3)
-    kept = shared(shallow, deep)
+    shallow, deep = build_weights(BASE, depth=2), build_weights(BASE, depth=3)
+    kept = shared_keys(shallow, deep)
     assert {key for key in shallow if key.startswith(("encoder.0.", "encoder.1.", "decoder.0.", "head."))} <= set(kept)
     assert any(key.startswith("decoder.1.") for key in kept)
 
 
 def test_a_plugins_block_changes_nothing_elsewhere(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
-    before, after = weights(BASE), weights(BASE, **{"levels.1.encoder.block": "acme-unet/twice"})
-    assert {key for key in before if not key.startswith("encoder.1.")} <= set(shared(before, after))
+    before, after = build_weights(BASE), build_weights(BASE, **{"levels.1.encoder.block": "acme-unet/twice"})
+    assert {key for key in before if not key.startswith("encoder.1.")} <= set(shared_keys(before, after))
 
 
 # One change to each network of the zoo that its parts allow.
@@ -111,7 +111,7 @@ def test_variants_of_the_zoo_share_what_they_share(name: str) -> None:
             after = dict(unetgen.build(spec, seed=1, **change).state_dict())
         except unetgen.SpecError:
             continue
-        shared(base, after)
+        shared_keys(base, after)
         assert set(base) & set(after)
         tried += 1
     assert tried >= 1

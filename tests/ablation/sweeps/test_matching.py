@@ -1,4 +1,4 @@
-"""Matched budgets: every variant reaches the base's number, or is told with the nearest that can be reached."""
+"""Matched budgets: every variant reaches the target, or is reported with the nearest reachable values."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ TINY = {"extends": "unet_milesial", "widths": [8, 16, 32], "input_size": [32, 32
 SMALL = {"extends": "unet_milesial", "widths": [16, 32, 64], "input_size": [64, 64]}
 
 
-def outcomes(source: Any) -> list[Any]:
+def list_outcomes(source: Any) -> list[Any]:
     return list(sweep(source).outcomes())
 
 
-def only(source: Any) -> Any:
-    """The one outcome of a sweep of one combination."""
-    (found,) = outcomes(source)
-    return found
+def single_outcome(source: Any) -> Any:
+    """Return the outcome of a sweep with one combination."""
+    (outcome,) = list_outcomes(source)
+    return outcome
 
 
 @pytest.mark.parametrize("measure", ["params", "macs"])
 def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: str) -> None:
-    opened = sweep(GRID + f"match: {{{measure}: base}}\n")
-    target = COST_METRICS[measure].compute(opened.base_report)
-    found = [outcome for outcome in opened.outcomes() if not isinstance(outcome, Excluded)]
-    assert len(found) >= 200
-    assert not [outcome for outcome in found if isinstance(outcome, Invalid)]
-    variants = [outcome for outcome in found if isinstance(outcome, Variant)]
-    unmatched = [outcome for outcome in found if isinstance(outcome, BudgetNotReached)]
+    matched_sweep = sweep(GRID + f"match: {{{measure}: base}}\n")
+    target = COST_METRICS[measure].compute(matched_sweep.base_report)
+    all_outcomes = [outcome for outcome in matched_sweep.outcomes() if not isinstance(outcome, Excluded)]
+    assert len(all_outcomes) >= 200
+    assert not [outcome for outcome in all_outcomes if isinstance(outcome, Invalid)]
+    variants = [outcome for outcome in all_outcomes if isinstance(outcome, Variant)]
+    unmatched = [outcome for outcome in all_outcomes if isinstance(outcome, BudgetNotReached)]
     for variant in variants:
         reached = COST_METRICS[measure].compute(variant.report)
         assert abs(reached / target - 1) <= 0.01
@@ -65,31 +65,33 @@ def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: st
         assert above.value > 1.01 * target
         for point in (below, above):
             assert COST_METRICS[measure].compute(point.report) == point.value
-    assert len(unmatched) <= 0.02 * len(found)
+    assert len(unmatched) <= 0.02 * len(all_outcomes)
 
 
 def test_a_variant_that_fits_is_left_as_it_is() -> None:
-    made = only({"base": TINY, "match": {"params": "base"}})
-    assert made.match.settings == {}
-    assert made.match.num_evaluations == 1
-    assert made.name == f"base-{unetgen.load_spec('unet_milesial', widths=[8, 16, 32], input_size=[32, 32]).hash[:8]}"
+    variant = single_outcome({"base": TINY, "match": {"params": "base"}})
+    assert variant.match.settings == {}
+    assert variant.match.num_evaluations == 1
+    assert (
+        variant.name == f"base-{unetgen.load_spec('unet_milesial', widths=[8, 16, 32], input_size=[32, 32]).hash[:8]}"
+    )
 
 
 def test_a_target_can_be_a_number_and_steps_and_tolerance_can_be_said() -> None:
     match = {"params": 1_000_000, "tolerance": "0.5%", "multiple": 4}
-    made = only({"base": TINY, "match": match})
-    assert abs(made.report.cost.params / 1e6 - 1) <= 0.005
-    assert all(width % 4 == 0 for width in made.spec.widths)
-    assert made.settings == {"widths": list(made.spec.widths)}
+    variant = single_outcome({"base": TINY, "match": match})
+    assert abs(variant.report.cost.params / 1e6 - 1) <= 0.005
+    assert all(width % 4 == 0 for width in variant.spec.widths)
+    assert variant.settings == {"widths": list(variant.spec.widths)}
 
 
 @pytest.mark.parametrize("measure", ["params", "macs", "memory", "inference_memory"])
 @pytest.mark.parametrize("factor", [0.3, 4])
 def test_every_measure_that_follows_the_widths_can_be_matched(measure: str, factor: float) -> None:
     base = {**TINY, "widths": [32, 64, 128]}
-    target = int(factor * COST_METRICS[measure].compute(NetworkReport.of(*_drawn(base))))
-    made = only({"base": base, "match": {measure: target, "tolerance": 0.1}})
-    assert abs(COST_METRICS[measure].compute(made.report) / target - 1) <= 0.1
+    target = int(factor * COST_METRICS[measure].compute(NetworkReport.of(*_spec_and_graph(base))))
+    variant = single_outcome({"base": base, "match": {measure: target, "tolerance": 0.1}})
+    assert abs(COST_METRICS[measure].compute(variant.report) / target - 1) <= 0.1
 
 
 def test_a_receptive_field_is_matched_by_a_path() -> None:
@@ -98,11 +100,11 @@ def test_a_receptive_field_is_matched_by_a_path() -> None:
         "axes": {"block.repeats": [1]},
         "match": {"receptive_field": "base", "by": "block.kernel_size", "tolerance": "10%"},
     }
-    opened = sweep(source)
-    (made,) = opened.outcomes()
-    assert made.spec.encoder_levels[0].block.kernel_size == 5
-    target = COST_METRICS["receptive_field"].compute(opened.base_report)
-    assert abs(COST_METRICS["receptive_field"].compute(made.report) / target - 1) <= 0.1
+    matched_sweep = sweep(source)
+    (variant,) = matched_sweep.outcomes()
+    assert variant.spec.encoder_levels[0].block.kernel_size == 5
+    target = COST_METRICS["receptive_field"].compute(matched_sweep.base_report)
+    assert abs(COST_METRICS["receptive_field"].compute(variant.report) / target - 1) <= 0.1
 
 
 def test_widths_that_grow_are_matched_by_their_first() -> None:
@@ -111,38 +113,38 @@ def test_widths_that_grow_are_matched_by_their_first() -> None:
         "axes": {"skip.fusion": ["add"]},
         "match": {"params": "base", "tolerance": "2%", "by": "widths.base"},
     }
-    made = only(source)
-    first = made.match.settings["widths.base"]
+    variant = single_outcome(source)
+    first = variant.match.settings["widths.base"]
     assert first > 64
-    assert made.spec.widths == (first, 2 * first, 4 * first)
-    assert 0 < abs(made.match.deviation) <= 0.02
+    assert variant.spec.widths == (first, 2 * first, 4 * first)
+    assert 0 < abs(variant.match.deviation) <= 0.02
 
 
 def test_what_widths_cannot_change_is_told_as_impossible() -> None:
     source = {"base": TINY, "axes": {"depth": [1]}, "match": {"receptive_field": "base"}}
-    found = only(source)
-    assert isinstance(found, BudgetNotReached)
-    assert str(found.problems[0]) == (
+    outcome = single_outcome(source)
+    assert isinstance(outcome, BudgetNotReached)
+    assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 44 pixels of receptive field; "
         "the nearest gives 18 with widths [8, 16]; raise the tolerance, or match by another path"
     )
-    assert found.match.num_evaluations <= 4
+    assert outcome.match.num_evaluations <= 4
 
 
 def test_an_impossible_budget_is_told_with_the_nearest_two() -> None:
-    found = only({"base": {**TINY, "widths": [8, 16]}, "match": {"params": 6000, "multiple": 8}})
-    assert isinstance(found, BudgetNotReached)
-    assert str(found.problems[0]).startswith(
+    outcome = single_outcome({"base": {**TINY, "widths": [8, 16]}, "match": {"params": 6000, "multiple": 8}})
+    assert isinstance(outcome, BudgetNotReached)
+    assert str(outcome.problems[0]).startswith(
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 6,000 parameters; "
         "the nearest give "
     )
-    assert found.match.below.value < 6000 < found.match.above.value
+    assert outcome.match.below.value < 6000 < outcome.match.above.value
 
 
 def test_a_number_that_is_none_is_refused() -> None:
-    found = only({"base": TINY, "axes": {"depth": [1]}, "match": {"params": "base", "by": "block.norm"}})
-    assert isinstance(found, Invalid)
-    assert str(found.problems[0]) == (
+    outcome = single_outcome({"base": TINY, "axes": {"depth": [1]}, "match": {"params": "base", "by": "block.norm"}})
+    assert isinstance(outcome, Invalid)
+    assert str(outcome.problems[0]) == (
         "match: block.norm must be a positive whole number, but is 'batch'; "
         "rescale widths, or a path with a whole number in every variant"
     )
@@ -154,30 +156,30 @@ def test_steps_grow_until_groups_divide_the_channels() -> None:
         "axes": {"block.norm": [{"type": "group", "groups": 12}], "skip.fusion": ["add"]},
         "match": {"params": 700_000, "tolerance": "10%", "multiple": 3},
     }
-    made = only(source)
-    assert made.match.num_evaluations <= 4
-    assert all(width % 12 == 0 for width in made.spec.widths)
+    variant = single_outcome(source)
+    assert variant.match.num_evaluations <= 4
+    assert all(width % 12 == 0 for width in variant.spec.widths)
 
 
 def test_widths_of_the_decoder_that_are_given_are_rescaled_too() -> None:
     base = {**TINY, "decoder": {"widths": [16, 16]}}
-    made = only({"base": base, "axes": {"depth": [2]}, "match": {"params": 200_000, "tolerance": "2%"}})
-    assert set(made.match.settings) == {"widths", "decoder.widths"}
+    variant = single_outcome({"base": base, "axes": {"depth": [2]}, "match": {"params": 200_000, "tolerance": "2%"}})
+    assert set(variant.match.settings) == {"widths", "decoder.widths"}
     assert (
         unetgen.load_spec(
-            {**base, "widths": made.settings["widths"]}, **{"decoder.widths": made.settings["decoder.widths"]}
+            {**base, "widths": variant.settings["widths"]}, **{"decoder.widths": variant.settings["decoder.widths"]}
         ).hash
-        == made.spec.hash
+        == variant.spec.hash
     )
 
 
 def test_variants_that_become_the_same_by_matching_are_there_once() -> None:
     axes = {"size": {"small": {"widths": [8, 16, 32]}, "large": {"widths": [16, 32, 64]}}}
-    found = outcomes({"base": TINY, "axes": axes, "match": {"params": "base"}})
-    assert [type(outcome).__name__ for outcome in found] == ["Variant", "Duplicate"]
+    all_outcomes = list_outcomes({"base": TINY, "axes": axes, "match": {"params": "base"}})
+    assert [type(outcome).__name__ for outcome in all_outcomes] == ["Variant", "Duplicate"]
 
 
-# Rungs
+# Grid points
 
 
 @pytest.mark.parametrize(
@@ -186,48 +188,54 @@ def test_variants_that_become_the_same_by_matching_are_there_once() -> None:
 )
 def test_only_multiples_are_chosen_wherever_a_variant_starts(widths: list[int], axes: Any, tolerance: str) -> None:
     base = {**TINY, "widths": widths}
-    made = only({"base": base, "axes": axes, "match": {"params": "base", "multiple": 8, "tolerance": tolerance}})
-    assert made.match.settings
-    assert all(width % 8 == 0 for width in made.spec.widths)
+    variant = single_outcome(
+        {"base": base, "axes": axes, "match": {"params": "base", "multiple": 8, "tolerance": tolerance}}
+    )
+    assert variant.match.settings
+    assert all(width % 8 == 0 for width in variant.spec.widths)
 
 
 def test_what_fits_as_it_is_stays_off_the_ladder() -> None:
-    made = only({"base": {**TINY, "widths": [10, 21]}, "match": {"params": "base", "multiple": 8}})
-    assert made.match.settings == {}
-    assert made.spec.widths == (10, 21)
+    variant = single_outcome({"base": {**TINY, "widths": [10, 21]}, "match": {"params": "base", "multiple": 8}})
+    assert variant.match.settings == {}
+    assert variant.spec.widths == (10, 21)
 
 
 def test_of_large_steps_only_the_smallest_is_told() -> None:
-    found = only({"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"params": "base", "multiple": 1024}})
-    assert str(found.problems[0]) == (
+    outcome = single_outcome(
+        {"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"params": "base", "multiple": 1024}}
+    )
+    assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 1024 near these proportions give a network within 1 % of 117,378 parameters; "
         "the nearest gives 93,375,490 with widths [1024, 1024, 1024]; raise the tolerance, or match by another path"
     )
 
 
 def test_beyond_all_networks_the_largest_is_told() -> None:
-    found = only({"base": SMALL, "match": {"params": 999_999_999_999_999}})
-    assert str(found.problems[0]) == (
+    outcome = single_outcome({"base": SMALL, "match": {"params": 999_999_999_999_999}})
+    assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 999,999,999,999,999 "
         "parameters; the nearest gives 121,870,876,674 with widths [16384, 32768, 65536]; "
         "raise the tolerance, or match by another path"
     )
 
 
-# What is no network, or stays as it is, on the way
+# Invalid networks and flat metrics during the search
 
 
 @pytest.mark.parametrize("path", ["levels.0.block.repeats", "levels[0].block.repeats"])
 def test_a_limit_that_was_passed_is_approached(path: str) -> None:
     match = {"params": "base", "by": path, "tolerance": "6%"}
-    made = only({"base": SMALL, "axes": {"depth": [1]}, "match": match})
-    assert made.match.settings == {"levels.0.block.repeats": 23}
-    assert made.spec.encoder_levels[0].block.repeats == 23
+    variant = single_outcome({"base": SMALL, "axes": {"depth": [1]}, "match": match})
+    assert variant.match.settings == {"levels.0.block.repeats": 23}
+    assert variant.spec.encoder_levels[0].block.repeats == 23
 
 
 def test_a_limit_that_is_too_low_is_told() -> None:
-    found = only({"base": SMALL, "axes": {"depth": [1]}, "match": {"params": 900_000, "by": "levels.0.block.repeats"}})
-    assert str(found.problems[0]) == (
+    outcome = single_outcome(
+        {"base": SMALL, "axes": {"depth": [1]}, "match": {"params": 900_000, "by": "levels.0.block.repeats"}}
+    )
+    assert str(outcome.problems[0]) == (
         "match: no whole number for levels.0.block.repeats gives a network within 1 % of 900,000 parameters; "
         "the nearest gives 315,490 with levels.0.block.repeats 64; "
         "with levels.0.block.repeats 65 the network is invalid: 65 must be at most 64; "
@@ -236,8 +244,8 @@ def test_a_limit_that_is_too_low_is_told() -> None:
 
 
 def test_a_peak_that_one_step_leaves_as_it_is_has_both_neighbours() -> None:
-    found = only({"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"inference_memory": "base"}})
-    assert str(found.problems[0]) == (
+    outcome = single_outcome({"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"inference_memory": "base"}})
+    assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 1,097,728 bytes of "
         "inference memory; the nearest give 835,584 with widths [16, 32, 64] and 1,228,800 with widths [24, 48, 88]; "
         "raise the tolerance, or match by another path"
@@ -246,10 +254,10 @@ def test_a_peak_that_one_step_leaves_as_it_is_has_both_neighbours() -> None:
 
 def test_channels_that_must_be_equal_stay_in_proportion() -> None:
     vnet = {"base": "vnet", "axes": {"skip.fusion": ["add"]}}
-    made = only({**vnet, "match": {"params": 160_000_000, "tolerance": "2%"}})
-    assert made.match.settings == {"widths": [32, 64, 128, 256, 512], "decoder.widths": [64, 128, 256, 512]}
-    found = only({**vnet, "match": {"params": "base"}})
-    assert str(found.problems[0]) == (
+    variant = single_outcome({**vnet, "match": {"params": 160_000_000, "tolerance": "2%"}})
+    assert variant.match.settings == {"widths": [32, 64, 128, 256, 512], "decoder.widths": [64, 128, 256, 512]}
+    outcome = single_outcome({**vnet, "match": {"params": "base"}})
+    assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 45,593,892 parameters; "
         "the nearest give 40,198,372 with widths [16, 32, 64, 128, 256], decoder.widths [32, 64, 128, 256] "
         "and 60,941,284 with widths [16, 32, 64, 128, 384], decoder.widths [32, 64, 128, 256]; "
@@ -261,8 +269,8 @@ def test_channels_that_must_be_equal_stay_in_proportion() -> None:
 
 def test_what_stands_in_the_way_is_told() -> None:
     axes = {"skip.fusion": ["add"]}
-    found = only({"base": "cmunext", "axes": axes, "match": {"params": "base"}})
-    assert str(found.problems[0]) == (
+    outcome = single_outcome({"base": "cmunext", "axes": axes, "match": {"params": "base"}})
+    assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 3,149,185 parameters; "
         "the nearest gives 2,759,809 with widths [16, 32, 128, 160, 256]; "
         "with widths [16, 32, 128, 176, 256] the network is invalid: "
@@ -274,13 +282,13 @@ def test_what_stands_in_the_way_is_told() -> None:
 def test_whole_numbers_at_a_path_have_no_proportions() -> None:
     match: dict[str, Any] = {"params": "base", "by": "block.kernel_size"}
     source = {"base": SMALL, "axes": {"depth": [1]}, "match": match}
-    assert str(only(source).problems[0]) == (
+    assert str(single_outcome(source).problems[0]) == (
         "match: no whole number for block.kernel_size gives a network within 1 % of 117,378 parameters; "
         "the nearest give 96,242 with block.kernel_size 6 and 130,146 with block.kernel_size 7; "
         "raise the tolerance, or match by another path"
     )
     match["multiple"] = 4
-    assert str(only(source).problems[0]) == (
+    assert str(single_outcome(source).problems[0]) == (
         "match: no multiple of 4 for block.kernel_size gives a network within 1 % of 117,378 parameters; "
         "the nearest give 44,082 with block.kernel_size 4 and 169,266 with block.kernel_size 8; "
         "raise the tolerance, or match by another path"
@@ -289,17 +297,19 @@ def test_whole_numbers_at_a_path_have_no_proportions() -> None:
 
 def test_groups_of_any_number_divide_what_is_chosen() -> None:
     base = {**SMALL, "widths": [24, 48, 96], "block": {"norm": {"type": "group", "groups": 6}}}
-    made = only({"base": base, "match": {"params": 1_000_000, "tolerance": "5%"}})
-    assert made.match.settings
-    assert all(width % 24 == 0 for width in made.spec.widths)
+    variant = single_outcome({"base": base, "match": {"params": 1_000_000, "tolerance": "5%"}})
+    assert variant.match.settings
+    assert all(width % 24 == 0 for width in variant.spec.widths)
 
 
 def test_a_skip_less_is_made_up_for() -> None:
-    made = only({"base": "resunetplusplus", "axes": {"levels.0.skip": ["none"]}, "match": {"params": "base"}})
-    assert made.match.settings == {"widths": [32, 64, 128, 528], "decoder.widths": [64, 128, 264]}
+    variant = single_outcome(
+        {"base": "resunetplusplus", "axes": {"levels.0.skip": ["none"]}, "match": {"params": "base"}}
+    )
+    assert variant.match.settings == {"widths": [32, 64, 128, 528], "decoder.widths": [64, 128, 264]}
 
 
-# What axes decide
+# Conflicts with axes
 
 
 @pytest.mark.parametrize(
@@ -323,7 +333,7 @@ def test_what_an_axis_decides_is_not_rescaled(varied: str, name: str) -> None:
 
 def test_what_becomes_the_base_by_matching_is_no_variant_of_another_name() -> None:
     axes = {"widths": [[32, 64, 128], [8, 16, 128], [16, 32, 64]]}
-    wide, odd, base = outcomes({"base": SMALL, "axes": axes, "match": {"params": "base"}})
+    wide, odd, base = list_outcomes({"base": SMALL, "axes": axes, "match": {"params": "base"}})
     assert wide == Duplicate("widths=32-64-128 when matched", "base")
     assert odd.name.startswith("widths=8-16-128-")
     assert base.label == "base"
@@ -336,12 +346,12 @@ def test_what_becomes_the_base_by_matching_is_no_variant_of_another_name() -> No
     scales=st.lists(st.floats(0.01, 50), min_size=2, max_size=5),
 )
 def test_the_rungs_of_a_ladder_rise_with_the_scale(start: tuple[int, ...], multiple: int, scales: list[float]) -> None:
-    ladder = ScaleGrid(start, (("widths", len(start)),), multiple)
-    rungs = [ladder.find_nearest_point(scale) for scale in sorted(scales)]
-    for low, high in itertools.pairwise(rungs):
+    grid = ScaleGrid(start, (("widths", len(start)),), multiple)
+    grid_points = [grid.find_nearest_point(scale) for scale in sorted(scales)]
+    for low, high in itertools.pairwise(grid_points):
         assert all(a <= b for a, b in zip(low, high, strict=True))
-    for scale, rung in zip(sorted(scales), rungs, strict=True):
-        for number, first in zip(rung, start, strict=True):
+    for scale, grid_point in zip(sorted(scales), grid_points, strict=True):
+        for number, first in zip(grid_point, start, strict=True):
             assert number % multiple == 0
             assert number >= multiple
             assert abs(number - first * scale) <= multiple / 2 or number == multiple
@@ -355,15 +365,17 @@ def test_the_rungs_of_a_ladder_rise_with_the_scale(start: tuple[int, ...], multi
 )
 def test_what_is_told_of_a_match_is_true(widths: list[int], share: float, fusion: str) -> None:
     base = {**TINY, "widths": widths}
-    target = max(int(share * COST_METRICS["params"].compute(NetworkReport.of(*_drawn(base)))), 1)
-    found = only({"base": base, "axes": {"skip.fusion": [fusion]}, "match": {"params": target, "multiple": 4}})
-    match = found.match
-    assert match.is_within_tolerance == isinstance(found, Variant)
+    target = max(int(share * COST_METRICS["params"].compute(NetworkReport.of(*_spec_and_graph(base)))), 1)
+    outcome = single_outcome(
+        {"base": base, "axes": {"skip.fusion": [fusion]}, "match": {"params": target, "multiple": 4}}
+    )
+    match = outcome.match
+    assert match.is_within_tolerance == isinstance(outcome, Variant)
     assert match.below is None or match.below.value <= target
     assert match.above is None or match.above.value > target
     for point in filter(None, (match.below, match.above, match.best)):
         again = unetgen.load_spec(base, **{"skip.fusion": fusion}, **match.grid.to_settings(point.grid_point))
-        assert COST_METRICS["params"].compute(NetworkReport.of(*_drawn(again))) == point.value
+        assert COST_METRICS["params"].compute(NetworkReport.of(*_spec_and_graph(again))) == point.value
 
 
 MEASURED = st.sampled_from(["params", "macs", "memory", "inference_memory"])
@@ -385,40 +397,43 @@ def test_what_some_scale_reaches_is_found_and_both_neighbours_are_told(
     norm = {"type": "group", "groups": groups} if groups else "batch"
     widths = [max(groups, 1) * number for number in start]
     base = {**TINY, "block": {"norm": norm}, "skip": {"fusion": "add"}, "widths": widths}
-    of = COST_METRICS[measure].compute
-    near = [max(round(number * scale), 1) * max(groups, 1) for number in start]
-    target = round(off * of(NetworkReport.of(*_drawn({**base, "widths": near}))))
-    found = only({"base": base, "match": {measure: target, "tolerance": tolerance, "multiple": multiple}})
-    match, ladder = found.match, ScaleGrid(tuple(widths), (("widths", 2),), multiple)
-    if isinstance(found, Variant):
-        assert abs(of(found.report) - target) <= tolerance * target
-        assert not match.settings or ladder.contains(found.spec.widths)
+    compute = COST_METRICS[measure].compute
+    near_widths = [max(round(number * scale), 1) * max(groups, 1) for number in start]
+    target = round(off * compute(NetworkReport.of(*_spec_and_graph({**base, "widths": near_widths}))))
+    outcome = single_outcome({"base": base, "match": {measure: target, "tolerance": tolerance, "multiple": multiple}})
+    match, grid = outcome.match, ScaleGrid(tuple(widths), (("widths", 2),), multiple)
+    if isinstance(outcome, Variant):
+        assert abs(compute(outcome.report) - target) <= tolerance * target
+        assert not match.settings or grid.contains(outcome.spec.widths)
         return
-    measured = {rung: _measured({**base, "widths": list(rung)}, of) for rung in _rungs(ladder, 4 * scale)}
+    measured = {
+        grid_point: _compute_or_none({**base, "widths": list(grid_point)}, compute)
+        for grid_point in _grid_points(grid, 4 * scale)
+    }
     values = [value for value in measured.values() if value is not None]
     assert not [value for value in values if abs(value - target) <= tolerance * target]
     assert match.below is not None or min(values, default=target + 1) > target
     assert match.above is not None or max(values, default=target) <= target
-    assert all(ladder.contains(point.grid_point) for point in (match.below, match.above) if point is not None)
+    assert all(grid.contains(point.grid_point) for point in (match.below, match.above) if point is not None)
 
 
-def _rungs(ladder: ScaleGrid, most: float) -> set[tuple[int, ...]]:
-    """Every rung up to a scale."""
+def _grid_points(grid: ScaleGrid, max_scale: float) -> set[tuple[int, ...]]:
+    """Return every grid point up to a scale."""
     turns = {
-        (number + 0.5) * ladder.multiple / first
-        for first in ladder.start
-        for number in range(int(most * first / ladder.multiple) + 2)
+        (number + 0.5) * grid.multiple / first
+        for first in grid.start
+        for number in range(int(max_scale * first / grid.multiple) + 2)
     }
-    return {ladder.find_nearest_point(turn + shift) for turn in turns for shift in (-1e-6, 1e-6)}
+    return {grid.find_nearest_point(turn + shift) for turn in turns for shift in (-1e-6, 1e-6)}
 
 
-def _measured(spec: Any, of: Any) -> int | None:
-    """What a network measures; None where it is none."""
+def _compute_or_none(spec: Any, compute: Any) -> int | None:
+    """Return the metric of a network, or None if its spec is invalid."""
     try:
-        return int(of(NetworkReport.of(*_drawn(spec))))
+        return int(compute(NetworkReport.of(*_spec_and_graph(spec))))
     except unetgen.SpecError:
         return None
 
 
-def _drawn(spec: Any) -> tuple[unetgen.Spec, Any]:
+def _spec_and_graph(spec: Any) -> tuple[unetgen.Spec, Any]:
     return unetgen.load_spec(spec), unetgen.graph_of(spec)

@@ -1,4 +1,4 @@
-"""A sweep's directory: what is in it, and that it is there whole or not at all."""
+"""Sweep directories: their content, and that they are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ base: {extends: unet_milesial, widths: [4, 8, 16], input_size: [32, 32]}
 axes: {skip.fusion: [concat, add], depth: [1, 2]}
 """
 
-# Axes that can be combined freely over the bases below, and what each says.
+# Axes that can be combined freely with the bases below, and their values.
 POOL = {
     "skip.fusion": ["concat", "add", "none"],
     "upsample": ["transposed_conv", {"type": "interpolate", "mode": "linear"}, "pixel_shuffle"],
@@ -60,39 +60,39 @@ BASES = [
 Draw = st.DrawFn
 
 
-def chosen(draw: Draw, path: str, most: int = 3) -> list[Any]:
-    """Some values of a path."""
-    return draw(st.lists(st.sampled_from(POOL[path]), min_size=1, max_size=most, unique_by=str))
+def draw_values(draw: Draw, path: str, max_size: int = 3) -> list[Any]:
+    """Draw some values of a path."""
+    return draw(st.lists(st.sampled_from(POOL[path]), min_size=1, max_size=max_size, unique_by=str))
 
 
-def one_of(draw: Draw, paths: list[str]) -> dict[str, Any]:
-    """A value for each of some paths."""
+def draw_settings(draw: Draw, paths: list[str]) -> dict[str, Any]:
+    """Draw a value for each path."""
     return {path: draw(st.sampled_from(POOL[path])) for path in paths}
 
 
-def labelled(draw: Draw, path: str, inner: str) -> dict[str, Any]:
-    """Labels for values of a path, and under one of them an axis, or a zip, of another path."""
+def draw_labels(draw: Draw, path: str, inner: str) -> dict[str, Any]:
+    """Draw labels for values of a path; one of them has a nested axis or zip of another path."""
     nested = draw(st.sampled_from(["axes", "zip"]))
     return {
         "plain": {path: draw(st.sampled_from(POOL[path]))},
-        "more": {path: draw(st.sampled_from(POOL[path])), nested: {inner: chosen(draw, inner, 2)}},
+        "more": {path: draw(st.sampled_from(POOL[path])), nested: {inner: draw_values(draw, inner, 2)}},
     }
 
 
 @st.composite
 def sweeps(draw: Draw) -> dict[str, Any]:
-    """Any sweep: axes, labels with axes under them and zips of some paths, or a list of variants."""
+    """Draw a sweep: axes, labels with nested axes, and zips, or a list of variants."""
     paths = draw(st.permutations(sorted(POOL)))
     source: dict[str, Any] = {"base": draw(st.sampled_from(BASES)), "on_invalid": "skip"}
     if draw(st.integers(0, 3)) == 0:
-        several = [one_of(draw, paths[: draw(st.integers(0, 3))]) for _ in range(draw(st.integers(1, 4)))]
+        variants = [draw_settings(draw, paths[: draw(st.integers(0, 3))]) for _ in range(draw(st.integers(1, 4)))]
         labels = draw(st.booleans())
-        source["variants"] = {f"v{n}": said for n, said in enumerate(several)} if labels else several
+        source["variants"] = {f"v{n}": variant for n, variant in enumerate(variants)} if labels else variants
     else:
         plain, (first, second, third, fourth) = paths[: draw(st.integers(1, 2))], paths[2:6]
-        axes = {path: chosen(draw, path) for path in plain}
+        axes = {path: draw_values(draw, path) for path in plain}
         if draw(st.booleans()):
-            axes["kind"] = labelled(draw, first, second)
+            axes["kind"] = draw_labels(draw, first, second)
         if draw(st.booleans()):
             pairs = zip(POOL[third], POOL[fourth], strict=False)
             columns = [list(column) for column in zip(*pairs, strict=True)]
@@ -104,43 +104,45 @@ def sweeps(draw: Draw) -> dict[str, Any]:
     return source
 
 
-def bare(path: str) -> str:
-    """A path of a difference without the side or the level that it is told at."""
+def strip_location(path: str) -> str:
+    """Return a path without its side or level."""
     steps = path.split(".")
     while steps[0] in ("encoder", "decoder", "bottleneck", "levels") and len(steps) > 1:
         steps = steps[2:] if steps[0] == "levels" else steps[1:]
     return ".".join(steps).removesuffix(".type")
 
 
-def speaks(told: str, path: str) -> bool:
-    """Whether what is told covers a difference, or the difference follows from it."""
-    if told == "depth":
-        return bare(path) in ("depth", "widths") or path.startswith("levels.")
-    if bare(told) == "skip.fusion" and bare(path).startswith("skip"):
-        return True  # a skip that is dropped has nothing else to say
-    # Of a part of another type its options are not told one by one.
-    return f"{bare(path)}.".startswith(f"{bare(told)}.") or f"{bare(told)}.".startswith(f"{bare(path)}.")
+def covers(setting: str, path: str) -> bool:
+    """Return whether a setting covers a differing path, or the difference follows from it."""
+    if setting == "depth":
+        return strip_location(path) in ("depth", "widths") or path.startswith("levels.")
+    if strip_location(setting) == "skip.fusion" and strip_location(path).startswith("skip"):
+        return True  # a dropped skip has nothing else to say
+    # The options of a part of another type are not listed one by one.
+    return f"{strip_location(path)}.".startswith(
+        f"{strip_location(setting)}."
+    ) or f"{strip_location(setting)}.".startswith(f"{strip_location(path)}.")
 
 
-def told_alone(name: str, source: dict[str, Any]) -> list[str]:
-    """The paths that a name tells one by one; labels, zips and lists are told as a whole."""
+def paths_in_name(name: str, source: dict[str, Any]) -> list[str]:
+    """Return the paths that a name lists one by one; labels, zips and lists have a single entry."""
     parts = {part.partition("=")[0] for part in name.rpartition("-")[0].split(",")}
     return [path for path in source.get("axes", {}) if path in parts and path in POOL]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(source=sweeps(), form=st.sampled_from(["resolved", "overlay"]))
+@given(source=sweeps(), spec_style=st.sampled_from(["resolved", "overlay"]))
 def test_every_written_variant_is_what_its_name_and_the_index_say(
-    source: dict[str, Any], form: str, tmp_path_factory: pytest.TempPathFactory
+    source: dict[str, Any], spec_style: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    place = tmp_path_factory.mktemp("sweep") / "variants"
-    opened = sweep(source)
-    write_sweep(opened, place, form)
-    index = json.loads((place / "index.json").read_text())
-    base = opened.base_report.spec.resolved()
-    assert len(index["variants"]) == len(list(place.glob("*.yaml"))) - (form == "overlay")
+    directory = tmp_path_factory.mktemp("sweep") / "variants"
+    written_sweep = sweep(source)
+    write_sweep(written_sweep, directory, spec_style)
+    index = json.loads((directory / "index.json").read_text())
+    base = written_sweep.base_report.spec.resolved()
+    assert len(index["variants"]) == len(list(directory.glob("*.yaml"))) - (spec_style == "overlay")
     for entry in index["variants"]:
-        spec = unetgen.load_spec(str(place / entry["file"]))
+        spec = unetgen.load_spec(str(directory / entry["file"]))
         assert spec.hash == entry["hash"]
         assert spec.name == entry["name"] == Path(entry["file"]).stem
         assert entry["name"].endswith(f"-{spec.hash[:8]}")
@@ -148,12 +150,12 @@ def test_every_written_variant_is_what_its_name_and_the_index_say(
         differences = [text.partition(":")[0] for text in find_differing_fields(base, spec.resolved())]
         differences += ["init"] * (base["init"] != spec.resolved()["init"])
         for path in differences:
-            assert any(speaks(setting, path) for setting in entry["settings"]), (path, entry)
-        for path in told_alone(entry["name"], source):
-            # What a setting says can be overruled at one level, or for a whole part, by another.
-            beside = [other for other in entry["settings"] if other != path and speaks(other, path)]
-            assert beside or any(speaks(path, other) for other in differences), (path, differences)
-        again = [variant.spec.hash for variant in sweep({"base": str(place / entry["file"])})]
+            assert any(covers(setting, path) for setting in entry["settings"]), (path, entry)
+        for path in paths_in_name(entry["name"], source):
+            # Another setting can override this one at one level, or for a whole part.
+            beside = [other for other in entry["settings"] if other != path and covers(other, path)]
+            assert beside or any(covers(path, other) for other in differences), (path, differences)
+        again = [variant.spec.hash for variant in sweep({"base": str(directory / entry["file"])})]
         assert again == [spec.hash]
 
 
@@ -175,12 +177,12 @@ def test_index_and_table_say_the_same(tmp_path: Path) -> None:
 def test_overlays_extend_a_base_beside_the_sweep(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("extends: unet_milesial\nwidths: [4, 8, 16]\ninput_size: [32, 32]\n")
     (tmp_path / "sweep.yaml").write_text("base: mine.yaml\naxes: {depth: [1, 2]}\n")
-    place = tmp_path / "deep" / "variants"
-    place.parent.mkdir()
-    write_sweep(sweep(tmp_path / "sweep.yaml", input_size=(64, 64)), place, "overlay")
-    texts = sorted(path.read_text() for path in place.glob("*.yaml"))
+    directory = tmp_path / "deep" / "variants"
+    directory.parent.mkdir()
+    write_sweep(sweep(tmp_path / "sweep.yaml", input_size=(64, 64)), directory, "overlay")
+    texts = sorted(path.read_text() for path in directory.glob("*.yaml"))
     assert all("extends: ../../mine.yaml" in text for text in texts)
-    assert all(unetgen.load_spec(str(path)).input_size == (64, 64) for path in place.glob("*.yaml"))
+    assert all(unetgen.load_spec(str(path)).input_size == (64, 64) for path in directory.glob("*.yaml"))
 
 
 def test_a_base_in_the_sweeps_file_is_written_as_it_is_said(tmp_path: Path) -> None:
@@ -189,8 +191,8 @@ def test_a_base_in_the_sweeps_file_is_written_as_it_is_said(tmp_path: Path) -> N
         "base: {extends: mine.yaml, widths: [4, 8, 16, 16]}\naxes: {init: [torch_default]}\n"
     )
     (tmp_path / "deep").mkdir()
-    opened = sweep(tmp_path / "sweep.yaml")
-    write_sweep(opened, tmp_path / "deep" / "out", "overlay")
+    written_sweep = sweep(tmp_path / "sweep.yaml")
+    write_sweep(written_sweep, tmp_path / "deep" / "out", "overlay")
     assert (tmp_path / "deep" / "out" / "base.yaml").read_text() == (
         "extends: ../../mine.yaml\nwidths: [4, 8, 16, 16]\n"
     )
@@ -199,78 +201,81 @@ def test_a_base_in_the_sweeps_file_is_written_as_it_is_said(tmp_path: Path) -> N
 
 
 def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place)
-    before = sorted(os.listdir(place))
-    write_sweep(sweep(SMALL.replace("[1, 2]", "[1]")), place)
-    assert len(os.listdir(place)) == len(before) - 2
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory)
+    before = sorted(os.listdir(directory))
+    write_sweep(sweep(SMALL.replace("[1, 2]", "[1]")), directory)
+    assert len(os.listdir(directory)) == len(before) - 2
     assert os.listdir(tmp_path) == ["out"]
 
 
 @pytest.mark.parametrize("how", ["no such call", "refused"])
 def test_a_system_that_cannot_exchange_renames_twice(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic_swap, "_find_swap_call", lambda: None if how == "no such call" else lambda *_: -1)
-    place = tmp_path / "out"
+    directory = tmp_path / "out"
     for text in (SMALL, SMALL.replace("[1, 2]", "[1]")):
-        write_sweep(sweep(text), place)
-    assert len(list(place.glob("*.yaml"))) == 2
+        write_sweep(sweep(text), directory)
+    assert len(list(directory.glob("*.yaml"))) == 2
     assert os.listdir(tmp_path) == ["out"]
 
 
-def refused(place: Path, text: str = SMALL, form: str = "resolved") -> str:
-    """Why a sweep is not written to a place; nothing is left beside it."""
+def write_error(directory: Path, text: str = SMALL, spec_style: str = "resolved") -> str:
+    """Return the error of writing a sweep to a directory; check that no staging directory is left."""
     with pytest.raises(SpecError) as error:
-        write_sweep(sweep(text), place, form)
-    assert not list(Path(os.path.realpath(place)).parent.glob(".*.partial"))
+        write_sweep(sweep(text), directory, spec_style)
+    assert not list(Path(os.path.realpath(directory)).parent.glob(".*.partial"))
     return str(error.value)
 
 
 def test_what_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place)
-    (place / "results.csv").write_text("mine")
-    assert refused(place) == (
-        f"{place} contains results.csv, which no sweep has written; choose another directory, or move it"
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory)
+    (directory / "results.csv").write_text("mine")
+    assert write_error(directory) == (
+        f"{directory} contains results.csv, which no sweep has written; choose another directory, or move it"
     )
-    (place / "notes.txt").write_text("mine too")
-    assert refused(place) == (
-        f"{place} contains notes.txt and 1 more, which no sweep has written; choose another directory, or move it"
+    (directory / "notes.txt").write_text("mine too")
+    assert write_error(directory) == (
+        f"{directory} contains notes.txt and 1 more, which no sweep has written; choose another directory, or move it"
     )
-    assert (place / "results.csv").read_text() == "mine"
+    assert (directory / "results.csv").read_text() == "mine"
 
 
 def test_a_base_that_no_sweep_has_written_is_never_deleted(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place, "overlay")
-    write_sweep(sweep(SMALL), place)  # the sweep's own base is replaced with the rest
-    (place / "base.yaml").write_text("mine")
-    assert refused(place, form="overlay") == (
-        f"{place} contains base.yaml, which no sweep has written; choose another directory, or move it"
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory, "overlay")
+    write_sweep(sweep(SMALL), directory)  # the sweep's own base is replaced with the rest
+    (directory / "base.yaml").write_text("mine")
+    assert write_error(directory, spec_style="overlay") == (
+        f"{directory} contains base.yaml, which no sweep has written; choose another directory, or move it"
     )
-    assert (place / "base.yaml").read_text() == "mine"
+    assert (directory / "base.yaml").read_text() == "mine"
 
 
 def test_a_folder_of_the_name_of_a_variant_is_never_deleted(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place)
-    (place / "index.csv").unlink()
-    (place / "index.csv").mkdir()
-    (place / "index.csv" / "mine.csv").write_text("mine")
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory)
+    (directory / "index.csv").unlink()
+    (directory / "index.csv").mkdir()
+    (directory / "index.csv" / "mine.csv").write_text("mine")
     assert (
-        refused(place) == f"{place} contains index.csv, which no sweep has written; choose another directory, or move it"
+        write_error(directory)
+        == f"{directory} contains index.csv, which no sweep has written; choose another directory, or move it"
     )
 
 
 def test_what_turns_up_while_a_sweep_is_at_work_is_never_deleted(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place)
-    before = set(os.listdir(place))
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory)
+    before = set(os.listdir(directory))
     with pytest.raises(SpecError) as error:
-        write_sweep(sweep(SMALL), place, "resolved", lambda _: (place / "notes.txt").write_text("mine") and None)
+        write_sweep(
+            sweep(SMALL), directory, "resolved", lambda _: (directory / "notes.txt").write_text("mine") and None
+        )
     assert str(error.value) == (
-        f"{place} contains notes.txt, which no sweep has written; choose another directory, or move it"
+        f"{directory} contains notes.txt, which no sweep has written; choose another directory, or move it"
     )
-    assert set(os.listdir(place)) == {*before, "notes.txt"}
+    assert set(os.listdir(directory)) == {*before, "notes.txt"}
     assert os.listdir(tmp_path) == ["out"]
 
 
@@ -308,7 +313,7 @@ def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path / "here" / "below")
     called = "contains the working directory and cannot be replaced; choose another directory"
     long = tmp_path / ("long" * 100)
-    for place, sentence in [
+    for directory, sentence in [
         (tmp_path / "no" / "out", f"folder not found: {tmp_path / 'no'}; create it first"),
         (tmp_path / "link", f"folder not found: {tmp_path / 'no'}; create it first"),
         (tmp_path / "file", f"{tmp_path / 'file'} is a file; give a directory"),
@@ -316,70 +321,70 @@ def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
         (tmp_path / "here", f"{tmp_path / 'here'} {called}"),
         (long, f"cannot write {long}: file name too long; choose another directory"),
     ]:
-        assert refused(place) == sentence
+        assert write_error(directory) == sentence
 
 
 @pytest.mark.parametrize("where", ["pathlib.Path.mkdir", "pathlib.Path.rename", "pathlib.Path.iterdir"])
 def test_what_the_system_does_not_allow_is_told(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place)
-    before = sorted(os.listdir(place))
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory)
+    before = sorted(os.listdir(directory))
 
-    def forbidden(*_: object, **__: object) -> None:
+    def raise_permission_error(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
         patch.setattr(atomic_swap, "_find_swap_call", lambda: None)
-        patch.setattr(where, forbidden)
+        patch.setattr(where, raise_permission_error)
         with pytest.raises(SpecError) as error:
-            write_sweep(sweep(SMALL), place)
-    assert str(error.value) == f"cannot write {place}: permission denied; choose another directory"
-    assert sorted(os.listdir(place)) == before
+            write_sweep(sweep(SMALL), directory)
+    assert str(error.value) == f"cannot write {directory}: permission denied; choose another directory"
+    assert sorted(os.listdir(directory)) == before
     assert os.listdir(tmp_path) == ["out"]
 
 
 def test_a_directory_that_is_not_to_be_written_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / "out"
-    place.mkdir()
+    directory = tmp_path / "out"
+    directory.mkdir()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
-    assert refused(place) == f"cannot write {place}: permission denied; choose another directory"
+    assert write_error(directory) == f"cannot write {directory}: permission denied; choose another directory"
 
 
 @pytest.mark.parametrize("when", ["add", "finish"])
 def test_a_full_disk_is_told(when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(JsonIndexWriter, when, full)
-    place = tmp_path / "out"
-    assert refused(place) == f"cannot write {place}: no space left on device; choose another directory"
+    monkeypatch.setattr(JsonIndexWriter, when, raise_disk_full)
+    directory = tmp_path / "out"
+    assert write_error(directory) == f"cannot write {directory}: no space left on device; choose another directory"
     assert os.listdir(tmp_path) == []
 
 
 def test_an_exchange_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, rename = tmp_path / "out", Path.rename
-    write_sweep(sweep(SMALL), place)
-    before = sorted(os.listdir(place))
+    directory, rename = tmp_path / "out", Path.rename
+    write_sweep(sweep(SMALL), directory)
+    before = sorted(os.listdir(directory))
 
-    def renamed(path: Path, target: Path) -> Path:
+    def failing_rename(path: Path, target: Path) -> Path:
         if path.suffix == ".partial":
             raise OSError(errno.EBUSY, "Device or resource busy")
         return rename(path, target)
 
     monkeypatch.setattr(atomic_swap, "_find_swap_call", lambda: None)
-    monkeypatch.setattr(Path, "rename", renamed)
-    assert refused(place) == f"cannot write {place}: device or resource busy; choose another directory"
-    assert sorted(os.listdir(place)) == before
+    monkeypatch.setattr(Path, "rename", failing_rename)
+    assert write_error(directory) == f"cannot write {directory}: device or resource busy; choose another directory"
+    assert sorted(os.listdir(directory)) == before
     assert os.listdir(tmp_path) == ["out"]
 
 
 @pytest.mark.parametrize("where", ["is_file", "read_text"])
 def test_an_index_that_cannot_be_read_is_told(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object, **__: object) -> None:
+    def raise_permission_error(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     write_sweep(sweep(SMALL), tmp_path / "out")
-    monkeypatch.setattr(Path, where, forbidden)
+    monkeypatch.setattr(Path, where, raise_permission_error)
     with pytest.raises(SpecError) as error:
         read_index(tmp_path / "out")
     assert str(error.value) == (
@@ -409,8 +414,8 @@ def test_names_are_cut_by_the_bytes_that_file_systems_count(tmp_path: Path) -> N
         assert (tmp_path / "out" / variant.filename).is_file()
 
 
-def heeding_interrupts() -> None:
-    """What runs in the background, as these tests may, has its children ignore SIGINT, or SIGHUP."""
+def default_interrupts() -> None:
+    """Reset handlers: a background process, as these tests may be, makes its children ignore SIGINT or SIGHUP."""
     for sign in (signal.SIGINT, signal.SIGHUP):
         signal.signal(sign, signal.SIG_DFL)
 
@@ -420,36 +425,36 @@ def heeding_interrupts() -> None:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)],
 )
 def test_an_interrupted_sweep_leaves_the_old_directory(sign: signal.Signals, code: int, tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    write_sweep(sweep(SMALL), place)
-    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    directory = tmp_path / "out"
+    write_sweep(sweep(SMALL), directory)
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
     many = ", ".join(f"0.{number:04d}" for number in range(1, 9999))  # so many that a busy machine interrupts them too
     (tmp_path / "many.yaml").write_text(SMALL.replace("axes: {", f"axes: {{block.dropout: [{many}], "))
-    command = [sys.executable, "-m", "unetgen", "sweep", str(tmp_path / "many.yaml"), "-o", str(place)]
+    command = [sys.executable, "-m", "unetgen", "sweep", str(tmp_path / "many.yaml"), "-o", str(directory)]
     child = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=heeding_interrupts,  # noqa: PLW1509
+        preexec_fn=default_interrupts,  # noqa: PLW1509
     )
     while not [path for draft in tmp_path.glob(".out.*") for path in draft.glob("*.yaml")]:
         assert child.poll() is None, "it was done before it could be interrupted"
         time.sleep(0.01)
     child.send_signal(sign)
     assert child.wait() == code
-    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
-    # Nobody can clean up behind a kill; the next sweep is not disturbed by what it left.
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+    # SIGKILL prevents any cleanup; the next sweep must work despite the remaining files.
     assert bool(list(tmp_path.glob(".out.*"))) == (sign == signal.SIGKILL)
-    write_sweep(sweep(SMALL), place)
+    write_sweep(sweep(SMALL), directory)
 
 
 def test_signals_that_somebody_heeds_stay_theirs() -> None:
-    def theirs(*_: object) -> None: ...
+    def other_handler(*_: object) -> None: ...
 
-    before = signal.signal(signal.SIGTERM, theirs)
+    before = signal.signal(signal.SIGTERM, other_handler)
     try:
         with exit_cleanly_on_signals():
-            assert signal.getsignal(signal.SIGTERM) is theirs
+            assert signal.getsignal(signal.SIGTERM) is other_handler
     finally:
         signal.signal(signal.SIGTERM, before)
     seen = []
@@ -465,18 +470,20 @@ def test_signals_that_somebody_heeds_stay_theirs() -> None:
 
 
 def test_ten_thousand_variants_stream() -> None:
-    """Nothing of a variant is kept but its hash and what it says."""
+    """Only the hash and the settings of a variant are kept in memory."""
     rates = ", ".join(f"0.{number:04d}" for number in range(1, 5001))
     base = (
         "{schema_version: 1, in_channels: 1, out_channels: 1, widths: [2, 4], "
         "block: {padding: zeros, repeats: 1}, input_size: [8, 8]}"
     )
-    opened = sweep(f"base: {base}\naxes: {{block.dropout: [{rates}], upsample: [transposed_conv, interpolate]}}\n")
-    made: list[weakref.ref[Any]] = []
+    written_sweep = sweep(
+        f"base: {base}\naxes: {{block.dropout: [{rates}], upsample: [transposed_conv, interpolate]}}\n"
+    )
+    references: list[weakref.ref[Any]] = []
     alive = []
-    for variant in opened:
-        made += [weakref.ref(variant.graph), weakref.ref(variant.report.spec)]
-        if len(made) % 1000 == 0:
-            alive.append(sum(thing() is not None for thing in made[-1000:]))
-    assert opened.count == len(made) / 2 == 10_000
+    for variant in written_sweep:
+        references += [weakref.ref(variant.graph), weakref.ref(variant.report.spec)]
+        if len(references) % 1000 == 0:
+            alive.append(sum(thing() is not None for thing in references[-1000:]))
+    assert written_sweep.count == len(references) / 2 == 10_000
     assert max(alive) <= 8  # the last one, and what the collector has not looked at yet

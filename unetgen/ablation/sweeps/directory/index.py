@@ -100,7 +100,7 @@ def read_index(folder: Path) -> dict[str, Any] | None:
 
     Returns:
         The data of index.json, with ``base`` replaced by the base's hash, and added ``files`` (the variants' files)
-        and ``written`` (all files of the sweep); None if there is no index.
+        and ``written`` (all files of the sweep); None if it does not exist.
 
     Raises:
         SpecError: The index cannot be read, or is not an index of a sweep.
