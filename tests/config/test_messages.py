@@ -14,7 +14,7 @@ from unetgen.errors import SpecError
 BASE = "schema_version: 1\nin_channels: 1\nout_channels: 2\nwidths: [12, 24, 48]\n"
 PADDED = BASE + "block: {padding: zeros}\n"
 
-REFUSED = {
+INVALID_SPECS = {
     # YAML itself
     "empty": "",
     "only a comment": "# nothing\n",
@@ -253,20 +253,20 @@ REFUSED = {
 }  # fmt: skip
 
 
-def problems(text: str) -> SpecError:
-    with pytest.raises(SpecError) as refused:
+def read_error(text: str) -> SpecError:
+    with pytest.raises(SpecError) as error_info:
         unetgen.graph_of(text if "\n" in text else text + "\n")
-    return refused.value
+    return error_info.value
 
 
-def test_every_sentence(check_golden: Callable[[str, str], None]) -> None:
-    pages = [f"## {name}\n{problems(text)}\n" for name, text in REFUSED.items()]
+def test_messages_match_the_golden_file(check_golden: Callable[[str, str], None]) -> None:
+    pages = [f"## {name}\n{read_error(text)}\n" for name, text in INVALID_SPECS.items()]
     check_golden("messages.txt", "\n".join(pages))
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_every_refusal_says_where_and_what_to_do(name: str) -> None:
-    for problem in problems(REFUSED[name]).problems:
+@pytest.mark.parametrize("name", INVALID_SPECS)
+def test_every_problem_has_a_location_and_a_message(name: str) -> None:
+    for problem in read_error(INVALID_SPECS[name]).problems:
         assert problem.location is not None
         assert problem.location.line >= 1
         assert problem.message
@@ -274,12 +274,12 @@ def test_every_refusal_says_where_and_what_to_do(name: str) -> None:
         assert "\n" not in str(problem)
 
 
-def test_every_code_is_among_them() -> None:
-    """A problem that the code can raise and no case here shows would be an untested sentence."""
+def test_every_problem_code_is_covered() -> None:
+    """A problem code without a case here would be an untested sentence."""
     files = (path for path in (ROOT / "unetgen").rglob("*.py") if "ablation" not in path.parts)  # see test_sweep
     source = "".join(path.read_text(encoding="utf-8") for path in files)
     written = set(re.findall(r"(?:[Pp]roblem|_refuse)\(\s*\"(\w+)\"", source))
-    shown = {problem.code for text in REFUSED.values() for problem in problems(text).problems}
+    shown = {problem.code for text in INVALID_SPECS.values() for problem in read_error(text).problems}
     elsewhere = {
         "set",
         "type",
@@ -299,21 +299,21 @@ def test_every_code_is_among_them() -> None:
     assert written - shown - elsewhere == set()
 
 
-def test_six_mistakes_are_six_lines_in_order() -> None:
+def test_six_problems_are_six_lines_in_order() -> None:
     text = (
         "schema_version: 1\nin_channels: 0\nout_channels: 2.5\nwdth: 3\nwidths: [8, 16]\n"
         "block: {norm: bath}\nupsample: concat\nhead: {type: conv, kernel: 1}\n"
     )
-    found = problems(text)
-    assert [problem.location.line for problem in found.problems if problem.location] == [2, 3, 4, 6, 7, 8]
-    assert len(str(found).splitlines()) == 6
+    error = read_error(text)
+    assert [problem.location.line for problem in error.problems if problem.location] == [2, 3, 4, 6, 7, 8]
+    assert len(str(error).splitlines()) == 6
 
 
-def test_a_large_spec_with_one_mistake_gives_one_short_message() -> None:
+def test_one_problem_in_a_large_spec_is_one_short_message() -> None:
     levels = "".join(
         f"  {i}: {{encoder: {{block: {{repeats: 3}}}}, decoder: {{block: {{repeats: 1}}}}}}\n" for i in range(12)
     )
     text = f"schema_version: 1\nin_channels: 1\nout_channels: 2\nwidths: {[8] * 13}\nlevels:\n{levels}"
-    message = str(problems(text.replace("repeats: 3", "repeats: x", 1)))
+    message = str(read_error(text.replace("repeats: 3", "repeats: x", 1)))
     assert message.count("\n") == 0
     assert len(message) < 200

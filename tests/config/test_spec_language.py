@@ -72,7 +72,7 @@ def test_the_same_type_by_name_changes_nothing() -> None:
     assert repeats(spec)["decoder"] == [3, 3]
 
 
-def test_an_inherited_option_without_effect_goes_back_to_its_default() -> None:
+def test_an_inherited_inert_option_is_reset_to_its_default() -> None:
     """``mode: nearest`` over a base's ``linear, align_corners`` is no mistake of who wrote it."""
     up = {"type": "interpolate", "mode": "linear", "align_corners": True}
     spec = small(upsample=up, levels={0: {"upsample": {"mode": "nearest"}}})
@@ -80,7 +80,7 @@ def test_an_inherited_option_without_effect_goes_back_to_its_default() -> None:
     assert spec.decoder_levels[1].upsample.align_corners is True
 
 
-def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> None:
+def test_an_option_over_its_inert_cause_is_rejected(tmp_path: Path) -> None:
     """The other way round it is a mistake: who writes the option last means it."""
     (tmp_path / "base.yaml").write_text(f"{dump_yaml(SMALL)}upsample: {{type: interpolate, mode: nearest}}\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nupsample: {align_corners: true}\n")
@@ -92,22 +92,24 @@ def test_an_option_laid_over_what_makes_it_idle_is_refused(tmp_path: Path) -> No
         small(upsample="interpolate", levels={0: {"upsample": {"align_corners": True}}})
 
 
-def test_an_option_without_effect_is_refused_beside_one_that_is_inherited(tmp_path: Path) -> None:
-    """Level 0 inherits what level 1 writes out: the same words, and only the one who wrote them made a mistake."""
+def test_an_inert_option_is_rejected_beside_an_inherited_one(tmp_path: Path) -> None:
+    """Level 0 inherits what level 1 writes: only the written option is a problem."""
     corners = "upsample: {type: interpolate, mode: linear, align_corners: true}"
     (tmp_path / "base.yaml").write_text(f"{dump_yaml(SMALL)}{corners}\n")
     mine = "extends: base.yaml\nupsample: {mode: nearest}\nlevels: {1: {upsample: {align_corners: true}}}\n"
     (tmp_path / "mine.yaml").write_text(mine)
-    with pytest.raises(SpecError, match=r"mine\.yaml:3:25: levels\.1\.upsample\.align_corners: 'align_corners' has no effect"):
+    with pytest.raises(
+        SpecError, match=r"mine\.yaml:3:25: levels\.1\.upsample\.align_corners: 'align_corners' has no effect"
+    ):
         unetgen.load_spec(tmp_path / "mine.yaml")
 
 
-def test_known_parts_are_those_of_the_same_words() -> None:
+def test_the_cache_finds_parts_of_equal_values() -> None:
     """What one spec had checked another takes over, and nothing that only looks equal in Python."""
-    registry, known = load_registry(), PartCache()
+    registry, cache = load_registry(), PartCache()
 
     def resolved(block: object) -> unetgen.Spec:
-        return resolve(load_tree({**SMALL, "block": block}, registry), registry, known)
+        return resolve(load_tree({**SMALL, "block": block}, registry), registry, cache)
 
     first = resolved({"repeats": 1})
     assert resolved({"repeats": 1}).bottleneck is first.bottleneck
@@ -119,23 +121,23 @@ def test_known_parts_are_those_of_the_same_words() -> None:
         resolved({"bias": 1})
 
 
-def test_known_parts_know_the_dimensions() -> None:
-    registry, known = load_registry(), PartCache()
+def test_cached_parts_depend_on_the_dimensions() -> None:
+    registry, cache = load_registry(), PartCache()
     block = {"kernel_size": [3, 5]}
-    resolve(load_tree({**SMALL, "block": block}, registry), registry, known)
+    resolve(load_tree({**SMALL, "block": block}, registry), registry, cache)
     with pytest.raises(SpecError, match="a list needs 3 numbers, one for each axis"):
-        resolve(load_tree({**SMALL, "dims": 3, "block": block}, registry), registry, known)
+        resolve(load_tree({**SMALL, "dims": 3, "block": block}, registry), registry, cache)
 
 
-def test_known_parts_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unetgen.config.part_cache.MAX_ENTRIES", 16)
-    registry, known = load_registry(), PartCache()
+    registry, cache = load_registry(), PartCache()
     for width in range(1, 40):
-        resolve(load_tree({**SMALL, "block": {"mid_channels": width}}, registry), registry, known)
-    assert len(known) <= 16
+        resolve(load_tree({**SMALL, "block": {"mid_channels": width}}, registry), registry, cache)
+    assert len(cache) <= 16
 
 
-def test_skips_drop_by_level_and_come_back() -> None:
+def test_skips_can_be_dropped_and_restored_by_level() -> None:
     dropped = small(levels={0: {"skip": "none"}})
     assert [level.skip.is_dropped for level in dropped.decoder_levels] == [True, False]
     back = small(skip="none", levels={1: {"skip": {"fusion": "add"}}})
@@ -152,12 +154,12 @@ def test_skips_drop_by_level_and_come_back() -> None:
 
 def test_dropping_skips_shrinks_the_decoder() -> None:
     """Demand A48: fewer input channels, and just as many parameters fewer as predicted."""
-    whole, without = unetgen.graph_of(small()), unetgen.graph_of(small(levels={0: {"skip": "none"}}))
-    first = {node.path: node.op for node in without.nodes}["decoder.0.conv1"]
+    full, without_skip = unetgen.graph_of(small()), unetgen.graph_of(small(levels={0: {"skip": "none"}}))
+    first = {node.path: node.op for node in without_skip.nodes}["decoder.0.conv1"]
     assert first.in_channels == 4
-    lost = sum(p.shape[0] * p.shape[1] for p in (whole.parameters["decoder.0.conv1.weight"],)) * 9 // 2
+    num_skip_weights = sum(p.shape[0] * p.shape[1] for p in (full.parameters["decoder.0.conv1.weight"],)) * 9 // 2
     assert unetgen.build(small(levels={0: {"skip": "none"}}), device="meta").decoder is not None
-    assert count(whole) - count(without) == lost
+    assert count(full) - count(without_skip) == num_skip_weights
     assert all("skip" not in node.path for node in unetgen.graph_of(small(skip="none")).nodes)
 
 
@@ -177,7 +179,7 @@ def test_widths_that_grow_follow_the_depth() -> None:
         assert spec.depth == depth
 
 
-def test_a_depth_laid_over_widths_takes_the_finest_of_them() -> None:
+def test_a_depth_over_widths_uses_the_finest() -> None:
     spec = unetgen.load_spec("unet_paper", depth=3)
     assert spec.widths == (64, 128, 256, 512)
     assert spec.notices == (
@@ -192,22 +194,20 @@ def test_a_depth_laid_over_widths_takes_the_finest_of_them() -> None:
     ]
 
 
-def test_widths_laid_over_a_depth_decide_it() -> None:
+def test_widths_over_a_depth_determine_it() -> None:
     assert (
         unetgen.load_spec(unetgen.load_spec("unet_3d").resolved(), **{"widths": [8, 16], "decoder.widths": [8]}).depth
         == 1
     )
 
 
-def test_a_depth_that_needs_more_widths_than_are_inherited_is_refused() -> None:
+def test_a_depth_that_needs_more_than_the_inherited_widths_is_rejected() -> None:
     with pytest.raises(SpecError) as error:
         unetgen.load_spec("unet_milesial", depth=5)
-    assert str(error.value).endswith(
-        "widths: depth 5 needs 6 widths, not 5; delete one of the two, or make them agree"
-    )
+    assert str(error.value).endswith("widths: depth 5 needs 6 widths, not 5; delete one of the two, or make them agree")
 
 
-def test_what_is_said_at_once_overrides_nothing() -> None:
+def test_simultaneous_assignments_override_nothing() -> None:
     with pytest.raises(SpecError) as error:
         unetgen.load_spec("unet_paper", depth=2, widths=[8, 16])
     assert str(error.value) == (
@@ -220,7 +220,7 @@ def test_decoder_widths_mirror_the_encoders_unless_given() -> None:
     assert [level.width for level in small(decoder={"widths": [6, 7]}).decoder_levels] == [6, 7]
 
 
-def test_bottleneck_really_has_its_width() -> None:
+def test_the_bottleneck_has_its_width() -> None:
     """Demand A11: nothing halves a width behind one's back; the reduction is a layer that is shown."""
     graph = unetgen.graph_of("unet_paper", upsample={"type": "interpolate", "mode": "linear"})
     nodes = {node.path: node for node in graph.nodes}
@@ -241,13 +241,13 @@ def test_extends_a_shipped_spec_and_a_file_beside_it(tmp_path: Path) -> None:
     assert spec.input_size == (572, 572)
 
 
-def test_a_file_goes_before_a_shipped_spec_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_precedes_a_shipped_spec_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "unet_1d").write_text(json.dumps({**SMALL, "name": "mine"}))
     monkeypatch.chdir(tmp_path)
     assert unetgen.load_spec("unet_1d").name == "mine"
 
 
-def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
+def test_cyclic_extends_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
     with pytest.raises(
@@ -259,10 +259,10 @@ def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
 def test_problems_point_into_the_file_that_holds_them(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("extends: unet_paper\nblock: {norm: bach}\n")
     (tmp_path / "child.yaml").write_text("extends: base.yaml\nin_channels: 0\n")
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec(tmp_path / "child.yaml")
-    places = [(Path(p.location.source).name, p.location.line) for p in refused.value.problems if p.location]
-    assert places == [("base.yaml", 2), ("child.yaml", 2)]
+    locations = [(Path(p.location.source).name, p.location.line) for p in error_info.value.problems if p.location]
+    assert locations == [("base.yaml", 2), ("child.yaml", 2)]
 
 
 # Overrides
@@ -288,13 +288,13 @@ def test_set_reads_yaml_values_at_dotted_paths() -> None:
         ("a..b=1", "--set a..b=1: a..b: a path is names joined by dots; write decoder.block.norm"),
     ],
 )  # fmt: skip
-def test_set_refuses_what_it_cannot_place(assignment: str, sentence: str) -> None:
+def test_set_rejects_unknown_paths(assignment: str, sentence: str) -> None:
     from unetgen.config.resolution import resolve
 
     registry = unetgen.load_registry()
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         resolve(apply_assignments(load_tree("unet_1d", registry), (assignment,)), registry)
-    assert sentence in str(refused.value).splitlines()
+    assert sentence in str(error_info.value).splitlines()
 
 
 def test_python_overrides_take_names_and_dotted_paths() -> None:
@@ -305,7 +305,7 @@ def test_python_overrides_take_names_and_dotted_paths() -> None:
     assert again.hash == spec.hash
 
 
-def test_a_value_that_is_no_yaml_is_refused() -> None:
+def test_a_value_that_is_not_yaml_is_rejected() -> None:
     sentence = "^override: block: YAML cannot represent a set; use numbers, text, lists and mappings$"
     with pytest.raises(SpecError, match=sentence):
         unetgen.load_spec("unet_paper", block={3})
@@ -322,7 +322,7 @@ def test_a_value_that_is_no_yaml_is_refused() -> None:
         ("", None), ("None", "None"), ("12:30", "12:30"), ("1_000", "1_000"), ("(3, 3)", "(3, 3)"), (".inf", float("inf")),
     ],
 )  # fmt: skip
-def test_scalars_are_read_as_yaml_1_2_means_them(text: str, value: object) -> None:
+def test_scalars_are_read_as_yaml_1_2(text: str, value: object) -> None:
     read = parse_scalar(text)
     assert read == value
     assert type(read) is type(value)
@@ -333,7 +333,7 @@ def test_a_rate_in_scientific_notation_is_a_number() -> None:
     assert spec.bottleneck.dropout.rate == 1e-05
 
 
-def test_a_number_is_the_part_that_it_stands_for_in_overlays_too() -> None:
+def test_numeric_shorthand_works_in_overlays() -> None:
     base = {"extends": "unet_milesial", "block": {"dropout": 0.1}}
     assert unetgen.load_spec(base, **{"block.dropout.rate": 0.3}).bottleneck.dropout.rate == 0.3
     spec = unetgen.load_spec({**base, "decoder": {"block": {"dropout": {"place": "every"}}}})
@@ -347,7 +347,7 @@ def test_a_number_is_the_part_that_it_stands_for_in_overlays_too() -> None:
 
 
 @pytest.mark.parametrize("marked", [False, True])
-def test_utf8_is_read_with_and_without_a_mark_in_any_locale(tmp_path: Path, marked: bool) -> None:
+def test_utf8_is_read_with_and_without_a_byte_order_mark_in_any_locale(tmp_path: Path, marked: bool) -> None:
     path = tmp_path / "spec.yaml"
     text = "# é is no ASCII\n" + dump_yaml(SMALL) + "description: naïve\n"
     path.write_bytes((b"\xef\xbb\xbf" if marked else b"") + text.encode())
@@ -365,12 +365,12 @@ def test_utf8_is_read_with_and_without_a_mark_in_any_locale(tmp_path: Path, mark
         (b"a: 1\n" * 250_000, "spec.yaml:1:1: the file has more than 1,000,000 bytes; is this a spec?"),
     ],
 )
-def test_files_that_are_no_specs(tmp_path: Path, raw: bytes, sentence: str) -> None:
+def test_files_that_are_not_specs(tmp_path: Path, raw: bytes, sentence: str) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(raw)
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec(path)
-    assert str(refused.value).endswith(sentence)
+    assert str(error_info.value).endswith(sentence)
 
 
 def test_anchors_and_merge_keys_work() -> None:
@@ -384,15 +384,15 @@ def test_anchors_and_merge_keys_work() -> None:
 
 
 def test_dict_specs_get_the_same_errors_by_path() -> None:
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec({**SMALL, "block": {"nrom": "batch"}, "wdiths": [1]})
-    assert str(refused.value).splitlines() == [
+    assert str(error_info.value).splitlines() == [
         "block.nrom: unknown option of block 'conv'; did you mean 'norm'?",
         "wdiths: unknown key; did you mean 'widths'?",
     ]
 
 
-def test_the_schema_key_for_editors_is_taken_and_means_nothing() -> None:
+def test_the_schema_key_for_editors_is_ignored() -> None:
     assert small().hash == unetgen.load_spec({**SMALL, "$schema": "unetgen.schema.json"}).hash
 
 
@@ -419,7 +419,7 @@ def test_the_resolved_paper_is_a_golden_file(check_golden: object) -> None:
     check_golden("unet_paper.resolved.yaml", dump_yaml(unetgen.load_spec("unet_paper").resolved()))  # type: ignore[operator]
 
 
-def test_equal_networks_have_one_hash_however_they_are_written() -> None:
+def test_equal_networks_have_equal_hashes() -> None:
     ways = [
         small(),
         small(name="x", description="y"),
