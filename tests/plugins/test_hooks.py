@@ -1,4 +1,4 @@
-"""What a plugin can give beside parts, where plugins are looked for, and which version of the hooks they were made for."""
+"""The hooks of plugins other than parts, plugin discovery, and versions of the plugin API."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_spec_of_built_in_parts_imports_no_plugin(plugin_site: PluginSite, run
     assert "acme_unet" not in sys.modules
 
 
-def test_a_vendors_name_imports_that_vendor_only(plugin_site: PluginSite) -> None:
+def test_a_qualified_name_imports_only_that_distribution(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
     plugin_site.install("bob-unet", "raise SystemExit(9)")
     registry = unetgen.load_registry()
@@ -58,7 +58,7 @@ def test_a_vendors_name_imports_that_vendor_only(plugin_site: PluginSite) -> Non
     assert registry.failures == ()
 
 
-def test_a_name_that_nobody_has_while_a_plugin_is_broken_is_that_plugins_failure(plugin_site: PluginSite) -> None:
+def test_an_unknown_name_is_attributed_to_a_broken_plugin(plugin_site: PluginSite) -> None:
     """Demand A30, for a spec that names its block and no plugin."""
     plugin_site.install("acme-unet", "import nowhere")
     with pytest.raises(PluginError) as failed:
@@ -68,7 +68,7 @@ def test_a_name_that_nobody_has_while_a_plugin_is_broken_is_that_plugins_failure
     assert second == "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
 
 
-def test_build_asks_every_plugin_and_warns_of_the_broken(plugin_site: PluginSite, run_cli: RunCli) -> None:
+def test_build_loads_every_plugin_and_warns_of_failures(plugin_site: PluginSite, run_cli: RunCli) -> None:
     """Demand A29: others are loaded all the same."""
     plugin_site.install("acme-unet", "import sys; sys.exit(3)")
     plugin_site.install("bob-unet", hook("advice", "return 'Wear a hat.'", "spec, graph"), "0.1")
@@ -112,15 +112,15 @@ def provider_version(file: Path) -> str:
         ("[tool.unetgen\n", "invalid TOML: Expected ']' at the end of a table declaration (at line 1, column 14); correct it"),
     ],
 )  # fmt: skip
-def test_a_pyproject_that_makes_no_sense_is_told_so(
+def test_an_invalid_pyproject_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
     assert unetgen.load_spec(SPEC).plugins == ()
-    with pytest.raises(PluginError) as refused:
+    with pytest.raises(PluginError) as error_info:
         unetgen.load_spec(SPEC, block="twice")
-    assert str(refused.value) == f"{tmp_path / 'pyproject.toml'}: {sentence}"
+    assert str(error_info.value) == f"{tmp_path / 'pyproject.toml'}: {sentence}"
 
 
 def test_a_pyprojects_broken_file_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_a_pyprojects_broken_file_is_a_warning(tmp_path: Path, monkeypatch: pyte
     )
 
 
-def test_a_notebooks_newest_class_is_used() -> None:
+def test_the_newest_class_of_a_notebook_is_used() -> None:
     """Demand A35: a cell that is run twice is no collision; nothing is registered for good."""
 
     def cell(width: int) -> type[Block]:
@@ -156,7 +156,7 @@ def test_a_notebooks_newest_class_is_used() -> None:
     assert kernels == [(3, 3), (5, 5)]
 
 
-def test_a_file_is_told_by_what_is_in_it(tmp_path: Path) -> None:
+def test_a_files_version_is_its_content_hash(tmp_path: Path) -> None:
     """Two folders, one content: one plugin. Another content: a notice for whoever wrote the spec with the first."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -182,11 +182,11 @@ def test_another_version_of_a_distribution_is_a_notice(
     assert outcome.err == f"note: {path}: the spec was written with acme-unet 1.2, but acme-unet 1.3 is installed\n"
 
 
-# Which version they were made for
+# Versions of the plugin API
 
 
 @pytest.mark.parametrize(
-    ("wanted", "sentence"),
+    ("declared_version", "sentence"),
     [
         ("(2, 0)", "the plugin requires plugin API 2.0, but unetgen {version} has {api}; upgrade unetgen"),
         ("(1, 99)", "the plugin requires plugin API 1.99, but unetgen {version} has {api}; upgrade unetgen"),
@@ -194,12 +194,13 @@ def test_another_version_of_a_distribution_is_a_notice(
         ("'1'", "unetgen_api must be two integers, not '1'; write for example (1, 0)"),
     ],
 )
-def test_a_plugin_of_another_api_is_told_who_is_to_be_upgraded(
-    plugin_site: PluginSite, wanted: str, sentence: str
+def test_a_plugin_of_another_api_version_names_the_upgrade(
+    plugin_site: PluginSite, declared_version: str, sentence: str
 ) -> None:
     """Demand A37."""
     plugin_site.install(
-        "acme-unet", f"unetgen_api = {wanted}\n{EXAMPLE_PLUGIN.replace('from __future__ import annotations', '')}"
+        "acme-unet",
+        f"unetgen_api = {declared_version}\n{EXAMPLE_PLUGIN.replace('from __future__ import annotations', '')}",
     )
     registry = unetgen.load_registry()
     registry.load()
@@ -218,7 +219,7 @@ def test_a_plugin_of_this_api_loads(plugin_site: PluginSite) -> None:
 
 @pytest.fixture(scope="session")
 def old_pluggy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """pluggy 1.6, which keeps a plugin that it has refused."""
+    """pluggy 1.6, which keeps a plugin that it has rejected."""
     target = tmp_path_factory.mktemp("pluggy")
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), "pluggy==1.6.0"]
     subprocess.run(command, check=True, capture_output=True)
@@ -226,7 +227,9 @@ def old_pluggy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", ["unetgen_partz():", "unetgen_parts(more):"])
-def test_misspelt_hooks_are_refused_with_older_pluggy_too(plugin_site: PluginSite, old_pluggy: Path, case: str) -> None:
+def test_misspelt_hooks_are_rejected_with_older_pluggy_too(
+    plugin_site: PluginSite, old_pluggy: Path, case: str
+) -> None:
     """Demand A32; test_plugins has the same with the pluggy that is installed."""
     plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace("unetgen_parts():", case))
     code = (
@@ -267,23 +270,22 @@ def test_a_plugins_spec_is_built_and_extended_by_its_name(
     assert row.split()[1:6] == ["1", "x", "64", "x", "64"]
 
 
-def test_a_plugins_spec_that_is_not_there_is_named_with_those_that_are(with_specs: PluginSite) -> None:
-    with pytest.raises(SpecError) as refused:
+def test_an_unknown_plugin_spec_lists_the_existing_ones(with_specs: PluginSite) -> None:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec("acme-unet/tiney")
-    assert str(refused.value) == (
-        "cannot read 'acme-unet/tiney': no such file, and no shipped spec of that name; "
-        "did you mean 'acme-unet/tiny'?"
+    assert str(error_info.value) == (
+        "cannot read 'acme-unet/tiney': no such file, and no shipped spec of that name; did you mean 'acme-unet/tiny'?"
     )
 
 
-def test_a_plugins_spec_that_is_wrong_is_a_warning_in_the_list(with_specs: PluginSite, run_cli: RunCli) -> None:
+def test_an_invalid_plugin_spec_is_a_warning_in_the_list(with_specs: PluginSite, run_cli: RunCli) -> None:
     (with_specs.folder / "acme_specs/wrong.yaml").write_text("schema_version: 1\nwidths: [4]\n")
     outcome = run_cli("specs", "tiny")
     assert outcome.code == 0
     assert outcome.err.startswith("warning: plugin acme-unet 1.2 failed to describe its spec 'acme-unet/wrong': ")
 
 
-def test_a_folder_of_specs_must_be_there(plugin_site: PluginSite) -> None:
+def test_a_folder_of_specs_must_exist(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", hook("specs", "return [Path('/nowhere')]"))
     registry = unetgen.load_registry()
     registry.load()
@@ -309,7 +311,7 @@ def test_a_plugins_format_is_written_by_its_name_or_suffix(
     assert (tmp_path / "a.keys").read_text().startswith("encoder.0.conv1.weight ")
 
 
-def test_our_own_format_is_the_weights_file(run_cli: RunCli, tmp_path: Path) -> None:
+def test_the_built_in_format_is_the_weights_file(run_cli: RunCli, tmp_path: Path) -> None:
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     assert run_cli("export", "unet_1d", "-o", str(first), "--seed", "3").code == 0
     assert run_cli("export", str(first), "-o", str(second)).code == 0
@@ -327,16 +329,14 @@ def test_our_own_format_is_the_weights_file(run_cli: RunCli, tmp_path: Path) -> 
         (["-o", "nowhere/a.keys"], 2, "Error: Invalid value for '-o' / '--out': directory not found: nowhere; create it first\n"),
     ],
 )  # fmt: skip
-def test_a_format_that_nobody_writes_is_refused(
-    run_cli: RunCli, arguments: list[str], code: int, sentence: str
-) -> None:
+def test_an_unknown_format_is_rejected(run_cli: RunCli, arguments: list[str], code: int, sentence: str) -> None:
     outcome = run_cli("export", "unet_1d", *arguments)
     assert outcome.code == code
     assert outcome.err.endswith(sentence)
     assert not (ROOT / arguments[1]).exists()
 
 
-def test_two_formats_of_one_name_go_by_their_full_names(plugin_site: PluginSite, tmp_path: Path) -> None:
+def test_two_formats_of_one_name_need_qualified_names(plugin_site: PluginSite, tmp_path: Path) -> None:
     from unetgen.outputs.formats import collect_formats, export
 
     for name in ("acme-unet", "bob-unet"):
@@ -355,7 +355,7 @@ def test_two_formats_of_one_name_go_by_their_full_names(plugin_site: PluginSite,
         export(unetgen.build(SPEC, seed=1), tmp_path / "a", "keys", registry)
 
 
-def test_a_format_that_fails_says_whose_it_is(plugin_site: PluginSite, tmp_path: Path) -> None:
+def test_a_failing_format_names_its_plugin(plugin_site: PluginSite, tmp_path: Path) -> None:
     from unetgen.outputs.formats import export
 
     plugin_site.install("acme-unet", hook("formats", "return {'keys': lambda model, path: 1 / 0}"))
@@ -377,7 +377,7 @@ def test_a_format_is_a_function(plugin_site: PluginSite) -> None:
 # Advice
 
 
-def test_advice_is_printed_where_a_network_is_looked_at(plugin_site: PluginSite, run_cli: RunCli) -> None:
+def test_advice_is_printed_by_build_and_inspect(plugin_site: PluginSite, run_cli: RunCli) -> None:
     body = "yield f'{spec.name} has {len(graph.nodes)} nodes.'\n    yield 'That is many.'"
     plugin_site.install("acme-unet", hook("advice", body, "spec, graph"))
     lines = run_cli("inspect", "unet_1d").out.splitlines()
@@ -422,7 +422,7 @@ import torch
     return model"""
 
 
-def test_a_transform_is_asked_for_by_the_spec(plugin_site: PluginSite, tmp_path: Path) -> None:
+def test_a_transform_runs_if_the_spec_names_it(plugin_site: PluginSite, tmp_path: Path) -> None:
     """What happens to be installed changes no network; what the spec names is recorded, saved and loaded."""
     plugin_site.install("acme-norm", hook("model_built", SPECTRAL, "model"))
     plain = unetgen.build(SPEC, seed=1)
@@ -467,7 +467,7 @@ def test_on_the_meta_device_nothing_is_transformed(plugin_site: PluginSite) -> N
         ("return 3", "unetgen_model_built of plugin acme-norm 1.2 returned a int; return the UNet, or None if it was changed in place"),
     ],
 )  # fmt: skip
-def test_a_transform_that_fails_says_whose_it_is(plugin_site: PluginSite, body: str, sentence: str) -> None:
+def test_a_failing_transform_names_its_plugin(plugin_site: PluginSite, body: str, sentence: str) -> None:
     plugin_site.install("acme-norm", hook("model_built", body, "model"))
     with pytest.raises(PluginError) as failed:
         unetgen.build(SPEC, seed=1, model_built=["acme-norm"])
@@ -482,11 +482,11 @@ def test_a_transform_that_fails_says_whose_it_is(plugin_site: PluginSite, body: 
         ("bob-unet", "model_built: model_built must be a list of distributions; write [acme-lora]"),
     ],
 )  # fmt: skip
-def test_a_transform_that_nobody_has_is_refused(plugin_site: PluginSite, names: Any, sentence: str) -> None:
+def test_an_unknown_transform_is_rejected(plugin_site: PluginSite, names: Any, sentence: str) -> None:
     plugin_site.install("bob-unet")
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec({**SPEC, "model_built": names})
-    assert str(refused.value) == sentence
+    assert str(error_info.value) == sentence
 
 
 def test_a_transform_of_a_broken_plugin_is_that_plugins_failure(plugin_site: PluginSite) -> None:
@@ -500,14 +500,14 @@ def test_a_transform_of_a_broken_plugin_is_that_plugins_failure(plugin_site: Plu
 
 
 def test_a_part_of_a_known_plugin_names_what_to_install() -> None:
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec(SPEC, encoder={"type": "timm", "name": "resnet18"})
-    assert str(refused.value) == (
+    assert str(error_info.value) == (
         "override: encoder.type: unknown encoder 'timm', which unetgen-timm provides; run: pip install unetgen-timm"
     )
 
 
-def test_the_list_says_what_each_plugin_gives_and_where_it_was_found(with_specs: PluginSite, run_cli: RunCli) -> None:
+def test_the_list_shows_contributions_and_sources(with_specs: PluginSite, run_cli: RunCli) -> None:
     with_specs.install("bob-unet")
     record = json.loads(run_cli("plugins", "--format", "json").out)
     assert record["plugins"] == [

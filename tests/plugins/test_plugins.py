@@ -1,4 +1,4 @@
-"""Plugins: how they are found, what they may give, and how one that is broken is set aside."""
+"""How plugins are found, what they contribute, and how broken ones are isolated."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ pytestmark = pytest.mark.usefixtures("isolated_plugins")
 SPEC: dict[str, Any] = {"schema_version": 1, "in_channels": 1, "out_channels": 2, "widths": [4, 8]}
 
 
-def listed(slot: str, *more: str) -> str:
+def list_parts(slot: str, *plugin_names: str) -> str:
     """The names of our parts of a slot, and of a plugin's, as messages list them."""
     entries = unetgen.load_registry().entries[slot]
-    ours = [name for name, found in entries.items() if any(entry.provider.is_builtin for entry in found)]
-    return ", ".join(sorted([*ours, *more]))
+    builtin_names = [
+        name for name, loaded_registry in entries.items() if any(entry.provider.is_builtin for entry in loaded_registry)
+    ]
+    return ", ".join(sorted([*builtin_names, *plugin_names]))
 
 
 def registry() -> Registry:
@@ -39,18 +41,18 @@ def registry() -> Registry:
 
 def all_loaded() -> Registry:
     """The registry with every plugin imported."""
-    found = registry()
-    found.load()
-    return found
+    loaded_registry = registry()
+    loaded_registry.load()
+    return loaded_registry
 
 
-def refusal(spec: Any, **overrides: Any) -> str:
-    with pytest.raises(SpecError) as refused:
+def spec_error(spec: Any, **overrides: Any) -> str:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load_spec(spec, registry=registry(), **overrides)
-    return str(refused.value)
+    return str(error_info.value)
 
 
-# Files and modules given by hand
+# Files and modules named by the user
 
 
 @pytest.fixture
@@ -76,9 +78,9 @@ def test_a_file_is_found_from_another_folder(plugin_file: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["twice", "my_blocks/twice"])
-def test_a_files_part_goes_by_two_names(plugin_file: Path, name: str) -> None:
-    given = unetgen.load_registry([str(plugin_file)])
-    spec = unetgen.load_spec(SPEC, registry=given, block=name)
+def test_a_part_of_a_file_has_two_names(plugin_file: Path, name: str) -> None:
+    file_registry = unetgen.load_registry([str(plugin_file)])
+    spec = unetgen.load_spec(SPEC, registry=file_registry, block=name)
     assert spec.bottleneck.type == "twice"
 
 
@@ -102,7 +104,7 @@ def test_a_module_is_found_by_its_name(plugin_site: PluginSite, run_cli: RunCli)
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_a_file_that_was_asked_for_must_load(tmp_path: Path, run_cli: RunCli, source: str | None, cause: str) -> None:
+def test_a_requested_file_must_load(tmp_path: Path, run_cli: RunCli, source: str | None, cause: str) -> None:
     path = tmp_path / "mine.py"
     if source is not None:
         path.write_text(source)
@@ -111,21 +113,21 @@ def test_a_file_that_was_asked_for_must_load(tmp_path: Path, run_cli: RunCli, so
     assert outcome.err == f"plugin {path} failed to load: {cause}\n"
 
 
-def test_a_file_may_import_what_lies_beside_it(plugin_file: Path) -> None:
+def test_a_file_may_import_its_neighbours(plugin_file: Path) -> None:
     (plugin_file.parent / "acme_beside.py").write_text(EXAMPLE_PLUGIN)
     plugin_file.write_text("from acme_beside import Twice, unetgen_parts\n")
-    given = unetgen.load_registry([str(plugin_file)])
-    assert unetgen.load_spec(SPEC, registry=given, block="twice").bottleneck.type == "twice"
+    file_registry = unetgen.load_registry([str(plugin_file)])
+    assert unetgen.load_spec(SPEC, registry=file_registry, block="twice").bottleneck.type == "twice"
 
 
-def test_a_file_may_be_given_twice(plugin_file: Path) -> None:
-    given = unetgen.load_registry([str(plugin_file), str(plugin_file)])
-    assert unetgen.load_spec(SPEC, registry=given, block="twice").bottleneck.type == "twice"
+def test_a_file_may_be_named_twice(plugin_file: Path) -> None:
+    file_registry = unetgen.load_registry([str(plugin_file), str(plugin_file)])
+    assert unetgen.load_spec(SPEC, registry=file_registry, block="twice").bottleneck.type == "twice"
 
 
 def test_a_network_with_a_files_part_pickles(plugin_file: Path) -> None:
-    given = unetgen.load_registry([str(plugin_file)])
-    model = unetgen.build(SPEC, registry=given, seed=1, block="twice")
+    file_registry = unetgen.load_registry([str(plugin_file)])
+    model = unetgen.build(SPEC, registry=file_registry, seed=1, block="twice")
     again = pickle.loads(pickle.dumps(model))
     x = torch.ones(1, 1, 8, 8)
     assert torch.equal(model(x), again(x))
@@ -136,9 +138,11 @@ def test_a_network_with_a_files_part_pickles(plugin_file: Path) -> None:
 
 def test_an_installed_part_builds_runs_and_is_named_in_the_resolved_spec(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
-    found = registry()
-    assert found.failures == ()
-    model = unetgen.build(SPEC, registry=found, seed=1, bottleneck={"block": "twice"}, block={"padding": "zeros"})
+    loaded_registry = registry()
+    assert loaded_registry.failures == ()
+    model = unetgen.build(
+        SPEC, registry=loaded_registry, seed=1, bottleneck={"block": "twice"}, block={"padding": "zeros"}
+    )
     assert model(torch.ones(1, 1, 8, 8)).shape == (1, 2, 8, 8)
     assert model.spec.resolved()["plugins"] == ["acme-unet 1.2"]
     assert "bottleneck.conv2.weight" in model.state_dict()
@@ -181,7 +185,7 @@ def test_installed_plugins_import_no_torch(plugin_site: PluginSite, tmp_path: Pa
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
 
 
-def test_a_part_of_another_kind_enters_too(plugin_site: PluginSite) -> None:
+def test_a_part_of_another_slot_is_registered_too(plugin_site: PluginSite) -> None:
     source = EXAMPLE_PLUGIN.replace("Block", "Head").replace("Twice", "Double").replace('"twice"', '"double"')
     plugin_site.install("acme-unet", source)
     model = unetgen.build(SPEC, registry=registry(), seed=1, head="double")
@@ -259,7 +263,7 @@ def test_a_broken_plugin_is_one_warning(plugin_site: PluginSite, run_cli: RunCli
     )
 
 
-def test_a_broken_plugin_takes_no_other_with_it(plugin_site: PluginSite, run_cli: RunCli) -> None:
+def test_a_broken_plugin_breaks_no_other(plugin_site: PluginSite, run_cli: RunCli) -> None:
     plugin_site.install("acme-unet", "import nowhere")
     plugin_site.install("bob-unet", version="0.1")
     outcome = run_cli("plugins", "--format", "json")
@@ -271,38 +275,38 @@ def test_a_broken_plugin_takes_no_other_with_it(plugin_site: PluginSite, run_cli
     assert outcome.err.count("\n") == 1
 
 
-def test_a_name_that_leads_nowhere_is_a_broken_plugin(plugin_site: PluginSite) -> None:
+def test_an_entry_point_without_module_is_a_broken_plugin(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", entry="acme = acme_unet:missing")
     (failure,) = all_loaded().failures
     assert str(failure) == "AttributeError: module 'acme_unet' has no attribute 'missing'"
 
 
-def test_an_interrupt_is_no_broken_plugin(plugin_site: PluginSite) -> None:
+def test_an_interrupt_is_not_a_broken_plugin(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         all_loaded()
 
 
 @pytest.mark.parametrize(
-    ("needs", "said"),
+    ("needs", "cause"),
     [
         (
             {"block": "acme-unet/twice"},
-            f"block: unknown block 'acme-unet/twice'; blocks are {listed('block')}; pass your own with --plugin",
+            f"block: unknown block 'acme-unet/twice'; blocks are {list_parts('block')}; pass your own with --plugin",
         ),
         (
             {"block": {"norm": "acme-unet/twice"}},
-            f"block.norm: unknown norm 'acme-unet/twice'; norms are {listed('norm')}; pass your own with --plugin",
+            f"block.norm: unknown norm 'acme-unet/twice'; norms are {list_parts('norm')}; pass your own with --plugin",
         ),
         (
             {"block": "twice", "plugins": ["acme-unet 1.2"]},
-            f"block: unknown block 'twice'; blocks are {listed('block')}; pass your own with --plugin",
+            f"block: unknown block 'twice'; blocks are {list_parts('block')}; pass your own with --plugin",
         ),
     ],
 )
 @pytest.mark.parametrize("command", ["validate", "show", "build"])
-def test_a_spec_that_needs_a_broken_plugin_is_3(
-    plugin_site: PluginSite, run_cli: RunCli, tmp_path: Path, command: str, needs: dict[str, Any], said: str
+def test_a_spec_that_needs_a_broken_plugin_exits_with_3(
+    plugin_site: PluginSite, run_cli: RunCli, tmp_path: Path, command: str, needs: dict[str, Any], cause: str
 ) -> None:
     plugin_site.install("acme-unet", "import nowhere")
     path = tmp_path / "mine.yaml"
@@ -311,21 +315,21 @@ def test_a_spec_that_needs_a_broken_plugin_is_3(
     assert outcome.code == 3
     *_, first, second = (outcome.out if command == "validate" else outcome.err).splitlines()
     assert first.startswith(f"{path}:1:")
-    assert first.endswith(f": {said}")
+    assert first.endswith(f": {cause}")
     assert second == "plugin acme-unet 1.2 failed to load: ModuleNotFoundError: No module named 'nowhere'"
 
 
 def test_the_original_exception_is_the_cause(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", "import nowhere")
-    with pytest.raises(PluginError) as refused:
+    with pytest.raises(PluginError) as error_info:
         unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/twice")
-    assert isinstance(refused.value.__cause__, ModuleNotFoundError)
+    assert isinstance(error_info.value.__cause__, ModuleNotFoundError)
 
 
-def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(plugin_site: PluginSite) -> None:
+def test_a_typo_is_not_attributed_to_a_broken_plugin(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", "import nowhere")
-    assert refusal(SPEC, block="convv") == (
-        f"override: block: unknown block 'convv'; did you mean 'conv'? Blocks are {listed('block')}"
+    assert spec_error(SPEC, block="convv") == (
+        f"override: block: unknown block 'convv'; did you mean 'conv'? Blocks are {list_parts('block')}"
     )
 
 
@@ -336,12 +340,12 @@ def test_an_ordinary_mistake_is_not_blamed_on_a_broken_plugin(plugin_site: Plugi
 def test_strict_raises(plugin_site: PluginSite, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     plugin_site.install("acme-unet", source)
     monkeypatch.setenv(plugins.STRICT_ENV_VAR, "1")
-    with pytest.raises(PluginError) as refused:
+    with pytest.raises(PluginError) as error_info:
         registry()
-    assert str(refused.value).startswith("plugin acme-unet 1.2 failed to load: ")
-    assert refused.value.__cause__ is not None
+    assert str(error_info.value).startswith("plugin acme-unet 1.2 failed to load: ")
+    assert error_info.value.__cause__ is not None
     outcome = run_cli("validate", "unet_paper")
-    assert (outcome.code, outcome.out, outcome.err) == (3, "", f"{refused.value}\n")
+    assert (outcome.code, outcome.out, outcome.err) == (3, "", f"{error_info.value}\n")
 
 
 @pytest.mark.parametrize("off", ["", "0"])
@@ -352,7 +356,7 @@ def test_strict_can_be_off(plugin_site: PluginSite, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("names", ["acme-unet", "other, acme-unet ,", "*", "acme_unet", "Acme-UNet"])
-def test_a_disabled_plugin_is_not_even_imported(
+def test_a_disabled_plugin_is_not_imported(
     plugin_site: PluginSite, monkeypatch: pytest.MonkeyPatch, names: str
 ) -> None:
     plugin_site.install("acme-unet", "raise SystemExit(9)")
@@ -374,14 +378,14 @@ def test_one_of_two_can_be_disabled(plugin_site: PluginSite, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("order", [("acme-unet", "bob-unet"), ("bob-unet", "acme-unet")])
-def test_one_name_from_two_distributions_is_asked_about(
+def test_one_name_from_two_distributions_is_ambiguous(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
 ) -> None:
     for name in order:
-        made = PluginSite(tmp_path / name)
-        made.install(name)
-        monkeypatch.syspath_prepend(str(made.folder))
-    assert refusal(SPEC, block="twice") == (
+        site = PluginSite(tmp_path / name)
+        site.install(name)
+        monkeypatch.syspath_prepend(str(site.folder))
+    assert spec_error(SPEC, block="twice") == (
         "override: block: block 'twice' is ambiguous: provided by acme-unet 1.2 and bob-unet 1.2; "
         "write 'acme-unet/twice' or 'bob-unet/twice'"
     )
@@ -393,30 +397,30 @@ def test_one_name_from_two_distributions_is_asked_about(
         assert again.resolved() == spec.resolved()
 
 
-def test_a_built_in_name_is_never_taken_over(plugin_site: PluginSite) -> None:
+def test_a_built_in_name_is_never_replaced(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace('"twice"', '"conv"'))
-    found = registry()
-    assert unetgen.load_spec(SPEC, registry=found).plugins == ()
-    theirs = unetgen.load_spec(SPEC, registry=found, block="acme-unet/conv")
-    assert type(theirs.bottleneck).__name__ == "Twice"
-    assert theirs.plugins == ("acme-unet 1.2",)
+    loaded_registry = registry()
+    assert unetgen.load_spec(SPEC, registry=loaded_registry).plugins == ()
+    plugin_spec = unetgen.load_spec(SPEC, registry=loaded_registry, block="acme-unet/conv")
+    assert type(plugin_spec.bottleneck).__name__ == "Twice"
+    assert plugin_spec.plugins == ("acme-unet 1.2",)
 
 
 def test_a_part_named_like_a_built_in_stays_itself_when_resolved(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace('"twice"', '"conv"'))
-    theirs = unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/conv")
-    again = unetgen.load_spec(theirs.resolved(), registry=registry())
+    plugin_spec = unetgen.load_spec(SPEC, registry=registry(), block="acme-unet/conv")
+    again = unetgen.load_spec(plugin_spec.resolved(), registry=registry())
     assert type(again.bottleneck).__name__ == "Twice"
-    assert theirs.hash == again.hash
-    assert theirs.hash != unetgen.load_spec(SPEC, registry=registry()).hash
+    assert plugin_spec.hash == again.hash
+    assert plugin_spec.hash != unetgen.load_spec(SPEC, registry=registry()).hash
 
 
 @pytest.mark.parametrize("parts", ["[Twice, Twice]", "(Twice for _ in range(3))"])
 def test_the_same_part_twice_is_harmless(plugin_site: PluginSite, parts: str) -> None:
     plugin_site.install("acme-unet", EXAMPLE_PLUGIN.replace("return [Twice]", f"return {parts}"))
-    found = registry()
-    assert found.failures == ()
-    assert len(found.entries["block"]["twice"]) == 1
+    loaded_registry = registry()
+    assert loaded_registry.failures == ()
+    assert len(loaded_registry.entries["block"]["twice"]) == 1
 
 
 def test_two_names_for_one_module_are_harmless(plugin_site: PluginSite) -> None:
@@ -433,14 +437,14 @@ def test_two_parts_of_one_name_in_one_distribution_are_a_broken_plugin(plugin_si
 
 def test_a_misspelt_name_finds_a_plugins_part(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
-    assert refusal(SPEC, block="twise") == (
-        f"override: block: unknown block 'twise'; did you mean 'twice' (acme-unet 1.2)? Blocks are {listed('block', 'twice')}"
+    assert spec_error(SPEC, block="twise") == (
+        f"override: block: unknown block 'twise'; did you mean 'twice' (acme-unet 1.2)? Blocks are {list_parts('block', 'twice')}"
     )
 
 
 def test_the_options_of_a_plugins_part_are_checked_like_ours(plugin_site: PluginSite) -> None:
     plugin_site.install("acme-unet")
-    assert refusal(SPEC, block={"type": "twice", "kernel_sise": 3}) == (
+    assert spec_error(SPEC, block={"type": "twice", "kernel_sise": 3}) == (
         "override: block.kernel_sise: unknown option of block 'twice'; did you mean 'kernel_size'?"
     )
 
@@ -469,9 +473,9 @@ def test_a_missing_plugin_is_named_with_what_to_install(
 
 def test_a_missing_file_is_not_to_be_installed(plugin_file: Path) -> None:
     """A stranger could own that name on the package index."""
-    given = unetgen.load_registry([str(plugin_file)])
-    resolved = unetgen.load_spec(SPEC, registry=given, block="twice").resolved()
-    sentence = refusal(resolved)
+    file_registry = unetgen.load_registry([str(plugin_file)])
+    resolved = unetgen.load_spec(SPEC, registry=file_registry, block="twice").resolved()
+    sentence = spec_error(resolved)
     assert "pip install" not in sentence
     assert "--plugin" in sentence
 
@@ -480,23 +484,23 @@ def test_a_disabled_plugin_is_not_to_be_installed(plugin_site: PluginSite, monke
     plugin_site.install("acme-unet")
     resolved = unetgen.load_spec(SPEC, registry=registry(), block="twice").resolved()
     monkeypatch.setenv(plugins.DISABLE_ENV_VAR, "acme-unet")
-    sentence = refusal(resolved)
+    sentence = spec_error(resolved)
     assert "pip install" not in sentence
     assert "UNETGEN_DISABLE_PLUGINS" in sentence
 
 
-def test_weights_with_a_missing_plugin_say_so(plugin_site: PluginSite, tmp_path: Path) -> None:
+def test_weights_with_a_missing_plugin_name_it(plugin_site: PluginSite, tmp_path: Path) -> None:
     plugin_site.install("acme-unet")
     model = unetgen.build(SPEC, registry=registry(), seed=1, block="twice")
     unetgen.save(model, tmp_path / "net.safetensors")
     for item in plugin_site.folder.glob("acme*"):
         item.rename(tmp_path / item.name)
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.load(tmp_path / "net.safetensors", registry=registry())
-    assert str(refused.value).endswith("the spec needs acme-unet 1.2; run: pip install acme-unet")
+    assert str(error_info.value).endswith("the spec needs acme-unet 1.2; run: pip install acme-unet")
 
 
-def test_a_part_that_fails_while_it_is_read_says_whose_it_is(plugin_site: PluginSite) -> None:
+def test_a_part_that_fails_while_reading_options_names_its_plugin(plugin_site: PluginSite) -> None:
     """Validators refuse by ValueError, which becomes a problem of the spec; anything else is a failure of the plugin."""
     check = "    @field_validator('kernel_size')\n    @classmethod\n    def check(cls, value):\n        return value / 0\n\n"
     source = EXAMPLE_PLUGIN.replace("    def emit", f"{check}    def emit").replace(
@@ -509,11 +513,11 @@ def test_a_part_that_fails_while_it_is_read_says_whose_it_is(plugin_site: Plugin
         "block 'twice' of acme-unet 1.2 failed while reading its options: ZeroDivisionError: division by zero"
     )
     plugin_site.install("bob-unet", source.replace("value / 0", "int('no')").replace('"twice"', '"thrice"'))
-    sentence = refusal(SPEC, block={"type": "thrice", "kernel_size": 5})
+    sentence = spec_error(SPEC, block={"type": "thrice", "kernel_size": 5})
     assert sentence == "override: block.kernel_size: invalid literal for int() with base 10: 'no'"
 
 
-def test_an_init_that_fails_says_whose_it_is(plugin_site: PluginSite) -> None:
+def test_a_failing_init_names_its_plugin(plugin_site: PluginSite) -> None:
     source = EXAMPLE_PLUGIN.replace("Block", "Init").replace(
         "def emit(self, g, x, channels)", "def rule(self, parameter)"
     )
@@ -529,14 +533,14 @@ def test_parts_with_options_of_any_kind_are_listed(plugin_site: PluginSite, run_
         "    name: str = 'a'\n    table: dict[str, int] = {}\n    sizes: list[int] = Field([1], description='Some.')\n"
     )
     source = EXAMPLE_PLUGIN.replace("    kernel_size: int = 3\n", options).replace("self.kernel_size", "3")
-    made = f"from pydantic import Field\nexec({source.replace('from __future__ import annotations', 'from pydantic import Field')!r})\n"
-    plugin_site.install("acme-unet", made)
+    module = f"from pydantic import Field\nexec({source.replace('from __future__ import annotations', 'from pydantic import Field')!r})\n"
+    plugin_site.install("acme-unet", module)
     outcome = run_cli("plugins", "--options", "block")
     assert (outcome.code, outcome.err) == (0, "")
     rows = [line for line in outcome.out.splitlines() if line.startswith(("| `name`", "| `table`", "| `sizes`"))]
     assert rows == [
         "| `name` | text | `a` |  |", "| `table` | a mapping | `{}` |  |",
-        "| `sizes` | a list of whole number | `[1]` | Some. |",
+        "| `sizes` | a list of whole numbers | `[1]` | Some. |",
     ]  # fmt: skip
 
 
@@ -594,13 +598,13 @@ from unetgen.graph.part_types import Maps
         ),
     ],
 )
-def test_a_drawing_that_cannot_be_meant_is_refused(
+def test_an_invalid_emission_is_rejected(
     plugin_site: PluginSite, kind: str, arguments: str, body: str, sentence: str
 ) -> None:
     plugin_site.install("acme-unet", DRAW.format(kind=kind, arguments=arguments, body=body))
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error_info:
         unetgen.graph_of(SPEC, registry=registry(), **{kind.lower(): "odd"})
-    assert any(str(problem).endswith(sentence) for problem in refused.value.problems), str(refused.value)
+    assert any(str(problem).endswith(sentence) for problem in error_info.value.problems), str(error_info.value)
 
 
 @pytest.mark.parametrize(
@@ -620,16 +624,14 @@ def test_a_drawing_that_cannot_be_meant_is_refused(
         ),
     ],
 )
-def test_a_drawing_with_names_that_cannot_be_is_the_plugins_fault(
-    plugin_site: PluginSite, body: str, sentence: str
-) -> None:
+def test_an_emission_with_invalid_names_is_a_plugin_error(plugin_site: PluginSite, body: str, sentence: str) -> None:
     plugin_site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
     with pytest.raises(PluginError) as failed:
         unetgen.graph_of(SPEC, registry=registry(), block="odd")
     assert str(failed.value).endswith(sentence)
 
 
-def test_a_part_that_asks_for_the_size_binds_the_network_to_it(plugin_site: PluginSite) -> None:
+def test_a_part_that_reads_the_size_fixes_it(plugin_site: PluginSite) -> None:
     body = "assert x.size; return g.conv(x, channels, 1, name='conv')"
     plugin_site.install("acme-unet", DRAW.format(kind="Block", arguments="channels", body=body))
     graph = unetgen.graph_of(SPEC, registry=registry(), block="odd", input_size=[8, 12])
