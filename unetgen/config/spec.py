@@ -59,7 +59,14 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class EncoderLevel:
-    """One encoder level: a block, then a downsampling; fields are None if the encoder does not use them."""
+    """One encoder level: a block, then a downsampling; fields are None if the encoder does not use them.
+
+    Examples:
+        >>> import unetgen
+        >>> level = unetgen.load_spec("unet_paper").encoder_levels[0]
+        >>> level.width, level.downsample.type
+        (64, 'max_pool')
+    """
 
     width: int | None
     block: Part | None
@@ -68,7 +75,14 @@ class EncoderLevel:
 
 @dataclass(frozen=True, slots=True)
 class DecoderLevel:
-    """One decoder level: an upsampling, a skip, then a block; fields are None if the decoder does not use them."""
+    """One decoder level: an upsampling, a skip, then a block; fields are None if the decoder does not use them.
+
+    Examples:
+        >>> import unetgen
+        >>> level = unetgen.load_spec("unet_paper").decoder_levels[0]
+        >>> level.width, level.upsample.type
+        (64, 'transposed_conv')
+    """
 
     width: int
     upsample: Part | None
