@@ -38,7 +38,7 @@ def explain_unknown_path(key_path: KeyPath, registry: Registry) -> tuple[str, st
         if known is None:
             continue
         if step not in known and not (prefix and _has_plugin_option(prefix, step, registry)):
-            return f"{'.'.join(key_path)!r} is nowhere in a spec", _suggest_path(key_path, number, known)
+            return f"unknown path {'.'.join(key_path)!r}", _suggest_path(key_path, number, known)
     return None
 
 

@@ -59,7 +59,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class EncoderLevel:
-    """One encoder level: a block, then a downsampling; fields are None if the encoder does not use them.
+    """One encoder level: a block, then a downsampling; a field that the encoder does not use is None.
 
     Examples:
         >>> import unetgen
@@ -75,7 +75,7 @@ class EncoderLevel:
 
 @dataclass(frozen=True, slots=True)
 class DecoderLevel:
-    """One decoder level: an upsampling, a skip, then a block; fields are None if the decoder does not use them.
+    """One decoder level: an upsampling, a skip, then a block; a field that the decoder does not use is None.
 
     Examples:
         >>> import unetgen

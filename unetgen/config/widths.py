@@ -35,7 +35,7 @@ class Growth(BaseModel):
 class Widths:
     """The channels of every level, finest first; the bottleneck's are the encoder's last.
 
-    The encoder's are None if it has its own widths.
+    An encoder that has its own widths has None for each level.
     """
 
     encoder: tuple[int | None, ...]

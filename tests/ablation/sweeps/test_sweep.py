@@ -245,7 +245,7 @@ def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path)
             "where: 'depth ==' is not an expression: invalid syntax; write \"not (depth == 3 and skip.fusion == 'none')\"",
         ),
         ("3", "where: a condition must be text; write \"not (depth == 3 and skip.fusion == 'none')\""),
-        ("skip.fusoin == 'add'", "where: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?"),
+        ("skip.fusoin == 'add'", "where: unknown path 'skip.fusoin'; did you mean 'skip.fusion'?"),
         ("depth", "where: 'depth' must be true or false, but is 4 for base; depth is 4"),
         (
             "upsample.mode > 3",
@@ -284,7 +284,7 @@ def test_conditions_that_leave_nothing_are_told(run_cli: RunCli, tmp_path: Path)
             "levels[depth] == 2",
             "where: 'levels[depth] == 2' uses 'levels[depth]', but a level must be a number; write levels[0]",
         ),
-        ("skip.fusion == add", "where: 'add' is nowhere in a spec; to compare with text, write 'add' in quotes"),
+        ("skip.fusion == add", "where: unknown path 'add'; to compare with text, write 'add' in quotes"),
         (
             "skip.fusion in ['concat', 'noen']",
             "where: unknown fusion 'noen'; did you mean 'none'? Fusions are add, concat, multiply, none, size_only",
@@ -378,10 +378,10 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
     assert error_lines(file) == [
         f"{file}:{line}"
         for line in (
-            "3:3: axes.skip.fusoin: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?",
-            "4:3: axes.block.nrom: 'block.nrom' is nowhere in a spec; did you mean 'block.norm'?",
-            "5:3: axes.wdiths: 'wdiths' is nowhere in a spec; did you mean 'widths'?",
-            "6:3: axes.norm: 'norm' is nowhere in a spec; write block.norm",
+            "3:3: axes.skip.fusoin: unknown path 'skip.fusoin'; did you mean 'skip.fusion'?",
+            "4:3: axes.block.nrom: unknown path 'block.nrom'; did you mean 'block.norm'?",
+            "5:3: axes.wdiths: unknown path 'wdiths'; did you mean 'widths'?",
+            "6:3: axes.norm: unknown path 'norm'; write block.norm",
             "7:3: axes.name: 'name' does not affect the network; vary a setting of the network",
             f"8:10: axes.depth: the axis has a single value; {listed.format('[3]')}",
             "9:20: axes.upsample.type: label 'type' must have a mapping of paths to values; "
@@ -389,13 +389,13 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             f"10:18: axes.block.repeats: the axis is empty; {listed.format('[first, second]')}",
             "11:21: axes.init[1]: the axis already has this value; delete one of the two",
             "12:3: axes.a..b: a path is names joined by dots; write decoder.block.norm",
-            "13:3: axes.bottleneck.skip: 'bottleneck.skip' is nowhere in a spec; the keys of bottleneck are block",
+            "13:3: axes.bottleneck.skip: unknown path 'bottleneck.skip'; the keys of bottleneck are block",
             "14:1: mdoe: unknown key of a sweep; did you mean 'mode'?",
-            "15:8: where: 'skip.fusoin' is nowhere in a spec; did you mean 'skip.fusion'?",
+            "15:8: where: unknown path 'skip.fusoin'; did you mean 'skip.fusion'?",
             "16:8: match: 'match' must have exactly one metric, but has none; use one of params, macs, memory, inference_memory, receptive_field",
             "16:9: match.parms: unknown key of match; did you mean 'params'?",
             "16:33: match.tolerance: tolerance must be at least 0 % and below 100 %, not 'lots'; write 1% or 0.01",
-            "16:43: match.by: 'wdiths' is nowhere in a spec; did you mean 'widths'?",
+            "16:43: match.by: unknown path 'wdiths'; did you mean 'widths'?",
             "16:61: match.multiple: 0 is not a whole number from 1 to 1024; write 8",
             "17:13: on_invalid: 'explode' is not one of 'report', 'error', 'skip'",
             "18:7: name: 3 is not text",
@@ -491,9 +491,9 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
         (
             "base: unet_paper\naxes: {depth.x: [3], decoder.blok.norm: [batch], norm.groups: [2]}",
             [
-                "2:8: axes.depth.x: 'depth.x' is nowhere in a spec; depth is a single value",
-                "2:22: axes.decoder.blok.norm: 'decoder.blok.norm' is nowhere in a spec; did you mean 'decoder.block.norm'?",
-                "2:50: axes.norm.groups: 'norm.groups' is nowhere in a spec; write block.norm.groups",
+                "2:8: axes.depth.x: unknown path 'depth.x'; depth is a single value",
+                "2:22: axes.decoder.blok.norm: unknown path 'decoder.blok.norm'; did you mean 'decoder.block.norm'?",
+                "2:50: axes.norm.groups: unknown path 'norm.groups'; write block.norm.groups",
             ],
         ),
         ("base: unet_paper\nvariants: [depth]", ["2:12: variants[0]: this must be a mapping of paths to values; write {skip.fusion: add, depth: 3}"]),
