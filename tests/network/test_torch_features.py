@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def test_calling_the_four_parts_equals_the_network(name: str) -> None:
 
 
 def test_traced_specs_have_every_operation() -> None:
-    def operations(names: Sequence[str]) -> set[str]:
+    def operations(names: Iterable[str]) -> set[str]:
         return {type(node.op).__name__ for name in names for node in unetgen.graph_of(name).nodes}
 
     assert operations(TRACED_SPECS) == operations(SPECS)
