@@ -1,4 +1,4 @@
-"""Fixtures: the registry with these blocks, the specs that they stand in, and timm where it is installed."""
+"""Provide the registry with these blocks, specs that use them, and timm if it is installed."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ SIZES = {1: (24,), 2: (16, 24), 3: (8, 8, 16)}
 
 
 class Case(NamedTuple):
-    """A block, and whether it binds its network to one size."""
+    """A block, and whether it fixes its network to one size."""
 
     block: dict[str, Any]
-    bound: bool = False
+    has_fixed_size: bool = False
 
 
 CASES = {
     "swin": Case({"type": "swin", "window": 4}),
     "swin padded": Case({"type": "swin", "window": 3, "fit": "pad"}),
-    "vit": Case({"type": "vit", "layers": 2}, bound=True),
-    "vit of waves": Case({"type": "vit", "layers": 2, "position": "sincos"}),
+    "vit": Case({"type": "vit", "layers": 2}, has_fixed_size=True),
+    "vit sincos": Case({"type": "vit", "layers": 2, "position": "sincos"}),
     "state space": Case({"type": "state_space", "state": 4}),
     "state space along axes": Case({"type": "state_space", "state": 4, "directions": "axes"}),
 }
-PLACES = [(name, dims) for name in CASES for dims in (1, 2, 3) if (name, dims) != ("state space along axes", 1)]
+CASE_DIMS = [(name, dims) for name in CASES for dims in (1, 2, 3) if (name, dims) != ("state space along axes", 1)]
 
 
 def spec(block: dict[str, Any], dims: int = 2, **more: Any) -> dict[str, Any]:
-    """A network of one level above the block; the block's input has half its channels."""
+    """Return a spec with one level above the block, whose input has half its channels."""
     return {
         "schema_version": 1, "dims": dims, "in_channels": 1, "out_channels": 2, "widths": [8, 16],
         "input_size": [*SIZES[dims]], "block": {"padding": "zeros"}, "skip": {"align": "strict"},
@@ -57,16 +57,16 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def networks(registry: Registry) -> dict[tuple[str, int], UNet]:
-    """A network of each case, for tests that leave it as it is."""
+    """A network of each case; tests must not change it."""
     return {
         (name, dims): unetgen.build(spec(CASES[name].block, dims), registry=registry, seed=1).eval()
-        for name, dims in PLACES
+        for name, dims in CASE_DIMS
     }
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small wait longer for a second thread than they run."""
+def _single_torch_thread() -> Iterator[None]:
+    """Small networks run faster with one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -75,7 +75,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def timm_swin() -> Iterator[ModuleType]:
-    """timm's Swin layers. timm imports torchvision, and one made for CUDA asks for operators that a CPU torch lacks."""
+    """timm's Swin layers; timm imports torchvision, whose CUDA build needs operators that a CPU torch lacks."""
     library = torch.library.Library("torchvision", "FRAGMENT")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

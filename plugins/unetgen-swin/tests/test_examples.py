@@ -1,4 +1,4 @@
-"""The examples are valid, build, and run."""
+"""Test that the examples are valid, build and run."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def test_there_are_three() -> None:
 def test_an_example_runs(registry: Registry, path: Path) -> None:
     spec = unetgen.load_spec(path, registry=registry)
     model = unetgen.build(spec, registry=registry, seed=1).eval()
-    made = model(torch.zeros(1, spec.in_channels, *spec.input_size))
-    assert made.shape == (1, spec.out_channels, *spec.input_size)
-    assert made.isfinite().all()
+    output = model(torch.zeros(1, spec.in_channels, *spec.input_size))
+    assert output.shape == (1, spec.out_channels, *spec.input_size)
+    assert output.isfinite().all()
 
 
-def test_the_readmes_spec_is_one(registry: Registry) -> None:
+def test_spec_of_the_readme_is_valid(registry: Registry) -> None:
     text = README.read_text().split("```yaml\n")[1].split("```")[0]
     graph = unetgen.graph_of(text, registry=registry)
     assert graph.output_size((224, 224)) == (224, 224)
 
 
-def test_the_readme_speaks_of_every_part_and_option(registry: Registry) -> None:
+def test_readme_lists_every_part_and_option(registry: Registry) -> None:
     text = README.read_text()
     for name in ("swin", "vit", "state_space"):
         part = registry.find("block", name).part

@@ -1,4 +1,4 @@
-"""Networks with these blocks: what the graph says of them is so, and torch can do with them what it can do."""
+"""Test networks with these blocks: their graphs, training, copies, export, saving and options."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ from torch.export import Dim, export
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
-from conftest import CASES, PLACES, SIZES, image, spec
+from conftest import CASE_DIMS, CASES, SIZES, image, spec
 from unetgen.analysis.cost import total_cost
 from unetgen.config.registry.registry import Registry
 from unetgen.network.unet import UNet
 
 Networks = dict[tuple[str, int], UNet]
-places = pytest.mark.parametrize("place", PLACES, ids=[f"{name}, {dims}-D" for name, dims in PLACES])
+all_cases = pytest.mark.parametrize("case", CASE_DIMS, ids=[f"{name}, {dims}-D" for name, dims in CASE_DIMS])
 
 
-def in_a_fresh_process(code: str, cwd: Path | None = None) -> None:
-    """Runs code where nothing is imported yet, and where what is imported here can be."""
+def run_in_fresh_process(code: str, cwd: Path | None = None) -> None:
+    """Run code in a new process with this process's import path."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=cwd, env=env)
 
 
-@places
-def test_the_graph_says_what_the_network_is(networks: Networks, place: tuple[str, int]) -> None:
-    model, x = networks[place], image(place[1], batch=1)
-    size = SIZES[place[1]]
+@all_cases
+def test_graph_matches_the_network(networks: Networks, case: tuple[str, int]) -> None:
+    model, x = networks[case], image(case[1], batch=1)
+    size = SIZES[case[1]]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        made = model(x)
+        output = model(x)
     cost = total_cost(model.graph, model.graph.sizes(size))
-    assert made.shape == (1, 2, *model.graph.output_size(size))
+    assert output.shape == (1, 2, *model.graph.output_size(size))
     assert cost.params == sum(p.numel() for p in model.parameters())
     assert cost.macs == counter.get_total_flops() / 2
 
 
-@places
-def test_it_takes_the_sizes_that_it_says(networks: Networks, place: tuple[str, int]) -> None:
-    name, dims = place
-    model = networks[place]
-    if CASES[name].bound:
+@all_cases
+def test_fitting_sizes_are_accepted(networks: Networks, case: tuple[str, int]) -> None:
+    name, dims = case
+    model = networks[case]
+    if CASES[name].has_fixed_size:
         assert [fit.smallest for fit in model.graph.fits] == [*SIZES[dims]]
         assert all(fit.smallest_above(n) is None for n, fit in zip(SIZES[dims], model.graph.fits, strict=True))
         return
-    # The smallest of all is one window or less; the next are larger than the map that the network was reported for.
+    # The smallest size is one window or less; the other is larger than the spec's input_size.
     for size in (tuple(fit.smallest for fit in model.graph.fits), tuple(n + 8 for n in SIZES[dims])):
         x = image(dims, size)
         with torch.no_grad():
             assert model(x).shape == (2, 2, *size)
 
 
-@places
-def test_every_parameter_is_trained(networks: Networks, place: tuple[str, int]) -> None:
-    model = copy.deepcopy(networks[place]).train()
+@all_cases
+def test_every_parameter_is_trained(networks: Networks, case: tuple[str, int]) -> None:
+    model = copy.deepcopy(networks[case]).train()
     before = {key: value.clone() for key, value in model.named_parameters()}
-    model(image(place[1])).square().sum().backward()
+    model(image(case[1])).square().sum().backward()
     gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
     torch.optim.SGD(model.parameters(), lr=1.0).step()
     assert all(gradient.isfinite().all() for gradient in gradients.values())
     assert [key for key, value in model.named_parameters() if torch.equal(before[key], value)] == []
 
 
-# Six directions in 3-D trace like four in 2-D, and take twice as long.
-@pytest.mark.parametrize("place", [place for place in PLACES if place != ("state space along axes", 3)], ids=str)
-def test_copies_pickles_and_programs_compute_the_same(networks: Networks, place: tuple[str, int]) -> None:
-    model, x = networks[place], image(place[1])
+# Six directions in 3-D are traced like four in 2-D, but take twice as long.
+@pytest.mark.parametrize("case", [case for case in CASE_DIMS if case != ("state space along axes", 3)], ids=str)
+def test_copies_pickles_and_programs_compute_the_same(networks: Networks, case: tuple[str, int]) -> None:
+    model, x = networks[case], image(case[1])
     with torch.no_grad():
         expected = model(x)
         assert torch.equal(copy.deepcopy(model)(x), expected)
@@ -82,16 +82,16 @@ def test_copies_pickles_and_programs_compute_the_same(networks: Networks, place:
         torch.testing.assert_close(export(model, (x,), strict=False).module()(x), expected)
 
 
-# In 1-D where symbols of two axes would take torch long to think through.
-FREE = [("swin", 1), ("swin padded", 2), ("vit of waves", 2), ("state space", 1)]
+# In 1-D if symbolic sizes on two axes would take torch too long.
+DYNAMIC_CASES = [("swin", 1), ("swin padded", 2), ("vit sincos", 2), ("state space", 1)]
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("name", "dims"), FREE)
-def test_one_exported_program_serves_every_size(networks: Networks, name: str, dims: int) -> None:
+@pytest.mark.parametrize(("name", "dims"), DYNAMIC_CASES)
+def test_one_exported_program_supports_every_size(networks: Networks, name: str, dims: int) -> None:
     model = networks[name, dims]
-    free = {2 + axis: Dim.DYNAMIC for axis in range(dims)}
-    program = export(model, (image(dims),), strict=False, dynamic_shapes=(free,))
+    dynamic = {2 + axis: Dim.DYNAMIC for axis in range(dims)}
+    program = export(model, (image(dims),), strict=False, dynamic_shapes=(dynamic,))
     for size in ((16, 16), (24, 16), (40, 48)):
         x = image(dims, size[:dims])
         torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=1e-5)
@@ -105,7 +105,7 @@ def test_equal_seeds_give_equal_weights(registry: Registry, networks: Networks, 
         assert torch.equal(again.state_dict()[key], value)
     block = {k: v for k, v in networks[name, 2].state_dict().items() if k.startswith("bottleneck") and v.dim() > 1}
     rates = [key for key in block if key.endswith("log_rates")]
-    assert [key for key in block if torch.equal(other.state_dict()[key], block[key])] == rates  # set, not drawn
+    assert [key for key in block if torch.equal(other.state_dict()[key], block[key])] == rates  # not random
 
 
 LOAD = """
@@ -118,21 +118,21 @@ with torch.no_grad():
 """
 
 
-def test_saved_files_are_loaded_where_there_is_no_spec(networks: Networks, tmp_path: Path) -> None:
-    # One process for all: starting it is what takes time.
-    code = [f"sys.argv[1:] = {[f'{number}.safetensors', f'{number}.pt']!r}{LOAD}" for number in range(len(CASES))]
+def test_saved_files_are_loaded_without_a_spec(networks: Networks, tmp_path: Path) -> None:
+    # One process for all, because starting a process is slow.
+    snippets = [f"sys.argv[1:] = {[f'{number}.safetensors', f'{number}.pt']!r}{LOAD}" for number in range(len(CASES))]
     expected = []
     for number, name in enumerate(CASES):
         unetgen.save(networks[name, 2], tmp_path / f"{number}.safetensors")
         torch.save(image(2), tmp_path / f"{number}.pt")
         with torch.no_grad():
             expected.append(networks[name, 2](image(2)))
-    in_a_fresh_process("import sys\n" + "\n".join(code), cwd=tmp_path)
-    assert all(torch.equal(torch.load(tmp_path / f"{n}.pt"), made) for n, made in enumerate(expected))
+    run_in_fresh_process("import sys\n" + "\n".join(snippets), cwd=tmp_path)
+    assert all(torch.equal(torch.load(tmp_path / f"{n}.pt"), output) for n, output in enumerate(expected))
 
 
-# Another value for each option, beside the block that it is compared with.
-OTHERS: list[tuple[str, dict[str, Any]]] = [
+# A case, and another value of each of its options.
+OTHER_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     *(("swin", option) for option in (
         {"repeats": 3}, {"heads": 2}, {"window": 2}, {"window": [4, 2]}, {"mlp_ratio": 2}, {"qkv_bias": False},
         {"shift": False},
@@ -147,8 +147,8 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("name", "option"), OTHERS)
-def test_every_option_makes_another_network(
+@pytest.mark.parametrize(("name", "option"), OTHER_OPTIONS)
+def test_every_option_changes_the_network(
     registry: Registry, networks: Networks, name: str, option: dict[str, Any]
 ) -> None:
     block = {**CASES[name].block, **option}
@@ -160,7 +160,7 @@ def test_every_option_makes_another_network(
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "option"), [("swin", "drop_path"), ("vit", "dropout")])
-def test_noise_is_made_while_training_only(registry: Registry, networks: Networks, name: str, option: str) -> None:
+def test_dropout_applies_during_training_only(registry: Registry, networks: Networks, name: str, option: str) -> None:
     model = unetgen.build(spec({**CASES[name].block, option: 0.5}), registry=registry, seed=1)
     x = image(2)
     assert torch.equal(model.eval()(x), networks[name, 2](x))
@@ -169,7 +169,7 @@ def test_noise_is_made_while_training_only(registry: Registry, networks: Network
 
 
 @torch.no_grad()
-def test_padding_takes_what_divides_too(registry: Registry) -> None:
+def test_padding_does_not_change_sizes_that_divide(registry: Registry) -> None:
     exact, padded = (
         unetgen.build(spec({"type": "swin", "window": 4, "fit": fit}), registry=registry, seed=1).eval()
         for fit in ("exact", "pad")
@@ -178,7 +178,7 @@ def test_padding_takes_what_divides_too(registry: Registry) -> None:
     assert (exact.graph.fits[0].period, padded.graph.fits[0].period) == (8, 2)
 
 
-def test_a_projection_goes_first_where_channels_change(registry: Registry) -> None:
+def test_projection_comes_first_if_channels_change(registry: Registry) -> None:
     for name in CASES:
         graph = unetgen.graph_of(spec(CASES[name].block, widths=[8, 8]), registry=registry)
         assert [node.path for node in graph.nodes if node.side == "bottleneck"] == [
@@ -190,4 +190,4 @@ def test_a_projection_goes_first_where_channels_change(registry: Registry) -> No
 
 def test_the_plugin_imports_no_torch() -> None:
     code = "import sys, unetgen_swin.plugin as p; p.unetgen_parts(); assert 'torch' not in sys.modules"
-    in_a_fresh_process(code)
+    run_in_fresh_process(code)

@@ -1,4 +1,4 @@
-"""The transformer over all pixels, held against torch's own, and its positions."""
+"""Compare the vision transformer with torch's layers, and test its positions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unetgen_swin.layers import SelfAttention, TransformerLayer
 from unetgen_swin.tokens import VisionTransformer, build_sincos_positions
 
-# Where torch's layer keeps what ours keeps.
+# Our parameter names and those of torch's layer.
 THEIRS = {
     "mixer.qkv.weight": "self_attn.in_proj_weight", "mixer.qkv.bias": "self_attn.in_proj_bias",
     "mixer.project.weight": "self_attn.out_proj.weight", "mixer.project.bias": "self_attn.out_proj.bias",
@@ -34,7 +34,7 @@ def encoder_layer(layer: TransformerLayer, channels: int, heads: int, wide: int)
     return theirs.double()
 
 
-def test_a_layer_is_torchs_own() -> None:
+def test_layer_equals_torchs() -> None:
     layer = randomised(TransformerLayer(SelfAttention(24, 3), 24, 2.5)).double()
     theirs = encoder_layer(layer, 24, 3, 60)
     x = torch.randn(2, 7, 24, dtype=torch.float64)
@@ -42,7 +42,7 @@ def test_a_layer_is_torchs_own() -> None:
 
 
 @torch.no_grad()
-def test_the_block_is_positions_layers_and_a_norm() -> None:
+def test_block_is_positions_layers_and_a_norm() -> None:
     model = randomised(VisionTransformer(16, 3, 2, 2.0, 0.0, "learned", (3, 4))).double()
     x = torch.randn(2, 16, 3, 4, dtype=torch.float64)
     tokens = x.flatten(2).mT + model.position
@@ -52,42 +52,42 @@ def test_the_block_is_positions_layers_and_a_norm() -> None:
     torch.testing.assert_close(model(x), tokens.mT.reshape(x.shape), rtol=1e-10, atol=1e-10)
 
 
-def permuted(model: nn.Module, x: Tensor, order: Tensor) -> Tensor:
+def apply_permuted(model: nn.Module, x: Tensor, order: Tensor) -> Tensor:
     return model(x.flatten(2)[..., order].reshape(x.shape)).flatten(2)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("position", "same"), [("none", True), ("sincos", False), ("learned", False)])
-def test_only_positions_tell_pixels_apart(position: str, same: bool) -> None:
+def test_only_positions_distinguish_pixels(position: str, same: bool) -> None:
     model = randomised(VisionTransformer(16, 1, 2, 2.0, 0.0, position, (3, 4) if position == "learned" else None))
     x, order = torch.randn(1, 16, 3, 4), torch.randperm(12, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(permuted(model, x, order), model(x).flatten(2)[..., order], atol=1e-5) == same
+    assert torch.allclose(apply_permuted(model, x, order), model(x).flatten(2)[..., order], atol=1e-5) == same
 
 
-def test_learned_positions_are_for_one_size() -> None:
+def test_learned_positions_have_one_size() -> None:
     model = VisionTransformer(16, 1, 2, 2.0, 0.0, "learned", (3, 4))
-    with pytest.raises(ValueError, match="positions") as refused:
+    with pytest.raises(ValueError, match="positions") as error:
         model(torch.zeros(1, 16, 4, 3))
-    assert str(refused.value) == (
-        "the positions were learned for 3 x 4 pixels, and this map has 4 x 3; give it the size it was made for, "
-        "or make it with sincos or none"
+    assert str(error.value) == (
+        "the map must have 3 x 4 pixels for its learned positions, not 4 x 3; use that size, "
+        "or position: sincos or none"
     )
 
 
 @pytest.mark.parametrize("size", [(5,), (3, 4), (2, 3, 4)])
-def test_waves_are_their_formula(size: tuple[int, ...]) -> None:
+def test_sincos_positions_equal_their_formula(size: tuple[int, ...]) -> None:
     channels = 6 * len(size) + 1
-    made = build_sincos_positions(channels, size, torch.zeros((), dtype=torch.float64))
-    assert made.shape == (channels, *size)
+    embedding = build_sincos_positions(channels, size, torch.zeros((), dtype=torch.float64))
+    assert embedding.shape == (channels, *size)
     pixel = tuple(n - 1 for n in size)
     expected = []
-    for place in pixel:
-        angles = [place / 10_000 ** (step / 2) for step in range(3)]
+    for coordinate in pixel:
+        angles = [coordinate / 10_000 ** (step / 2) for step in range(3)]
         expected += [*map(math.sin, angles), *map(math.cos, angles)]
-    assert made[:, *pixel].tolist() == pytest.approx([*expected, 0.0])
+    assert embedding[:, *pixel].tolist() == pytest.approx([*expected, 0.0])
 
 
-def test_dropout_stands_behind_positions_attention_and_both_layers_of_the_mlp() -> None:
+def test_dropout_follows_positions_attention_and_both_layers_of_the_mlp() -> None:
     model = VisionTransformer(16, 2, 2, 2.0, 0.25, "none")
     applied: list[int] = []
     for module in model.modules():

@@ -1,3 +1,3 @@
-"""Blocks for unetgen that are no convolutions: Swin layers, a vision transformer, a selective state space."""
+"""Provide non-convolutional blocks for unetgen: Swin layers, a vision transformer, a selective state space."""
 
 from __future__ import annotations

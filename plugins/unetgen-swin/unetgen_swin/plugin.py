@@ -1,4 +1,4 @@
-"""The hook by which unetgen finds these blocks."""
+"""Register the blocks of this plugin."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ unetgen_api = (1, 0)
 
 @unetgen.hookimpl
 def unetgen_parts() -> list[type[Part]]:
-    """The blocks."""
+    """Return the blocks of this plugin."""
     return [StateSpace, Swin, VisionTransformer]

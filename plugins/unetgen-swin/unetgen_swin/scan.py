@@ -1,6 +1,6 @@
-"""The linear recurrence of a state space, all steps at once.
+"""Compute the linear recurrence of a state space model for all steps in parallel.
 
-How it is cut up does not depend on how long the sequence is, so that one exported program serves every length.
+The number of levels does not depend on the sequence length, so one exported program supports every length.
 """
 
 from __future__ import annotations
@@ -9,40 +9,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# 16 steps are one step of the level above, and what is left of a 256 x 256 map at the top are 16 steps.
+# A chunk of 16 steps is one step of the next level; a 256 x 256 map has 16 steps at the last level.
 _CHUNK_LENGTH, _LEVELS = 16, 3
 
 
 def scan(decay: Tensor, drive: Tensor, levels: int = _LEVELS) -> Tensor:
-    """All states of ``h[t] = exp(decay[t]) * h[t - 1] + drive[t]`` from zero, (batch, length, ...) -> the same.
+    """Return all states of ``h[t] = exp(decay[t]) * h[t - 1] + drive[t]``, starting from zero.
 
-    Each chunk is scanned as if it began at zero; the ends of the chunks are then a sequence of their own, and what a
-    chunk found at its start is added to its states as far as it lasts. Decays are logarithms, at most zero: their sums
-    cannot overflow, and nothing is divided.
+    Each chunk is scanned as if it started from zero. The final states of the chunks are scanned recursively, and the
+    state before a chunk is added to the chunk's states, multiplied by its decay. Decays are logarithms and at most
+    zero, so their sums cannot overflow, and there are no divisions.
+
+    Args:
+        decay: The logarithm of the decay of each step, (batch, length, ...).
+        drive: The input of each step, (batch, length, ...).
+        levels: The number of recursive levels of chunks.
+
+    Returns:
+        The states, (batch, length, ...).
     """
     if not levels:
         return _scan_by_pairs(decay, drive)
     length = decay.shape[1]
-    passed, inside = _scan_by_doubling(_split_chunks(decay), _split_chunks(drive))
-    ends = scan(passed[:, :, -1], inside[:, :, -1], levels - 1)
-    states = inside + passed.exp() * _shift(ends, 1, 1).unsqueeze(2)
+    total_decay, local_states = _scan_by_doubling(_split_chunks(decay), _split_chunks(drive))
+    chunk_ends = scan(total_decay[:, :, -1], local_states[:, :, -1], levels - 1)
+    states = local_states + total_decay.exp() * _shift(chunk_ends, 1, 1).unsqueeze(2)
     return states.flatten(1, 2).index_select(1, torch.arange(length, device=states.device))
 
 
 def _split_chunks(x: Tensor) -> Tensor:
-    """(batch, length, ...) -> (batch, chunks, 16, ...); the last are filled up with steps that do nothing.
+    """Split a sequence into chunks padded with zeros, (batch, length, ...) -> (batch, chunks, 16, ...).
 
-    There are two at least, since torch traces a single one as a one and not as a size.
+    There are at least two chunks, because torch traces a size of 1 as a constant.
     """
     count = 1 - (-x.shape[1] // _CHUNK_LENGTH)
-    missing = count * _CHUNK_LENGTH - x.shape[1]
-    return F.pad(x, (0, 0) * (x.dim() - 2) + (0, missing)).reshape(x.shape[0], count, _CHUNK_LENGTH, *x.shape[2:])
+    padding = count * _CHUNK_LENGTH - x.shape[1]
+    return F.pad(x, (0, 0) * (x.dim() - 2) + (0, padding)).reshape(x.shape[0], count, _CHUNK_LENGTH, *x.shape[2:])
 
 
 def _scan_by_doubling(decay: Tensor, drive: Tensor) -> tuple[Tensor, Tensor]:
-    """The sums of the decays and the states along axis 2, in steps of 1, 2, 4 ... (Hillis and Steele 1986).
+    """Return the cumulative decays and states along axis 2 by doubling (Hillis and Steele 1986).
 
-    After each step an entry stands for twice as many steps of the recurrence, up to itself.
+    After each iteration, an entry combines twice as many steps of the recurrence, up to its own.
     """
     reach = 1
     while reach < _CHUNK_LENGTH:
@@ -53,15 +61,15 @@ def _scan_by_doubling(decay: Tensor, drive: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _shift(x: Tensor, axis: int, steps: int) -> Tensor:
-    """A sequence so many steps later, with zeros at its start."""
+    """Delay a sequence by a number of steps, with zeros at its start."""
     return F.pad(x, (0, 0) * (x.dim() - axis - 1) + (steps, 0)).narrow(axis, 0, x.shape[axis])
 
 
 def _scan_by_pairs(decay: Tensor, drive: Tensor) -> Tensor:
-    """Each state as the sum of what every step up to it has left there; quadratic in the length."""
-    here = torch.arange(decay.shape[1], device=decay.device)
-    later = (here.unsqueeze(1) > here).reshape(len(here), len(here), *(1,) * (decay.dim() - 2))
-    # Sums over what lies between, each from its own start: differences of sums from the first step lose digits.
-    between = decay.unsqueeze(2).masked_fill(~later, 0.0).cumsum(1)
-    left = between.exp().masked_fill(later.transpose(0, 1), 0.0)
-    return (left * drive.unsqueeze(1)).sum(2)
+    """Return each state as the sum of the decayed inputs of all steps up to it; quadratic in the length."""
+    steps = torch.arange(decay.shape[1], device=decay.device)
+    is_later = (steps.unsqueeze(1) > steps).reshape(len(steps), len(steps), *(1,) * (decay.dim() - 2))
+    # A separate sum for each first step: differences of cumulative sums would lose precision.
+    total_decay = decay.unsqueeze(2).masked_fill(~is_later, 0.0).cumsum(1)
+    weights = total_decay.exp().masked_fill(is_later.transpose(0, 1), 0.0)
+    return (weights * drive.unsqueeze(1)).sum(2)

@@ -1,4 +1,4 @@
-"""A selective state space along the pixels of a map, each direction with weights of its own."""
+"""Define a selective state space model over the pixels of a map, with separate weights per direction."""
 
 from __future__ import annotations
 
@@ -11,54 +11,59 @@ from torch.nn import functional as F
 
 from unetgen_swin.scan import scan
 
-# Between which a step lies at first (Gu and Dao 2023, section 3.6).
+# The range of the initial step sizes (Gu and Dao 2023, section 3.6).
 _MIN_STEP, _MAX_STEP = 1e-3, 1e-1
 
 
 class StateSpace(nn.Module):
-    """Norm, state spaces in several directions, gates, and the input added, (batch, channels, *size) -> the same.
+    """A residual block of state space models in several directions, (batch, channels, *size) -> the same.
 
-    ``ways`` has the axis that runs fastest and the way along it, +1 or -1, for each direction.
+    Args:
+        channels: The number of channels.
+        state: The size of each channel's state.
+        expansion: The factor of the inner channels.
+        kernel_size: The kernel size of the causal convolution.
+        scan_orders: The fastest axis and the direction along it, +1 or -1, of each scan.
     """
 
     def __init__(
         self, channels: int, state: int, expansion: int, kernel_size: int, scan_orders: Sequence[Sequence[int]]
     ) -> None:  # fmt: skip
         super().__init__()
-        wide = expansion * channels
-        self.scan_orders = [tuple(way) for way in scan_orders]
+        inner_channels = expansion * channels
+        self.scan_orders = [tuple(order) for order in scan_orders]
         self.norm = nn.LayerNorm(channels)
-        self.enter = nn.Linear(channels, 2 * wide, bias=False)
+        self.enter = nn.Linear(channels, 2 * inner_channels, bias=False)
         self.directions = nn.ModuleList(
-            SelectiveStateSpace(wide, state, -(-channels // 16), kernel_size) for _ in scan_orders
+            SelectiveStateSpace(inner_channels, state, -(-channels // 16), kernel_size) for _ in scan_orders
         )
-        self.leave = nn.Linear(wide, channels, bias=False)
+        self.leave = nn.Linear(inner_channels, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         values, gates = self.enter(self.norm(x.movedim(1, -1))).chunk(2, dim=-1)
-        mixed = torch.zeros_like(values)
-        for (axis, way), selective in zip(self.scan_orders, self.directions, strict=True):
-            mixed = mixed + _scan_along(selective, values, axis + 1, way)
-        left: Tensor = self.leave(mixed * F.silu(gates))
-        return x + left.movedim(-1, 1)
+        total = torch.zeros_like(values)
+        for (axis, direction), state_space in zip(self.scan_orders, self.directions, strict=True):
+            total = total + _scan_along(state_space, values, axis + 1, direction)
+        branch: Tensor = self.leave(total * F.silu(gates))
+        return x + branch.movedim(-1, 1)
 
     def extra_repr(self) -> str:
-        return f"ways={self.scan_orders}"
+        return f"scan_orders={self.scan_orders}"
 
 
-def _scan_along(selective: nn.Module, x: Tensor, axis: int, direction: int) -> Tensor:
-    """A map run through as one sequence in which an axis runs fastest, (batch, *size, channels) -> the same."""
+def _scan_along(state_space: nn.Module, x: Tensor, axis: int, direction: int) -> Tensor:
+    """Run a map through a module as a sequence with a fastest axis, (batch, *size, channels) -> the same."""
     moved = x.movedim(axis, -2)
-    row = moved.flatten(1, -2)
-    made: Tensor = selective(row) if direction > 0 else selective(row.flip(1)).flip(1)
-    return made.reshape(moved.shape).movedim(-2, axis)
+    sequence = moved.flatten(1, -2)
+    output: Tensor = state_space(sequence) if direction > 0 else state_space(sequence.flip(1)).flip(1)
+    return output.reshape(moved.shape).movedim(-2, axis)
 
 
 class SelectiveStateSpace(nn.Module):
-    """The selective state space of one sequence, (batch, length, channels) -> the same (Gu and Dao 2023).
+    """A selective state space model of a sequence, (batch, length, channels) -> the same (Gu and Dao 2023).
 
-    Each channel has ``state`` numbers h that follow h' = exp(step * A) * h + step * B * x, and gives C * h + D * x.
-    Step, B and C are read off the pixel itself; the step by way of ``rank`` numbers.
+    Each channel has a state h of size ``state`` with h' = exp(step * A) * h + step * B * x, and returns C * h + D * x.
+    The step, B and C are linear functions of the input; the step has rank ``rank``.
     """
 
     def __init__(self, channels: int, state: int, rank: int, kernel_size: int) -> None:
@@ -76,14 +81,14 @@ class SelectiveStateSpace(nn.Module):
         nn.init.uniform_(self.step.weight, -(rank**-0.5), rank**-0.5)
         with torch.no_grad():
             steps = torch.empty_like(self.step.bias).uniform_(log(_MIN_STEP), log(_MAX_STEP)).exp()
-            self.step.bias.copy_(steps.expm1().log())  # whose softplus they are
+            self.step.bias.copy_(steps.expm1().log())  # the inverse of softplus
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.silu(self.conv(F.pad(x.mT, (self.left_padding, 0))).mT)
-        rank, into, out_of = self.select(x).split(self.split_sizes, dim=-1)
-        step = F.softplus(self.step(rank))
+        low_rank_step, b, c = self.select(x).split(self.split_sizes, dim=-1)
+        step = F.softplus(self.step(low_rank_step))
         decay = step.unsqueeze(-1) * -self.log_rates.exp()
-        drive = (step * x).unsqueeze(-1) * into.unsqueeze(-2)
+        drive = (step * x).unsqueeze(-1) * b.unsqueeze(-2)
         states = scan(decay, drive)
-        made: Tensor = (states @ out_of.unsqueeze(-1)).squeeze(-1) + self.skip * x
-        return made
+        output: Tensor = (states @ c.unsqueeze(-1)).squeeze(-1) + self.skip * x
+        return output

@@ -1,4 +1,4 @@
-"""A vision transformer over the pixels of a map."""
+"""Define a vision transformer over the pixels of a map."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unetgen_swin.layers import SelfAttention, TransformerLayer, initialize_line
 
 
 class VisionTransformer(nn.Module):
-    """Positions, layers and a last norm, (batch, channels, *size) -> the same.
+    """A vision transformer with a final layer norm, (batch, channels, *size) -> the same.
 
-    With learned positions ``size`` is the one that it takes.
+    ``size`` is the spatial size for learned positions, the only one that is accepted, or None.
     """
 
     def __init__(  # the options of the block
@@ -45,9 +45,9 @@ class VisionTransformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
         if self.size and tuple(size) != self.size:
-            made, given = (" x ".join(map(str, pixels)) for pixels in (self.size, size))
-            way_out = "give it the size it was made for, or make it with sincos or none"
-            raise ValueError(f"the positions were learned for {made} pixels, and this map has {given}; {way_out}")
+            expected, actual = (" x ".join(map(str, pixels)) for pixels in (self.size, size))
+            hint = "use that size, or position: sincos or none"
+            raise ValueError(f"the map must have {expected} pixels for its learned positions, not {actual}; {hint}")
         if self.is_sincos:
             x = x + build_sincos_positions(x.shape[1], size, x)
         tokens = x.flatten(2).mT
@@ -58,17 +58,26 @@ class VisionTransformer(nn.Module):
 
 
 def build_sincos_positions(channels: int, size: Sequence[int], like: Tensor) -> Tensor:
-    """Sines and cosines along each axis, (channels, *size), in the type and on the device of ``like``.
+    """Build position embeddings of sines and cosines along each axis.
 
-    Each axis has as many channels, half of them sines, with wavelengths from 2 pi to 10000 times that
-    (Vaswani et al. 2017); channels that are left over are zero.
+    Each axis has the same number of channels, half of them sines, with wavelengths from 2 pi to 10000 times that
+    (Vaswani et al. 2017); remaining channels are zero.
+
+    Args:
+        channels: The number of channels.
+        size: The spatial size.
+        like: A tensor whose data type and device are used.
+
+    Returns:
+        The embeddings, (channels, *size).
     """
     dims, count = len(size), channels // (2 * len(size))
     steps = torch.arange(count, dtype=like.dtype, device=like.device)
-    speeds = 10_000.0 ** (-steps / max(count - 1, 1))
-    made = []
+    frequencies = 10_000.0 ** (-steps / max(count - 1, 1))
+    embeddings = []
     for axis, n in enumerate(size):
-        angles = torch.arange(n, dtype=like.dtype, device=like.device) * speeds.unsqueeze(1)
-        along = torch.cat((angles.sin(), angles.cos()))
-        made.append(along.reshape(2 * count, *(1,) * axis, n, *(1,) * (dims - axis - 1)).expand(-1, *size))
-    return F.pad(torch.cat(made), (0, 0) * dims + (0, channels - 2 * count * dims))
+        angles = torch.arange(n, dtype=like.dtype, device=like.device) * frequencies.unsqueeze(1)
+        along_axis = torch.cat((angles.sin(), angles.cos()))
+        shape = (2 * count, *(1,) * axis, n, *(1,) * (dims - axis - 1))
+        embeddings.append(along_axis.reshape(shape).expand(-1, *size))
+    return F.pad(torch.cat(embeddings), (0, 0) * dims + (0, channels - 2 * count * dims))

@@ -1,6 +1,6 @@
-"""Swin layers in any number of dimensions: attention inside windows, regular and shifted ones in turn.
+"""Define Swin layers in any number of dimensions: attention inside alternating regular and shifted windows.
 
-Sizes are taken from the map at run time, without a branch on them, so that one exported program serves every size.
+Sizes are read from the map at run time without branches on them, so one exported program supports every size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unetgen_swin.layers import SelfAttention, TransformerLayer, initialize_line
 
 
 class Swin(nn.Sequential):
-    """So many layers, (batch, channels, *size) -> the same; windows are shifted in every second one."""
+    """A sequence of Swin layers, (batch, channels, *size) -> the same; every second one has shifted windows."""
 
     def __init__(  # noqa: PLR0913  # the options of the block
         self,
@@ -33,9 +33,9 @@ class Swin(nn.Sequential):
     ) -> None:
         mixers = [
             WindowAttention(
-                channels, heads, window, bias=qkv_bias, shifted=shift and number % 2 == 1, has_padding=fit == "pad"
+                channels, heads, window, bias=qkv_bias, shifted=shift and index % 2 == 1, has_padding=fit == "pad"
             )
-            for number in range(repeats)
+            for index in range(repeats)
         ]
         super().__init__(*(TransformerLayer(mixer, channels, mlp_ratio, drop_path=drop_path) for mixer in mixers))
         self.apply(initialize_linear)
@@ -48,11 +48,10 @@ class Swin(nn.Sequential):
 
 
 class WindowAttention(nn.Module):
-    """Attention of the pixels of each window to each other, (batch, *size, channels) -> the same.
+    """Self-attention inside each window, (batch, *size, channels) -> the same.
 
-    A shifted window lies half a window further on, and what it has beyond the border is a window of its own: the map
-    is rolled, so that the two share a place in the batch, and a mask keeps them apart. Where sizes are padded the
-    mask keeps the padding apart too.
+    Shifted windows are offset by half a window. The map is rolled, so that the parts of windows beyond opposite borders
+    share one window in the batch, and a mask prevents attention between them. The mask also excludes padding.
     """
 
     def __init__(
@@ -71,46 +70,54 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[1:-1]
         counts = [-(-n // w) for n, w in zip(size, self.window, strict=True)]
-        whole = [count * w for count, w in zip(counts, self.window, strict=True)]
-        # What is one window long is not shifted; anything longer is at least two windows.
-        shift = [_min_size(s, n - w) for s, n, w in zip(self.shift, whole, self.window, strict=True)]
+        padded_size = [count * w for count, w in zip(counts, self.window, strict=True)]
+        # An axis with a single window is not shifted; a longer one has at least two windows.
+        shift = [_min_size(s, n - w) for s, n, w in zip(self.shift, padded_size, self.window, strict=True)]
         if self.uses_mask:
-            x = pad_and_roll(x, size, whole, shift)
+            x = pad_and_roll(x, size, padded_size, shift)
         windows = self.attention(
-            partition_windows(x, counts, self.window), self._build_bias(size, whole, shift, counts)
+            partition_windows(x, counts, self.window), self._build_bias(size, padded_size, shift, counts)
         )
         x = merge_windows(windows, counts, self.window)
-        return unroll(x, size, whole, shift) if self.uses_mask else x
+        return unroll(x, size, padded_size, shift) if self.uses_mask else x
 
     def _build_bias(
         self, size: Sequence[int], padded_size: Sequence[int], shift: Sequence[int], counts: Sequence[int]
     ) -> Tensor:
-        """What is added to the scores, ([windows,] heads, tokens, tokens)."""
+        """Return the bias and mask that are added to the scores, ([windows,] heads, tokens, tokens)."""
         bias = self.table[self.index].movedim(-1, 0)
         if not self.uses_mask:
             return bias
-        own = partition_windows(
-            label_regions(size, padded_size, shift, bias.device)[None, ..., None], counts, self.window
-        )[0]
-        return bias.masked_fill((own != own.mT).unsqueeze(1), -torch.inf)
+        regions = label_regions(size, padded_size, shift, bias.device)
+        labels = partition_windows(regions[None, ..., None], counts, self.window)[0]
+        return bias.masked_fill((labels != labels.mT).unsqueeze(1), -torch.inf)
 
     def extra_repr(self) -> str:
-        return f"window={self.window}, shift={self.shift}, masks={self.uses_mask}"
+        return f"window={self.window}, shift={self.shift}, uses_mask={self.uses_mask}"
 
 
 def pad_and_roll(x: Tensor, size: Sequence[int], padded_size: Sequence[int], shift: Sequence[int]) -> Tensor:
-    """A map padded at its end and rolled towards its start, (batch, *size, channels) -> (batch, *whole, channels).
+    """Pad a map at its end and roll it towards its start.
 
-    What is padded is the last pixel again: nobody looks at it.
+    The padding repeats the last pixel, which is masked.
+
+    Args:
+        x: The map, (batch, *size, channels).
+        size: The spatial size.
+        padded_size: The spatial size with padding.
+        shift: The shift along each axis in pixels.
+
+    Returns:
+        The map, (batch, *padded_size, channels).
     """
     for axis, (n, padded, shifted) in enumerate(zip(size, padded_size, shift, strict=True), 1):
-        place = (torch.arange(padded, device=x.device) + shifted) % padded
-        x = x.index_select(axis, place.clamp(max=n - 1))
+        index = (torch.arange(padded, device=x.device) + shifted) % padded
+        x = x.index_select(axis, index.clamp(max=n - 1))
     return x
 
 
 def unroll(x: Tensor, size: Sequence[int], padded_size: Sequence[int], shift: Sequence[int]) -> Tensor:
-    """The pixels back in their places, without the padding; undoes ``rolled``."""
+    """Roll a map back and remove its padding; the inverse of ``pad_and_roll``."""
     for axis, (n, padded, shifted) in enumerate(zip(size, padded_size, shift, strict=True), 1):
         x = x.index_select(axis, (torch.arange(n, device=x.device) - shifted) % padded)
     return x
@@ -119,30 +126,42 @@ def unroll(x: Tensor, size: Sequence[int], padded_size: Sequence[int], shift: Se
 def label_regions(
     size: Sequence[int], padded_size: Sequence[int], shift: Sequence[int], device: torch.device
 ) -> Tensor:
-    """Which part of its window each pixel of the rolled map belongs to, a number for each; -1 for the padding.
+    """Label the pixels of a rolled map so that only pixels of one label in a window attend to each other.
 
-    ``whole`` is the padded size. On each axis the last ``shift`` pixels came over the border.
+    On each axis, the last ``shift`` pixels were rolled over the border.
+
+    Args:
+        size: The spatial size.
+        padded_size: The spatial size with padding.
+        shift: The shift along each axis in pixels.
+        device: The device of the labels.
+
+    Returns:
+        The labels, (*padded_size), which are -1 for padding.
     """
-    number = torch.zeros((), dtype=torch.long, device=device)
-    padding = torch.zeros((), dtype=torch.bool, device=device)
+    label = torch.zeros((), dtype=torch.long, device=device)
+    is_padding = torch.zeros((), dtype=torch.bool, device=device)
     for n, padded, shifted in zip(size, padded_size, shift, strict=True):
-        place = torch.arange(padded, device=device)
-        number = 2 * number.unsqueeze(-1) + (place >= padded - shifted)
-        padding = padding.unsqueeze(-1) | ((place + shifted) % padded >= n)
-    return number.masked_fill(padding, -1)
+        position = torch.arange(padded, device=device)
+        label = 2 * label.unsqueeze(-1) + (position >= padded - shifted)
+        is_padding = is_padding.unsqueeze(-1) | ((position + shifted) % padded >= n)
+    return label.masked_fill(is_padding, -1)
 
 
 def partition_windows(x: Tensor, counts: Sequence[int], window: Sequence[int]) -> Tensor:
-    """A map as its windows, (batch, *size, channels) -> (batch, windows, tokens, channels)."""
+    """Split a map into windows, (batch, *size, channels) -> (batch, windows, tokens, channels).
+
+    ``counts`` is the number of windows along each axis.
+    """
     dims = len(window)
-    pairs = [n for pair in zip(counts, window, strict=True) for n in pair]
-    x = x.reshape(x.shape[0], *pairs, x.shape[-1])
+    split_shape = [n for pair in zip(counts, window, strict=True) for n in pair]
+    x = x.reshape(x.shape[0], *split_shape, x.shape[-1])
     x = x.permute(0, *range(1, 2 * dims, 2), *range(2, 2 * dims + 1, 2), -1)
     return x.flatten(dims + 1, 2 * dims).flatten(1, dims)
 
 
 def merge_windows(x: Tensor, counts: Sequence[int], window: Sequence[int]) -> Tensor:
-    """Windows as the map that they are of; undoes ``split``."""
+    """Merge windows into a map; the inverse of ``partition_windows``."""
     dims = len(window)
     x = x.reshape(x.shape[0], *counts, *window, x.shape[-1])
     x = x.permute(0, *(axis for i in range(1, dims + 1) for axis in (i, dims + i)), -1)
@@ -150,15 +169,15 @@ def merge_windows(x: Tensor, counts: Sequence[int], window: Sequence[int]) -> Te
 
 
 def _min_size(first: int, second: int) -> int:
-    """The smaller of two sizes, of which torch may be tracing one."""
+    """Return the smaller of two sizes, which may be symbolic while torch traces."""
     return cast(int, torch.sym_min(first, second))  # type: ignore[no-untyped-call]
 
 
 def build_relative_index(window: Sequence[int]) -> Tensor:
-    """The row of the table for each pair of a window's pixels, by how far they lie apart on each axis."""
-    places = torch.cartesian_prod(*(torch.arange(n) for n in window)).reshape(-1, len(window))
+    """Return the row of the bias table for each pair of a window's pixels, (tokens, tokens), by their offset."""
+    positions = torch.cartesian_prod(*(torch.arange(n) for n in window)).reshape(-1, len(window))
     index = torch.zeros((), dtype=torch.long)
     for axis, n in enumerate(window):
-        apart = places[:, None, axis] - places[None, :, axis]
-        index = index * (2 * n - 1) + apart + n - 1
+        offset = positions[:, None, axis] - positions[None, :, axis]
+        index = index * (2 * n - 1) + offset + n - 1
     return index
