@@ -1,4 +1,4 @@
-"""A registry with this plugin in it, other processes, and a timm that can be imported beside a torch without CUDA."""
+"""Provide a registry with this plugin, subprocesses, and a timm that can be imported with a torch without CUDA."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import unetgen
 from unetgen.config.registry.registry import Registry
 
-import operators
+import torchvision_stub
 from unetgen_timm.library import import_timm
 
 HERE = Path(__file__).parent
@@ -22,42 +22,43 @@ PLUGIN = "unetgen_timm.plugin"
 
 
 def _torchvision_imports() -> bool:
-    """Whether it does, asked in another process, since one that is half imported stays that way."""
+    """Check in another process, because a half-imported module cannot be imported again."""
     return (
         subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False).returncode == 0
     )
 
 
-DECLARED = torch.version.cuda is None and not _torchvision_imports()
-if DECLARED:
-    operators.declare()
-import_timm()  # in this way torch's warnings to its authors fail no test
+NEEDS_STUB = torch.version.cuda is None and not _torchvision_imports()
+if NEEDS_STUB:
+    torchvision_stub.declare_operators()
+import_timm()  # this ignores torch's deprecation warnings, which would fail tests
 
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    """Everything that is installed, and this plugin whether it is or not."""
+    """All installed plugins, and this one even if it is not installed."""
     return unetgen.load_registry([PLUGIN])
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Networks this small wait longer for a second thread, on a busy machine, than they run."""
+def single_torch_thread() -> None:
+    """Small networks run faster with one thread on a busy machine."""
     torch.set_num_threads(1)
 
 
-Done = subprocess.CompletedProcess[str]
-Process = Callable[..., Done]
+CompletedProcess = subprocess.CompletedProcess[str]
+RunCode = Callable[..., CompletedProcess]
 
 
 @pytest.fixture
-def process() -> Process:
-    """Runs Python code in a process of its own, which imports torchvision as this one does unless told otherwise."""
+def run_code() -> RunCode:
+    """Run Python code in another process, by default with the torchvision stub if this process needs it."""
 
-    def run(code: str, *, prepared: bool = True, first: str = "", **environment: str) -> Done:
-        paths = [*filter(None, [first]), str(HERE), *sys.path]
+    def run(code: str, *, with_stub: bool = True, first_path: str = "", **environment: str) -> CompletedProcess:
+        paths = [*filter(None, [first_path]), str(HERE), *sys.path]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **environment}
-        code = f"import operators\noperators.declare()\n{code}" if prepared and DECLARED else code
+        if with_stub and NEEDS_STUB:
+            code = f"import torchvision_stub\ntorchvision_stub.declare_operators()\n{code}"
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
 
     return run

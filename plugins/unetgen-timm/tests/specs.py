@@ -1,4 +1,4 @@
-"""The spec that most tests vary: a narrow decoder that brings every map to the size of its skip."""
+"""Provide the base spec of most tests: a narrow decoder that resizes every map to its skip's size."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ SPEC: dict[str, Any] = {
 
 
 def spec(name: str = "resnet18", levels: int = 5, **options: Any) -> dict[str, Any]:
-    """The spec with a backbone of timm and its options."""
+    """Return the spec with a backbone of timm and its options."""
     return {**SPEC, "decoder": {"widths": [4] * levels}, "encoder": {"type": "timm", "name": name, **options}}

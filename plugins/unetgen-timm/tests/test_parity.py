@@ -1,6 +1,6 @@
-"""The examples' networks compute what segmentation_models_pytorch computes, from its own weights.
+"""Test that the examples compute the same as segmentation_models_pytorch with equal weights.
 
-The extra ``parity`` installs that library. Weights go through ``import_weights``, by structure, as a person's would.
+The extra ``parity`` installs that library. ``import_weights`` transfers the weights by structure.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def test_the_same_outputs(registry: Registry, encoder: str) -> None:
     with torch.no_grad():
         for tensor in theirs.state_dict().values():
             if tensor.is_floating_point() and len(tensor.unique()) <= 1:
-                tensor.copy_(torch.rand_like(tensor) + 0.5)  # a first norm's zeros would hide a branch
+                tensor.copy_(torch.rand_like(tensor) + 0.5)  # norms initialised with zeros would hide a branch
     ours = unetgen.build(EXAMPLES / f"{example}.yaml", registry=registry, **more).double().eval()
-    done = unetgen.import_weights(ours, theirs.state_dict())
-    assert not done.missing
+    report = unetgen.import_weights(ours, theirs.state_dict())
+    assert not report.missing
     image = torch.randn(1, 3, 64, 96, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = theirs(image), ours(image)
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max() <= 1e-9 * expected.abs().max().clamp(min=1)
+        expected, output = theirs(image), ours(image)
+    assert output.shape == expected.shape
+    assert (output - expected).abs().max() <= 1e-9 * expected.abs().max().clamp(min=1)

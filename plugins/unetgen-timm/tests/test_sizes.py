@@ -1,4 +1,4 @@
-"""What the graph says of channels and sizes is what timm's own networks make, family by family."""
+"""Test that the graph's channels and sizes equal those of timm's networks, family by family."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import timm
 import torch
 import unetgen
 from unetgen.config.registry.registry import Registry
-from unetgen.graph.graph import Graph, NodeSizeError
 from unetgen.graph.external.module_op import SelectOutput
+from unetgen.graph.graph import Graph, NodeSizeError
 
 from specs import spec
 
-# The level of the first feature, and what sizes are multiples of.
+# The level of the first feature, and the number of which sizes are multiples.
 FAMILIES = {
     "resnet18": (1, 1),
     "seresnext26t_32x4d": (1, 1),
@@ -39,7 +39,7 @@ FAMILIES = {
     "shvit_s1": (4, 1),
 }
 
-# Of those whose coarsest feature has another stride than 32.
+# Depths of backbones whose coarsest feature does not have stride 32.
 DEPTHS = {"shvit_s1": 6, "efficientvit_m0": 6, "nest_tiny": 4}
 
 FIXED = ["coatnet_nano_rw_224", "maxvit_nano_rw_256", "efficientformer_l1", "efficientvit_m0", "nest_tiny"]
@@ -49,22 +49,22 @@ def graph_of(registry: Registry, name: str, levels: int = 5, **more: Any) -> Gra
     return unetgen.graph_of(spec(name, levels), registry=registry, **more)
 
 
-def said(graph: Graph, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    """(channels, height, width) of each feature, as the graph has it."""
+def predicted_shapes(graph: Graph, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """(channels, height, width) of each feature according to the graph."""
     sizes = graph.sizes(size)
     return [(n.channels, *sizes[n.index]) for n in graph.nodes if isinstance(n.op, SelectOutput)]
 
 
-def reality(network: torch.nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    """The same, as timm makes them."""
+def actual_shapes(network: torch.nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Return (channels, height, width) of each feature of timm's network."""
     with torch.no_grad():
         maps = network(torch.zeros(1, 3, *size, device="meta"))
-    last = str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
-    return [tuple((m.permute(0, 3, 1, 2) if last else m).shape[1:]) for m in maps]
+    is_channels_last = str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
+    return [tuple((m.permute(0, 3, 1, 2) if is_channels_last else m).shape[1:]) for m in maps]
 
 
-def timms(name: str, **more: Any) -> torch.nn.Module:
-    """timm's own network on the meta device."""
+def build_with_timm(name: str, **more: Any) -> torch.nn.Module:
+    """Build timm's network on the meta device."""
     if name.startswith("swin"):
         more = {"strict_img_size": False}
     device = "cpu" if name.startswith("regnet") else "meta"
@@ -74,42 +74,44 @@ def timms(name: str, **more: Any) -> torch.nn.Module:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_shapes_are_those_of_timm(registry: Registry, name: str) -> None:
-    """At the smallest size, and at odd and even ones; and what is smaller is refused."""
+    """Compare at the smallest size and at two random ones; smaller sizes are rejected."""
     first, multiple = FAMILIES[name]
     depth = DEPTHS.get(name, 5)
-    graph, network = graph_of(registry, name, depth), timms(name)
+    graph, network = graph_of(registry, name, depth), build_with_timm(name)
     (fit,) = set(graph.fits)
     assert str(fit).startswith(f"n = 0 (mod {multiple})" if multiple > 1 else "any n >= ")
-    chance = random.Random(name)
+    rng = random.Random(name)
     smallest = fit.smallest or 0
-    further = [tuple(smallest + multiple * chance.randint(0, 160 // multiple) for _ in "hw") for _ in range(2)]
-    for size in [(smallest, smallest), *further]:
-        assert said(graph, size) == reality(network, size)
-    assert len(said(graph, (smallest, smallest))) == depth - first + 1
+    random_sizes = [tuple(smallest + multiple * rng.randint(0, 160 // multiple) for _ in "hw") for _ in range(2)]
+    for size in [(smallest, smallest), *random_sizes]:
+        assert predicted_shapes(graph, size) == actual_shapes(network, size)
+    assert len(predicted_shapes(graph, (smallest, smallest))) == depth - first + 1
     with pytest.raises(NodeSizeError):
         graph.sizes((smallest, smallest - multiple))
 
 
 @pytest.mark.parametrize("name", FIXED)
-def test_backbones_for_one_size_are_made_for_that_of_the_spec(registry: Registry, name: str) -> None:
+def test_backbones_of_one_size_are_built_for_the_size_of_the_spec(registry: Registry, name: str) -> None:
     size = (256, 256) if name.endswith("256") else (224, 224)
     graph = graph_of(registry, name, DEPTHS.get(name, 5), input_size=[*size])
     assert [str(fit) for fit in graph.fits] == [f"n = {size[0]}"] * 2
-    assert said(graph, size) == reality(timms(name), size)
+    assert predicted_shapes(graph, size) == actual_shapes(build_with_timm(name), size)
 
 
-def test_one_size_may_have_two_sides(registry: Registry) -> None:
+def test_one_size_need_not_be_square(registry: Registry) -> None:
     graph = graph_of(registry, "coatnet_nano_rw_224", input_size=[192, 256])
     assert [str(fit) for fit in graph.fits] == ["n = 192", "n = 256"]
-    assert said(graph, (192, 256)) == reality(timms("coatnet_nano_rw_224", img_size=(192, 256)), (192, 256))
+    assert predicted_shapes(graph, (192, 256)) == actual_shapes(
+        build_with_timm("coatnet_nano_rw_224", img_size=(192, 256)), (192, 256)
+    )
 
 
 @pytest.mark.parametrize("size", [(31, 31), (32, 31)])
-def test_images_that_leave_no_pixel_are_refused(registry: Registry, size: tuple[int, int]) -> None:
+def test_images_that_leave_no_pixel_are_rejected(registry: Registry, size: tuple[int, int]) -> None:
     graph = graph_of(registry, "convnext_atto")
     with pytest.raises(NodeSizeError):
         graph.sizes(size)
-    assert said(graph, (32, 32))[-1] == (320, 1, 1)
+    assert predicted_shapes(graph, (32, 32))[-1] == (320, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -117,20 +119,20 @@ def test_images_that_leave_no_pixel_are_refused(registry: Registry, size: tuple[
 )
 def test_dilated_stages_keep_their_size(registry: Registry, name: str, stride: int) -> None:
     graph = graph_of(registry, name, **{"encoder.output_stride": stride})
-    network = timms(name, output_stride=stride)
+    network = build_with_timm(name, output_stride=stride)
     for size in ((64, 64), (67, 96), (98, 77)):
-        assert said(graph, size) == reality(network, size)
-    assert said(graph, (64, 64))[-1][1:] == (64 // stride, 64 // stride)
+        assert predicted_shapes(graph, size) == actual_shapes(network, size)
+    assert predicted_shapes(graph, (64, 64))[-1][1:] == (64 // stride, 64 // stride)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_a_depth_builds_the_stages_that_it_needs(registry: Registry, depth: int) -> None:
     graph = unetgen.graph_of(spec("convnext_atto", depth), registry=registry, depth=depth)
-    assert said(graph, (65, 64)) == reality(timms("convnext_atto"), (65, 64))[: depth - 1]
+    assert predicted_shapes(graph, (65, 64)) == actual_shapes(build_with_timm("convnext_atto"), (65, 64))[: depth - 1]
 
 
-def test_some_levels_hand_over_the_image(registry: Registry) -> None:
-    """All but those named; level 4 is then the mean of sixteen times sixteen pixels, or of what is left of them."""
+def test_levels_that_are_not_listed_return_the_image(registry: Registry) -> None:
+    """Level 4 is then the mean of 16 x 16 pixels, or of the rest at the border."""
     graph = graph_of(registry, "resnet18", **{"encoder.levels": [5, 1, 2]})
     assert [n.channels for n in graph.nodes if isinstance(n.op, SelectOutput)] == [64, 64, 512]
     sizes = graph.sizes((65, 96))

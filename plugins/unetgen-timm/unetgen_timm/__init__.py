@@ -1,3 +1,3 @@
-"""The backbones of timm as encoders of unetgen."""
+"""Use the backbones of timm as encoders of unetgen."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""timm itself: imported when a spec first names a backbone, and asked for the names that it knows."""
+"""Import timm when a spec first names a backbone, and check the names of backbones and weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unetgen.errors import PluginError, did_you_mean, format_exception_line
 
 
 class UnsupportedOptionError(Exception):
-    """An option that timm or a decoder has no use for: which one, why, and the way out."""
+    """An option that timm or the rest of the network does not support, with a reason and a hint."""
 
     def __init__(self, option: str, message: str, hint: str) -> None:
         self.option = option
@@ -20,21 +20,21 @@ class UnsupportedOptionError(Exception):
 
 
 def import_timm() -> ModuleType:
-    """The library. Raises PluginError with the way out where it cannot be imported."""
-    found = _try_import_timm()
-    if isinstance(found, Exception):
-        absent = isinstance(found, ModuleNotFoundError) and found.name == "timm"
-        hint = "run: pip install timm" if absent else "install the torchvision that goes with your torch (pytorch.org)"
-        message = f"encoder 'timm' needs timm, which cannot be imported: {format_exception_line(found)}; {hint}"
-        raise PluginError(message) from found
-    return found
+    """Return the library; raise PluginError with a hint if it cannot be imported."""
+    result = _try_import_timm()
+    if isinstance(result, Exception):
+        is_missing = isinstance(result, ModuleNotFoundError) and result.name == "timm"
+        hint = "run: pip install timm" if is_missing else "install the torchvision build for your torch (pytorch.org)"
+        message = f"encoder 'timm' needs timm, which cannot be imported: {format_exception_line(result)}; {hint}"
+        raise PluginError(message) from result
+    return result
 
 
 @lru_cache(maxsize=1)
 def _try_import_timm() -> ModuleType | Exception:
-    # A second import of a library that is half imported fails in words that lead nowhere, so the first is kept.
+    # Cached, because importing a half-imported library again fails with an unrelated error.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of torch's, for timm's authors
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's, addressed to the authors of timm
         try:
             import timm
         except Exception as error:
@@ -43,26 +43,27 @@ def _try_import_timm() -> ModuleType | Exception:
 
 
 def check_name(name: str) -> None:
-    """Raises Unfit where timm has no such backbone."""
-    bare, dot, tag = name.partition(".")
+    """Raise UnsupportedOptionError if timm has no backbone of this name."""
+    architecture, dot, tag = name.partition(".")
     known = _list_backbones()
-    if bare in known and dot:
-        what = f"{name!r} has the name of its weights in it"
-        raise UnsupportedOptionError("name", what, f"write 'name: {bare}', and 'pretrained: {tag}' for those weights")
-    if bare not in known:
-        hint = did_you_mean(bare, known) or "timm.list_models() has them all"
+    if architecture in known and dot:
+        message = f"{name!r} includes the name of its weights"
+        hint = f"write 'name: {architecture}', and 'pretrained: {tag}' for those weights"
+        raise UnsupportedOptionError("name", message, hint)
+    if architecture not in known:
+        hint = did_you_mean(architecture, known) or "see timm.list_models() for all names"
         raise UnsupportedOptionError("name", f"timm {import_timm().__version__} has no {name!r}", hint)
 
 
 def check_weights(name: str, tag: str | bool) -> None:
-    """Raises Unfit where timm has no weights of that name for a backbone."""
+    """Raise UnsupportedOptionError if timm has no pretrained weights, or none with this tag, for a backbone."""
     tags = [full.partition(".")[2] for full in import_timm().list_models(f"{name}.*", pretrained=True)]
     if tag and not tags:
-        hint = "write 'pretrained: false', or name a file of yours: 'weights: PATH'"
-        raise UnsupportedOptionError("pretrained", f"timm has no weights of {name!r}", hint)
+        hint = "write 'pretrained: false', or set 'weights: PATH' to a file"
+        raise UnsupportedOptionError("pretrained", f"timm has no pretrained weights for {name!r}", hint)
     if isinstance(tag, str) and tag not in tags:
-        hint = did_you_mean(tag, tags) or f"they are {', '.join(tags)}"
-        raise UnsupportedOptionError("pretrained", f"timm has no weights {tag!r} of {name!r}", hint)
+        hint = did_you_mean(tag, tags) or f"choose one of {', '.join(tags)}"
+        raise UnsupportedOptionError("pretrained", f"timm has no weights {tag!r} for {name!r}", hint)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Types of options, and how one that does not fit is told at its place in the spec."""
+"""Define the types of options, and report unsupported ones at their position in the spec."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from unetgen_timm.library import UnsupportedOptionError
 
 
 def _check_bool_or_name(value: Any) -> Any:
-    # Of two types that do not fit the reader would be told of two mistakes.
+    # A union of two types would report an error for each of them.
     if isinstance(value, (bool, str)):
         return value
-    what = f"{format_yaml_value(value)} is neither true, false nor the name of some weights"
-    raise PydanticCustomError("pretrained", "{what}", {"what": what, "hint": "write true for timm's usual ones"})
+    message = f"{format_yaml_value(value)} is not true, false or the name of weights"
+    raise PydanticCustomError("pretrained", "{what}", {"what": message, "hint": "write true for timm's default"})
 
 
 def _sort_levels(levels: tuple[int, ...]) -> tuple[int, ...]:
-    # One spelling for one meaning, so that equal networks have equal hashes.
-    twice = next((level for level in levels if levels.count(level) > 1), None)
-    if twice is not None:
-        raise PydanticCustomError("levels", "{what}", {"what": f"level {twice} is named twice", "hint": "keep one"})
+    # The order does not matter, so that equal networks have equal hashes.
+    repeated = next((level for level in levels if levels.count(level) > 1), None)
+    if repeated is not None:
+        message = f"level {repeated} is listed twice"
+        raise PydanticCustomError("levels", "{what}", {"what": message, "hint": "delete one"})
     return tuple(sorted(levels))
 
 
@@ -39,9 +40,9 @@ NonNegativeCount = Annotated[int, Field(ge=0)]
 
 @contextmanager
 def translate_option_errors() -> Iterator[None]:
-    """Hands what does not fit on to pydantic, which knows where it was written."""
+    """Convert UnsupportedOptionError to a pydantic error, which carries the position in the spec."""
     try:
         yield
-    except UnsupportedOptionError as unfit:
-        context = {"what": unfit.message, "hint": unfit.hint, "at": unfit.option}
+    except UnsupportedOptionError as error:
+        context = {"what": error.message, "hint": error.hint, "at": error.option}
         raise PydanticCustomError("timm", "{what}", context) from None

@@ -1,4 +1,4 @@
-"""What unetgen finds here: one encoder for all of timm's backbones."""
+"""Register one encoder for all of timm's backbones."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ unetgen_api = (1, 0)
 
 @unetgen.hookimpl
 def unetgen_parts() -> list[type[Part]]:
-    """The parts of this plugin."""
+    """Return the parts of this plugin."""
     return [Timm]

@@ -1,8 +1,8 @@
-"""What a backbone makes of an image, channels and sizes, found by trying sizes on timm's network without its data.
+"""Infer the channels and sizes of a backbone's features by running it on a few sizes without data.
 
-No table of families stands here: each pads, rounds and cuts in its own way. But every stage divides by its stride,
-and so the size of a feature is (n + offset) // stride, with an offset that a few sizes tell: 0 where a stage cuts what
-is left over, stride - 1 where it pads, and something between where it does both.
+Backbones pad, round and crop in different ways, so there is no table of families. But every stage divides by its
+stride, so the size of a feature is (n + offset) // stride. The offset follows from a few sizes: 0 if a stage drops the
+remainder, stride - 1 if it pads, and in between if it does both.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from unetgen.graph.size_rule import Rule
 from unetgen_timm import library
 from unetgen_timm.library import UnsupportedOptionError
 from unetgen_timm.meta import infer_shapes
-from unetgen_timm.modules import Backbone
-from unetgen_timm.stages import Options, build_backbone, read_strides
+from unetgen_timm.modules import Backbone, Options, build_backbone, read_strides
 
 timm = library.import_timm()
 
 Size = tuple[int, int]
 
-# So many pairs of sizes are tried even where fewer tell the offsets; a stage that rounds in its own way shows in them.
+# The minimum number of size pairs to try, even if fewer determine the offsets, to detect stages that round otherwise.
 _MIN_PAIRS = 4
 
 
 class BackbonePlan(NamedTuple):
-    """How a backbone is made, and what each of its features is: channels, and what becomes of the image's size."""
+    """The options of a backbone, and the channels and size rule of each of its features."""
 
     options: Options
     channels: Sequence[int]
@@ -38,10 +37,10 @@ class BackbonePlan(NamedTuple):
 
 
 class SizeFormula(NamedTuple):
-    """A size is a multiple of ``multiple``, at least ``smallest``; that of a feature is (size + offset) // stride.
+    """The sizes that fit, multiples of ``multiple`` from ``minimum`` on, and the offset of each feature.
 
-    ``options`` make the backbone take sizes that are not its own. ``channels`` are those that came out: what timm
-    says of them is of the network before it was pruned.
+    The size of a feature is (size + offset) // stride. ``options`` make the backbone accept other sizes than its
+    default. ``channels`` are measured, because timm reports those of a pruned network before pruning.
     """
 
     channels: tuple[int, ...]
@@ -53,60 +52,73 @@ class SizeFormula(NamedTuple):
 
 @lru_cache(maxsize=128)
 def infer_size_formula(name: str, options: Options) -> SizeFormula | None:
-    """What becomes of sizes; None where the backbone takes only the one that it was made for."""
-    ways: tuple[Options, ...] = ((), (("strict_img_size", False),))
-    for more in ways:
+    """Return the size formula of a backbone, or None if it accepts one size only."""
+    attempts: tuple[Options, ...] = ((), (("strict_img_size", False),))
+    for size_options in attempts:
         try:
-            backbone = build_backbone(name, *options, *more)
-        except Exception:  # noqa: S112  # it has no such option
+            backbone = build_backbone(name, *options, *size_options)
+        except Exception:  # noqa: S112  # the backbone does not have the option
             continue
-        if found := _fit_formula(backbone, more):
-            return found
+        if formula := _fit_formula(backbone, size_options):
+            return formula
     return None
 
 
 def plan_for_all_sizes(name: str, options: Options, strides: Sequence[int]) -> BackbonePlan | None:
-    """A backbone for every size that follows its rules; None where it takes only the one that it was made for."""
-    found = infer_size_formula(name, options)
-    if found is None:
+    """Plan a backbone that accepts all sizes of its formula; return None if it accepts one size only.
+
+    Args:
+        name: The backbone's name in timm.
+        options: The options of the backbone.
+        strides: The stride of each feature.
+    """
+    formula = infer_size_formula(name, options)
+    if formula is None:
         return None
     rules = [
-        Rule(offset=offset, divisor=stride, minimum=found.minimum)
-        for offset, stride in zip(found.offsets, strides, strict=True)
+        Rule(offset=offset, divisor=stride, minimum=formula.minimum)
+        for offset, stride in zip(formula.offsets, strides, strict=True)
     ]
-    return BackbonePlan((*options, *found.options), found.channels, rules, found.multiple)
+    return BackbonePlan((*options, *formula.options), formula.channels, rules, formula.multiple)
 
 
 def plan_for_size(name: str, options: Options, size: Size) -> BackbonePlan:
-    """A backbone for one size of image, made for this one. Raises Unfit where it cannot be."""
+    """Plan a backbone for a single image size.
+
+    Args:
+        name: The backbone's name in timm.
+        options: The options of the backbone.
+        size: The height and width of the image.
+
+    Raises:
+        UnsupportedOptionError: The backbone cannot be built for this size.
+    """
     square: list[Options] = [(("img_size", size[0]),)] if size[0] == size[1] else []
-    ways: list[Options] = [(("img_size", size),), *square, ()]
-    error: Exception | None = None
-    for more in ways:
+    attempts: list[Options] = [(("img_size", size),), *square, ()]
+    cause: Exception | None = None
+    for size_options in attempts:
         try:
-            shapes = infer_shapes(build_backbone(name, *options, *more), 3, *size)
-        except Exception as refused:
-            error = refused
+            shapes = infer_shapes(build_backbone(name, *options, *size_options), 3, *size)
+        except Exception as error:
+            cause = error
         else:
             fixed = [tuple(Rule(factor=0, plus=n) for n in shape[1:]) for shape in shapes]
-            return BackbonePlan((*options, *more), [shape[0] for shape in shapes], fixed, 1)
-    own = get_default_size(name)
-    what = (
-        f"{name!r} cannot be made for images of {size[0]} x {size[1]} ({format_exception_line(error) if error else ''})"
-    )
-    raise UnsupportedOptionError(
-        "name", what, "use another" if own == size else f"timm made it for {own[0]} x {own[1]}"
-    )
+            return BackbonePlan((*options, *size_options), [shape[0] for shape in shapes], fixed, 1)
+    default_size = get_default_size(name)
+    reason = format_exception_line(cause) if cause else ""
+    message = f"{name!r} cannot be built for images of {size[0]} x {size[1]} ({reason})"
+    hint = "use another backbone" if default_size == size else f"set input_size: {list(default_size)}"
+    raise UnsupportedOptionError("name", message, hint)
 
 
 def get_default_size(name: str) -> Size:
-    """The size of image that timm has a backbone for."""
+    """Return timm's image size for a backbone."""
     _, height, width = timm.get_pretrained_cfg(name).input_size
     return int(height), int(width)
 
 
 def _fit_formula(backbone: Backbone, options: Options) -> SizeFormula | None:
-    """The sizing with the smallest multiple whose sizes all follow one offset for each feature."""
+    """Return the formula with the smallest multiple whose sizes all have one offset per feature, or None."""
     strides = read_strides(backbone)
     multiple = 1
     while multiple <= 4 * max(strides):
@@ -120,56 +132,56 @@ def _fit_formula(backbone: Backbone, options: Options) -> SizeFormula | None:
 
 
 def _fit_offsets(backbone: Backbone, strides: Sequence[int], multiple: int) -> tuple[int, ...] | None:
-    """The offset of each feature, if the multiples follow one; each size that is tried narrows them down."""
+    """Return the offset of each feature, or None if none fits all sizes; each size narrows the range of offsets."""
     base = _large_size(strides)
     low, high = [-base] * len(strides), [base] * len(strides)
-    for number, (height, width) in enumerate(_iter_size_pairs(base, max(*strides, multiple), multiple)):
-        if number >= _MIN_PAIRS and low == high:
+    for index, (height, width) in enumerate(_iter_size_pairs(base, max(*strides, multiple), multiple)):
+        if index >= _MIN_PAIRS and low == high:
             break
-        sizes = _measure_feature_sizes(backbone, height, width)
-        if sizes is None:
+        feature_sizes = _measure_feature_sizes(backbone, height, width)
+        if feature_sizes is None:
             return None
         for axis, size in enumerate((height, width)):
-            for i, (stride, there) in enumerate(zip(strides, sizes, strict=True)):
-                low[i] = max(low[i], stride * there[axis] - size)
-                high[i] = min(high[i], stride * there[axis] - size + stride - 1)
-        if any(least > most for least, most in zip(low, high, strict=True)):
+            for i, (stride, feature_size) in enumerate(zip(strides, feature_sizes, strict=True)):
+                low[i] = max(low[i], stride * feature_size[axis] - size)
+                high[i] = min(high[i], stride * feature_size[axis] - size + stride - 1)
+        if any(minimum > maximum for minimum, maximum in zip(low, high, strict=True)):
             return None
-    return tuple(0 if least <= 0 <= most else least for least, most in zip(low, high, strict=True))
+    return tuple(0 if minimum <= 0 <= maximum else minimum for minimum, maximum in zip(low, high, strict=True))
 
 
 def _large_size(strides: Sequence[int]) -> int:
-    """A size that is large enough for every backbone, and a multiple of all strides."""
+    """Return a size that is large enough for every backbone and a multiple of all strides."""
     return 4 * max(*strides, 32)
 
 
 def _iter_size_pairs(base: int, period: int, multiple: int) -> Iterator[Size]:
-    """Heights and widths that between them are all multiples in a period, both its ends among them."""
+    """Yield pairs of height and width that together cover all multiples in a period, including both ends."""
     sizes = range(base, base + period + 1, multiple)
     half = (len(sizes) + 1) // 2
     return zip(sizes[:half], reversed(sizes[-half:]), strict=True)
 
 
 def _find_minimum(backbone: Backbone, strides: Sequence[int], offsets: Sequence[int], multiple: int) -> int:
-    """The smallest size from which on the backbone does what it does at larger ones."""
+    """Return the smallest size from which on the backbone follows the formula, by bisection."""
 
-    def follows(size: int) -> bool:
-        said = [((size + offset) // stride,) * 2 for stride, offset in zip(strides, offsets, strict=True)]
-        return _measure_feature_sizes(backbone, size, size) == said
+    def follows_formula(size: int) -> bool:
+        expected = [((size + offset) // stride,) * 2 for stride, offset in zip(strides, offsets, strict=True)]
+        return _measure_feature_sizes(backbone, size, size) == expected
 
-    enough = max(max(stride - offset, 1) for stride, offset in zip(strides, offsets, strict=True))
-    low, high = -(-enough // multiple), _large_size(strides) // multiple
-    if follows(low * multiple):
+    lower_bound = max(max(stride - offset, 1) for stride, offset in zip(strides, offsets, strict=True))
+    low, high = -(-lower_bound // multiple), _large_size(strides) // multiple
+    if follows_formula(low * multiple):
         return low * multiple
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if follows(middle * multiple) else (middle, high)
+        low, high = (low, middle) if follows_formula(middle * multiple) else (middle, high)
     return high * multiple
 
 
 def _measure_feature_sizes(backbone: Backbone, height: int, width: int) -> list[Size] | None:
-    """The size of each feature, or nothing where the backbone refuses."""
+    """Return the size of each feature, or None if the backbone raises an error."""
     try:
-        return [(there[1], there[2]) for there in infer_shapes(backbone, 3, height, width)]
+        return [(shape[1], shape[2]) for shape in infer_shapes(backbone, 3, height, width)]
     except Exception:
         return None
