@@ -46,7 +46,7 @@ class ModelMethods:
         Args:
             repo_id: The repository, ``"user/name"``.
             license: The license that the card names.
-            **options: Options of huggingface_hub's mixin: ``private``, ``token``, ``branch``, ``create_pr``, ``commit_message``.
+            **options: Options of the hub client: ``private``, ``token``, ``branch``, ``create_pr``, ``commit_message``.
 
         Returns:
             The address of the commit.
