@@ -1,4 +1,4 @@
-"""Fixtures: the registry with this distribution's parts, whether it is installed or only lies here, and one thread."""
+"""Provide the registry with this plugin, even if it is not installed, and run torch with one thread."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def registry() -> Registry:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small wait longer for a second thread than they run."""
+def _single_torch_thread() -> Iterator[None]:
+    """Small networks run faster with one thread."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""The shipped examples are what they say, and what is known of a spec is known without torch and MONAI."""
+"""Test that the examples are valid and run, and that specs are inspected without torch and MONAI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unetgen.config.registry.registry import Registry
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
-CHECKING = f"""
+CHECK_EXAMPLES = f"""
 import sys
 import unetgen
 
@@ -30,10 +30,10 @@ assert not {{"torch", "monai", "numpy"}} & set(sys.modules)
 """
 
 
-def test_examples_are_drawn_without_torch_and_monai() -> None:
-    command = [sys.executable, "-c", CHECKING, *map(str, EXAMPLES)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_graphs_are_built_without_torch_and_monai() -> None:
+    command = [sys.executable, "-c", CHECK_EXAMPLES, *map(str, EXAMPLES)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -45,14 +45,14 @@ def test_examples_are_built_and_run(registry: Registry, path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "inspect"])
-def test_the_command_line_takes_an_example(command: str) -> None:
+def test_command_line_accepts_an_example(command: str) -> None:
     arguments = [command, str(ROOT / "examples" / "basic_unet.yaml"), "--plugin", PLUGIN]
-    done = subprocess.run([sys.executable, "-m", "unetgen", *arguments], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert ("valid" if command == "validate" else "1,978,466") in done.stdout
+    result = subprocess.run([sys.executable, "-m", "unetgen", *arguments], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("valid" if command == "validate" else "1,978,466") in result.stdout
 
 
-def test_the_readme_has_every_part_and_option_and_its_spec_is_valid(registry: Registry) -> None:
+def test_readme_lists_every_part_and_option_and_its_spec_is_valid(registry: Registry) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for part in unetgen_parts():
         row = next(line for line in text.splitlines() if line.startswith(f"| {part.slot} | `{part.type}` |"))

@@ -1,4 +1,4 @@
-"""A spec's norms, activations and dropouts become the layers that unetgen itself would make of them."""
+"""Test that norms, activations and dropouts become the same layers as in unetgen's own blocks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small import built, spec_with
+from small_networks import build, spec_with
 from torch import nn
 
 import unetgen
@@ -37,12 +37,14 @@ ACTIVATIONS: list[dict[str, Any]] = [
 DROPOUTS: list[dict[str, Any]] = [{"type": name, "rate": 0.3} for name in ("element", "channel", "alpha")]
 
 
-def pair(registry: Registry, option: str, value: dict[str, Any], dims: int = 2) -> tuple[nn.Module, nn.Module]:
-    """The layer in MONAI's convolution, and that behind unetgen's own."""
-    usual: dict[str, Any] = {"norm": "none", "activation": "none"}
-    theirs = built(registry, "block", "monai_convolution", {**usual, option: value}, dims=dims, pooled=True)
-    single = {**usual, "padding": "zeros", "repeats": 1, option: value}
-    ours = built(registry, "block", "conv", single, dims=dims, pooled=True)
+def build_layer_pair(
+    registry: Registry, option: str, value: dict[str, Any], dims: int = 2
+) -> tuple[nn.Module, nn.Module]:
+    """Return the layer in MONAI's convolution, and that after unetgen's own."""
+    no_layers: dict[str, Any] = {"norm": "none", "activation": "none"}
+    theirs = build(registry, "block", "monai_convolution", {**no_layers, option: value}, dims=dims, pooled=True)
+    single = {**no_layers, "padding": "zeros", "repeats": 1, option: value}
+    ours = build(registry, "block", "conv", single, dims=dims, pooled=True)
     letter = {"norm": "N", "activation": "A", "dropout": "D"}[option]
     return (
         theirs.get_submodule(f"encoder.0.monai_convolution.adn.{letter}"),
@@ -53,13 +55,13 @@ def pair(registry: Registry, option: str, value: dict[str, Any], dims: int = 2) 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("norm", NORMS)
 def test_norms(registry: Registry, norm: dict[str, Any], dims: int) -> None:
-    theirs, ours = pair(registry, "norm", norm, dims)
+    theirs, ours = build_layer_pair(registry, "norm", norm, dims)
     assert repr(theirs) == repr(ours)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(registry: Registry, activation: dict[str, Any]) -> None:
-    theirs, ours = pair(registry, "activation", activation)
+    theirs, ours = build_layer_pair(registry, "activation", activation)
     x = torch.linspace(-8, 8, 4 * 5).reshape(1, 4, 5, 1)
     assert torch.equal(theirs(x.clone()), ours(x.clone()))
     assert {k: v.shape for k, v in theirs.state_dict().items()} == {k: v.shape for k, v in ours.state_dict().items()}
@@ -69,11 +71,11 @@ def test_activations(registry: Registry, activation: dict[str, Any]) -> None:
     ("dropout", "dims"), [(d, n) for d in DROPOUTS for n in (1, 2, 3) if (d["type"], n) != ("channel", 1)]
 )
 def test_dropouts(registry: Registry, dropout: dict[str, Any], dims: int) -> None:
-    theirs, ours = pair(registry, "dropout", dropout, dims)
+    theirs, ours = build_layer_pair(registry, "dropout", dropout, dims)
     assert repr(theirs) == repr(ours)
 
 
-def test_the_gate_adds_in_half_of_the_skips_channels(registry: Registry) -> None:
+def test_gate_has_half_of_the_skips_channels(registry: Registry) -> None:
     spec = spec_with(registry, "transform", "monai_attention_gate", {})
     model = unetgen.build(spec, **{"decoder.widths": [6], "registry": registry})
     gate = model.get_submodule("decoder.0.skip.monai_attention_gate")
@@ -84,6 +86,6 @@ def test_the_gate_adds_in_half_of_the_skips_channels(registry: Registry) -> None
 @pytest.mark.parametrize("ordering", ["NDA", "NAD", "DNA", "DAN", "AND", "ADN"])
 def test_orderings(registry: Registry, ordering: str) -> None:
     options = {"dropout": 0.1, **({"adn_ordering": ordering} if ordering != "NDA" else {})}
-    model = built(registry, "block", "monai_convolution", options)
+    model = build(registry, "block", "monai_convolution", options)
     adn = model.get_submodule("encoder.0.monai_convolution.adn")
     assert "".join(name for name, _ in adn.named_children()) == ordering

@@ -1,4 +1,4 @@
-"""What is refused, each in a whole sentence at the place where it is written."""
+"""Test error messages and their positions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 from sentences import NEXT, SENTENCES
-from small import BASE
+from small_networks import BASE
 
 import unetgen
 from unetgen.config.registry.registry import Registry
 from unetgen.errors import SpecError
 
 
-@pytest.mark.parametrize(("told", "sentence"), SENTENCES)
-def test_what_is_refused(registry: Registry, told: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(SpecError) as refused:
-        unetgen.graph_of({**BASE, **told}, registry=registry)
-    assert str(refused.value) == sentence
+@pytest.mark.parametrize(("overlay", "sentence"), SENTENCES)
+def test_invalid_specs(registry: Registry, overlay: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError) as error:
+        unetgen.graph_of({**BASE, **overlay}, registry=registry)
+    assert str(error.value) == sentence
 
 
-def test_the_place_in_the_file_is_named(registry: Registry) -> None:
+def test_the_position_in_the_file_is_reported(registry: Registry) -> None:
     text = """\
 schema_version: 1
 in_channels: 1
@@ -30,24 +30,24 @@ block:
   type: monai_unet_basic
   norm: layer
 """
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error:
         unetgen.graph_of(text, registry=registry)
-    (problem,) = refused.value.problems
+    (problem,) = error.value.problems
     assert problem.location is not None
     assert (problem.location.line, problem.location.column, problem.path) == (7, 9, "block.norm")
 
 
 def test_odd_sizes_do_not_fit_an_exact_stride(registry: Registry) -> None:
     spec = {**BASE, "block": "monai_unet_basic", **NEXT, "input_size": [8, 9]}
-    with pytest.raises(unetgen.SizeError) as refused:
+    with pytest.raises(unetgen.SizeError) as error:
         unetgen.graph_of(spec, registry=registry)
-    assert str(refused.value) == (
+    assert str(error.value) == (
         "input_size: 9 on axis W gives 9 at the bottleneck, which monai_unet_basic cannot halve; "
         "nearest that fit: 8 (output 8), 10 (output 10)"
     )
 
 
-def test_an_inherited_option_that_turns_idle_goes_back_to_its_default(registry: Registry) -> None:
+def test_inherited_option_without_effect_is_reset_to_its_default(registry: Registry) -> None:
     block = {"type": "monai_residual_unit", "norm": "batch", "adn_ordering": "AND"}
     levels = {0: {"decoder": {"block": {"subunits": 1, "last_conv_only": True}}}}
     spec = unetgen.load_spec({**BASE, "block": block, "levels": levels}, registry=registry)

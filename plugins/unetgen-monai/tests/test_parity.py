@@ -1,4 +1,4 @@
-"""What is built of MONAI's blocks is MONAI's own network, and what unetgen's own blocks make of the same."""
+"""Compare networks of MONAI's blocks with MONAI's networks and with those of unetgen's own blocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from comparing import STRIDES, WIDTHS, check_equal, example, weighed
+from comparison import STRIDES, WIDTHS, check_equal, example, with_random_weights
 from monai.networks import nets
 from torch import nn
 
@@ -33,7 +33,7 @@ def basic_unet(upsample: str) -> nn.Module:
 
 
 class Pair(NamedTuple):
-    """An example, what is said over it, the widths that both have, MONAI's network, and an image's size."""
+    """An example, its overrides, the widths of both networks, MONAI's network, and an image size."""
 
     example: str
     overrides: dict[str, Any]
@@ -82,18 +82,18 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_network_is_monais(registry: Registry, name: str) -> None:
+def test_networks_equal_monais(registry: Registry, name: str) -> None:
     pair = PAIRS[name]
     torch.manual_seed(0)
-    theirs = weighed(pair.reference())
+    theirs = with_random_weights(pair.reference())
     ours = unetgen.build(example(pair.example), registry=registry, **pair.overrides, **pair.widths).double().eval()
-    done = unetgen.import_weights(ours, theirs.state_dict())
-    assert not done.missing
-    assert not done.unmatched_source
+    report = unetgen.import_weights(ours, theirs.state_dict())
+    assert not report.missing
+    assert not report.unmatched_source
     check_equal(ours, theirs, pair.size)
 
 
-# What MONAI's own networks have, as measured once.
+# The parameter counts of MONAI's networks.
 COUNTS = {
     "DynUNet": 7_762_018,
     "DynUNet, residual": 7_938_114,
@@ -112,7 +112,7 @@ def test_known_parameter_counts(registry: Registry, name: str) -> None:
     assert count_parameters(graph) == COUNTS[name]
 
 
-# The same networks of unetgen's own parts, as they are shipped.
+# The shipped specs of the same networks, with unetgen's own parts.
 SHIPPED = {
     "dynunet": "DynUNet",
     "dynunet_residual": "DynUNet, residual",
@@ -126,13 +126,13 @@ SHIPPED = {
 
 
 @pytest.mark.parametrize(("shipped", "name"), SHIPPED.items())
-def test_the_same_in_unetgens_own_parts(registry: Registry, shipped: str, name: str) -> None:
+def test_networks_equal_those_of_unetgens_parts(registry: Registry, shipped: str, name: str) -> None:
     pair = PAIRS[name]
     spec = unetgen.load_spec(example(pair.example), registry=registry, **pair.overrides, **pair.widths)
-    wrapped = unetgen.build(spec, seed=1).double().eval()
-    drawn = unetgen.build(shipped, **pair.widths).double().eval()
-    unetgen.import_weights(drawn, wrapped.state_dict())
-    check_equal(wrapped, drawn, pair.size)
-    costs = [total_cost(model.graph, model.graph.sizes(pair.size)) for model in (wrapped, drawn)]
+    with_monai = unetgen.build(spec, seed=1).double().eval()
+    with_own_parts = unetgen.build(shipped, **pair.widths).double().eval()
+    unetgen.import_weights(with_own_parts, with_monai.state_dict())
+    check_equal(with_monai, with_own_parts, pair.size)
+    costs = [total_cost(model.graph, model.graph.sizes(pair.size)) for model in (with_monai, with_own_parts)]
     assert costs[0] == costs[1]
-    assert wrapped.graph.fits == drawn.graph.fits
+    assert with_monai.graph.fits == with_own_parts.graph.fits

@@ -1,4 +1,4 @@
-"""Every part is drawn, built and run in every number of dimensions, and each of its options changes the network."""
+"""Test every part in every number of dimensions, and that each option changes the network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from small import PARTS, TABLE, Options, built, image, spec_with
+from small_networks import PARTS, TABLE, Options, build, image, spec_with
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from unetgen_monai.plugin import unetgen_parts
@@ -16,11 +16,11 @@ from unetgen.analysis.cost import count_parameters, total_cost
 from unetgen.config.registry.registry import Registry
 from unetgen.network.unet import UNet
 
-EVERYWHERE = [(slot, name, dims) for slot, name in PARTS for dims in (1, 2, 3) if (name, dims) != ("monai_mednext", 1)]
-CHANGES = [(slot, name, options) for slot, name in PARTS for options in TABLE[slot, name]]
+PART_DIMS = [(slot, name, dims) for slot, name in PARTS for dims in (1, 2, 3) if (name, dims) != ("monai_mednext", 1)]
+PART_OPTIONS = [(slot, name, options) for slot, name in PARTS for options in TABLE[slot, name]]
 
-# Biases in front of a norm, which takes them away again.
-TAKEN_AWAY = {
+# Biases before a norm, which removes them.
+INEFFECTIVE_BIASES = {
     "monai_convolution": r"monai_convolution\.conv\.bias",
     "monai_residual_unit": r"unit\d\.conv\.bias",
     "monai_two_conv": r"conv_\d\.conv\.bias",
@@ -40,8 +40,8 @@ def test_the_table_has_every_option(registry: Registry, slot: str, name: str) ->
     assert set(entry.part.model_fields) == {option for options in TABLE[slot, name] for option in options}
 
 
-def check(model: UNet) -> None:
-    """Shapes, parameters and multiply-adds are those of the graph."""
+def check_predictions(model: UNet) -> None:
+    """Check that shapes, parameters and multiply-adds equal those of the graph."""
     graph, x = model.graph, image(model)
     sizes = graph.sizes(tuple(x.shape[2:]))
     with FlopCounterMode(display=False) as counter:
@@ -54,35 +54,35 @@ def check(model: UNet) -> None:
     assert sum(p.numel() for p in model.parameters()) == count_parameters(graph)
 
 
-@pytest.mark.parametrize(("slot", "name", "dims"), EVERYWHERE)
+@pytest.mark.parametrize(("slot", "name", "dims"), PART_DIMS)
 def test_runs_as_predicted(registry: Registry, slot: str, name: str, dims: int) -> None:
-    check(built(registry, slot, name, {}, dims=dims))
+    check_predictions(build(registry, slot, name, {}, dims=dims))
 
 
-@pytest.mark.parametrize(("slot", "name", "options"), CHANGES)
-def test_every_option_runs_as_predicted_and_changes_what_is_computed(
+@pytest.mark.parametrize(("slot", "name", "options"), PART_OPTIONS)
+def test_every_option_runs_as_predicted_and_changes_the_output(
     registry: Registry, slot: str, name: str, options: Options
 ) -> None:
-    """Not the arguments' texts are compared, but tensors and outputs, those of training with its dropouts."""
+    """Compare tensors and outputs in training, with dropouts, not the arguments."""
     pooled = name == "monai_residual_unit" and "dilation" in options
-    model, usual = (built(registry, slot, name, told, pooled=pooled) for told in (options, {}))
-    check(model)
-    if shapes(model) == shapes(usual):
-        assert not torch.equal(trained(model), trained(usual))
+    model, default = (build(registry, slot, name, o, pooled=pooled) for o in (options, {}))
+    check_predictions(model)
+    if shapes(model) == shapes(default):
+        assert not torch.equal(output_after_step(model), output_after_step(default))
 
 
 def shapes(model: UNet) -> dict[str, tuple[int, ...]]:
     return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
 
 
-def trained(model: UNet) -> Tensor:
-    """The output in training, after one step, so that no scale is still at its first 0 or 1."""
+def output_after_step(model: UNet) -> Tensor:
+    """Return the output in training after one step, so that no scale is at its initial 0 or 1."""
     torch.manual_seed(1)
-    step(model.train(), image(model))
+    train_step(model.train(), image(model))
     return model(image(model)).detach()
 
 
-def step(model: UNet, x: Tensor) -> None:
+def train_step(model: UNet, x: Tensor) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     output = model(x)
     target = torch.randn(output.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype)
@@ -92,17 +92,19 @@ def step(model: UNet, x: Tensor) -> None:
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)
 def test_one_step_changes_every_parameter(registry: Registry, slot: str, name: str) -> None:
-    model = built(registry, slot, name, {}).double()
+    model = build(registry, slot, name, {}).double()
     before = {key: p.detach().clone() for key, p in model.named_parameters()}
-    step(model, image(model, dtype=torch.float64))
+    train_step(model, image(model, dtype=torch.float64))
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
-    still = {key for key, p in model.named_parameters() if (p - before[key]).abs().max() < 1e-12}
-    assert still == {key for key in before if name in TAKEN_AWAY and re.search(TAKEN_AWAY[name] + "$", key)}
+    unchanged = {key for key, p in model.named_parameters() if (p - before[key]).abs().max() < 1e-12}
+    assert unchanged == {
+        key for key in before if name in INEFFECTIVE_BIASES and re.search(INEFFECTIVE_BIASES[name] + "$", key)
+    }
 
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)
 def test_equal_seeds_give_equal_weights(registry: Registry, slot: str, name: str) -> None:
-    first, second, other = (built(registry, slot, name, {}, seed=seed).state_dict() for seed in (1, 1, 2))
+    first, second, other = (build(registry, slot, name, {}, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first if name in key)
 

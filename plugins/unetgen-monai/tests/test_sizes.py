@@ -1,4 +1,4 @@
-"""The sizes and receptive fields that parts declare are those that MONAI's modules have."""
+"""Test that declared sizes and receptive fields equal those of MONAI's modules."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from unetgen_monai.upsample import UpSample
 
 from unetgen.graph.builder import Builder, Value
 from unetgen.graph.external.measurement import instantiate
-from unetgen.graph.graph import Graph
 from unetgen.graph.external.module_op import ExternalModule, Window
+from unetgen.graph.graph import Graph
 from unetgen.graph.part_types import Block, Stride, Upsample
 from unetgen.graph.size_rule import Rounding, SizeConstraintError
 from unetgen.parts.layers.activations import NoActivation
@@ -48,21 +48,21 @@ UPSAMPLES: list[tuple[Upsample, int]] = [
 ]  # fmt: skip
 
 
-# Long enough for three output pixels in its middle to see no border.
+# Long enough that the receptive fields of three central output pixels do not reach the border.
 LENGTH = 48
 
 
-def drawn(draw: Callable[[Builder, Value], Value], dims: int) -> tuple[Graph, ExternalModule]:
+def build_op(emit: Callable[[Builder, Value], Value], dims: int) -> tuple[Graph, ExternalModule]:
     g = Builder(dims, 4)
-    graph = g.to_graph(draw(g, g.input))
+    graph = g.to_graph(emit(g, g.input))
     op = graph.nodes[-1].op
     assert not g.problems
     assert isinstance(op, ExternalModule)
     return graph, op
 
 
-def by_torch(op: ExternalModule, n: int, dims: int) -> int | None:
-    """The size that MONAI's module makes of a size; None where it fails."""
+def actual_size(op: ExternalModule, n: int, dims: int) -> int | None:
+    """Return the output size of MONAI's module, or None if it fails."""
     with torch.device("meta"):
         try:
             return int(instantiate(op.to_call(), "").eval()(torch.zeros(1, 4, *[n] * dims)).shape[-1])
@@ -70,7 +70,7 @@ def by_torch(op: ExternalModule, n: int, dims: int) -> int | None:
             return None
 
 
-def by_graph(graph: Graph, n: int) -> int | None:
+def predicted_size(graph: Graph, n: int) -> int | None:
     try:
         return graph.output_size((n,) * graph.dims)[-1]
     except SizeConstraintError:
@@ -79,53 +79,53 @@ def by_graph(graph: Graph, n: int) -> int | None:
 
 @pytest.mark.parametrize("rounding", ["exact", "floor"])
 @pytest.mark.parametrize(("block", "stride", "dims"), BLOCKS)
-def test_blocks_take_the_sizes_that_are_divided(block: Block, stride: int, dims: int, rounding: Rounding) -> None:
-    graph, op = drawn(lambda g, x: block.emit_strided(g, x, 8, Stride(stride, rounding)), dims)
-    for n in range(3 if isinstance(block, MedNeXt) else 1, 14):  # its norm wants more than one pixel
-        found = by_graph(graph, n)
+def test_blocks_accept_the_sizes_that_they_divide(block: Block, stride: int, dims: int, rounding: Rounding) -> None:
+    graph, op = build_op(lambda g, x: block.emit_strided(g, x, 8, Stride(stride, rounding)), dims)
+    for n in range(3 if isinstance(block, MedNeXt) else 1, 14):  # its norm needs more than one pixel
+        size = predicted_size(graph, n)
         if rounding == "floor" or n % stride == 0:
-            assert found == by_torch(op, n, dims)
+            assert size == actual_size(op, n, dims)
         else:
-            assert found is None
-        assert found is None or rounding == "floor" or found * stride == n
+            assert size is None
+        assert size is None or rounding == "floor" or size * stride == n
 
 
 @pytest.mark.parametrize(("upsample", "dims"), UPSAMPLES)
-def test_upsamplings_make_exact_multiples(upsample: Upsample, dims: int) -> None:
-    graph, op = drawn(lambda g, x: upsample.emit(g, x, 4), dims)
+def test_upsamplings_give_exact_multiples(upsample: Upsample, dims: int) -> None:
+    graph, op = build_op(lambda g, x: upsample.emit(g, x, 4), dims)
     for n in range(2, 8):
-        assert by_graph(graph, n) == by_torch(op, n, dims)
+        assert predicted_size(graph, n) == actual_size(op, n, dims)
 
 
 @pytest.mark.parametrize(("block", "stride", "dims"), BLOCKS)
-def test_declared_receptive_fields_of_blocks_are_those_of_gradients(block: Block, stride: int, dims: int) -> None:
-    graph, op = drawn(lambda g, x: block.emit_strided(g, x, 4, Stride(stride)), dims)
+def test_receptive_fields_of_blocks_equal_those_of_gradients(block: Block, stride: int, dims: int) -> None:
+    graph, op = build_op(lambda g, x: block.emit_strided(g, x, 4, Stride(stride)), dims)
     if op.pixels is None:
         assert isinstance(block, MedNeXt)
         assert stride > 1
         return
-    check_fields(graph, op)
+    check_receptive_fields(graph, op)
 
 
 @pytest.mark.parametrize(("upsample", "dims"), UPSAMPLES)
-def test_declared_receptive_fields_of_upsamplings_are_those_of_gradients(upsample: Upsample, dims: int) -> None:
-    graph, op = drawn(lambda g, x: upsample.emit(g, x, 1), dims)
+def test_receptive_fields_of_upsamplings_equal_those_of_gradients(upsample: Upsample, dims: int) -> None:
+    graph, op = build_op(lambda g, x: upsample.emit(g, x, 1), dims)
     if op.pixels is not None:
-        check_fields(graph, op)
+        check_receptive_fields(graph, op)
 
 
-def check_fields(graph: Graph, op: ExternalModule) -> None:
+def check_receptive_fields(graph: Graph, op: ExternalModule) -> None:
     length = graph.output_size((LENGTH,) * graph.dims)[0]
     for o in range(length // 2 - 1, length // 2 + 2):
-        assert seen(op, o, graph.dims) == op.input_interval(0, (o, o), (LENGTH, length))
+        assert gradient_window(op, o, graph.dims) == op.input_interval(0, (o, o), (LENGTH, length))
 
 
-def seen(op: ExternalModule, o: int, dims: int) -> tuple[int, int]:
-    """The input pixels along the first axis that an output's row depends on."""
+def gradient_window(op: ExternalModule, o: int, dims: int) -> tuple[int, int]:
+    """Return the input pixels along the first axis that an output row depends on."""
     torch.manual_seed(0)
     module = instantiate(op.to_call(), "").double()
     for norm in [m for m in module.modules() if isinstance(m, torch.nn.GroupNorm)]:
-        norm.forward = lambda x: x  # type: ignore[method-assign]  # norms over whole maps do not count
+        norm.forward = lambda x: x  # type: ignore[method-assign]  # norms over whole maps are ignored
     x: Tensor = torch.randn(1, 4, *[LENGTH] * dims, dtype=torch.float64, requires_grad=True)
     module(x)[:, :, o].sum().backward()
     assert x.grad is not None
@@ -133,12 +133,12 @@ def seen(op: ExternalModule, o: int, dims: int) -> tuple[int, int]:
     return int(rows.min()), int(rows.max())
 
 
-def test_a_response_to_the_whole_map_leaves_the_field_unknown() -> None:
-    _, op = drawn(lambda g, x: MedNeXt(global_resp_norm=True).emit(g, x, 4), 2)
+def test_receptive_field_of_a_global_norm_is_unknown() -> None:
+    _, op = build_op(lambda g, x: MedNeXt(global_resp_norm=True).emit(g, x, 4), 2)
     assert op.pixels is None
 
 
 @pytest.mark.parametrize("kernel", [[1, 3], [3, 5]])
-def test_a_field_may_differ_by_axis(kernel: list[int]) -> None:
-    _, op = drawn(lambda g, x: Convolution(kernel_size=tuple(kernel), **BARE).emit(g, x, 4), 2)
+def test_receptive_field_may_differ_by_axis(kernel: list[int]) -> None:
+    _, op = build_op(lambda g, x: Convolution(kernel_size=tuple(kernel), **BARE).emit(g, x, 4), 2)
     assert op.pixels == tuple(Window(n, 1, n // 2) for n in kernel)

@@ -1,4 +1,4 @@
-"""What torch can do with a network it can do with one of MONAI's blocks: copy, pickle, save, export, compile."""
+"""Test that networks with MONAI's blocks can be copied, pickled, saved, exported and compiled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import PARTS, built, image
+from small_networks import PARTS, build, image
 from torch.export import export
 
 import unetgen
@@ -19,15 +19,15 @@ from conftest import PLUGIN
 from unetgen.config.registry.registry import Registry
 from unetgen.network.unet import UNet
 
-# Runs where nothing is known but the files.
-LOADING = f"""
+# Runs in a process that has only the files.
+LOAD_AND_COMPARE = f"""
 import sys
 from pathlib import Path
 import torch, unetgen
 
 for folder in map(Path, sys.argv[1:]):
     model = unetgen.load(folder / "net.safetensors", registry=unetgen.load_registry(["{PLUGIN}"]))
-    x, expected = torch.load(folder / "seen.pt", weights_only=True)
+    x, expected = torch.load(folder / "maps.pt", weights_only=True)
     with torch.no_grad():
         assert torch.equal(model(x), expected), folder
 """
@@ -40,18 +40,18 @@ def _no_gradients() -> Iterator[None]:
 
 
 def network(registry: Registry, slot: str, name: str) -> UNet:
-    return built(registry, slot, name, {}, seed=1).eval()
+    return build(registry, slot, name, {}, seed=1).eval()
 
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)
-def test_copies_are_equal_and_their_own(registry: Registry, slot: str, name: str) -> None:
+def test_copies_are_equal_and_independent(registry: Registry, slot: str, name: str) -> None:
     model = network(registry, slot, name)
     x = image(model)
     expected = model(x)
     copies = (copy.deepcopy(model), pickle.loads(pickle.dumps(model)))
     for parameter in model.parameters():
         parameter.zero_()
-    assert all(torch.equal(twin(x), expected) for twin in copies)
+    assert all(torch.equal(duplicate(x), expected) for duplicate in copies)
     assert not torch.equal(model(x), expected)
 
 
@@ -63,10 +63,12 @@ def test_files_are_loaded_in_a_fresh_process(registry: Registry, tmp_path: Path)
         folder.mkdir()
         unetgen.save(model, folder / "net.safetensors")
         x = image(model)
-        torch.save((x, model(x)), folder / "seen.pt")
+        torch.save((x, model(x)), folder / "maps.pt")
         folders.append(str(folder))
-    done = subprocess.run([sys.executable, "-c", LOADING, *folders], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = subprocess.run(
+        [sys.executable, "-c", LOAD_AND_COMPARE, *folders], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)

@@ -1,1 +1,1 @@
-"""unetgen-monai: MONAI's own blocks, upsamplings, attentions and gates as parts of unetgen."""
+"""Use MONAI's blocks, upsamplings, attentions and gates as parts of unetgen."""

@@ -1,4 +1,4 @@
-"""MONAI's squeeze and excitation, and the gate of its AttentionUnet."""
+"""Define MONAI's squeeze-and-excitation attention, and the gate of its AttentionUnet."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ class SqueezeExcite(Attention):
     type: ClassVar[str] = "monai_se"
 
     r: Count = 2
-    """How many times fewer channels stand between the two linear layers."""
+    """The factor by which the first linear layer reduces the channels."""
 
     acti_type_1: ActivationName = "relu"
-    """Behind the first linear layer, by MONAI's name."""
+    """The activation after the first linear layer, by MONAI's name."""
 
     acti_type_2: ActivationName = "sigmoid"
-    """Behind the second."""
+    """The activation after the second linear layer."""
 
     add_residual: bool = False
-    """Whether the map itself is added to what the gate lets through."""
+    """Whether the input is added to the gated map."""
 
     def emit(self, g: Builder, x: Value) -> Value:
         if self.r > x.channels:
-            g.refuse(self, "r", f"{x.channels} channels divided by {self.r} leave none", f"use at most {x.channels}")
+            message, hint = f"{self.r} is larger than the {x.channels} channels", f"use at most {x.channels}"
+            g.refuse(self, "r", message, hint)
         arguments = {
             "spatial_dims": g.dims,
             "in_channels": x.channels,
@@ -51,15 +52,15 @@ class SqueezeExcite(Attention):
 
 
 class AttentionGate(Transform):
-    """MONAI's AttentionBlock: the upsampled map says which pixels of the skip count (Oktay et al. 2018)."""
+    """MONAI's AttentionBlock: the upsampled map gates the pixels of the skip (Oktay et al. 2018)."""
 
     type: ClassVar[str] = "monai_attention_gate"
 
     f_int: Annotated[Literal["half"] | Channels, Field(union_mode="left_to_right")] = "half"
-    """The channels in which both maps are added: half the skip's, as in AttentionUnet, or a number."""
+    """The number of inner channels, in which both maps are added: a number, or half the skip's as in AttentionUnet."""
 
     def emit(self, g: Builder, skip: Value, upsampled: Value, below: Value) -> Value:
-        inner = self.f_int if isinstance(self.f_int, int) else max(skip.channels // 2, 1)
+        inner_channels = self.f_int if isinstance(self.f_int, int) else max(skip.channels // 2, 1)
         return g.module(
             self,
             "monai.networks.nets.attentionunet:AttentionBlock",
@@ -67,5 +68,10 @@ class AttentionGate(Transform):
             skip,
             channels=skip.channels,
             pixels=0,
-            arguments={"spatial_dims": g.dims, "f_int": inner, "f_g": upsampled.channels, "f_l": skip.channels},
+            arguments={
+                "spatial_dims": g.dims,
+                "f_int": inner_channels,
+                "f_g": upsampled.channels,
+                "f_l": skip.channels,
+            },
         )

@@ -1,4 +1,4 @@
-"""The block of MONAI's BasicUNet."""
+"""Define the block of MONAI's BasicUNet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unetgen_monai.layers import Layers
 
 
 class TwoConv(Layers, Block):
-    """MONAI's TwoConv, the block of its BasicUNet: two 3x3 convolutions one after the other (Falk et al. 2019)."""
+    """MONAI's TwoConv, the block of its BasicUNet: two 3x3 convolutions in sequence (Falk et al. 2019)."""
 
     type: ClassVar[str] = "monai_two_conv"
 

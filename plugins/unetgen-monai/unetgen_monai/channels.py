@@ -1,4 +1,4 @@
-"""How many channels an upsampling makes, in the words of unetgen's own upsamplings."""
+"""Define the option ``channels`` of upsamplings, with the choices of unetgen's own upsamplings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ChannelChoice = Annotated[Literal["width", "half_width", "half", "keep"] | Chann
 
 
 class OutputChannels(Part):
-    """An upsampling that is told how many channels it makes."""
+    """An upsampling with an option for its number of output channels."""
 
     channels: ChannelChoice = "width"
-    """MONAI's `out_channels`: the level's width, half of it, half of what comes from below, all that, or a number."""
+    """MONAI's `out_channels`: the level's width, half of it, half of the input's channels, the input's, or a number."""
 
     def resolve_channels(self, x: Value, width: int) -> int:
-        """The channels that go out."""
-        shares = {"width": width, "half_width": width // 2, "half": x.channels // 2, "keep": x.channels}
-        return self.channels if isinstance(self.channels, int) else max(shares[self.channels], 1)
+        """Return the number of output channels for an input and the level's width."""
+        choices = {"width": width, "half_width": width // 2, "half": x.channels // 2, "keep": x.channels}
+        return self.channels if isinstance(self.channels, int) else max(choices[self.channels], 1)

@@ -1,4 +1,4 @@
-"""MONAI's Convolution and what its networks make of it: residual units and transposed convolutions."""
+"""Define MONAI's Convolution, ResidualUnit and transposed Convolution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEFAULT_ORDERING: Ordering = "NDA"
 
 
 class _Ordered(Layers):
-    """Norm (N), dropout (D) and activation (A) behind a convolution, in any order."""
+    """Norm (N), dropout (D) and activation (A) after a convolution, in any order."""
 
     supports_channel_dropout: ClassVar[bool] = True
 
@@ -35,16 +35,16 @@ class _Ordered(Layers):
     activation: Annotated[Activation, In("activation")] = Prelu()
 
     def inert(self) -> list[Inert]:
-        found = super().inert()
+        inert = super().inert()
         steps = {"N": self.norm, "D": self.dropout, "A": self.activation}
-        there = {letter for letter, part in steps.items() if part.type != "none"}
-        if [x for x in self.adn_ordering if x in there] == [x for x in _DEFAULT_ORDERING if x in there]:
-            idle = next((part.slot for part in steps.values() if part.type == "none"), "adn_ordering")
-            found.append(Inert("adn_ordering", idle, "what is not 'none' stands in this order anyway"))
-        return found
+        used = {letter for letter, part in steps.items() if part.type != "none"}
+        if [x for x in self.adn_ordering if x in used] == [x for x in _DEFAULT_ORDERING if x in used]:
+            cause = next((part.slot for part in steps.values() if part.type == "none"), "adn_ordering")
+            inert.append(Inert("adn_ordering", cause, "it is the default order of the layers that are not 'none'"))
+        return inert
 
     def build_arguments(self, g: Builder, x: Value, channels: int) -> dict[str, Any]:
-        """What all of MONAI's convolutions are told."""
+        """Return the arguments that all of MONAI's convolutions have in common."""
         dropout, dropout_dim = self.to_monai_dropout(g)
         return {
             "spatial_dims": g.dims,
@@ -60,29 +60,29 @@ class _Ordered(Layers):
 
 
 class _Same(_Ordered, Striding):
-    """Convolutions that are padded as MONAI's `same_padding` has it, the first of them with the stride."""
+    """Convolutions with MONAI's ``same_padding``, the first of them strided."""
 
     kernel_size: Kernel = 3
     dilation: Kernel = 1
 
     @model_validator(mode="after")
     def _check_kernel(self) -> _Same:
-        uneven = next(
+        asymmetric = next(
             (pair for pair in pair_axes(self.kernel_size, self.dilation) if (pair[0] - 1) * pair[1] % 2), None
         )
-        if uneven:
-            what = "MONAI has no padding that keeps the size under a kernel of {} with a dilation of {}"
-            problem = {"what": what.format(*uneven), "hint": "use an odd kernel", "at": "kernel_size"}
-            raise PydanticCustomError("kernel", "{what}", problem)
+        if asymmetric:
+            message = "kernel {} with dilation {} would change the size with MONAI's padding".format(*asymmetric)
+            context = {"what": message, "hint": "use an odd kernel", "at": "kernel_size"}
+            raise PydanticCustomError("kernel", "{what}", context)
         return self
 
     def inert(self) -> list[Inert]:
-        found = super().inert()
+        inert = super().inert()
         if all(size == 1 or rate == 1 for size, rate in pair_axes(self.kernel_size, self.dilation)):
-            found.append(Inert("dilation", "kernel_size", "a kernel of 1 has nothing to spread"))
-        return found
+            inert.append(Inert("dilation", "kernel_size", "a kernel of 1 cannot be dilated"))
+        return inert
 
-    def emit_module(  # the target's own arguments beside what all are told
+    def emit_module(
         self,
         g: Builder,
         target: str,
@@ -92,7 +92,17 @@ class _Same(_Ordered, Striding):
         num_convolutions: int,
         extra_arguments: dict[str, Any],
     ) -> Value:
-        """Draws MONAI's module of so many convolutions, (c, *size) -> (channels, *size / stride)."""
+        """Emit a module of MONAI, (c, *size) -> (channels, *size / stride).
+
+        Args:
+            g: The graph builder.
+            target: The module's class.
+            x: The input.
+            channels: The number of output channels.
+            stride: The stride of the first convolution.
+            num_convolutions: The number of convolutions, which determines the receptive field.
+            extra_arguments: The arguments of this class besides the common ones.
+        """
         kernel, dilation, strides = (g.per_axis(v) for v in (self.kernel_size, self.dilation, stride.factor))
         extents = [(size - 1) * rate + 1 for size, rate in zip(kernel, dilation, strict=True)]
         axes = [(extent, step, extent // 2) for extent, step in zip(extents, strides, strict=True)]
@@ -133,40 +143,41 @@ class Convolution(_Same):
 
 
 class ResidualUnit(_Same):
-    """MONAI's ResidualUnit: so many of its convolutions, and the input added to them (Kerfoot et al. 2018).
+    """MONAI's ResidualUnit: a sequence of its convolutions with a shortcut (Kerfoot et al. 2018).
 
-    Nothing stands behind the sum. Where the size changes the input goes through a convolution of the same kernel,
-    where only channels change through a 1x1 one.
+    There is no layer after the sum. The shortcut is a convolution with the same kernel if the size changes, or a 1x1
+    convolution if only the number of channels changes.
     """
 
     type: ClassVar[str] = "monai_residual_unit"
 
     subunits: Count = 2
     last_conv_only: bool = False
-    """Whether norm, dropout and activation are left out behind the last convolution."""
+    """Whether the last convolution has no norm, dropout and activation."""
 
     @property
     def has_several_convolutions(self) -> bool:
         return self.subunits > 1
 
     def inert(self) -> list[Inert]:
-        found = super().inert()
+        inert = super().inert()
         if self.last_conv_only and self.subunits == 1:
             options = ("norm", "activation", "dropout", "adn_ordering")
-            found += [Inert(option, "last_conv_only", "the only convolution stands alone") for option in options]
-        return found
+            reason = "the only convolution has no further layers"
+            inert += [Inert(option, "last_conv_only", reason) for option in options]
+        return inert
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if stride.changes and self.dilation != 1:
-            message = "MONAI's shortcut is not dilated, and with a stride it makes another size than the units"
-            g.refuse(self, "dilation", message, "use 1 where the resolution changes")
+            message = "must be 1 if the resolution changes, because MONAI's strided shortcut is not dilated"
+            g.refuse(self, "dilation", message, "use 1")
         target = "monai.networks.blocks.convolutions:ResidualUnit"
-        more = {"subunits": self.subunits, "last_conv_only": self.last_conv_only}
-        return self.emit_module(g, target, x, channels, stride, self.subunits, more)
+        arguments = {"subunits": self.subunits, "last_conv_only": self.last_conv_only}
+        return self.emit_module(g, target, x, channels, stride, self.subunits, arguments)
 
 
 class TransposedConvolution(OutputChannels, _Ordered, Upsample):
-    """MONAI's Convolution with ``is_transposed``, the way up of its UNet: exactly the strides' multiple of a size."""
+    """MONAI's Convolution with ``is_transposed``, the upsampling of its UNet: multiplies the size by the strides."""
 
     type: ClassVar[str] = "monai_convolution"
 
@@ -181,14 +192,14 @@ class TransposedConvolution(OutputChannels, _Ordered, Upsample):
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         kernel, strides = g.per_axis(self.kernel_size), g.per_axis(self.strides)
-        wanted = self.resolve_channels(x, channels)
+        out_channels = self.resolve_channels(x, channels)
         sizes = {"kernel_size": kernel, "strides": strides, "is_transposed": True}
         return g.module(
             self,
             "monai.networks.blocks.convolutions:Convolution",
             x,
-            channels=wanted,
+            channels=out_channels,
             size=tuple(Rule(factor=step) for step in strides),
-            elements=self.count_norm_elements(wanted),
-            arguments={**self.build_arguments(g, x, wanted), **sizes},
+            elements=self.count_norm_elements(out_channels),
+            arguments={**self.build_arguments(g, x, out_channels), **sizes},
         )

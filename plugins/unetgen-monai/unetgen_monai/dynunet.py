@@ -1,4 +1,4 @@
-"""The blocks of MONAI's DynUNet, its form of the network that nnU-Net plans."""
+"""Define the blocks of MONAI's DynUNet, its version of nnU-Net's network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unetgen_monai.sizes import build_receptive_window, build_window_rule, check
 
 
 class _DynUNet(Layers, Striding):
-    """Two convolutions without biases, each with a dropout, a norm and an activation behind it."""
+    """Two convolutions without bias, each followed by a dropout, a norm and an activation."""
 
     target: ClassVar[str]
 
@@ -29,9 +29,9 @@ class _DynUNet(Layers, Striding):
         kernel, strides = g.per_axis(self.kernel_size), g.per_axis(stride.factor)
         for size, step in zip(kernel, strides, strict=True):
             if size < step - 1:
-                message = f"MONAI cannot pad a kernel of {size} for a stride of {step}"
-                g.refuse(self, "kernel_size", message, f"use a kernel of at least {(step - 1) | 1}")
-        # MONAI splits kernel - stride + 1 pixels between both ends, and drops a half.
+                message = f"{size} is too small for a stride of {step}"
+                g.refuse(self, "kernel_size", message, f"use at least {(step - 1) | 1}")
+        # MONAI pads each end by half of kernel - stride + 1 pixels, rounded down.
         axes = [(size, step, (size - step + 1) // 2) for size, step in zip(kernel, strides, strict=True)]
         return g.module(
             self,
@@ -55,25 +55,25 @@ class _DynUNet(Layers, Striding):
 
 
 class UnetBasic(_DynUNet):
-    """MONAI's UnetBasicBlock: two convolutions one after the other (Isensee et al. 2021), the first with the stride."""
+    """MONAI's UnetBasicBlock: two convolutions in sequence (Isensee et al. 2021), the first of them strided."""
 
     type: ClassVar[str] = "monai_unet_basic"
     target: ClassVar[str] = "monai.networks.blocks.dynunet_block:UnetBasicBlock"
 
 
 class UnetRes(_DynUNet):
-    """MONAI's UnetResBlock: the same with a shortcut, and one activation for both places (Isensee et al. 2021).
+    """MONAI's UnetResBlock: the same with a shortcut, and one activation module for both places (Isensee et al. 2021).
 
-    The input is added before the last activation; where channels or size change a 1x1 convolution with a norm
-    brings it there.
+    The input is added before the last activation; if the channels or the size change, the shortcut is a 1x1 convolution
+    with a norm.
     """
 
     type: ClassVar[str] = "monai_unet_res"
     target: ClassVar[str] = "monai.networks.blocks.dynunet_block:UnetResBlock"
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
-        most = max(g.per_axis(stride.factor))
-        if most > 2:
-            message = f"the shortcut of MONAI's residual block strides by 2 at most, not by {most}"
+        max_stride = max(g.per_axis(stride.factor))
+        if max_stride > 2:
+            message = f"the shortcut of MONAI's residual block has a stride of at most 2, not {max_stride}"
             g.refuse(self, "type", message, "use a smaller factor, or monai_unet_basic")
         return super().emit_strided(g, x, channels, stride)

@@ -1,4 +1,4 @@
-"""The blocks of MONAI's MedNeXt."""
+"""Define the blocks of MONAI's MedNeXt."""
 
 from __future__ import annotations
 
@@ -14,23 +14,32 @@ from unetgen_monai.sizes import build_window_rule, check_odd
 
 _MODULE = "monai.networks.blocks.mednext_block"
 
-# MONAI has one number for all axes here.
+# MONAI's MedNeXt has one kernel size for all axes.
 Kernel = Annotated[int, Field(ge=1, le=255), AfterValidator(check_odd)]
 
 
 class _MedNeXt(Part):
     expansion_ratio: Count = 4
-    """How many times more channels stand between the two 1x1 convolutions."""
+    """The factor by which the first 1x1 convolution increases the channels."""
 
     kernel_size: Kernel = 7
     use_residual_connection: bool = True
     global_resp_norm: bool = False
-    """A learned response of each channel to its share in the map's energy (Woo et al. 2023)."""
+    """Whether to use global response normalization (Woo et al. 2023)."""
 
     def emit_module(self, g: Builder, name: str, x: Value, channels: int, size: Rule, **extra_arguments: Any) -> Value:
-        """Draws one of MONAI's blocks."""
+        """Emit one of MONAI's blocks.
+
+        Args:
+            g: The graph builder.
+            name: The name of the block's class.
+            x: The input.
+            channels: The number of output channels.
+            size: The size rule of the block.
+            extra_arguments: Arguments that replace or extend the common ones.
+        """
         if g.dims == 1:
-            g.refuse(self, "type", "MONAI has its MedNeXt in 2-D and 3-D only", "use another part, or dims: 2")
+            g.refuse(self, "type", "MONAI has MedNeXt in 2-D and 3-D only", "use another part, or dims: 2")
         arguments = {
             "in_channels": x.channels,
             "out_channels": channels,
@@ -47,10 +56,10 @@ class _MedNeXt(Part):
 
 
 class MedNeXt(_MedNeXt, Striding):
-    """MONAI's MedNeXtBlock: a depthwise convolution, a norm of each channel, more channels and back (Roy et al. 2023).
+    """MONAI's MedNeXtBlock: a depthwise convolution, a norm and an inverted bottleneck (Roy et al. 2023).
 
-    With a stride of 2 it is MONAI's MedNeXtDownBlock, whose shortcut is a 1x1 convolution. Where only channels change
-    there is no sum.
+    With a stride of 2 it is MONAI's MedNeXtDownBlock, whose shortcut is a 1x1 convolution. If only the channels change,
+    there is no shortcut.
     """
 
     type: ClassVar[str] = "monai_mednext"
@@ -58,16 +67,17 @@ class MedNeXt(_MedNeXt, Striding):
 
     def emit_strided(self, g: Builder, x: Value, channels: int, stride: Stride) -> Value:
         if not stride.changes:
-            summed = self.use_residual_connection and x.channels == channels
-            return self.emit_module(g, "MedNeXtBlock", x, channels, Rule(), use_residual_connection=summed)
+            has_shortcut = self.use_residual_connection and x.channels == channels
+            return self.emit_module(g, "MedNeXtBlock", x, channels, Rule(), use_residual_connection=has_shortcut)
         if set(g.per_axis(stride.factor)) != {2}:
-            g.refuse(self, "type", "MONAI's MedNeXt strides by 2 on every axis", "use a factor of 2, or another block")
+            message = "MONAI's MedNeXt has a stride of 2 on every axis"
+            g.refuse(self, "type", message, "use a factor of 2, or another block")
         size = build_window_rule(self.kernel_size, 2, self.kernel_size // 2, stride.rounding)
         return self.emit_module(g, "MedNeXtDownBlock", x, channels, size)
 
 
 class MedNeXtUp(_MedNeXt, Upsample):
-    """MONAI's MedNeXtUpBlock: the block with a transposed depthwise convolution, twice the size (Roy et al. 2023)."""
+    """MONAI's MedNeXtUpBlock: the block with a transposed depthwise convolution doubles the size (Roy et al. 2023)."""
 
     type: ClassVar[str] = "monai_mednext"
 

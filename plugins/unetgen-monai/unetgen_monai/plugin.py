@@ -1,4 +1,4 @@
-"""The plugin: which parts unetgen gets. Neither torch nor MONAI is imported before a network is built or measured."""
+"""Register the parts of this plugin, without importing torch or MONAI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ unetgen_api = (1, 0)
 
 @unetgen.hookimpl
 def unetgen_parts() -> list[type[Part]]:
-    """Every part of this distribution."""
+    """Return the parts of this plugin."""
     return [
         UnetBasic, UnetRes, ResidualUnit, Convolution, TwoConv, MedNeXt,
         UpSample, TransposedConvolution, MedNeXtUp, SqueezeExcite, AttentionGate,

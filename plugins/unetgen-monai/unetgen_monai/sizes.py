@@ -1,4 +1,4 @@
-"""What MONAI's convolutions make of sizes, axis by axis."""
+"""Compute the sizes and receptive fields of MONAI's convolutions along one axis."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from unetgen.parts.resampling.downsampling import pair_axes
 
 
 def build_window_rule(extent: int, stride: int, padding: int, rounding: Rounding) -> Rule:
-    """floor((n + 2 padding - extent) / stride) + 1, of multiples of the stride alone where it is to be exact.
+    """Return the rule floor((n + 2 padding - extent) / stride) + 1, restricted to multiples of the stride if exact.
 
-    Every padding that MONAI chooses divides multiples of the stride exactly.
+    With MONAI's padding, multiples of the stride are divided exactly.
+
+    Args:
+        extent: The extent of the dilated kernel.
+        stride: The stride.
+        padding: The padding at each end.
+        rounding: ``exact`` accepts multiples of the stride only, ``floor`` all sizes.
     """
     if stride == 1:
         return Rule()
@@ -22,15 +28,22 @@ def build_window_rule(extent: int, stride: int, padding: int, rounding: Rounding
 
 
 def check_odd(kernel: Kernel) -> Kernel:
-    """A kernel that is odd on every axis."""
+    """Return a kernel that is odd on every axis; raise PydanticCustomError for others."""
     even = next((n for n, _ in pair_axes(kernel, 1) if n % 2 == 0), None)
     if even is not None:
-        what = f"MONAI has no padding that keeps the size under a kernel of {even}"
-        raise PydanticCustomError("kernel", "{what}", {"what": what, "hint": "use an odd kernel"})
+        message = f"kernel {even} would change the size with MONAI's padding"
+        raise PydanticCustomError("kernel", "{what}", {"what": message, "hint": "use an odd kernel"})
     return kernel
 
 
 def build_receptive_window(extent: int, stride: int, padding: int, count: int) -> Window:
-    """What so many convolutions one after the other look at, the first of them with the stride and that padding."""
-    further = (count - 1) * (extent - 1)
-    return Window(extent + further * stride, stride, padding + further // 2 * stride)
+    """Return the receptive field of a sequence of convolutions, the first of which is strided.
+
+    Args:
+        extent: The extent of the dilated kernel.
+        stride: The stride of the first convolution.
+        padding: The padding of the first convolution at each end.
+        count: The number of convolutions.
+    """
+    growth = (count - 1) * (extent - 1)
+    return Window(extent + growth * stride, stride, padding + growth // 2 * stride)

@@ -1,4 +1,4 @@
-"""MONAI's UpSample, in its four modes."""
+"""Define MONAI's UpSample with its four modes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unetgen_monai.channels import OutputChannels
 
 Mode = Literal["deconv", "deconvgroup", "nontrainable", "pixelshuffle"]
 
-# What each mode has no use for.
+# The options that each mode does not use.
 _UNUSED_OPTIONS: dict[Mode, tuple[str, ...]] = {
     "deconv": ("pre_conv", "interp_mode", "align_corners", "apply_pad_pool"),
     "deconvgroup": ("pre_conv", "interp_mode", "align_corners", "apply_pad_pool"),
@@ -26,10 +26,10 @@ _UNUSED_OPTIONS: dict[Mode, tuple[str, ...]] = {
 
 
 class UpSample(OutputChannels, Upsample):
-    """MONAI's UpSample: a transposed convolution, an interpolation, or channels turned into pixels (Shi et al. 2016).
+    """MONAI's UpSample: a transposed convolution, an interpolation or a pixel shuffle (Shi et al. 2016).
 
-    ``deconvgroup`` convolves in as many groups as it makes channels. Before an interpolation a 1x1 convolution makes
-    the channels where their number changes, before a pixel shuffle a 3x3 one (Aitken et al. 2017).
+    ``deconvgroup`` has as many groups as output channels. An interpolation that changes the number of channels is
+    preceded by a 1x1 convolution, a pixel shuffle by a 3x3 convolution (Aitken et al. 2017).
     """
 
     type: ClassVar[str] = "monai_upsample"
@@ -45,59 +45,59 @@ class UpSample(OutputChannels, Upsample):
     mode: Mode = "deconv"
     scale_factor: Factor = 2
     kernel_size: Kernel | None = None
-    """Of a transposed convolution; the scale factor where none is given."""
+    """The kernel size of the transposed convolution (default: the scale factor)."""
 
     pre_conv: Literal["default", "none"] = "default"
     """The convolution before an interpolation or a pixel shuffle."""
 
     interp_mode: Literal["nearest", "linear", "bicubic"] = "linear"
-    """Linear is bilinear in 2-D and trilinear in 3-D."""
+    """The interpolation mode; ``linear`` is bilinear in 2-D and trilinear in 3-D."""
 
     align_corners: bool = True
     bias: bool = True
     apply_pad_pool: bool = True
-    """Whether a pixel shuffle takes the mean of each window of the factor's size, against checkerboards."""
+    """Whether a mean over windows of the factor's size follows a pixel shuffle, against checkerboard artifacts."""
 
     @model_validator(mode="after")
     def _check_shuffle(self) -> UpSample:
         if self.mode == "pixelshuffle" and not (isinstance(self.scale_factor, int) and self.scale_factor > 1):
-            one = "a factor of 1 shuffles nothing"
-            what = one if self.scale_factor == 1 else "MONAI shuffles by the first axis's factor on all axes"
-            hint = "use mode deconv" if self.scale_factor == 1 else "give one number, or use mode deconv"
-            raise PydanticCustomError("factor", "{what}", {"what": what, "hint": hint, "at": "scale_factor"})
+            is_one = self.scale_factor == 1
+            message = "must be larger than 1" if is_one else "MONAI's pixel shuffle has one factor for all axes"
+            hint = "use mode: deconv" if is_one else "set one number, or use mode: deconv"
+            raise PydanticCustomError("factor", "{what}", {"what": message, "hint": hint, "at": "scale_factor"})
         return self
 
     def inert(self) -> list[Inert]:
-        found = [Inert(option, "mode", f"{self.mode} has no use for it") for option in _UNUSED_OPTIONS[self.mode]]
+        inert = [Inert(option, "mode", f"mode {self.mode} does not use it") for option in _UNUSED_OPTIONS[self.mode]]
         if self.mode == "nontrainable" and self.interp_mode == "nearest":
-            found.append(Inert("align_corners", "interp_mode", "nearest takes whole pixels"))
+            inert.append(Inert("align_corners", "interp_mode", "nearest does not interpolate"))
         if self._has_no_convolution:
-            found += [Inert(option, "pre_conv", "there is no convolution") for option in ("channels", "bias")]
+            inert += [Inert(option, "pre_conv", "the upsampling has no convolution") for option in ("channels", "bias")]
         elif self.mode == "nontrainable" and self.channels == "keep":
-            found.append(Inert("bias", "channels", "nothing is convolved where channels stay"))
-        return found
+            inert.append(Inert("bias", "channels", "there is no convolution if the channels do not change"))
+        return inert
 
     @property
     def _has_no_convolution(self) -> bool:
-        """Whether nothing is convolved."""
+        """Whether the upsampling has no convolution in any case."""
         return self.pre_conv == "none" and self.mode in ("nontrainable", "pixelshuffle")
 
     def emit(self, g: Builder, x: Value, channels: int) -> Value:
         factor = g.per_axis(self.scale_factor)
-        made = self._resolve_output_channels(g, x, channels, prod(factor))
-        nearest = self.interp_mode == "nearest"
+        out_channels = self._resolve_output_channels(g, x, channels, prod(factor))
+        is_nearest = self.interp_mode == "nearest"
         if self.mode == "nontrainable" and self.interp_mode == "bicubic" and g.dims != 2:
-            g.refuse(self, "interp_mode", f"torch has no cubic interpolation in {g.dims}-D", "use 'linear'")
+            g.refuse(self, "interp_mode", f"torch has no bicubic interpolation in {g.dims}-D", "use 'linear'")
         arguments: dict[str, Any] = {
             "spatial_dims": g.dims,
             "in_channels": x.channels,
-            "out_channels": made,
+            "out_channels": out_channels,
             "scale_factor": factor,
             "kernel_size": self._resolve_kernel(g, factor),
             "mode": self.mode,
             "pre_conv": None if self.pre_conv == "none" else "default",
             "interp_mode": self.interp_mode,
-            "align_corners": None if nearest else self.align_corners,
+            "align_corners": None if is_nearest else self.align_corners,
             "bias": self.bias,
             "apply_pad_pool": self.apply_pad_pool,
         }
@@ -105,26 +105,24 @@ class UpSample(OutputChannels, Upsample):
             self,
             "monai.networks.blocks.upsample:UpSample",
             x,
-            channels=made,
+            channels=out_channels,
             size=tuple(Rule(factor=n) for n in factor),
             pixels=self._receptive_radius(),
             arguments=arguments,
         )
 
     def _resolve_output_channels(self, g: Builder, x: Value, channels: int, pixels: int) -> int:
-        """The channels that go out, of each of which so many pixels are made."""
-        wanted = self.resolve_channels(x, channels)
-        if self.mode == "deconvgroup" and x.channels % wanted:
-            message = (
-                f"MONAI leaves the groups out where {x.channels} channels are no multiple of the {wanted} it makes"
-            )
+        """Return the number of output channels; ``pixels`` is the number of output pixels per input pixel."""
+        out_channels = self.resolve_channels(x, channels)
+        if self.mode == "deconvgroup" and x.channels % out_channels:
+            message = f"{out_channels} output channels do not divide {x.channels} input channels"
             g.refuse(self, "mode", message, "use deconv, or channels that divide")
         if not self._has_no_convolution:
-            return wanted
+            return out_channels
         if self.mode == "nontrainable":
             return x.channels
         if x.channels % pixels:
-            message = f"{x.channels} channels do not make whole ones of {pixels} pixels each"
+            message = f"a pixel shuffle without convolution needs a multiple of {pixels} channels, not {x.channels}"
             g.refuse(self, "pre_conv", message, "use 'default'")
         return max(x.channels // pixels, 1)
 
@@ -134,12 +132,12 @@ class UpSample(OutputChannels, Upsample):
         kernel = g.per_axis(self.kernel_size)
         even = next((n for n, step in zip(kernel, factor, strict=True) if step == 1 and n % 2 == 0), None)
         if even is not None:
-            message = f"MONAI has no padding for a kernel of {even} where the size stays"
+            message = f"kernel {even} would change the size on an axis with scale factor 1"
             g.refuse(self, "kernel_size", message, "use an odd kernel on that axis")
         return kernel
 
     def _receptive_radius(self) -> int | None:
-        """How far an output pixel looks from the pixel it lies in, where that is the same for all of them."""
+        """Return the radius of the receptive field in input pixels, or None if it depends on the output pixel."""
         if self.mode == "nontrainable":
             return 0 if self.interp_mode == "nearest" else None
         if self.mode == "pixelshuffle":

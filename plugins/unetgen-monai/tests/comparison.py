@@ -1,4 +1,4 @@
-"""Comparing a network with another one that has its weights."""
+"""Compare a network with another one that has equal weights."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def example(name: str) -> str:
     return str(EXAMPLES / f"{name}.yaml")
 
 
-def weighed(module: nn.Module) -> nn.Module:
-    """In float64, with random statistics and scales."""
+def with_random_weights(module: nn.Module) -> nn.Module:
+    """Convert a module to float64, with random statistics and scales in place of constants."""
     module = module.double().eval()
     with torch.no_grad():
         for tensor in module.state_dict().values():
@@ -32,7 +32,7 @@ def weighed(module: nn.Module) -> nn.Module:
 def check_equal(ours: UNet, theirs: nn.Module, size: tuple[int, ...]) -> None:
     image = torch.randn(1, 1, *size, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = theirs(image), ours(image)
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max() <= 1e-12 * max(float(expected.abs().max()), 1.0)
+        expected, output = theirs(image), ours(image)
+    assert output.shape == expected.shape
+    assert (output - expected).abs().max() <= 1e-12 * max(float(expected.abs().max()), 1.0)
     assert count_parameters(ours.graph) == sum(p.numel() for p in theirs.parameters())

@@ -1,4 +1,4 @@
-"""Small networks with one part in its slot, and the options of each part that are tried."""
+"""Build small networks with one part in its slot, and list the options of each part to test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE: Options = {
 }
 
 GROUPS = {"type": "group", "groups": 2}
-EVERY = {"type": "element", "rate": 0.5, "place": "every"}
+EVERY_PLACE = {"type": "element", "rate": 0.5, "place": "every"}
 LAYERS: list[Options] = [
     {"norm": "none"}, {"norm": "batch"}, {"norm": GROUPS}, {"activation": "none"}, {"activation": "gelu"},
     {"activation": {"type": "prelu", "slopes": "channel"}},
@@ -32,19 +32,19 @@ ORDERED: list[Options] = [
     {"bias": False}, {"adn_ordering": "AND"}, {"adn_ordering": "NAD", "dropout": {"type": "channel", "rate": 0.3}},
 ]  # fmt: skip
 
-# For each part the overlays that are tried, each over the part's defaults.
+# The options to test for each part, each merged onto the part's defaults.
 TABLE: dict[tuple[str, str], list[Options]] = {
-    ("block", "monai_unet_basic"): [*LAYERS, {"dropout": EVERY}, {"kernel_size": 5}, {"kernel_size": [1, 3]}],
-    ("block", "monai_unet_res"): [*LAYERS, {"dropout": EVERY}, {"kernel_size": 5}, {"kernel_size": [1, 3]}],
+    ("block", "monai_unet_basic"): [*LAYERS, {"dropout": EVERY_PLACE}, {"kernel_size": 5}, {"kernel_size": [1, 3]}],
+    ("block", "monai_unet_res"): [*LAYERS, {"dropout": EVERY_PLACE}, {"kernel_size": 5}, {"kernel_size": [1, 3]}],
     ("block", "monai_convolution"): [
         *LAYERS, *ORDERED, {"dropout": 0.5}, {"kernel_size": 5}, {"dilation": 2}, {"groups": 2},
         {"kernel_size": 4, "dilation": 2},
     ],
     ("block", "monai_residual_unit"): [
-        *LAYERS, {"bias": False}, {"adn_ordering": "AND"}, {"dropout": EVERY}, {"kernel_size": [3, 5]}, {"subunits": 1},
-        {"subunits": 3}, {"last_conv_only": True}, {"dropout": {**EVERY, "type": "channel"}}, {"dilation": 2},
+        *LAYERS, {"bias": False}, {"adn_ordering": "AND"}, {"dropout": EVERY_PLACE}, {"kernel_size": [3, 5]}, {"subunits": 1},
+        {"subunits": 3}, {"last_conv_only": True}, {"dropout": {**EVERY_PLACE, "type": "channel"}}, {"dilation": 2},
     ],
-    ("block", "monai_two_conv"): [*LAYERS, {"dropout": EVERY}, {"bias": False}],
+    ("block", "monai_two_conv"): [*LAYERS, {"dropout": EVERY_PLACE}, {"bias": False}],
     ("block", "monai_mednext"): [
         {"expansion_ratio": 2}, {"kernel_size": 3}, {"use_residual_connection": False}, {"global_resp_norm": True},
     ],
@@ -72,26 +72,26 @@ PARTS = sorted(TABLE)
 def spec_with(
     registry: Registry, slot: str, name: str, options: Options, dims: int = 2, pooled: bool = False
 ) -> unetgen.Spec:
-    """The base with one part in its slot; blocks change the resolution where they can, unless it is ``pooled``."""
+    """Return the base with one part in its slot; blocks change the resolution if they can, unless ``pooled``."""
     part = {"type": name, **options}
-    inside = {
+    overlays = {
         "attention": {"block": {"type": "residual", "padding": "zeros", "attention": part}},
         "transform": {"skip": {"align": "strict", "transform": part}},
         "upsample": {"upsample": part},
         "block": {"block": part, "downsample": "max_pool" if pooled or name == "monai_two_conv" else "next_block"},
     }
-    data: Options = {**BASE, **inside[slot], "dims": dims}
+    data: Options = {**BASE, **overlays[slot], "dims": dims}
     if slot == "upsample":
-        data["skip"] = {"align": "resize"}  # other factors are tried too
+        data["skip"] = {"align": "resize"}  # other factors are tested too
     return unetgen.load_spec(data, registry=registry)
 
 
-def built(registry: Registry, slot: str, name: str, options: Options, seed: int = 0, **more: Any) -> UNet:
-    """The network of ``spec_with``."""
+def build(registry: Registry, slot: str, name: str, options: Options, seed: int = 0, **more: Any) -> UNet:
+    """Build the network of ``spec_with``."""
     return unetgen.build(spec_with(registry, slot, name, options, **more), seed=seed)
 
 
 def image(model: UNet, batch: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A small image that fits, unequal along its axes."""
+    """Return a small image that fits, with different sizes along its axes."""
     size = [fit.smallest_above(7 + 2 * axis) or 0 for axis, fit in enumerate(model.graph.fits)]
     return torch.randn(batch, model.graph.in_channels, *size, generator=torch.Generator().manual_seed(0), dtype=dtype)
