@@ -1,4 +1,4 @@
-"""The shipped networks have the numbers of their papers and their reference implementations."""
+"""The shipped networks have the sizes and costs of their papers and reference implementations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import unetgen
 from support.paths import ROOT
 from unetgen.analysis.cost import count_parameters, total_cost
 
-# name, input (channels, *size), output, parameters, MACs, what fits on each axis
+# name, input (channels, *size), output, parameters, MACs, fitting sizes on each axis
 NETWORKS = [
     ("unet_paper", (1, 572, 572), (2, 388, 388), 31_030_658, 150_428_424_448, "n = 12 (mod 16), n >= 188"),
     ("unet_milesial", (3, 640, 960), (2, 640, 960), 31_037_698, 451_608_576_000, "any n >= 16"),
@@ -24,25 +24,27 @@ NETWORKS = [
 NAMES = [row[0] for row in NETWORKS]
 
 
-def test_every_first_spec_has_a_row() -> None:
-    """The zoo has a table of its own."""
+def test_every_top_level_spec_has_a_row() -> None:
+    """The zoo has its own table."""
     assert sorted(NAMES) == sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
 
 
-@pytest.mark.parametrize(("name", "given", "made", "count", "macs", "fits"), NETWORKS, ids=NAMES)
-def test_numbers(name: str, given: tuple[int, ...], made: tuple[int, ...], count: int, macs: int, fits: str) -> None:
+@pytest.mark.parametrize(("name", "in_shape", "out_shape", "params", "macs", "fits"), NETWORKS, ids=NAMES)
+def test_sizes_and_costs(
+    name: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], params: int, macs: int, fits: str
+) -> None:
     graph = unetgen.graph_of(name)
-    sizes = graph.sizes(given[1:])
-    assert graph.in_channels == given[0]
-    assert (graph.out_channels, *sizes[graph.output]) == made
+    sizes = graph.sizes(in_shape[1:])
+    assert graph.in_channels == in_shape[0]
+    assert (graph.out_channels, *sizes[graph.output]) == out_shape
     assert {str(fit) for fit in graph.fits} == {fits}
-    assert count_parameters(graph) == count
+    assert count_parameters(graph) == params
     assert total_cost(graph, sizes).macs == macs
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_torch_counts_the_same(name: str) -> None:
-    """Parameters are sum(p.numel()), MACs are FlopCounterMode / 2, on the meta device."""
+    """Parameters and MACs equal those of torch on the meta device: sum(p.numel()) and FlopCounterMode / 2."""
     spec = unetgen.load_spec(name)
     model = unetgen.build(spec, device="meta").eval()
     with FlopCounterMode(display=False) as counter:
@@ -63,8 +65,8 @@ def test_paper_sizes_are_those_of_its_figure() -> None:
     assert graph.output_size((188, 188)) == (4, 4)
 
 
-class Paper(nn.Module):
-    """Fig. 1 of the U-Net paper, by hand."""
+class PaperUNet(nn.Module):
+    """Figure 1 of the U-Net paper, written by hand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,17 +94,17 @@ class Paper(nn.Module):
             x = merge(torch.cat([skip[..., middle, middle], x], dim=1))
         return self.head(x)
 
-    def in_order(self) -> list[Tensor]:
-        """The tensors in the order of execution, which is ours."""
+    def tensors_in_order(self) -> list[Tensor]:
+        """Return the tensors in the order of execution, as unetgen has them."""
         modules = [*self.down, *(m for pair in zip(self.up, self.merge, strict=True) for m in pair), self.head]
         return [tensor for module in modules for tensor in module.parameters()]
 
 
-@pytest.mark.parametrize("size", [188, 572])
+@pytest.mark.parametrize("size", [188, pytest.param(572, marks=pytest.mark.slow)])
 def test_paper_equals_a_copy_by_hand(size: int) -> None:
-    model, copy = unetgen.build("unet_paper", seed=1).eval(), Paper().eval()
+    model, copy = unetgen.build("unet_paper", seed=1).eval(), PaperUNet().eval()
     with torch.no_grad():
-        for theirs, ours in zip(copy.in_order(), model.parameters(), strict=True):
+        for theirs, ours in zip(copy.tensors_in_order(), model.parameters(), strict=True):
             theirs.copy_(ours)
         image = torch.randn(1, 1, size, size)
         output = model(image)
@@ -117,7 +119,7 @@ def test_3d_paper_counts_no_norms() -> None:
     assert count_parameters(graph) - sum(graph.parameters[key].shape[0] for key in norms) == 19_069_955
 
 
-# What the article prints at its end: kind, channels in, channels out, kernel, stride.
+# The layers that the article prints at its end: class, input channels, output channels, kernel, stride.
 ARTICLE = [
     *[row for a, b in [(3, 64), (64, 128), (128, 256), (256, 512), (512, 1024)] for row in (
         ("Conv2d", a, b, 3, 1), ("BatchNorm2d", b), ("ReLU",), ("Conv2d", b, b, 3, 1), ("BatchNorm2d", b), ("ReLU",),
@@ -134,7 +136,7 @@ ARTICLE = [
 def test_tutorial_has_the_layers_that_the_article_prints() -> None:
     model = unetgen.build("unet_tutorial", device="meta")
     layers = [m for m in model.modules() if type(m).__module__.startswith("torch.nn")]
-    assert [described(layer) for layer in layers] == ARTICLE
+    assert [describe_layer(layer) for layer in layers] == ARTICLE
     assert all(layer.bias is not None for layer in layers if hasattr(layer, "kernel_size") and hasattr(layer, "bias"))
     assert all(layer.padding == (0, 0) for layer in layers if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)))
     norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
@@ -142,7 +144,7 @@ def test_tutorial_has_the_layers_that_the_article_prints() -> None:
     assert model.graph.output_size((188, 188)) == (180, 180)
 
 
-def described(layer: nn.Module) -> tuple[object, ...]:
+def describe_layer(layer: nn.Module) -> tuple[object, ...]:
     name = type(layer).__name__
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         return (name, layer.in_channels, layer.out_channels, layer.kernel_size[0], layer.stride[0])
@@ -151,7 +153,7 @@ def described(layer: nn.Module) -> tuple[object, ...]:
     return (name, layer.kernel_size[0], layer.stride[0]) if isinstance(layer, nn.MaxPool2d) else (name,)
 
 
-def test_articles_bilinear_form_cannot_run_and_ours_can() -> None:
+def test_bilinear_form_of_the_article_cannot_run_but_the_shipped_one_can() -> None:
     """Without a projection the block meets 1024 + 512 channels; a stride of the article's 1024 would not fit them."""
     halved = unetgen.graph_of("unet_tutorial", upsample={"type": "interpolate", "mode": "linear", "projection": "none"})
     first = next(node for node in halved.nodes if node.path == "decoder.3.conv1")

@@ -1,10 +1,9 @@
-"""What must hold for every network: what the graph says is what torch does, and what is written is what is read."""
+"""Properties of random networks: the graph agrees with torch, and specs survive writing and reading."""
 
 from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -12,13 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import unetgen
 from support import spec_strategies as strategies
+from support.effort import FIXED, ROTATING, num_examples
 from unetgen.analysis.cost import count_parameters, total_cost
 from unetgen.analysis.memory import estimate_memory
 from unetgen.analysis.receptive_field import input_window
@@ -31,7 +31,7 @@ from unetgen.config.yaml.writer import dump_yaml
 from unetgen.errors import SizeError, SpecError
 from unetgen.graph.fitting_sizes import FittingSizes
 from unetgen.graph.from_spec import build_graph
-from unetgen.graph.graph import Graph, NodeSizeError
+from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
 from unetgen.graph.ops import (
     AdaptiveAvgPooling,
@@ -52,24 +52,15 @@ from unetgen.graph.size_errors import accepts_size, smallest_fitting_size
 from unetgen.network.scope import Scope
 from unetgen.network.unet import UNet, flatten_outputs
 
-pytestmark = pytest.mark.usefixtures("single_torch_thread")
+pytestmark = [pytest.mark.usefixtures("single_torch_thread"), pytest.mark.effort]
 
-# The same specs in every run and on every machine; nothing is kept between runs.
-# How many times as many examples: UNETGEN_TEST_EFFORT=10 for an hour's search.
-EFFORT = int(os.environ.get("UNETGEN_TEST_EFFORT", "1"))
-
-REPEATABLE = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+# Half of the examples that found every known fault; the slow tier tries the other half and more.
 AFFORDABLE_MACS = 30_000_000
 AFFORDABLE_PIXELS = 100_000
 
 
-def drawn(data: strategies.Data) -> tuple[Spec, Graph]:
-    """A random spec with its graph; one whose parts do not go together is left out."""
+def build_or_reject(data: strategies.Data) -> tuple[Spec, Graph]:
+    """Return a spec and its graph; reject the example if the parts cannot be combined."""
     try:
         spec = unetgen.load_spec(data)
         return spec, build_graph(spec)
@@ -77,47 +68,47 @@ def drawn(data: strategies.Data) -> tuple[Spec, Graph]:
         reject()
 
 
-def some_size(data: st.DataObject, graph: Graph) -> Size:
-    """A size that fits, where there is one that torch runs in no time; else, and at times, any size."""
+def draw_input_size(data: st.DataObject, graph: Graph) -> Size:
+    """Draw an input size: mostly a fitting one that is small enough to run, sometimes any size."""
     if data.draw(st.integers(0, 3), label="fitting"):
         steps = data.draw(st.integers(0, 2), label="steps above the smallest")
-        size = [_counted(fit, steps) for fit in graph.fits]
+        size = [_nth_fitting_size(fit, steps) for fit in graph.fits]
         if all(size) and prod(size) <= AFFORDABLE_PIXELS:
             return tuple(size)
     return tuple(data.draw(st.integers(1, 40 if graph.dims < 3 else 20), label="pixels") for _ in range(graph.dims))
 
 
-def _counted(fit: FittingSizes, steps: int) -> int:
-    """The fitting size so many steps above the smallest, or the last before that; 0 where none fits."""
+def _nth_fitting_size(fit: FittingSizes, steps: int) -> int:
+    """Return the fitting size ``steps`` above the smallest, or the largest; 0 if no size fits."""
     size = fit.smallest or 0
     for _ in range(steps):
         size = fit.smallest_above(size) or size
     return size
 
 
-def picture(graph: Graph, size: Size, batch: int = 1, **options: Any) -> Tensor:
-    """A random input, always the same."""
+def random_image(graph: Graph, size: Size, batch: int = 1, **options: Any) -> Tensor:
+    """Return a random input, the same for every call."""
     generator = torch.Generator().manual_seed(0)
     shape = (batch, graph.in_channels, *size)
     return torch.randn(shape, generator=generator, **options)
 
 
-def layers_of(model: nn.Module, graph: Graph) -> Iterator[tuple[list[Node], nn.Module]]:
-    """Every layer with the nodes that it runs, in their order."""
+def layers_with_nodes(model: nn.Module, graph: Graph) -> Iterator[tuple[list[Node], nn.Module]]:
+    """Iterate over all layers with the nodes that they compute, in the order of execution."""
     nodes: dict[str, list[Node]] = {}
     for node in graph.nodes[1:]:
         nodes.setdefault(node.layer_path, []).append(node)
-    return ((found, model.get_submodule(path)) for path, found in nodes.items())
+    return ((layer_nodes, model.get_submodule(path)) for path, layer_nodes in nodes.items())
 
 
 @contextmanager
-def hooked(model: nn.Module, graph: Graph, seen: Any) -> Iterator[None]:
-    """Calls ``seen(node, input sizes, output)`` for each layer that runs; the output is None before it ran."""
+def observe_layers(model: nn.Module, graph: Graph, observer: Any) -> Iterator[None]:
+    """Call ``observer(node, input sizes, output)`` before and after each layer; the output is None before."""
     handles = []
-    for nodes, module in layers_of(model, graph):
-        here, there = iter(nodes), iter(nodes)
-        handles.append(module.register_forward_pre_hook(lambda _, given, n=here: seen(next(n), _sizes(given), None)))
-        handles.append(module.register_forward_hook(lambda _, given, made, n=there: seen(next(n), _sizes(given), made)))
+    for nodes, module in layers_with_nodes(model, graph):
+        before, after = iter(nodes), iter(nodes)
+        handles.append(module.register_forward_pre_hook(lambda _, x, n=before: observer(next(n), _sizes(x), None)))
+        handles.append(module.register_forward_hook(lambda _, x, y, n=after: observer(next(n), _sizes(x), y)))
     try:
         yield
     finally:
@@ -126,111 +117,114 @@ def hooked(model: nn.Module, graph: Graph, seen: Any) -> Iterator[None]:
 
 
 def _sizes(maps: Sequence[Tensor]) -> list[Size]:
-    return [tuple(given.shape[2:]) for given in maps]
+    return [tuple(feature_map.shape[2:]) for feature_map in maps]
 
 
-# What the graph says, and what torch does
+# The graph and torch
 
 
-@settings(REPEATABLE, max_examples=120 * EFFORT)
+@settings(ROTATING, max_examples=num_examples(60))
 @given(strategies.specs(), st.data())
 def test_torch_does_what_the_graph_says(described: strategies.Data, data: st.DataObject) -> None:
-    """Shapes, parameters and multiply-adds are torch's own where a size fits; where it does not, torch objects too."""
-    spec, graph = drawn(described)
-    size = some_size(data, graph)
+    """Shapes, parameters and multiply-adds are those of torch if a size fits; if not, torch fails or loses_pixels pixels."""
+    spec, graph = build_or_reject(described)
+    size = draw_input_size(data, graph)
     if accepts_size(graph, size):
         _check_fitting(spec, graph, size)
     else:
-        _check_misfit(spec, graph, size)
+        _check_rejected(spec, graph, size)
 
 
 def _check_fitting(spec: Spec, graph: Graph, size: Size) -> None:
     sizes = graph.sizes(size)
     cost = total_cost(graph, sizes)
-    # Shapes and counts of a large network are torch's on the meta device too, where nothing is computed.
+    # A large network runs on the meta device, where shapes and counts are the same and nothing is computed.
     device = "cpu" if cost.macs <= AFFORDABLE_MACS else "meta"
     model = unetgen.build(spec, seed=0, device=device).eval()
     shapes, losses = {}, []
 
-    def seen(node: Node, given: list[Size], made: Tensor | None) -> None:
-        if made is None:
-            losses.extend([node.path] if loses(node.op, given) else [])
+    def observe(node: Node, input_sizes: list[Size], output: Tensor | None) -> None:
+        if output is None:
+            losses.extend([node.path] if loses_pixels(node.op, input_sizes) else [])
         else:
-            shapes[node.path] = tuple(made.shape)
+            shapes[node.path] = tuple(output.shape)
 
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), hooked(model, graph, seen), counter:
-        output = model(picture(graph, size).to(device))
+    with torch.no_grad(), observe_layers(model, graph, observe), counter:
+        outputs = flatten_outputs(model(random_image(graph, size).to(device)))
     expected = [(1, n.channels, *(() if n.op.has_no_spatial_axes else sizes[n.index])) for n in graph.nodes]
     assert shapes == {node.path: expected[node.index] for node in graph.nodes[1:]}
-    assert [tuple(made.shape) for made in flatten_outputs(output)] == [expected[index] for index in graph.output_nodes]
+    assert [tuple(output.shape) for output in outputs] == [expected[index] for index in graph.output_nodes]
     assert losses == []
     assert counter.get_total_flops() == cost.flops
     _check_parameters(model, graph, cost.params)
 
 
-def _check_parameters(model: nn.Module, graph: Graph, counted: int) -> None:
-    given = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
-    assert given == {name: parameter.shape for name, parameter in graph.parameters.items()}
-    assert given.keys() <= model.state_dict().keys()
-    assert sum(tensor.numel() for tensor in model.parameters()) == count_parameters(graph) == counted
+def _check_parameters(model: nn.Module, graph: Graph, expected: int) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
+    assert shapes == {name: parameter.shape for name, parameter in graph.parameters.items()}
+    assert shapes.keys() <= model.state_dict().keys()
+    assert sum(tensor.numel() for tensor in model.parameters()) == count_parameters(graph) == expected
 
 
-def _check_misfit(spec: Spec, graph: Graph, size: Size) -> None:
+def _check_rejected(spec: Spec, graph: Graph, size: Size) -> None:
     model = unetgen.build(spec, seed=0).eval()
-    x = picture(graph, size)
+    x = random_image(graph, size)
     with torch.no_grad(), pytest.raises(SizeError) as caught:
         model(x)
     assert caught.value.problems
-    assert torch_objects(model, graph, x)
+    assert torch_rejects_or_loses(model, graph, x)
 
 
-def torch_objects(model: UNet, graph: Graph, x: Tensor) -> bool:
-    """Whether torch refuses the input when nobody checks its size, or loses pixels that the spec does not give up."""
+def torch_rejects_or_loses(model: UNet, graph: Graph, x: Tensor) -> bool:
+    """Return whether torch, without a size check, fails or loses_pixels pixels that the spec does not drop."""
     losses = []
     try:
-        with torch.no_grad(), hooked(model, graph, lambda node, given, _: losses.append(loses(node.op, given))):
+        with (
+            torch.no_grad(),
+            observe_layers(model, graph, lambda node, sizes, _: losses.append(loses_pixels(node.op, sizes))),
+        ):
             Scope.forward(model, x)
     except (RuntimeError, ValueError, IndexError):
         return True
     return any(losses)
 
 
-def loses(op: Op, given: Sequence[Size]) -> bool:
-    """Whether an op, given maps of these sizes, drops pixels or spreads them in silence.
+def loses_pixels(op: Op, sizes: Sequence[Size]) -> bool:
+    """Return whether an op drops or broadcasts pixels of inputs of these sizes without an error.
 
-    Norms that torch only refuses in training, or for one sample, count as well.
+    Norms that torch rejects only in training, or for one sample, count as well.
     """
     if isinstance(op, (Convolution, MaxPooling, AvgPooling)):
-        return op.rounding == "exact" and any(_left_over(op, axis, n) for axis, n in enumerate(given[0]))
+        return op.rounding == "exact" and any(_is_inexact(op, axis, n) for axis, n in enumerate(sizes[0]))
     if isinstance(op, (Add, Multiply, Maximum)) or (isinstance(op, BroadcastMultiply) and op.by == "pixels"):
-        return len(set(given)) > 1
+        return len(set(sizes)) > 1
     if isinstance(op, AdaptiveAvgPooling):
-        return any(n < bins for n, bins in zip(given[0], op.bins, strict=True))
+        return any(n < bins for n, bins in zip(sizes[0], op.bins, strict=True))
     if isinstance(op, (CropTo, PadTo)):
-        small, large = given if isinstance(op, PadTo) else given[::-1]
+        small, large = sizes if isinstance(op, PadTo) else sizes[::-1]
         return any(n > m for n, m in zip(small, large, strict=True))
-    return isinstance(op, Normalization) and op.min_elements > 1 and prod(given[0]) == 1
+    return isinstance(op, Normalization) and op.min_elements > 1 and prod(sizes[0]) == 1
 
 
-def _left_over(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) -> bool:
-    """Whether the last window ends before the last pixel, or a padded axis is not divided exactly."""
+def _is_inexact(op: Convolution | MaxPooling | AvgPooling, axis: int, size: int) -> bool:
+    """Return whether the last window ends before the last pixel, or a padded axis is not divided exactly."""
     dilation, padding = op.dilation[axis] if isinstance(op, Convolution) else 1, op.padding[axis]
     extent, stride = dilation * (op.kernel[axis] - 1) + 1, op.stride[axis]
-    divided = padding > 0 or extent < stride
-    return bool(size % stride if divided else (size - extent) % stride)
+    needs_multiple = padding > 0 or extent < stride
+    return bool(size % stride if needs_multiple else (size - extent) % stride)
 
 
-# Which sizes fit
+# Fitting sizes
 
 
-@settings(REPEATABLE, max_examples=50 * EFFORT)
+@settings(ROTATING, max_examples=num_examples(25))
 @given(strategies.specs())
 def test_the_fitting_sizes_are_those_that_run(described: strategies.Data) -> None:
     """The closed form of the fitting sizes agrees with trying every size, and so do its outputs and neighbours."""
-    _, graph = drawn(described)
+    _, graph = build_or_reject(described)
     for axis, fit in enumerate(graph.fits):
-        outputs = {n: made for n in range(1, 101) if (made := _output(graph, axis, n)) is not None}
+        outputs = {n: out for n in range(1, 101) if (out := graph.output_along(axis, n)) is not None}
         assert {n: fit.output_size(n) for n in range(1, 101) if n in fit} == outputs
         assert fit.smallest == min(outputs, default=fit.smallest if (fit.smallest or 101) > 100 else None)
         for n in range(1, 101):
@@ -239,21 +233,14 @@ def test_the_fitting_sizes_are_those_that_run(described: strategies.Data) -> Non
             assert above == min((m for m in outputs if m > n), default=above if (above or 101) > 100 else 0)
 
 
-def _output(graph: Graph, axis: int, size: int) -> int | None:
-    try:
-        return graph.sizes_along(axis, size)[graph.output]
-    except NodeSizeError:
-        return None
+# Writing and reading
 
 
-# What is written, and what is read
-
-
-@settings(REPEATABLE, max_examples=80 * EFFORT)
+@settings(ROTATING, max_examples=num_examples(40))
 @given(strategies.specs(), st.text(max_size=12), st.text(max_size=40))
 def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: str, description: str) -> None:
     """Resolving is idempotent through YAML and JSON; the hash and the graph stay the same."""
-    spec, graph = drawn({**described, "name": name, "description": description})
+    spec, graph = build_or_reject({**described, "name": name, "description": description})
     resolved = spec.resolved()
     from_yaml = unetgen.load_spec(dump_yaml(resolved))
     from_json = unetgen.load_spec(json.loads(json.dumps(resolved)))
@@ -264,141 +251,143 @@ def test_a_resolved_spec_reads_back_as_itself(described: strategies.Data, name: 
     assert dump_yaml(from_yaml.resolved()) == dump_yaml(resolved)
 
 
-@settings(REPEATABLE, max_examples=50 * EFFORT)
+@settings(ROTATING, max_examples=num_examples(25))
 @given(strategies.specs(), st.data())
-def test_a_difference_laid_over_its_base_gives_the_value(described: strategies.Data, data: st.DataObject) -> None:
-    """``difference`` and ``merge`` are inverse on any two resolved parts of a slot, from one spec or two."""
-    spec, _ = drawn(described)
-    other, _ = drawn(data.draw(strategies.specs(dims=spec.dims)))
+def test_a_minimal_overlay_on_its_base_gives_the_value(described: strategies.Data, data: st.DataObject) -> None:
+    """``compute_minimal_overlay`` and ``merge`` are inverse for any two resolved parts of a slot."""
+    spec, _ = build_or_reject(described)
+    other, _ = build_or_reject(data.draw(strategies.specs(dims=spec.dims)))
     for slot in ("block", "downsample", "upsample", "skip"):
         parts = [part.describe() for one in (spec, other) for place, part in one.places() if place[2] == slot]
         for base, value in zip(parts, parts[1:] + parts[:1], strict=True):
-            laid = merge(from_data(base, ""), from_data(compute_minimal_overlay(base, value), ""), slot).to_data()
-            assert _meaning(laid, slot, spec.dims) == _meaning(value, slot, spec.dims)
+            merged = merge(from_data(base, ""), from_data(compute_minimal_overlay(base, value), ""), slot).to_data()
+            assert _parse_part(merged, slot, spec.dims) == _parse_part(value, slot, spec.dims)
 
 
-def _meaning(value: Any, slot: str, dims: int) -> Any:
+def _parse_part(value: Any, slot: str, dims: int) -> Any:
     context = ValidationContext(unetgen.load_registry(), dims)
     if slot != "skip":
         return validate_part(slot, value, context)
-    told = value if isinstance(value, dict) else {"fusion": value}
-    usual = {"align": "crop", "fusion": "concat", "gate": "none", "transform": "none"}
+    skip = value if isinstance(value, dict) else {"fusion": value}
+    defaults = {"align": "crop", "fusion": "concat", "gate": "none", "transform": "none"}
     parts: dict[str, Part] = {
-        key: validate_part(key, told.get(key, default), context) for key, default in usual.items()
+        key: validate_part(key, skip.get(key, default), context) for key, default in defaults.items()
     }
-    words = {"tap": told.get("tap", "after_block"), "place": told.get("place", "after_upsample")}
-    return Skip(**words, **parts).describe()
+    literals = {"tap": skip.get("tap", "after_block"), "place": skip.get("place", "after_upsample")}
+    return Skip(**literals, **parts).describe()
 
 
-# What an output pixel sees
+# Receptive fields
 
 
-@settings(REPEATABLE, max_examples=80 * EFFORT)
+@settings(ROTATING, max_examples=num_examples(40))
 @given(strategies.windowed_specs(), st.data())
 def test_no_pixel_outside_the_input_window_matters(described: strategies.Data, data: st.DataObject) -> None:
     """The gradient of one output pixel is zero outside its input window."""
-    spec, graph = drawn(described)
+    spec, graph = build_or_reject(described)
     assert not any(node.op.is_global for node in graph.nodes)
-    size = _small(graph)
+    size = _small_fitting_size(graph)
     sizes = graph.sizes(size)
     pixel = tuple(data.draw(st.integers(0, n - 1), label="pixel") for n in sizes[graph.output])
-    for axis, seen in enumerate(_seen(spec, graph, size, pixel)):
+    for axis, positions in enumerate(_pixels_with_gradient(spec, graph, size, pixel)):
         low, high = input_window(graph, axis, (pixel[axis], pixel[axis]), sizes)
-        assert all(low <= n <= high for n in seen), (axis, seen, (low, high))
+        assert all(low <= n <= high for n in positions), (axis, positions, (low, high))
 
 
-@settings(REPEATABLE, max_examples=40 * EFFORT)
+@settings(FIXED, max_examples=num_examples(20))
 @given(strategies.plain_specs(), st.data())
 def test_an_input_window_is_no_larger_than_it_must_be(described: strategies.Data, data: st.DataObject) -> None:
     """In networks of convolutions and means alone the gradient reaches both ends of the window on every axis."""
-    spec, graph = drawn(described)
-    size = _small(graph)
+    spec, graph = build_or_reject(described)
+    size = _small_fitting_size(graph)
     sizes = graph.sizes(size)
     pixel = tuple(data.draw(st.integers(0, n - 1), label="pixel") for n in sizes[graph.output])
-    for axis, seen in enumerate(_seen(spec, graph, size, pixel)):
+    for axis, positions in enumerate(_pixels_with_gradient(spec, graph, size, pixel)):
         window = input_window(graph, axis, (pixel[axis], pixel[axis]), sizes)
-        assert (min(seen), max(seen)) == window
+        assert (min(positions), max(positions)) == window
 
 
-def _small(graph: Graph) -> Size:
+def _small_fitting_size(graph: Graph) -> Size:
     size = smallest_fitting_size(graph, at_least=8)
     assume(size is not None and prod(size) <= 10_000)
     assert size is not None
     return size
 
 
-def _seen(spec: Spec, graph: Graph, size: Size, pixel: Size) -> list[list[int]]:
-    """For each axis the positions at which the image has a share in an output pixel."""
+def _pixels_with_gradient(spec: Spec, graph: Graph, size: Size, pixel: Size) -> list[list[int]]:
+    """Return for each axis the image positions with a nonzero gradient of an output pixel."""
     model = unetgen.build(spec, seed=0).double().eval()
-    x = picture(graph, size, dtype=torch.float64).requires_grad_()
+    x = random_image(graph, size, dtype=torch.float64).requires_grad_()
     model(x)[(0, slice(None), *pixel)].sum().backward()
     assert x.grad is not None
-    matters = (x.grad[0] != 0).any(dim=0)
-    return [sorted(set(found.tolist())) for found in matters.nonzero().unbind(1)]
+    has_gradient = (x.grad[0] != 0).any(dim=0)
+    return [sorted(set(positions.tolist())) for positions in has_gradient.nonzero().unbind(1)]
 
 
-# What runs in place
+# In-place activations
 
 
-@settings(REPEATABLE, max_examples=50 * EFFORT)
+@settings(ROTATING, max_examples=num_examples(25))
 @given(strategies.specs())
 def test_running_in_place_changes_no_gradient(described: strategies.Data) -> None:
-    """Training gives the same output and gradients whether activations write over their input or not."""
-    spec, graph = drawn(described)
+    """Training gives the same output and gradients whether or not activations run in place."""
+    spec, graph = build_or_reject(described)
     size = smallest_fitting_size(graph)
     assume(size is not None and total_cost(graph, graph.sizes(size)).macs <= AFFORDABLE_MACS)
     assert size is not None
     model = unetgen.build(spec, seed=0).double().train()
-    apart = copy.deepcopy(model)
-    for module in apart.modules():
+    out_of_place = copy.deepcopy(model)
+    for module in out_of_place.modules():
         if hasattr(module, "inplace"):
             module.inplace = False
-    for ours, theirs in zip(_trained(model, graph, size), _trained(apart, graph, size), strict=True):
+    for ours, theirs in zip(
+        _output_and_gradients(model, graph, size), _output_and_gradients(out_of_place, graph, size), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, equal_nan=True)
 
 
-def _trained(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
-    """The output and all gradients of one training step; dropouts drop the same values each time."""
+def _output_and_gradients(model: UNet, graph: Graph, size: Size) -> list[Tensor]:
+    """Return the outputs and all gradients of one training step; dropouts drop the same values each time."""
     torch.manual_seed(0)
-    x = picture(graph, size, batch=2, dtype=torch.float64).requires_grad_()
+    x = random_image(graph, size, batch=2, dtype=torch.float64).requires_grad_()
     outputs = flatten_outputs(model(x))
     sum(output.square().mean() for output in outputs).backward()
     grads = [tensor.grad for tensor in (x, *model.parameters())]
     return [*(output.detach() for output in outputs), *(grad for grad in grads if grad is not None)]
 
 
-# What is kept
+# Training memory
 
 
-@settings(REPEATABLE, max_examples=40 * EFFORT)
+@settings(FIXED, max_examples=num_examples(20))
 @given(strategies.specs())
-def test_the_training_estimate_is_near_what_autograd_keeps(described: strategies.Data) -> None:
-    """The estimate is no guess: it stays within a third of the bytes that torch's autograd holds on to."""
-    spec, graph = drawn(described)
+def test_the_training_estimate_is_near_what_autograd_saves(described: strategies.Data) -> None:
+    """The estimate is within a third of the bytes that autograd saves."""
+    spec, graph = build_or_reject(described)
     size = smallest_fitting_size(graph, at_least=8)
     assume(size is not None and total_cost(graph, graph.sizes(size)).macs <= AFFORDABLE_MACS)
     assert size is not None
     model = unetgen.build(spec, seed=0).train()
-    kept = _kept_bytes(model, picture(graph, size, batch=2))
+    saved = _saved_bytes(model, random_image(graph, size, batch=2))
     estimate = estimate_memory(graph, graph.sizes(size), batch_size=2).training
-    assert kept / 1.33 <= estimate <= kept * 1.33
+    assert saved / 1.33 <= estimate <= saved * 1.33
 
 
-def _kept_bytes(model: nn.Module, x: Tensor) -> int:
-    """The bytes of maps that a forward pass leaves behind for the backward pass, and of its output."""
-    own = {_storage(tensor).data_ptr() for tensor in (*model.parameters(), *model.buffers())}
-    kept: dict[int, int] = {}
-    held: list[Tensor] = []  # or a freed map's address would be given to the next
+def _saved_bytes(model: nn.Module, x: Tensor) -> int:
+    """Return the bytes that a forward pass saves for the backward pass, and of its output."""
+    model_storages = {_storage(tensor).data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    saved: dict[int, int] = {}
+    references: list[Tensor] = []  # so that no address is used twice
 
-    def keep(tensor: Tensor) -> Tensor:
-        held.append(tensor)
-        kept[_storage(tensor).data_ptr()] = _storage(tensor).nbytes()
+    def save(tensor: Tensor) -> Tensor:
+        references.append(tensor)
+        saved[_storage(tensor).data_ptr()] = _storage(tensor).nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         for output in flatten_outputs(model(x)):
-            keep(output)
-    return sum(count for address, count in kept.items() if address not in own)
+            save(output)
+    return sum(count for address, count in saved.items() if address not in model_storages)
 
 
 def _storage(tensor: Tensor) -> torch.UntypedStorage:

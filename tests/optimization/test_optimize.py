@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import unetgen
-from support.networks import with_random_statistics
+from support.networks import narrow, with_random_statistics
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.graph.size_errors import smallest_fitting_size
 from unetgen.network.unet import flatten_outputs
@@ -33,10 +33,23 @@ def is_flat(name: str) -> bool:
     return unetgen.load_spec(name).dims < 3
 
 
-@pytest.mark.parametrize("name", [name for name in list_shipped_specs() if is_flat(name)])
+FLAT = [name for name in list_shipped_specs() if is_flat(name)]
+
+
+@pytest.mark.parametrize("name", FLAT)
 def test_every_flat_network_has_equal_outputs(name: str) -> None:
+    assert_optimized_equals(narrow(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLAT)
+def test_every_flat_network_has_equal_outputs_at_full_width(name: str) -> None:
+    assert_optimized_equals(name)
+
+
+def assert_optimized_equals(spec: Any) -> None:
     """In double precision, so that any difference comes from the folding."""
-    model = with_random_statistics(unetgen.build(name, seed=0)).double()
+    model = with_random_statistics(unetgen.build(spec, seed=0)).double()
     size = smallest_fitting_size(model.graph, 32) or model.graph.input_size
     x = torch.randn(1, model.graph.in_channels, *size, dtype=torch.float64)
     optimized = optimize(model)
@@ -60,7 +73,7 @@ FOLDED = {
 
 @pytest.mark.parametrize("name", FOLDED)
 def test_norms_after_convolutions_are_folded(name: str) -> None:
-    assert optimize(unetgen.build(name, seed=0, input_size=None)).folded == FOLDED[name]
+    assert optimize(unetgen.build(narrow(name), seed=0)).folded == FOLDED[name]
 
 
 def test_three_dimensions_and_half_precision() -> None:
@@ -120,6 +133,7 @@ def test_outputs_have_the_images_type_and_images_are_floating() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses deprecated functions of torch
 def test_compiled_outputs_are_equal() -> None:
     model = with_random_statistics(unetgen.build("unet_milesial", seed=0, widths=[4, 4], input_size=None))

@@ -33,7 +33,7 @@ ROTATING = settings(
     deadline=None,
     database=None,
     print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 # For bounds that hold with high probability alone: the same examples in each run.
 FIXED = settings(ROTATING, derandomize=True, print_blob=False)

@@ -44,7 +44,7 @@ def single_outcome(source: Any) -> Any:
     return outcome
 
 
-@pytest.mark.parametrize("measure", ["params", "macs"])
+@pytest.mark.parametrize("measure", ["params", pytest.param("macs", marks=pytest.mark.slow)])
 def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: str) -> None:
     matched_sweep = sweep(GRID + f"match: {{{measure}: base}}\n")
     target = COST_METRICS[measure].compute(matched_sweep.base_report)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unetgen
+from support.effort import ROTATING, num_examples
 from unetgen.ablation.sweeps.directory import atomic_swap
 from unetgen.ablation.sweeps.directory.index import JsonIndexWriter, read_index
 from unetgen.ablation.sweeps.directory.signals import exit_cleanly_on_signals
@@ -130,7 +131,8 @@ def paths_in_name(name: str, source: dict[str, Any]) -> list[str]:
     return [path for path in source.get("axes", {}) if path in parts and path in POOL]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.effort
+@settings(ROTATING, max_examples=num_examples(70))
 @given(source=sweeps(), spec_style=st.sampled_from(["resolved", "overlay"]))
 def test_every_written_variant_is_what_its_name_and_the_index_say(
     source: dict[str, Any], spec_style: str, tmp_path_factory: pytest.TempPathFactory
@@ -469,9 +471,10 @@ def test_signals_that_somebody_heeds_stay_theirs() -> None:
     assert seen == [before]
 
 
-def test_ten_thousand_variants_stream() -> None:
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_variants_stream(count: int) -> None:
     """Only the hash and the settings of a variant are kept in memory."""
-    rates = ", ".join(f"0.{number:04d}" for number in range(1, 5001))
+    rates = ", ".join(f"0.{number:04d}" for number in range(1, count // 2 + 1))
     base = (
         "{schema_version: 1, in_channels: 1, out_channels: 1, widths: [2, 4], "
         "block: {padding: zeros, repeats: 1}, input_size: [8, 8]}"
@@ -485,5 +488,5 @@ def test_ten_thousand_variants_stream() -> None:
         references += [weakref.ref(variant.graph), weakref.ref(variant.report.spec)]
         if len(references) % 1000 == 0:
             alive.append(sum(thing() is not None for thing in references[-1000:]))
-    assert written_sweep.count == len(references) / 2 == 10_000
+    assert written_sweep.count == len(references) / 2 == count
     assert max(alive) <= 8  # the last one, and what the collector has not looked at yet
