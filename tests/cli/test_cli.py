@@ -1,4 +1,4 @@
-"""The command line: what it prints, where, and with which exit code."""
+"""The command line: output, streams and exit codes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from support.paths import ROOT
 BAD = "tests/data/mistakes.yaml"
 
 
-def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A whole process, as a user starts one."""
+def run_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "unetgen", *arguments]
     env = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, check=False)
@@ -69,7 +69,7 @@ def test_build_writes_weights(run_cli: RunCli, tmp_path: Path) -> None:
 # validate
 
 
-def test_validate_says_all_problems_of_many_files(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+def test_validate_reports_all_problems_of_many_files(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
     outcome = run_cli("validate", "specs/unet_paper.yaml", BAD, "nowhere.yaml")
     assert outcome.code == 1
     check_golden("validate.txt", outcome.out)
@@ -127,7 +127,7 @@ def test_inspect_tables(run_cli: RunCli, check_golden: Callable[[str, str], None
     check_golden("inspect_nodes.txt", run_cli("inspect", "unet_1d", "--nodes").out)
 
 
-def test_inspect_takes_a_small_size_that_fits_where_none_is_named(run_cli: RunCli) -> None:
+def test_inspect_uses_a_small_fitting_size_by_default(run_cli: RunCli) -> None:
     sentence = "(assumed size; the spec has no input_size)"
     named = run_cli("inspect", "unet_paper", "--set", "input_size=null", "--input-size", "188").out
     assert "1 x 188 x 188 -> 2 x 4 x 4" in named
@@ -143,7 +143,7 @@ def test_inspect_as_json(run_cli: RunCli) -> None:
     assert sum(row["params"] for row in record["levels"]) == record["params"]["total"]
 
 
-def test_specs_lists_what_is_shipped(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
+def test_specs_lists_all_shipped_specs(run_cli: RunCli, check_golden: Callable[[str, str], None]) -> None:
     check_golden("specs.txt", run_cli("specs").out)
     rows = json.loads(run_cli("specs", "--format", "json").out)
     assert sorted(row["name"] for row in rows) == sorted(unetgen.specs())
@@ -193,7 +193,7 @@ def test_wrong_usage_is_2(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
     assert "Error: " in outcome.err
 
 
-def test_a_bug_of_ours_is_4_and_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_4_and_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("not expected")
 
@@ -228,7 +228,7 @@ def test_version(run_cli: RunCli) -> None:
     "arguments",
     [("--help",), ("--version",), ("validate", "unet_paper"), ("schema",), ("plugins",), ("show",), ("inspect",), ("specs",), ("new",)],
 )  # fmt: skip
-def test_torch_is_never_imported_for_what_needs_none(arguments: tuple[str, ...]) -> None:
+def test_torch_is_not_imported_without_need(arguments: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom unetgen.cli.main import main\n"
         f"sys.argv = ['unetgen', *{arguments!r}]\n"
@@ -244,11 +244,11 @@ def test_help_imports_no_validation_either() -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
 
-def test_no_colour_where_nobody_looks() -> None:
-    assert "\x1b" not in process("inspect", FORCE_COLOR="").stdout
+def test_no_colour_without_a_terminal() -> None:
+    assert "\x1b" not in run_process("inspect", FORCE_COLOR="").stdout
 
 
-def test_a_closed_pipe_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     command = f"{sys.executable} -m unetgen schema | head -c 10"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False
@@ -257,7 +257,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 
 def test_completion_offers_the_commands() -> None:
-    done = process(_UNETGEN_COMPLETE="bash_complete", COMP_WORDS="unetgen v", COMP_CWORD="1")
+    done = run_process(_UNETGEN_COMPLETE="bash_complete", COMP_WORDS="unetgen v", COMP_CWORD="1")
     assert "validate" in done.stdout
 
 

@@ -36,7 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("keep", ["labels", "probabilities"])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_a_file_gives_what_its_array_gives(
+def test_a_file_gives_the_result_of_its_array(
     suffix: str, keep: Any, weights: Path, tmp_path: Path, run_cli: RunCli
 ) -> None:
     image = tmp_path / f"image{suffix}"
@@ -51,20 +51,20 @@ def test_a_file_gives_what_its_array_gives(
     stored = pixels(image).astype("float32").reshape(1, 150, 130)
     scale = {np.dtype("u1"): 255, np.dtype("u2"): 65535}.get(pixels(image).dtype, 1)
     model = unetgen.load(weights)
-    wanted = predict(model, stored / np.float32(scale), tile=92, keep=keep)
-    found = pixels(written)
+    expected = predict(model, stored / np.float32(scale), tile=92, keep=keep)
+    result = pixels(written)
     if suffix in (".nii", ".nii.gz") and keep != "labels":
-        found = np.moveaxis(found, -1, 0)
+        result = np.moveaxis(result, -1, 0)
     if keep == "labels":
-        assert found.dtype == np.uint8
-        assert 0 < found.sum() < found.size
-        assert np.array_equal(found.reshape(wanted.shape), wanted)
+        assert result.dtype == np.uint8
+        assert 0 < result.sum() < result.size
+        assert np.array_equal(result.reshape(expected.shape), expected)
     else:
-        assert np.allclose(found, wanted, atol=1e-6)
+        assert np.allclose(result, expected, atol=1e-6)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [written.name]  # and nothing half done
 
 
-def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
+def test_volumes_keep_their_affine(weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     volume = np.random.default_rng(0).normal(size=(12, 20, 24)).astype("float32")
     affine = np.array([[0, 2, 0, 5], [1.5, 0, 0, -7], [0, 0, 3, 9], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "v.nii.gz")
@@ -72,9 +72,9 @@ def test_volumes_keep_their_place_in_space(weights: Path, tmp_path: Path, run_cl
     done = run_cli("predict", "unet_3d", str(tmp_path / "v.nii.gz"), "-o", str(tmp_path / "out"), *arguments)
     assert done.code == 0
     assert done.err == "note: unet_3d: a spec has no trained weights; using initial weights of seed 0\n"
-    found = nibabel.load(tmp_path / "out" / "v.nii.gz")
-    assert found.shape == volume.shape
-    assert np.array_equal(found.affine, affine)
+    result = nibabel.load(tmp_path / "out" / "v.nii.gz")
+    assert result.shape == volume.shape
+    assert np.array_equal(result.affine, affine)
 
 
 REFUSED = {
@@ -131,15 +131,15 @@ def everything_refused() -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
+def test_invalid_arguments_are_reported(name: str, weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     from contextlib import chdir
 
-    given, code, sentence = REFUSED[name]
+    arguments, code, sentence = REFUSED[name]
     with chdir(tmp_path):
         everything_refused()
         before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
-        folder = [] if "-o" in given else ["-o", "out"]
-        done = run_cli("predict", str(weights), *given, *folder)
+        folder = [] if "-o" in arguments else ["-o", "out"]
+        done = run_cli("predict", str(weights), *arguments, *folder)
         assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
     assert done.code == code
     assert sentence in done.err if code == 2 else done.err == sentence + "\n"
@@ -147,7 +147,7 @@ def test_what_cannot_be_run_is_told(name: str, weights: Path, tmp_path: Path, ru
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".zarr", ".jpg"])
-def test_the_same_again_replaces_what_it_wrote(suffix: str, weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
+def test_a_second_run_replaces_its_results(suffix: str, weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     image = tmp_path / f"image{suffix}"
     WRITERS[suffix](image)
     command = ["predict", str(weights), str(image), "-o", str(tmp_path / "out")]
@@ -161,10 +161,10 @@ def test_the_same_again_replaces_what_it_wrote(suffix: str, weights: Path, tmp_p
     assert not (written / "old").exists()
 
 
-def test_seams_are_accepted_and_told(weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
+def test_seams_are_accepted_with_a_warning(weights: Path, tmp_path: Path, run_cli: RunCli) -> None:
     write_picture(tmp_path / "a.png")
-    said = ["--set", "widths=[4, 4, 4]", "--set", "in_channels=1", "--tile", "32", "--seams"]
-    done = run_cli("predict", "unet_milesial", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *said)
+    options = ["--set", "widths=[4, 4, 4]", "--set", "in_channels=1", "--tile", "32", "--seams"]
+    done = run_cli("predict", "unet_milesial", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *options)
     assert done.code == 0
     start = f"warning: {tmp_path / 'a.png'}: the receptive field exceeds tiles of 34 x 34, so the result differs"
     assert done.err.splitlines()[1].startswith(start)
@@ -182,7 +182,7 @@ def test_a_missing_library_names_the_extra(weights: Path, tmp_path: Path) -> Non
     assert done.stderr == "reading a.tif needs tifffile, which is not installed; run: pip install 'unetgen[images]'\n"
 
 
-def test_no_array_of_the_images_size_is_made(tmp_path: Path) -> None:
+def test_no_array_of_the_image_size_is_allocated(tmp_path: Path) -> None:
     """A large image that is mapped stays on the disk, and so does its result: memory is that of a tile."""
     import tracemalloc
 

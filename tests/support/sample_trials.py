@@ -1,4 +1,4 @@
-"""Trials as people write them, well and badly; test_running gives them to ``unetgen run``."""
+"""Trials for tests of ``unetgen run``: correct, failing and misbehaving ones."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import torch
 def seeded_metrics(
     model: Any, spec: Any, context: Any, epochs: int = 2, sleep: float = 0.0, beside: bool = False
 ) -> dict[str, Any]:
-    """Metrics that follow from the seed, a curve, and a note of every time that it was carried out."""
-    print("begun with", model.spec.name)
+    """Return metrics that depend on the seed; report a curve, and note each start and end."""
+    print("started with", model.spec.name)
     if beside:
         start_background_program(context)
-    append_note(context, "begun")
+    append_note(context, "started")
     for epoch in range(epochs):
         context.report(epoch, loss=1 / (1 + epoch))
         time.sleep(0 if (context.directory.parents[2] / "quick").exists() else sleep)
@@ -43,14 +43,14 @@ def append_note(context: Any, what: str) -> None:
 
 
 def start_background_program(context: Any) -> None:
-    """Starts a program that outlives the trial, and notes its number."""
-    number = subprocess.Popen(["sleep", "1000"]).pid
+    """Start a program that outlives the trial, and note its process id."""
+    pid = subprocess.Popen(["sleep", "1000"]).pid
     with (context.directory.parents[2] / "beside.txt").open("a") as notes:
-        notes.write(f"{number}\n")
+        notes.write(f"{pid}\n")
 
 
 def failing(model: Any, spec: Any, context: Any) -> Any:
-    """Goes wrong in another way with each seed, unless somebody has put things right."""
+    """Fail in another way with each seed, until the file ``right`` exists."""
     if (context.directory.parents[2] / "right").exists():
         return {"dice": 0.5}
     return list(_FAILURES.values())[context.seed](context)
@@ -78,7 +78,7 @@ _FAILURES = {
 
 
 def misbehaving(model: Any, spec: Any, context: Any) -> Any:
-    """Does with each seed what might spoil the run, or the trials that the worker carries out next."""
+    """Do something with each seed that could affect the run or the next trials of the worker."""
     return list(_MISBEHAVIOURS.values())[context.seed](context)
 
 
@@ -128,13 +128,13 @@ def _changes_process_state(context: Any) -> Any:
 
 def _checks_process_state(context: Any) -> Any:
     print("all is well")
-    found = [
+    checks = [
         torch.is_grad_enabled(), torch.zeros(1).dtype == torch.float32, torch.zeros(1).device.type == "cpu",
         not torch.are_deterministic_algorithms_enabled(), torch.get_num_threads() != 3, np.geterr()["divide"] == "warn",
         "error" not in {kind[0] for kind in warnings.filters if kind[1] is None}, "LEFT" not in os.environ,
         Path.cwd() != Path("/"), "/left" not in sys.path, sys.stderr is not None,
     ]  # fmt: skip
-    return {"fine": sum(found) / len(found)}
+    return {"fine": sum(checks) / len(checks)}
 
 
 def _reports_after_return(context: Any) -> Any:
@@ -186,7 +186,7 @@ _MISBEHAVIOURS = {
 
 
 def reads_results(model: Any, spec: Any, context: Any) -> dict[str, float]:
-    """What a reader sees in the results while they are made."""
+    """Return what the results database contains during the run."""
     folder = Path(context.directory.parents[2])
     with sqlite3.connect(folder / "results.sqlite") as seen:
         running = seen.execute("SELECT count(*) FROM trials WHERE state = 'running'").fetchone()[0]
@@ -195,7 +195,7 @@ def reads_results(model: Any, spec: Any, context: Any) -> dict[str, float]:
 
 
 def fails_then_resumes(model: Any, spec: Any, context: Any) -> dict[str, float]:
-    """Fails the first time, and finds what it kept the second time."""
+    """Fail at the first attempt, and continue from its checkpoint at the second."""
     if not context.checkpoint.exists():
         context.checkpoint.write_text("7")
         raise RuntimeError("half way")

@@ -125,7 +125,7 @@ def test_reports_of_threads_left_running_are_ignored(run_trial: Callable[..., Tr
     assert log_of(event) == ""
 
 
-def test_the_first_failure_may_be_the_last(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_fail_fast_stops_at_the_first_failure(sweep_dir: Path, run_cli: RunCli) -> None:
     outcome = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:failing", "--fail-fast", "--workers", "0"))
     assert outcome.code == 3
     assert outcome.out.endswith(f"0 trials finished, 1 failed, 3 waiting; results are in {sweep_dir / 'out'}\n")
@@ -240,7 +240,7 @@ def test_json_on_stdout_is_not_mixed_with_output(sweep_dir: Path, run_cli: RunCl
     arguments = ["--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--workers", "0", "--format", "json"]
     outcome = run_cli(*run_arguments(sweep_dir, *arguments, sweep="lone.yaml"))
     assert len(json.loads(outcome.out)) == 1
-    assert outcome.err.startswith("begun with base-")
+    assert outcome.err.startswith("started with base-")
     assert outcome.err.endswith(f"1 trial finished; results are in {sweep_dir / 'out'}\n")
 
 

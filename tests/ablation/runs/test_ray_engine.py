@@ -1,4 +1,4 @@
-"""--engine ray: the same trials, the same ledger, and one line for whatever Ray does."""
+"""--engine ray: the same trials, the same results, and a one-line error for each failure of Ray."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from unetgen.ablation.runs.run import RunListener
 from unetgen.ablation.runs.trial import Trial
 from unetgen.errors import RunError
 
-# A cluster of the test's own, where another test may have one too.
+# A cluster of this test alone: another test may run one at the same time.
 RAY = ("--engine", "ray", "--address", "local")
 
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's workers start elsewhere; an installed unetgen is found from anywhere, one that is tested in place is not."""
+    """Let Ray's workers, which start in another directory, import unetgen if it is not installed."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
-    found = []
+    results = []
     for out, engine in (("local", "local"), ("ray", "ray")):
         arguments = ["--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "2", "--engine", engine, "--cpus", "1"]
         arguments += ["--address", "local"] * (engine == "ray")
@@ -46,9 +46,9 @@ def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
                 opened.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3, 4").fetchall()  # noqa: S608
                 for name in ("metrics", "curves")
             ]
-        found.append((tables, outcome.out.replace(str(sweep_dir / out), "OUT")))
-    assert found[0] == found[1]
-    assert len(found[0][0][0]) == 40
+        results.append((tables, outcome.out.replace(str(sweep_dir / out), "OUT")))
+    assert results[0] == results[1]
+    assert len(results[0][0][0]) == 40
     assert (sweep_dir / "ray" / "ray.log").is_file()
 
 
@@ -56,15 +56,15 @@ def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
 UNKNOWN_EXIT = "its process exited without a result, possibly out of memory; see its log"
 
 
-def test_faults_are_one_line_each_on_ray_too(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_failed_trials_print_one_line_each_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
     arguments = ["--trial", f"{SAMPLE_TRIALS}:failing", "--repeat", str(len(FAILURE_MESSAGES)), "--timeout", "10", *RAY]
     outcome = run_cli(*run_arguments(sweep_dir, *arguments, sweep="lone.yaml"))
     out = sweep_dir / "out"
     name = next(out.glob("*.yaml")).stem
-    said = {**FAILURE_MESSAGES, "leaves": UNKNOWN_EXIT, "is killed": UNKNOWN_EXIT, "is ended": UNKNOWN_EXIT}
+    messages = {**FAILURE_MESSAGES, "leaves": UNKNOWN_EXIT, "is killed": UNKNOWN_EXIT, "is ended": UNKNOWN_EXIT}
     lines = [
         f"failed: {name}, seed {seed}: {sentence}; see {out}/trials/{name}/seed-{seed}/log.txt"
-        for seed, sentence in enumerate(said.values())
+        for seed, sentence in enumerate(messages.values())
     ]
     assert sorted(outcome.err.splitlines()) == sorted(lines)
     assert outcome.code == 3
@@ -72,19 +72,19 @@ def test_faults_are_one_line_each_on_ray_too(sweep_dir: Path, run_cli: RunCli) -
     assert run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).code == 0
 
 
-def processes(name: str) -> list[int]:
-    found = []
+def child_processes(name: str) -> list[int]:
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if name in (folder / "comm").read_text() and mine(int(folder.name)):
-                found.append(int(folder.name))
+            if name in (folder / "comm").read_text() and is_descendant(int(folder.name)):
+                pids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
-def mine(process: int) -> bool:
-    """Whether this test's process is among its ancestors."""
+def is_descendant(process: int) -> bool:
+    """Return whether a process was started by this test."""
     while process > 1:
         if process == os.getpid():
             return True
@@ -93,8 +93,8 @@ def mine(process: int) -> bool:
     return False
 
 
-class Killing(RunListener):
-    """Kills a process of Ray's when so many trials are over."""
+class ProcessKiller(RunListener):
+    """Kills processes of Ray by name when two trials have ended."""
 
     def __init__(self, name: str) -> None:
         self.name, self.ended = name, 0
@@ -102,19 +102,19 @@ class Killing(RunListener):
     def on_event(self, event: Event) -> None:
         self.ended += isinstance(event, TrialFinished)
         if self.ended == 2:
-            for process in processes(self.name):
+            for process in child_processes(self.name):
                 os.kill(process, signal.SIGKILL)
 
 
-# The head alone, since a cluster takes long to start; with UNETGEN_TEST_EFFORT set a machine's own daemon too.
+# Only the head node by default, because clusters start slowly; with UNETGEN_TEST_EFFORT the raylet too.
 @pytest.mark.parametrize("name", ["gcs_server", *(["raylet"] if "UNETGEN_TEST_EFFORT" in os.environ else [])])
-def test_a_cluster_that_dies_loses_nothing(name: str, sweep_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_cluster_loses_nothing(name: str, sweep_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "2")
     options = {"sleep": 1.5}
     with pytest.raises(unetgen.UnetgenError) as error:
         unetgen.run(
             sweep_dir / "sweep.yaml", f"{SAMPLE_TRIALS}:seeded_metrics", out=sweep_dir / "out", repeat=2, options=options, engine=RayEngine(address="local"),
-            listener=Killing(name),
+            listener=ProcessKiller(name),
         )  # fmt: skip
     message = str(error.value)
     log = sweep_dir / "out" / "ray.log"
@@ -131,7 +131,7 @@ def test_a_cluster_that_dies_loses_nothing(name: str, sweep_dir: Path, monkeypat
     assert len([note for note in read_notes(sweep_dir) if note.startswith("done")]) == 8
 
 
-def test_a_cluster_that_cannot_do_it_says_so(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_a_cluster_that_is_too_small_or_unreachable(sweep_dir: Path, run_cli: RunCli) -> None:
     much = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", *RAY, "--cpus", "99"))
     assert much.err.startswith("a trial needs 99 CPU, but the cluster has ")
     assert much.err.endswith(" CPU, 0 GPU; request less, or add machines\n")
@@ -143,8 +143,8 @@ def test_a_cluster_that_cannot_do_it_says_so(sweep_dir: Path, run_cli: RunCli) -
     assert num_completed(sweep_dir) == 0
 
 
-class Failing:
-    """Ray, where everything goes wrong that rarely does."""
+class FailingRay:
+    """A stand-in for Ray whose calls fail."""
 
     class exceptions:  # noqa: N801  # as Ray calls it
         RayError = type("RayError", (Exception,), {})
@@ -169,27 +169,27 @@ class Failing:
         return lambda function: function
 
 
-def test_what_ray_rarely_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rare_errors_of_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    known = Failing.exceptions
+    exceptions = FailingRay.exceptions
     trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path)
-    tasks = cluster._RayTasks(Failing(known.OutOfMemoryError()), RayEngine())
+    tasks = cluster._RayTasks(FailingRay(exceptions.OutOfMemoryError()), RayEngine())
     message = "its process was killed because the machine ran out of memory; reduce its memory"
     assert tasks._fetch_result(None, trial).error == message
     with pytest.raises(RunError) as gone:
-        list(cluster._RayTasks(Failing(known.RayError("no head")), RayEngine()).run_trials(deque([trial])))
+        list(cluster._RayTasks(FailingRay(exceptions.RayError("no head")), RayEngine()).run_trials(deque([trial])))
     assert str(gone.value) == "Ray stopped: RayError: no head; restart it, then continue with --resume"
     with pytest.raises(RunError) as much:
-        cluster._RayTasks(Failing(ValueError()), RayEngine(gpus=0.5))._compute_max_in_flight()
+        cluster._RayTasks(FailingRay(ValueError()), RayEngine(gpus=0.5))._compute_max_in_flight()
     assert str(much.value) == (
         "a trial needs 1 CPU, 0.5 GPU, but the cluster has 2 CPU, 0 GPU; request less, or add machines"
     )
     with pytest.raises(RunError) as unreached:
-        cluster._connect(Failing(RuntimeError("no port")), None)
+        cluster._connect(FailingRay(RuntimeError("no port")), None)
     assert str(unreached.value) == "cannot connect to Ray: RuntimeError: no port; start it, or omit --address"
 
 
-def test_without_ray_the_extra_is_named(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ray_names_the_extra(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     outcome = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--engine", "ray"))
     assert (outcome.code, outcome.err) == (

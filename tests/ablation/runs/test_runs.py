@@ -1,4 +1,4 @@
-"""unetgen run: every variant once for each seed, whatever happens to a trial, a worker, the run or the disk."""
+"""unetgen run: every variant once per seed, even if a trial, a worker, the run or the disk fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from support.runs import (
     start_in_background,
     wait_until,
 )
-from unetgen.ablation.results import database as ledgers
+from unetgen.ablation.results import database
 from unetgen.ablation.runs.engines.engine import Event, TrialFinished, TrialStarted
 from unetgen.ablation.runs.engines.local import LocalEngine
 from unetgen.ablation.runs.execution import TIMEOUT_TRACEBACK_FILE
@@ -51,7 +51,7 @@ from unetgen.ablation.runs.trial import Trial, TrialLimits
 from unetgen.errors import RunError
 
 
-def test_every_variant_is_carried_out_for_every_seed(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_every_variant_runs_for_every_seed(sweep_dir: Path, run_cli: RunCli) -> None:
     outcome = run_cli(
         *run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "2", "--with", "epochs=3")
     )
@@ -61,26 +61,26 @@ def test_every_variant_is_carried_out_for_every_seed(sweep_dir: Path, run_cli: R
     assert query_results(sweep_dir, "SELECT count(*), min(step), max(step), min(value) FROM curves") == [
         (24, 0, 2, 1 / 3)
     ]
-    # The weights and what is drawn follow from the seed.
-    drawn = query_results(
+    # Weights and random numbers depend on the seed alone.
+    num_values = query_results(
         sweep_dir, "SELECT metric, seed, count(DISTINCT value) FROM results WHERE metric != 'weights' GROUP BY 1, 2"
     )
-    assert {row[2] for row in drawn if row[0] in ("torch", "numpy", "python")} == {1}
+    assert {row[2] for row in num_values if row[0] in ("torch", "numpy", "python")} == {1}
     assert len(query_results(sweep_dir, "SELECT DISTINCT value FROM metrics WHERE name = 'torch'")) == 2
     params = "SELECT value, json_extract(costs, '$.params') FROM metrics JOIN variants ON variant = variants.name "
     assert all(built == known for built, known in query_results(sweep_dir, f"{params} WHERE metrics.name = 'params'"))
     log = next((sweep_dir / "out" / "trials").glob("base-*/seed-1/log.txt"))
-    assert log.read_text().startswith("begun with base-")
+    assert log.read_text().startswith("started with base-")
     assert set(read_notes(sweep_dir).values()) == {1}
-    # Names, specs, options and versions: what a result came from can be told for ever.
-    told = dict(query_results(sweep_dir, "SELECT name, value FROM settings"))
-    assert told["trial"] == f'"{SAMPLE_TRIALS}:seeded_metrics"'
-    assert told["options"] == '{"epochs": 3}'
+    # The database has the names, specs, options and versions that a result came from.
+    settings = dict(query_results(sweep_dir, "SELECT name, value FROM settings"))
+    assert settings["trial"] == f'"{SAMPLE_TRIALS}:seeded_metrics"'
+    assert settings["options"] == '{"epochs": 3}'
     spec = query_results(sweep_dir, "SELECT spec, hash FROM variants WHERE name LIKE 'base-%'")[0]
     assert unetgen.load_spec(spec[0]).hash == spec[1]
-    # Workers make no difference.
-    found = query_results(sweep_dir, "SELECT * FROM metrics WHERE seed = 0 ORDER BY variant, name")
-    assert len(found) == 20
+    # The number of workers makes no difference.
+    metrics = query_results(sweep_dir, "SELECT * FROM metrics WHERE seed = 0 ORDER BY variant, name")
+    assert len(metrics) == 20
     run_cli(
         "run",
         str(sweep_dir / "sweep.yaml"),
@@ -92,10 +92,10 @@ def test_every_variant_is_carried_out_for_every_seed(sweep_dir: Path, run_cli: R
         "2",
     )
     with closing(sqlite3.connect(sweep_dir / "two" / "results.sqlite")) as opened:
-        assert opened.execute("SELECT * FROM metrics ORDER BY variant, name").fetchall() == found
+        assert opened.execute("SELECT * FROM metrics ORDER BY variant, name").fetchall() == metrics
 
 
-def test_resuming_runs_what_is_missing_and_nothing_else(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_resume_runs_only_missing_trials(sweep_dir: Path, run_cli: RunCli) -> None:
     trial = ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics")
     run_cli(*run_arguments(sweep_dir, *trial, sweep="lone.yaml"))
     again = run_cli(*run_arguments(sweep_dir, *trial, sweep="lone.yaml"))
@@ -105,8 +105,8 @@ def test_resuming_runs_what_is_missing_and_nothing_else(sweep_dir: Path, run_cli
     more = run_cli(*run_arguments(sweep_dir, "--resume", "--repeat", "2", sweep="lone.yaml"))
     assert (more.code, more.err) == (0, "1 finished before, 1 to run\n")
     assert set(read_notes(sweep_dir).values()) == {1}
-    # From the directory itself, with nothing to do; by somebody who hears of trials that nobody had heard of when they
-    # finished, as where a run is killed between a worker's receipt and its own note of it.
+    # From the directory itself, with nothing to run. The second trial has only a result file, as after a run that was
+    # killed before it recorded the result.
     tables = "SELECT * FROM metrics", "SELECT * FROM curves"
     before = [query_results(sweep_dir, table) for table in tables]
     with closing(sqlite3.connect(sweep_dir / "out" / "results.sqlite")) as opened, opened:
@@ -120,8 +120,8 @@ def test_resuming_runs_what_is_missing_and_nothing_else(sweep_dir: Path, run_cli
     assert set(read_notes(sweep_dir).values()) == {1}
 
 
-def planned(sweep_dir: Path, **options: Any) -> list[int]:
-    """The seeds that a run which goes on would carry out for each of the four variants."""
+def planned_seeds(sweep_dir: Path, **options: Any) -> list[int]:
+    """Return the seeds that a resumed run would run for each of the four variants."""
     listener = PlanRecorder()
     unetgen.run(
         sweep_dir / "sweep.yaml", out=sweep_dir / "out", resume=True, engine=NullEngine(), listener=listener, **options
@@ -131,7 +131,7 @@ def planned(sweep_dir: Path, **options: Any) -> list[int]:
     return list(counts)
 
 
-def test_what_is_planned_is_missing_until_it_is_finished(sweep_dir: Path) -> None:
+def test_planned_trials_are_pending_until_finished(sweep_dir: Path) -> None:
     unetgen.run(
         sweep_dir / "sweep.yaml",
         f"{SAMPLE_TRIALS}:seeded_metrics",
@@ -140,15 +140,15 @@ def test_what_is_planned_is_missing_until_it_is_finished(sweep_dir: Path) -> Non
         seed=3,
         engine=NullEngine(),
     )
-    assert planned(sweep_dir) == planned(sweep_dir, repeat=1) == planned(sweep_dir, seed=4) == [3, 4]
-    assert planned(sweep_dir, repeat=3) == [3, 4, 5]
-    assert planned(sweep_dir, seed=9) == [3, 4, 5, 9]
+    assert planned_seeds(sweep_dir) == planned_seeds(sweep_dir, repeat=1) == planned_seeds(sweep_dir, seed=4) == [3, 4]
+    assert planned_seeds(sweep_dir, repeat=3) == [3, 4, 5]
+    assert planned_seeds(sweep_dir, seed=9) == [3, 4, 5, 9]
     with pytest.raises(RunError) as error:
-        planned(sweep_dir, repeat=2**32)
+        planned_seeds(sweep_dir, repeat=2**32)
     assert str(error.value) == "seeds from 3 to 4294967298 are invalid; use seeds from 0 to 4,294,967,295"
 
 
-def test_what_is_not_the_same_run_is_refused(sweep_dir: Path, run_cli: RunCli, no_trials_run: None) -> None:
+def test_resume_rejects_another_run(sweep_dir: Path, run_cli: RunCli, no_trials_run: None) -> None:
     out = sweep_dir / "out"
     run_cli(
         *run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epochs=1", sweep="lone.yaml")
@@ -171,7 +171,7 @@ def test_what_is_not_the_same_run_is_refused(sweep_dir: Path, run_cli: RunCli, n
     )
 
 
-def test_a_run_goes_on_from_anywhere(
+def test_a_run_resumes_from_any_directory(
     sweep_dir: Path, run_cli: RunCli, no_trials_run: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its trial is named relative to the directory where it was started."""
@@ -191,7 +191,7 @@ def test_a_run_goes_on_from_anywhere(
     )  # fmt: skip
 
 
-def test_results_are_read_while_they_are_made(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_results_are_readable_during_a_run(sweep_dir: Path, run_cli: RunCli) -> None:
     run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:reads_results"))
     assert query_results(sweep_dir, "SELECT name, group_concat(CAST(value AS INT), ' ') FROM "
                        "(SELECT * FROM metrics ORDER BY value) GROUP BY name") == [
@@ -199,7 +199,7 @@ def test_results_are_read_while_they_are_made(sweep_dir: Path, run_cli: RunCli) 
     ]  # fmt: skip
 
 
-def test_an_attempt_finds_what_the_last_one_kept(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_an_attempt_finds_the_last_checkpoint(sweep_dir: Path, run_cli: RunCli) -> None:
     first = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:fails_then_resumes", sweep="lone.yaml"))
     assert first.code == 3
     assert run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).code == 0
@@ -209,31 +209,31 @@ def test_an_attempt_finds_what_the_last_one_kept(sweep_dir: Path, run_cli: RunCl
     ]
 
 
-def test_a_curve_goes_on_where_the_next_attempt_does(tmp_path: Path) -> None:
-    def told(ledger: ledgers.ResultsDatabase) -> list[tuple[int, float | None]]:
-        return [(step, value) for *_, step, value in ledger.read_curves()]
+def test_a_curve_continues_from_the_checkpoint(tmp_path: Path) -> None:
+    def read_curve(results: database.ResultsDatabase) -> list[tuple[int, float | None]]:
+        return [(step, value) for *_, step, value in results.read_curves()]
 
-    with ledgers.ResultsDatabase.create(tmp_path, {}, [ledgers.VariantRow("a", spec="x")], [0]) as ledger:
-        ledger.start_trial("a", 0)
+    with database.ResultsDatabase.create(tmp_path, {}, [database.VariantRow("a", spec="x")], [0]) as results:
+        results.start_trial("a", 0)
         for step in (1, 2, 3):
-            ledger.record_metrics("a", 0, step, {"loss": 1.0})
-        ledger.start_trial("a", 0)
-        assert told(ledger) == [(1, 1.0), (2, 1.0), (3, 1.0)]
-        ledger.record_metrics("a", 0, 2, {"loss": 2.0})  # it has a checkpoint of step 1
-        assert told(ledger) == [(1, 1.0), (2, 2.0)]
-        ledger.record_metrics("a", 0, 3, {"loss": 2.0})
-        ledger.finish_trial("a", 0, {}, (), 1.0, "cpu", "killed")
-        assert told(ledger) == [(1, 1.0), (2, 2.0), (3, 2.0)]
-        ledger.start_trial("a", 0)
-        ledger.finish_trial("a", 0, {"loss": 3.0}, [(1, {"loss": 3.0})], 1.0, "cpu", "")  # it has none
-        assert told(ledger) == [(1, 3.0)]
+            results.record_metrics("a", 0, step, {"loss": 1.0})
+        results.start_trial("a", 0)
+        assert read_curve(results) == [(1, 1.0), (2, 1.0), (3, 1.0)]
+        results.record_metrics("a", 0, 2, {"loss": 2.0})  # it has resumed from a checkpoint of step 1
+        assert read_curve(results) == [(1, 1.0), (2, 2.0)]
+        results.record_metrics("a", 0, 3, {"loss": 2.0})
+        results.finish_trial("a", 0, {}, (), 1.0, "cpu", "killed")
+        assert read_curve(results) == [(1, 1.0), (2, 2.0), (3, 2.0)]
+        results.start_trial("a", 0)
+        results.finish_trial("a", 0, {"loss": 3.0}, [(1, {"loss": 3.0})], 1.0, "cpu", "")  # it has started from step 1
+        assert read_curve(results) == [(1, 3.0)]
 
 
-# What trials do wrong
+# Failing trials
 
 
-def test_each_fault_is_one_line_and_stops_no_other(sweep_dir: Path, run_cli: RunCli) -> None:
-    """One seed for each; then things are put right, and resuming finishes them all."""
+def test_a_failed_trial_prints_one_line_and_stops_no_other(sweep_dir: Path, run_cli: RunCli) -> None:
+    """One seed per failure; then the trials succeed, and resuming finishes them all."""
     arguments = [
         "--trial",
         f"{SAMPLE_TRIALS}:failing",
@@ -263,8 +263,8 @@ def test_each_fault_is_one_line_and_stops_no_other(sweep_dir: Path, run_cli: Run
     assert resumed.out.endswith(f"\n{len(FAILURE_MESSAGES)} trials finished; results are in {out}\n")
 
 
-def test_no_trial_spoils_the_run_or_the_next(sweep_dir: Path, run_cli: RunCli) -> None:
-    """All by one worker, and again where they go on."""
+def test_misbehaving_trials_do_not_affect_others(sweep_dir: Path, run_cli: RunCli) -> None:
+    """All run in one worker."""
     from support import sample_trials
 
     outcome = run_cli(
@@ -277,8 +277,8 @@ def test_no_trial_spoils_the_run_or_the_next(sweep_dir: Path, run_cli: RunCli) -
             sweep="lone.yaml",
         )
     )
-    said = query_results(sweep_dir, "SELECT seed, error FROM trials WHERE state = 'failed' ORDER BY seed")
-    assert said == list(enumerate(MISBEHAVIOUR_MESSAGES.values()))
+    errors = query_results(sweep_dir, "SELECT seed, error FROM trials WHERE state = 'failed' ORDER BY seed")
+    assert errors == list(enumerate(MISBEHAVIOUR_MESSAGES.values()))
     assert len(outcome.err.splitlines()) == len(MISBEHAVIOUR_MESSAGES)
     assert query_results(sweep_dir, "SELECT name, min(value), max(value), count(*) FROM metrics GROUP BY name") == [
         ("a\\udcff", 1, 1, 1), ("b", 1, 1, 1), ("fine", 1, 1, 7),
@@ -292,7 +292,7 @@ def test_no_trial_spoils_the_run_or_the_next(sweep_dir: Path, run_cli: RunCli) -
     assert logs["reports from a fork"] == (
         "context.report was called in a forked process; send the metrics to the trial's process\n"
     )
-    # Those that a trial leaves behind tell nothing of the next one, and are ended with the run.
+    # Threads left running do not report for the next trial, and child processes end with the run.
     assert query_results(sweep_dir, "SELECT DISTINCT seed FROM curves") == [(names.index("reports late"),)]
     wait_until(lambda: not any(map(is_process_running, background_program_pids(sweep_dir))))
     listener = PlanRecorder()
@@ -300,20 +300,18 @@ def test_no_trial_spoils_the_run_or_the_next(sweep_dir: Path, run_cli: RunCli) -
     assert [trial.seed for trial in listener.trials] == list(range(len(MISBEHAVIOUR_MESSAGES)))
 
 
-def test_the_first_failure_may_be_the_last(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_fail_fast_stops_at_the_first_failure(sweep_dir: Path, run_cli: RunCli) -> None:
     outcome = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:failing", "--fail-fast"))
     assert outcome.code == 3
     assert outcome.out.endswith(f"0 trials finished, 1 failed, 3 waiting; results are in {sweep_dir / 'out'}\n")
     assert len(outcome.err.splitlines()) == 1
 
 
-# What becomes of workers, of the run and of its disk
+# Failures of workers, of the run and of its disk
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_killed_loses_nothing_and_repeats_nothing(
-    sign: signal.Signals, sweep_dir: Path, run_cli: RunCli
-) -> None:
+def test_a_killed_run_loses_and_repeats_nothing(sign: signal.Signals, sweep_dir: Path, run_cli: RunCli) -> None:
     child = start_in_background(
         sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "3", "--with", "sleep=0.1", "--workers", "2",
         "--with", "beside=true",
@@ -333,31 +331,31 @@ def test_a_run_that_is_killed_loses_nothing_and_repeats_nothing(
     assert outcome.code == 0
     assert outcome.out.endswith(f"12 trials finished; results are in {sweep_dir / 'out'}\n")
     assert kept <= {tuple(row) for row in query_results(sweep_dir, "SELECT * FROM metrics")}
-    # One that was told to nobody may be at its very end when it dies; none that has left its receipt is done again.
+    # A killed trial may have been at its very end; no trial with a result file is repeated.
     again = [note for note, times in read_notes(sweep_dir).items() if note.startswith("done") and times > 1]
     assert len(again) <= 2
     assert num_completed(sweep_dir) == 12
 
 
-def test_a_run_that_is_interrupted_while_it_starts_says_one_line(sweep_dir: Path) -> None:
+def test_interrupting_a_starting_run_prints_one_line(sweep_dir: Path) -> None:
     child = start_in_background(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", sweep="lone.yaml")
-    wait_until(lambda: len(child_pids(child)) == 2)  # a worker, and what looks after its resources
+    wait_until(lambda: len(child_pids(child)) == 2)  # a worker, and the resource tracker
     interrupt_and_check(child, sweep_dir)
 
 
-def test_a_receipt_that_was_cut_short_is_none(tmp_path: Path) -> None:
+def test_a_truncated_result_file_is_ignored(tmp_path: Path) -> None:
     from unetgen.ablation.runs.result import RESULT_FILE, read_result
 
     TrialResult({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu").write(tmp_path)
-    whole = read_result(tmp_path)
-    assert whole == TrialResult({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu")
+    result = read_result(tmp_path)
+    assert result == TrialResult({"dice": 0.5}, ((1, {"loss": float("inf")}),), 2.0, device="cpu")
     for other in ((tmp_path / RESULT_FILE).read_text()[:20], '"text"', "[]", '{"curves": {}}', '{"metrics": {"a": 1}}'):
         (tmp_path / RESULT_FILE).write_text(other)
         assert read_result(tmp_path) is None
 
 
-def test_a_worker_that_is_killed_takes_one_trial_with_it(sweep_dir: Path) -> None:
-    class Killing(RunListener):
+def test_a_killed_worker_fails_one_trial(sweep_dir: Path) -> None:
+    class WorkerKiller(RunListener):
         killed = 0
 
         def on_event(self, event: Event) -> None:
@@ -367,19 +365,19 @@ def test_a_worker_that_is_killed_takes_one_trial_with_it(sweep_dir: Path) -> Non
                     if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
                         os.kill(int(child), signal.SIGKILL)
 
-    standings = unetgen.run(
+    table = unetgen.run(
         sweep_dir / "sweep.yaml",
         f"{SAMPLE_TRIALS}:seeded_metrics",
         out=sweep_dir / "out",
         engine=LocalEngine(1),
-        listener=Killing(),
+        listener=WorkerKiller(),
     )
-    assert standings.counts() == {"finished": 3, "failed": 1, "running": 0, "waiting": 0}
+    assert table.counts() == {"finished": 3, "failed": 1, "running": 0, "waiting": 0}
     assert unetgen.run(sweep_dir / "out", resume=True).counts()["finished"] == 4
 
 
 def test_two_runs_at_once_in_one_directory(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By whatever path they reach it."""
+    """Also if they reach it by different paths."""
     out = sweep_dir / "out"
 
     class Second(RunListener):
@@ -401,9 +399,7 @@ def test_two_runs_at_once_in_one_directory(sweep_dir: Path, run_cli: RunCli, mon
     assert sorted(path.name for path in sweep_dir.iterdir()) == ["link", "lone.yaml", "out", "sweep.yaml"]
 
 
-def test_what_keeps_other_runs_out_may_be_wanting(
-    sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lock_file_cannot_be_created(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = sweep_dir / ".out.lock"
     lock.mkdir()
     trial = ("--trial", f"{SAMPLE_TRIALS}:seeded_metrics")
@@ -417,17 +413,17 @@ def test_what_keeps_other_runs_out_may_be_wanting(
     )
 
 
-class Full(sqlite3.Connection):
-    """A disk that has no more room after a while."""
+class FullDiskConnection(sqlite3.Connection):
+    """A database on a disk that is soon full."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.execute("PRAGMA max_page_count = 24")
 
 
-def test_a_full_disk_keeps_what_is_finished(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_finished_trials(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
-    monkeypatch.setattr(ledgers.sqlite3, "connect", lambda *a, **o: connect(*a, **o, factory=Full))
+    monkeypatch.setattr(database.sqlite3, "connect", lambda *a, **o: connect(*a, **o, factory=FullDiskConnection))
     outcome = run_cli(
         *run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "9", "--with", "epochs=99")
     )
@@ -438,15 +434,15 @@ def test_a_full_disk_keeps_what_is_finished(sweep_dir: Path, run_cli: RunCli, mo
     kept = query_results(sweep_dir, "SELECT count(*) FROM trials WHERE state = 'finished'")[0][0]
     assert 1 < kept < 36
     assert unetgen.run(sweep_dir / "out", resume=True, engine=LocalEngine(2)).counts()["finished"] == 36
-    # Only the one that was at work then was begun again.
+    # Only the trial that was running then was repeated.
     assert len({note.partition(" ")[2] for note, times in read_notes(sweep_dir).items() if times > 1}) <= 1
     assert num_completed(sweep_dir) == 36
 
 
-def test_a_file_of_results_that_is_none_is_told(
+def test_invalid_results_databases_are_reported(
     sweep_dir: Path, run_cli: RunCli, no_trials_run: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledgers, "LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_S", 0.1)
     run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics"))
     file = sweep_dir / "out" / "results.sqlite"
 
@@ -460,8 +456,8 @@ def test_a_file_of_results_that_is_none_is_told(
         assert resumed() == (
             f"{file}: database is locked; close the program that is writing to it, then continue with --resume\n"
         )
-    whole = file.read_bytes()
-    file.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+    contents = file.read_bytes()
+    file.write_bytes(contents[:4096] + bytes(len(contents) - 4096))
     assert resumed() == f"{file}: database disk image is malformed; repair the file, or move it away\n"
     file.write_bytes(b"not a database at all" * 99)
     assert resumed() == f"{file}: file is not a database; repair the file, or move it away\n"
@@ -469,9 +465,7 @@ def test_a_file_of_results_that_is_none_is_told(
     assert resumed() == (f"{file} is not a results database; restore a copy, or move {sweep_dir / 'out'} away\n")
 
 
-def test_a_run_that_was_killed_before_it_had_results_begins_anew(
-    sweep_dir: Path, run_cli: RunCli, no_trials_run: None
-) -> None:
+def test_a_partial_database_is_replaced(sweep_dir: Path, run_cli: RunCli, no_trials_run: None) -> None:
     run_cli("sweep", str(sweep_dir / "lone.yaml"), "--out", str(sweep_dir / "out"))
     for name in (".partial-results.sqlite", ".partial-results.sqlite-journal"):
         (sweep_dir / "out" / name).write_text("half")
@@ -480,7 +474,7 @@ def test_a_run_that_was_killed_before_it_had_results_begins_anew(
     assert outcome.out.endswith(f"0 trials finished, 1 waiting; results are in {sweep_dir / 'out'}\n")
 
 
-def test_where_a_trial_hung_may_not_be_known(tmp_path: Path) -> None:
+def test_a_timeout_may_have_no_traceback(tmp_path: Path) -> None:
     trial = Trial("base", 0, 1, "t:f", tmp_path, tmp_path, limits=TrialLimits(timeout=2))
     trial.directory.mkdir(parents=True)
     (trial.directory / TIMEOUT_TRACEBACK_FILE).write_text("Timeout (0:00:02)!\n")
@@ -493,11 +487,11 @@ unetgen.run({sweep!r}, {trial!r}, out={out!r})
 """
 
 
-def test_a_script_that_would_run_itself_again_is_told(sweep_dir: Path) -> None:
-    said = UNGUARDED.format(
+def test_a_missing_main_guard_is_reported(sweep_dir: Path) -> None:
+    script = UNGUARDED.format(
         sweep=str(sweep_dir / "lone.yaml"), trial=f"{SAMPLE_TRIALS}:seeded_metrics", out=str(sweep_dir / "out")
     )
-    (sweep_dir / "script.py").write_text(said)
+    (sweep_dir / "script.py").write_text(script)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=sweep_dir, env=environment, capture_output=True, text=True, check=False
@@ -509,10 +503,10 @@ def test_a_script_that_would_run_itself_again_is_told(sweep_dir: Path) -> None:
     )
 
 
-# What cannot begin
+# Runs that cannot start
 
 
-def refusals(sweep_dir: Path) -> dict[tuple[str, ...], str]:
+def rejected_arguments(sweep_dir: Path) -> dict[tuple[str, ...], str]:
     return {
         ("--trial", f"{SAMPLE_TRIALS}:seeded_metric"): f"{SAMPLE_TRIALS}:seeded_metric: {SAMPLE_TRIALS} has no function 'seeded_metric'; did you mean 'seeded_metrics'?",
         ("--trial", f"{SAMPLE_TRIALS}:not_a_function"): (
@@ -556,13 +550,13 @@ def refusals(sweep_dir: Path) -> dict[tuple[str, ...], str]:
     }  # fmt: skip
 
 
-def test_what_cannot_begin_says_why(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_cannot_start_are_rejected(sweep_dir: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     (sweep_dir / "broken.py").write_text("import missing\n")
     (sweep_dir / "pkg").mkdir()
     (sweep_dir / "pkg" / "bad.py").write_text("import pkg.nothere\n")
     (sweep_dir / "pkg" / "leaves.py").write_text("import sys\nsys.exit(5)\n")
     monkeypatch.syspath_prepend(str(sweep_dir))
-    for arguments, sentence in refusals(sweep_dir).items():
+    for arguments, sentence in rejected_arguments(sweep_dir).items():
         outcome = run_cli(*run_arguments(sweep_dir, *arguments))
         assert (outcome.code, outcome.out, outcome.err) == (2, "", f"{sentence}\n"), arguments
     assert not (sweep_dir / "out").exists()
@@ -576,7 +570,7 @@ def test_what_cannot_begin_says_why(sweep_dir: Path, run_cli: RunCli, monkeypatc
     assert wrong.err.endswith("Error: --with epochs is set more than once; set it once\n")
     wrong = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--with", "epochs=[1"))
     assert wrong.err == (
-        "--with epochs=[1:2:1: not valid YAML: did not find expected ',' or ']'; check brackets, quotes and indentation\n"
+        "--with epochs=[1:2:1: invalid YAML: did not find expected ',' or ']'; check brackets, quotes and indentation\n"
     )
     wrong = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--gpus", "1"))
     assert wrong.err.endswith("Error: --gpus and --address require --engine ray; use --device instead\n")
@@ -600,7 +594,7 @@ def test_what_cannot_begin_says_why(sweep_dir: Path, run_cli: RunCli, monkeypatc
     )
 
 
-def test_a_spec_that_was_changed_by_hand_is_told(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_an_edited_spec_is_detected(sweep_dir: Path, run_cli: RunCli) -> None:
     out = sweep_dir / "out"
     run_cli("sweep", str(sweep_dir / "lone.yaml"), "--out", str(out))
     spec = next(out.glob("base-*.yaml"))
@@ -611,7 +605,7 @@ def test_a_spec_that_was_changed_by_hand_is_told(sweep_dir: Path, run_cli: RunCl
     )  # fmt: skip
 
 
-def test_invalid_combinations_are_told_and_the_others_run(
+def test_invalid_combinations_are_reported_and_the_others_run(
     sweep_dir: Path, run_cli: RunCli, no_trials_run: None
 ) -> None:
     sweep = sweep_dir / "sweep.yaml"
@@ -620,7 +614,7 @@ def test_invalid_combinations_are_told_and_the_others_run(
     assert outcome.code == 1
     assert outcome.out.endswith(f"0 trials finished, 1 waiting; results are in {sweep_dir / 'out'}\n")
     assert outcome.err.startswith(f"{sweep}:2:")
-    assert run_cli(*run_arguments(sweep_dir, "--resume")) == outcome  # they are missing still
+    assert run_cli(*run_arguments(sweep_dir, "--resume")) == outcome  # they are still missing
     text = sweep.read_text()
     sweep.write_text(text + "on_invalid: skip\n")
     skipped = run_cli("run", str(sweep), "-o", str(sweep_dir / "skipped"), "--trial", f"{SAMPLE_TRIALS}:seeded_metrics")
@@ -631,7 +625,7 @@ def test_invalid_combinations_are_told_and_the_others_run(
     assert not (sweep_dir / "other").exists()
 
 
-def test_a_plugin_that_fails_in_every_variant_leaves_nothing_to_run(
+def test_a_plugin_that_fails_in_every_variant_is_reported(
     sweep_dir: Path, run_cli: RunCli, isolated_plugins: None
 ) -> None:
     (sweep_dir / "crash.py").write_text(CRASHING_PLUGIN)
@@ -645,25 +639,25 @@ def test_a_plugin_that_fails_in_every_variant_leaves_nothing_to_run(
     )  # fmt: skip
 
 
-def test_python_runs_it_too_and_hears_of_it(sweep_dir: Path, run_cli: RunCli) -> None:
-    """In a directory that a sweep wrote."""
+def test_listeners_receive_the_events_of_a_run(sweep_dir: Path, run_cli: RunCli) -> None:
+    """Run in a directory that a sweep wrote."""
     out = sweep_dir / "out"
     run_cli("sweep", str(sweep_dir / "lone.yaml"), "--out", str(out), "--as", "overlay")
-    heard: list[Event] = []
+    events: list[Event] = []
 
-    class Hearing(RunListener):
+    class EventRecorder(RunListener):
         def on_event(self, event: Event) -> None:
-            heard.append(event)
+            events.append(event)
 
-    standings = unetgen.run(out, f"{SAMPLE_TRIALS}:seeded_metrics", options={"epochs": 2}, listener=Hearing())
-    assert [type(event).__name__ for event in heard] == [
+    table = unetgen.run(out, f"{SAMPLE_TRIALS}:seeded_metrics", options={"epochs": 2}, listener=EventRecorder())
+    assert [type(event).__name__ for event in events] == [
         "TrialStarted",
         "MetricsReported",
         "MetricsReported",
         "TrialFinished",
     ]
-    assert isinstance(heard[-1], TrialFinished)
-    assert heard[-1].result.metrics == {name: by[standings.base][0] for name, by in standings.metrics.items()}
+    assert isinstance(events[-1], TrialFinished)
+    assert events[-1].result.metrics == {name: by[table.base][0] for name, by in table.metrics.items()}
     with pytest.raises(RunError):
         unetgen.run(out, f"{SAMPLE_TRIALS}:seeded_metrics")
     (out / "results.sqlite").unlink()

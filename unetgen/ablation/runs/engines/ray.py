@@ -70,7 +70,7 @@ class RayEngine:
                 yield message
         except (EOFError, ConnectionError):
             check_main_guard(terminate_process(driver))
-            raise RunEnvironmentError(f"Ray stopped, see {log}; restart it, then use --resume") from None
+            raise RunEnvironmentError(f"Ray stopped, see {log}; restart it, then continue with --resume") from None
         finally:
             connection.close()  # the driver then stops the trials that still run
             terminate_process(driver, 2 * GRACE_PERIOD_S)
@@ -117,7 +117,7 @@ class _RayTasks:
                     yield TrialFinished(trial, self._fetch_result(reference, trial))
         except ray.exceptions.RayError as error:
             raise RunEnvironmentError(
-                f"Ray stopped: {format_exception_safely(error)}; restart it, then use --resume"
+                f"Ray stopped: {format_exception_safely(error)}; restart it, then continue with --resume"
             ) from error
         finally:
             for reference in running:
