@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 import unetgen
+from support.effort import SEED, num_examples
+from support.paths import ROOT
 from unetgen.config.registry.slots import SLOTS
 from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.config.yaml.parser import parse_yaml
@@ -288,7 +290,6 @@ DATA_MUTATIONS = (
     *[set_option] * 4,
     *[change_sizes] * 3,
 )
-MUTANTS_PER_SPEC = 20_300 // len(SEEDS)  # more than twenty thousand over all shipped specs
 
 
 def mutate(rng: random.Random, raw: bytes) -> bytes:
@@ -310,13 +311,26 @@ class _WithoutAliases(yaml.SafeDumper):
         return True
 
 
-@pytest.mark.parametrize("name", SEEDS)
-def test_every_text_is_a_graph_or_a_spec_error(name: str, tmp_path: Path) -> None:
+NUM_CHUNKS = 8
+MUTANTS = num_examples(3_000)
+
+
+@pytest.mark.effort
+@pytest.mark.parametrize("chunk", range(NUM_CHUNKS))
+def test_every_text_is_a_graph_or_a_spec_error(chunk: int, tmp_path: Path) -> None:
     """Only SpecErrors are raised, each problem with a line, within two seconds."""
-    rng = random.Random(name)
-    outcomes = Counter(classify_result(mutate(rng, SEEDS[name]), tmp_path) for _ in range(MUTANTS_PER_SPEC))
-    # If nearly all mutants were rejected, or accepted, the test would prove little.
-    assert MUTANTS_PER_SPEC // 25 < outcomes["a graph"] < MUTANTS_PER_SPEC // 2
+    names = list(SEEDS)[chunk::NUM_CHUNKS]
+    rng = random.Random(f"{SEED}:{chunk}")
+    count = max(MUTANTS // NUM_CHUNKS, 100)
+    outcomes = Counter(classify_result(mutate(rng, SEEDS[rng.choice(names)]), tmp_path) for _ in range(count))
+    # Mutations that are nearly all refused, or nearly all accepted, would test little.
+    assert count // 25 < outcomes["a graph"] < count // 2
+
+
+def test_texts_that_once_failed(tmp_path: Path) -> None:
+    """Texts that a random seed found, as files in tests/data/fuzz."""
+    for file in sorted((ROOT / "tests" / "data" / "fuzz").glob("*.yaml")):
+        classify_result(file.read_bytes(), tmp_path)
 
 
 def classify_result(raw: bytes, folder: Path) -> str:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.paths import ROOT
 
 FILE = re.compile(r"```yaml\n# file: (\S+)\n(.*?)```", re.DOTALL)
@@ -47,6 +49,7 @@ def test_lightning_fits_and_loads_again(tmp_path: Path) -> None:
     assert (tmp_path / "net.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_lightnings_command_line_takes_the_pages_config(tmp_path: Path) -> None:
     files("lightning.md", tmp_path)
     module = python("lightning.md").partition("\nspec = ")[0]

@@ -36,6 +36,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return made
 
 
+@pytest.mark.slow
 def test_the_manual_does_what_it_says(
     environment: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
