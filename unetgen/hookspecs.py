@@ -7,7 +7,7 @@ A distribution declares its plugin module in the entry-point group ``unetgen``:
 
 and that module implements hooks with ``@unetgen.hookimpl``. It is imported when a spec first needs a part that unetgen
 does not have, so its import must be quick and must not import torch. ``unetgen_api = (1, 0)`` in the module declares
-the hook version it was written for. docs/plugins.md is the manual.
+the hook version it was written for. docs/how-to/use-hooks.md is a guide.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     def test_mixer():
         check_part(Mixer)
 
-Each failed check gives one sentence that includes the fix. docs/plugins.md lists the checks.
+Each failed check gives one sentence that includes the fix. docs/reference/checks.md lists the checks.
 """
 
 from __future__ import annotations
