@@ -1,1 +1,1 @@
-"""Measurements of unetgen against what people would write and run without it. Always ratios, side by side."""
+"""Measure unetgen against equivalent code without it, always as ratios of interleaved runs."""

@@ -1,12 +1,12 @@
-"""Analysing variants of a spec, against building each on the meta device and running torchinfo on it.
+"""Measure the analysis of a spec's variants against building each on the meta device and running torchinfo.
 
     python -m benchmarks.analysis [--batches 15] [--size 16]
 
-A variant is analysed from the Spec in memory: the graph is drawn, and its sizes, parameters and MACs are reckoned. The
-other side constructs the same network by hand on torch's meta device and has torchinfo summarise it. Every variant has
-other widths and is seen once, so nothing that is remembered of one helps with the next; both must count the same
-parameters. Ratios are torchinfo's time over unetgen's: how many times faster. What torch itself has put on the heap is
-left out of garbage collections for both sides, as one of them would otherwise pay for all of it now and then.
+A variant is analysed from the Spec in memory: its graph is built, and its sizes, parameters and MACs are computed. The
+other side builds the same hand-written network on torch's meta device and runs torchinfo. Every variant has different
+widths and is used once, so no cache helps; both must count the same parameters. Ratios are torchinfo's time over
+unetgen's: the speed-up. Torch's own objects are excluded from garbage collection on both sides, because otherwise one
+side would occasionally pay for all of them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Variant = tuple[int, Spec]
 
 
 def main() -> None:
-    """Prints one row for each network, and how many variants a second that was."""
-    chosen = _parse_arguments()
+    """Print one row for each network, with the number of variants per second."""
+    arguments = _parse_arguments()
     torch.set_num_threads(1)
     print(describe_machine())
-    table = Table("torchinfo / unetgen", *COLUMNS, "goal", "unetgen per second, here and now", first=22)
+    table = Table("torchinfo / unetgen", *COLUMNS, "goal", "unetgen per second on this machine", first=22)
     for name, twin in TWINS.items():
-        ratios, seconds = compare_speed(twin, chosen.batches, chosen.size)
+        ratios, seconds = compare_speed(twin, arguments.batches, arguments.size)
         table.print_row(name, *ratios.to_cells(".1f"), ">= 50", f"{1 / seconds:,.0f}")
 
 
@@ -51,23 +51,23 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def compare_speed(twin: Twin, batches: int, size: int) -> tuple[Ratios, float]:
-    """The ratios for batches of variants, and unetgen's median seconds for a variant."""
-    supply, ratios, ours = iter_variants(twin), [], []
-    for number in range(-1, batches):
+    """Return the ratios for batches of variants, and unetgen's median time for a variant in seconds."""
+    supply, ratios, seconds = iter_variants(twin), [], []
+    for index in range(-1, batches):
         gc.freeze()
-        by_torchinfo, by_unetgen = _time_batch(twin, list(islice(supply, size)), unetgen_first=number % 2 == 0)
-        if number >= 0:  # the batch before the first warms up
+        by_torchinfo, by_unetgen = _time_batch(twin, list(islice(supply, size)), unetgen_first=index % 2 == 0)
+        if index >= 0:  # batch -1 warms up
             ratios.append(by_torchinfo / by_unetgen)
-            ours.append(by_unetgen / size)
-    return Ratios(tuple(ratios)), median(ours)
+            seconds.append(by_unetgen / size)
+    return Ratios(tuple(ratios)), median(seconds)
 
 
 def _time_batch(twin: Twin, batch: list[Variant], *, unetgen_first: bool) -> tuple[float, float]:
-    """What torchinfo and unetgen take for one batch."""
+    """Return the times of torchinfo and unetgen for one batch, in seconds."""
     jobs = [partial(_count_with_torchinfo, twin, batch), partial(_count_with_unetgen, batch)]
-    done = {job: _measure_time(job) for job in (reversed(jobs) if unetgen_first else jobs)}
-    (by_torchinfo, theirs), (by_unetgen, ours) = (done[job] for job in jobs)
-    assert ours == theirs, "unetgen and torchinfo count other parameters"
+    results = {job: _measure_time(job) for job in (reversed(jobs) if unetgen_first else jobs)}
+    (by_torchinfo, theirs), (by_unetgen, ours) = (results[job] for job in jobs)
+    assert ours == theirs, "parameter counts differ"
     return by_torchinfo, by_unetgen
 
 
@@ -86,20 +86,20 @@ def _measure_time(job: Callable[[], list[int]]) -> tuple[float, list[int]]:
 
 
 def iter_variants(twin: Twin) -> Iterator[Variant]:
-    """Specs that differ in all their widths."""
+    """Yield widths with specs that differ in all their widths."""
     for width in count(8, step=2):
         yield width, load_spec(twin.spec, **twin.overrides(width))
 
 
 def analyze(spec: Spec) -> Cost:
-    """Sizes, parameters and MACs of a spec at its input size."""
+    """Return the cost of a spec at its input size."""
     assert spec.input_size is not None
     graph = build_graph(spec)
     return total_cost(graph, graph.sizes(spec.input_size))
 
 
 def summarize(twin: Twin, width: int, spec: Spec) -> int:
-    """The parameters that torchinfo counts in the hand-written network, with all that it reckons besides."""
+    """Return the number of parameters that torchinfo counts in the hand-written network."""
     assert spec.input_size is not None
     with torch.device("meta"):
         model = twin.handwritten(width=width)

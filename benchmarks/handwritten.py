@@ -1,7 +1,7 @@
-"""Three U-Nets as a careful person writes them by hand, for unetgen's to be measured against.
+"""Define three carefully hand-written U-Nets as references for unetgen's networks.
 
-Activations run in place, a level's feature map is let go as soon as it is joined, and the way up is written out in
-``forward``, so that no call further out holds on to a map. Modules stand in the order in which they run.
+Activations run in place, a level's feature map is released as soon as it is concatenated, and the decoder is written
+out in ``forward``, so that no outer call keeps a map alive. Modules are in execution order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PaperNet(nn.Module):
         return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, n, n) -> (batch, out_channels, n - 184, n - 184) at depth 4."""
+        """Compute (batch, in_channels, n, n) -> (batch, out_channels, n - 184, n - 184) at depth 4."""
         skips = []
         for block in self.encoder:
             x = block(x)
@@ -52,7 +52,7 @@ class PaperNet(nn.Module):
 
 
 class MilesialNet(nn.Module):
-    """The network of milesial/Pytorch-UNet: padded convolutions, batch norms, an odd row padded back on the way up."""
+    """The network of milesial/Pytorch-UNet: padded convolutions, batch norms, odd rows padded in the decoder."""
 
     def __init__(self, in_channels: int = 3, out_channels: int = 2, width: int = 64, depth: int = 4) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class MilesialNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, h, w) -> (batch, out_channels, h, w)."""
+        """Compute (batch, in_channels, h, w) -> (batch, out_channels, h, w)."""
         skips = []
         for block in self.encoder:
             x = block(x)
@@ -95,7 +95,7 @@ class MilesialNet(nn.Module):
 
 
 class VolumeNet(nn.Module):
-    """The network of Cicek et al. (2016), 3-D: channels double before the pooling, up-convolutions keep theirs."""
+    """The 3-D network of Cicek et al. (2016): channels double before the pooling, up-convolutions keep them."""
 
     def __init__(self, in_channels: int = 3, out_channels: int = 3, width: int = 64, depth: int = 3) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class VolumeNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, d, h, w) -> (batch, out_channels, d - 88, h - 88, w - 88) at depth 3."""
+        """Compute (batch, in_channels, d, h, w) -> (batch, out_channels, d - 88, h - 88, w - 88) at depth 3."""
         skips = []
         for block in self.encoder:
             x = block(x)
@@ -138,7 +138,7 @@ class VolumeNet(nn.Module):
 
 
 def _crop_to(x: Tensor, other: Tensor) -> Tensor:
-    """The centre of x in the size of the other map."""
+    """Crop the centre of x to the size of the other map."""
     for axis in range(2, x.dim()):
         size = other.shape[axis]
         x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
@@ -146,7 +146,7 @@ def _crop_to(x: Tensor, other: Tensor) -> Tensor:
 
 
 def _pad_to(x: Tensor, other: Tensor) -> Tensor:
-    """x in a frame of zeros in the size of the other map."""
+    """Pad x with zeros to the size of the other map."""
     rows, columns = other.shape[2] - x.shape[2], other.shape[3] - x.shape[3]
     if not rows and not columns:
         return x  # F.pad would copy it

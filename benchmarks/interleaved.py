@@ -1,7 +1,7 @@
-"""Measuring: two things side by side in one run, pair after pair, and what the pairs' ratios say.
+"""Measure two things in interleaved pairs, and summarise the ratios of the pairs.
 
-A single pair on a busy machine says little, and two runs minutes apart say nothing. In each pair both are timed one
-after the other, A B in one pair and B A in the next, so that drift and order cancel out of the median.
+A single pair is unreliable on a busy machine, and separate runs are not comparable. In each pair both are timed in
+sequence, A B in one pair and B A in the next, so that drift and order cancel out of the median.
 """
 
 from __future__ import annotations
@@ -22,47 +22,62 @@ _ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """A's measure by B's, pair by pair."""
+    """The ratios of A's measurement to B's, one per pair."""
 
     values: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The claim, if there is one."""
+        """The median ratio, which benchmarks report."""
         return median(self.values)
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Between them lies the middle half."""
+        """The lower and upper quartile."""
         if len(self.values) < 2:
             return self.values[0], self.values[0]
         low, _, high = quantiles(self.values, n=4, method="inclusive")
         return low, high
 
     def to_cells(self, format_spec: str = ".3f") -> tuple[str, str, str, str]:
-        """Median, quartiles, range and number of pairs, as cells of a table."""
-        (low, high), first, last = self.quartiles, min(self.values), max(self.values)
-        middle, whole = f"{low:{format_spec}} - {high:{format_spec}}", f"{first:{format_spec}} - {last:{format_spec}}"
-        return f"{self.median:{format_spec}}", middle, whole, str(len(self.values))
+        """Format the median, quartiles, range and number of pairs as cells of a table."""
+        low, high = self.quartiles
+        quartile_cell = f"{low:{format_spec}} - {high:{format_spec}}"
+        range_cell = f"{min(self.values):{format_spec}} - {max(self.values):{format_spec}}"
+        return f"{self.median:{format_spec}}", quartile_cell, range_cell, str(len(self.values))
 
 
 COLUMNS = ("median", "quartiles", "min - max", "pairs")
 
 
 def time_ratios(a: Callable[[], object], b: Callable[[], object], pairs: int, warmups: int = 2) -> Ratios:
-    """The ratios of the times that a and b take."""
+    """Measure the ratios of the times of two functions.
+
+    Args:
+        a: The numerator.
+        b: The denominator.
+        pairs: The number of pairs.
+        warmups: The number of pairs before the first that counts.
+    """
     return measure_ratios(lambda: _measure_seconds(a), lambda: _measure_seconds(b), pairs, warmups)
 
 
 def measure_ratios(a: Callable[[], float], b: Callable[[], float], pairs: int, warmups: int = 0) -> Ratios:
-    """The ratios of what a and b measure of themselves."""
-    found = []
-    for number in range(-warmups, pairs):
-        first, second = (a, b) if number % 2 == 0 else (b, a)
+    """Measure the ratios of the values that two functions return.
+
+    Args:
+        a: The numerator.
+        b: The denominator.
+        pairs: The number of pairs.
+        warmups: The number of pairs before the first that counts.
+    """
+    ratios = []
+    for index in range(-warmups, pairs):
+        first, second = (a, b) if index % 2 == 0 else (b, a)
         values = first(), second()
-        if number >= 0:
-            found.append(values[0] / values[1] if number % 2 == 0 else values[1] / values[0])
-    return Ratios(tuple(found))
+        if index >= 0:
+            ratios.append(values[0] / values[1] if index % 2 == 0 else values[1] / values[0])
+    return Ratios(tuple(ratios))
 
 
 def _measure_seconds(run: Callable[[], object]) -> float:
@@ -72,7 +87,7 @@ def _measure_seconds(run: Callable[[], object]) -> float:
 
 
 def describe_machine() -> str:
-    """What a ratio depends on: the allocator, torch, threads, the processor."""
+    """Describe what ratios depend on: the allocator, torch, threads and the processor."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts = [
         f"allocator: {describe_allocator()}",
@@ -84,11 +99,12 @@ def describe_machine() -> str:
 
 
 def describe_allocator() -> str:
-    """The malloc that this process runs on, and how it is set."""
+    """Describe this process's allocator and its settings."""
     maps = Path("/proc/self/maps")
     loaded = maps.read_text() if maps.exists() else ""
-    found = next((name for name in _ALLOCATORS if name in loaded), None)
-    name = f"{found} (LD_PRELOAD)" if found else f"{' '.join(platform.libc_ver()).strip() or 'system'} malloc"
+    preloaded = next((name for name in _ALLOCATORS if name in loaded), None)
+    default = f"{' '.join(platform.libc_ver()).strip() or 'system'} malloc"
+    name = f"{preloaded} (LD_PRELOAD)" if preloaded else default
     settings = [f"{key}={value}" for key, value in os.environ.items() if key == "GLIBC_TUNABLES" or "MALLOC_" in key]
     return f"{name}, {' '.join(settings) or 'default settings'}"
 
@@ -100,5 +116,5 @@ def _describe_threads() -> str:
 
 def _processor_name() -> str:
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
-    return found[1] if found else platform.processor() or platform.machine()
+    match = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
+    return match[1] if match else platform.processor() or platform.machine()

@@ -1,8 +1,8 @@
-"""The paper's network by hand, and torchinfo's table of it: what one writes without unetgen to see a network.
+"""Print torchinfo's table of the paper's hand-written network, the equivalent of ``unetgen build``.
 
     python -m benchmarks.layer_table
 
-On the meta device, so that nothing is computed. ``benchmarks.startup`` times it as a whole process.
+It uses the meta device, so nothing is computed. ``benchmarks.startup`` times it as a process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.handwritten import PaperNet
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     with torch.device("meta"):
         model = PaperNet()
     columns = ("output_size", "num_params", "mult_adds")

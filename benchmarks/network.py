@@ -1,11 +1,11 @@
-"""Forward, training step and peak memory of unetgen's networks, against the same networks written by hand.
+"""Measure the forward pass, training step and peak memory of unetgen's networks against hand-written ones.
 
     python -m benchmarks.network [--nets paper] [--measure time memory calls rss] [--pairs 15] [--full]
 
-Weights and results are equal to the bit, or it stops. Ratios are unetgen's over the hand-written one's; 1 is the goal.
-``memory`` has the allocator return each map to the system when it is freed, so that the peak is what is alive; ``rss``
-is the same under the allocator as it is, whose leftovers differ from run to run. ``calls`` are nets two channels wide
-on small images and on one thread, where the layers' own work nearly vanishes beside the calls.
+It stops if weights or results are not equal bit by bit. Ratios are unetgen's over the hand-written network's; the goal
+is 1. With ``memory``, the allocator returns each freed map to the system, so that the peak is the live memory; ``rss``
+is the same with the default allocator, whose retained memory differs between runs. ``calls`` measures networks with two
+channels on small images and on one thread, for which the layers' computation is small compared with the calls.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ MEASURES = ("time", "memory", "calls", "rss")
 
 
 def main() -> None:
-    """Prints one row for each network, measure and mode."""
-    chosen = _parse_arguments()
+    """Print one row for each network, measure and mode."""
+    arguments = _parse_arguments()
     print(describe_machine())
-    if "memory" in chosen.measure:
+    if "memory" in arguments.measure:
         print(f"memory: in processes with {' '.join(map('='.join, EXACT_MALLOC.items()))}")
     table = Table("unetgen / by hand", *COLUMNS, "goal", first=42)
-    for name, measure in itertools.product(chosen.nets, chosen.measure):
+    for name, measure in itertools.product(arguments.nets, arguments.measure):
         twin = TWINS[name]
-        width, size = (64, twin.full_size) if chosen.full else (twin.width, twin.size)
+        width, size = (64, twin.full_size) if arguments.full else (twin.width, twin.size)
         if measure == "calls":
             width, size = 2, twin.small_size
-        for mode, ratios in _measure_modes(measure, name, width, size, chosen):
+        for mode, ratios in _measure_modes(measure, name, width, size, arguments):
             title = f"{name} {width}, {'x'.join(map(str, size))}: {mode}, {measure}"
             table.print_row(title, *ratios.to_cells(), "" if measure == "calls" else GOAL)
 
@@ -60,29 +60,30 @@ def _parse_arguments() -> argparse.Namespace:
 def _measure_modes(
     measure: str, name: str, width: int, size: tuple[int, ...], arguments: argparse.Namespace
 ) -> Iterator[tuple[str, Ratios]]:
-    """Each mode with its ratios, as they are known."""
+    """Yield each mode with its ratios."""
     if measure in ("time", "calls"):
-        both = build_pair(name, size, width)
-        pairs, threads = arguments.pairs * (10 if measure == "calls" else 1), torch.get_num_threads()
+        pair = build_pair(name, size, width)
+        num_pairs, threads = arguments.pairs * (10 if measure == "calls" else 1), torch.get_num_threads()
         torch.set_num_threads(1 if measure == "calls" else threads)
-        for mode, job in MODES.items():
-            yield mode, time_ratios(job(both.ours, both.image), job(both.handwritten, both.image), pairs)
+        for mode, make_run in MODES.items():
+            ours, by_hand = make_run(pair.ours, pair.image), make_run(pair.handwritten, pair.image)
+            yield mode, time_ratios(ours, by_hand, num_pairs)
         torch.set_num_threads(threads)
         return
     for mode in MODES:
-        words = [name, mode, str(width), *map(str, size)]
-        yield mode, _measure_peaks(words, EXACT_MALLOC if measure == "memory" else {}, arguments.memory_pairs)
+        command = [name, mode, str(width), *map(str, size)]
+        yield mode, _measure_peaks(command, EXACT_MALLOC if measure == "memory" else {}, arguments.memory_pairs)
 
 
 def _measure_peaks(arguments: list[str], settings: dict[str, str], pairs: int) -> Ratios:
-    """The ratios of peaks, each measured in a process of its own."""
+    """Measure the ratios of peaks, each in a separate process."""
 
-    def peak(side: str) -> float:
-        child = [sys.executable, "-m", "benchmarks.peak", side, *arguments]
+    def measure_peak(side: str) -> float:
+        command = [sys.executable, "-m", "benchmarks.peak", side, *arguments]
         environment = {**os.environ, **settings}
-        return float(subprocess.run(child, check=True, capture_output=True, text=True, env=environment).stdout)
+        return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
-    return measure_ratios(lambda: peak("ours"), lambda: peak("by_hand"), pairs)
+    return measure_ratios(lambda: measure_peak("ours"), lambda: measure_peak("by_hand"), pairs)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""unetgen.optimize against eager networks, and against each single thing that people do to make them faster.
+"""Measure unetgen.optimize against eager networks, and against each common optimization alone.
 
     python -m benchmarks.optimize [--pairs 7] [--measure single peers]
 
-single: two networks by hand as they are, over channels last alone, torch.compile alone, onnxruntime alone, and optimize
-without and with the compiler, in float32 and bfloat16. Ratios are the eager time over the other's: higher is better.
+single: two unchanged hand-written networks over channels last alone, torch.compile alone, onnxruntime alone, and
+optimize without and with the compiler, in float32 and bfloat16. Ratios are the eager time over the other's: higher is
+better.
 
-peers: MONAI's and segmentation_models.pytorch's own networks as they are, over the same architectures by optimize.
+peers: MONAI's and segmentation_models.pytorch's unchanged networks, over the same architectures after optimize.
 """
 
 from __future__ import annotations
@@ -29,38 +30,38 @@ Run = Callable[[], Any]
 
 
 def main() -> None:
-    """Prints one row for each way."""
+    """Print one row for each method."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.optimize", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--measure", nargs="+", choices=list(_MEASURES), default=list(_MEASURES))
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--width", type=int, default=32)
-    chosen = parser.parse_args()
-    warnings.simplefilter("ignore")  # of torch's compiler and exporter, of their own insides
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # internal warnings of torch's compiler and exporter
     print(describe_machine())
-    for name in chosen.measure:
-        _MEASURES[name](chosen)
+    for name in arguments.measure:
+        _MEASURES[name](arguments)
 
 
 def measure_single(arguments: argparse.Namespace) -> None:
-    """Each way by itself, and ours, after what this processor has to offer in half precision."""
+    """Measure the processor's speed-up by half precision, then each method alone and optimize."""
     table = Table("float32 / bfloat16, products of 2048 x 2048 matrices", *COLUMNS, first=52)
     full, half = (
         make_inference(lambda m: m @ m, torch.randn(2048, 2048, dtype=t)) for t in (torch.float32, torch.bfloat16)
     )
     table.print_row("matmul", *time_ratios(full, half, arguments.pairs).to_cells(".2f"))
     for name in ("paper", "milesial"):
-        made = build_pair(name, TWINS[name].size, arguments.width)
+        pair = build_pair(name, TWINS[name].size, arguments.width)
         title = f"eager by hand / ..., {name} {arguments.width}, {'x'.join(map(str, TWINS[name].size))}"
         table = Table(title, *COLUMNS, "difference", first=52)
-        eager = make_inference(made.handwritten.eval(), made.image)
-        truth = eager()
-        for title, run in iter_methods(made.ours.eval(), made.handwritten.eval(), made.image):
-            apart = float((run() - truth).abs().max() / truth.abs().max())
-            table.print_row(title, *time_ratios(eager, run, arguments.pairs).to_cells(".2f"), f"{apart:.1g}")
+        eager = make_inference(pair.handwritten.eval(), pair.image)
+        expected = eager()
+        for title, run in iter_methods(pair.ours.eval(), pair.handwritten.eval(), pair.image):
+            error = float((run() - expected).abs().max() / expected.abs().max())
+            table.print_row(title, *time_ratios(eager, run, arguments.pairs).to_cells(".2f"), f"{error:.1g}")
 
 
 def iter_methods(ours: Any, handwritten: nn.Module, x: Tensor) -> Iterator[tuple[str, Run]]:
-    """What people do, each by itself, then optimize."""
+    """Yield each common method alone, then optimize."""
     yield (
         "channels last",
         make_inference(handwritten.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)),
@@ -78,7 +79,7 @@ def iter_methods(ours: Any, handwritten: nn.Module, x: Tensor) -> Iterator[tuple
 
 
 def make_inference(model: Any, x: Tensor) -> Run:
-    """An inference."""
+    """Return a function that runs an inference."""
 
     def run() -> Any:
         with torch.inference_mode():
@@ -88,14 +89,14 @@ def make_inference(model: Any, x: Tensor) -> Run:
 
 
 def make_onnxruntime_run(model: Any, x: Tensor) -> Run:
-    """The same network in onnxruntime, on as many threads as torch."""
+    """Return a function that runs the same network in onnxruntime, with the same number of threads as torch."""
     import onnxruntime  # noqa: PLC0415  # an extra
 
-    from unetgen.outputs.exports import onnx  # noqa: PLC0415  # likewise
+    from unetgen.outputs.exports import onnx  # noqa: PLC0415  # needs the extra
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # Its threads would go on spinning and slow down what is timed next.
+    # Otherwise its threads keep spinning and slow down the next measurement.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with tempfile.TemporaryDirectory() as folder:
         onnx.write(model, Path(folder) / "net.onnx", input_size=tuple(x.shape[2:]))
@@ -105,23 +106,23 @@ def make_onnxruntime_run(model: Any, x: Tensor) -> Run:
 
 
 def measure_peers(arguments: argparse.Namespace) -> None:
-    """Other libraries' networks as they come."""
+    """Measure unchanged networks of other libraries against optimize."""
     table = Table("eager / optimize", *COLUMNS, first=52)
     for title, theirs, spec, shape in iter_peer_networks():
         x = torch.randn(1, *shape)
         theirs.eval()
         ours = unetgen.build(spec, seed=0).eval()
         eager = make_inference(theirs, x)
-        options: list[dict[str, Any]] = [{}, {"compile": True}, {"dtype": torch.bfloat16}]
-        for more in options:
-            told = ", ".join(["bfloat16"] * ("dtype" in more) + ["compiled"] * ("compile" in more)) or "as it is"
-            run = make_inference(unetgen.optimize(ours, **more), x)
-            table.print_row(f"{title}: {told}", *time_ratios(eager, run, arguments.pairs).to_cells(".2f"))
+        choices: list[dict[str, Any]] = [{}, {"compile": True}, {"dtype": torch.bfloat16}]
+        for options in choices:
+            label = ", ".join(["bfloat16"] * ("dtype" in options) + ["compiled"] * ("compile" in options)) or "default"
+            run = make_inference(unetgen.optimize(ours, **options), x)
+            table.print_row(f"{title}: {label}", *time_ratios(eager, run, arguments.pairs).to_cells(".2f"))
             torch.compiler.reset()
 
 
 def iter_peer_networks() -> Iterator[tuple[str, nn.Module, str, tuple[int, ...]]]:
-    """Networks of MONAI and of segmentation_models.pytorch, and the specs that are their equals."""
+    """Yield networks of MONAI and segmentation_models.pytorch with the equivalent specs."""
     from monai.networks.nets import BasicUNet  # noqa: PLC0415  # an extra
 
     yield (
@@ -130,7 +131,7 @@ def iter_peer_networks() -> Iterator[tuple[str, nn.Module, str, tuple[int, ...]]
         "monai_basic_unet",
         (1, 256, 256),
     )
-    library = torch.library.Library("torchvision", "DEF")  # its wheel and a CPU's torch do not match
+    library = torch.library.Library("torchvision", "DEF")  # its CUDA wheel does not match a CPU-only torch
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import segmentation_models_pytorch  # noqa: PLC0415  # an extra

@@ -1,4 +1,4 @@
-"""Pair: one network twice, from unetgen and by hand, with the same weights and the same results."""
+"""Build a network twice, with unetgen and by hand, with equal weights and results."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from unetgen import build
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A shipped spec, the hand-written class for it, and a size and width that run in well under a second.
+    """A shipped spec, its hand-written class, and a size and width that run in well under a second.
 
-    ``full_size`` is for the spec's own width, 64; ``small_size`` is the least that shows what the calls alone take.
+    ``full_size`` is for the spec's own width, 64; ``small_size`` measures mostly the overhead of calls.
     """
 
     spec: str
@@ -30,7 +30,7 @@ class Twin:
     width: int = 32
 
     def overrides(self, width: int) -> dict[str, Any]:
-        """What makes the spec's network as wide as the hand-written one of that width."""
+        """Return the overrides that give the spec's network a width."""
         return {"widths": [width * 2**level for level in range(self.levels)]}
 
 
@@ -43,7 +43,7 @@ TWINS = {
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The two networks, and an image that both take."""
+    """Two equal networks and an image for both."""
 
     ours: nn.Module
     handwritten: nn.Module
@@ -51,36 +51,36 @@ class Pair:
 
 
 def build_pair(name: str, size: tuple[int, ...], width: int) -> Pair:
-    """Both networks of a name, checked to compute the same."""
+    """Build both networks of a name, and check that they compute the same."""
     twin = TWINS[name]
     ours, by_hand = build_ours(name, width), twin.handwritten(width=width)
     copy_weights(ours, by_hand)
-    made = Pair(ours, by_hand, make_image(name, size))
-    assert_equal(made)
-    return made
+    pair = Pair(ours, by_hand, make_image(name, size))
+    assert_equal(pair)
+    return pair
 
 
 def build_ours(name: str, width: int) -> nn.Module:
-    """unetgen's network of a name."""
+    """Build unetgen's network of a name."""
     twin = TWINS[name]
     return build(twin.spec, seed=0, **twin.overrides(width))
 
 
 def make_image(name: str, size: tuple[int, ...]) -> Tensor:
-    """A random image for the networks of a name."""
+    """Return a random image for the networks of a name."""
     channels = 1 if name == "paper" else 3
     return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
 def copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Copies weights over in the order of execution, which both modules' state dicts have."""
+    """Copy weights in execution order, which is the order of both state dicts."""
     theirs, ours = target.state_dict(), source.state_dict()
     assert [t.shape for t in theirs.values()] == [t.shape for t in ours.values()], "not the same network"
     target.load_state_dict(dict(zip(theirs, ours.values(), strict=True)))
 
 
 def assert_equal(networks: Pair) -> None:
-    """Both give the same map in evaluation, and in training the same loss and gradients, to the last bit."""
+    """Check bit by bit that both have the same output in evaluation and the same gradient in training."""
     networks.ours.eval()
     networks.handwritten.eval()
     with torch.inference_mode():
@@ -91,18 +91,18 @@ def assert_equal(networks: Pair) -> None:
 
 
 def _compute_first_gradient(model: nn.Module, x: Tensor) -> Tensor:
-    """The gradient of the first kernel; dropouts draw from equal seeds, running statistics are put back."""
+    """Return the gradient of the first kernel, with seeded dropout; running statistics are restored."""
     before = {key: value.clone() for key, value in model.state_dict().items()}
     torch.manual_seed(0)
     compute_loss(model.train()(x)).backward()
-    found = next(model.parameters()).grad
-    assert found is not None
+    gradient = next(model.parameters()).grad
+    assert gradient is not None
     model.zero_grad(set_to_none=True)
     model.load_state_dict(before)
-    return found
+    return gradient
 
 
 def compute_loss(logits: Tensor) -> Tensor:
-    """Cross entropy against a checkerboard of the first two classes."""
+    """Return the cross-entropy against a checkerboard of the first two classes."""
     index = torch.stack(torch.meshgrid(*(torch.arange(n) for n in logits.shape[2:]), indexing="ij")).sum(0)
     return F.cross_entropy(logits, (index % 2).expand(logits.shape[0], *index.shape))

@@ -1,9 +1,9 @@
-"""Peak memory of one network in a process of its own; ``benchmarks.network`` starts it.
+"""Measure the peak memory of one network in a separate process, which ``benchmarks.network`` starts.
 
     python -m benchmarks.peak SIDE NETWORK MODE WIDTH SIZE...
 
-prints how many KiB the resident set grew, at its peak, over what it was before the measured call. A first call that is
-not measured brings in code, threads and kernels; gradients and free memory are given back before the second.
+prints the growth of the resident set in KiB, from before the measured call to its peak. A first call, which is not
+measured, loads code, threads and kernels; gradients and free memory are released before the second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STATUS_FILE, _RESET_FILE = Path("/proc/self/status"), Path("/proc/self/clear_re
 
 
 def main() -> None:
-    """Measures what the arguments say."""
+    """Measure the network and mode of the arguments."""
     side, name, mode, width, *size = sys.argv[1:]
     model = build_ours(name, int(width)) if side == "ours" else TWINS[name].handwritten(width=int(width))
     x = make_image(name, tuple(map(int, size)))
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def make_forward(model: nn.Module, x: Tensor) -> Callable[[], object]:
-    """An inference."""
+    """Return a function that runs an inference."""
     model.eval()
 
     def run() -> None:
@@ -45,7 +45,7 @@ def make_forward(model: nn.Module, x: Tensor) -> Callable[[], object]:
 
 
 def make_training_step(model: nn.Module, x: Tensor) -> Callable[[], object]:
-    """A training step."""
+    """Return a function that runs a training step."""
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
 
@@ -58,12 +58,12 @@ def make_training_step(model: nn.Module, x: Tensor) -> Callable[[], object]:
 
 
 def measure_growth(model: nn.Module, run: Callable[[], object]) -> int:
-    """KiB at the peak of a run above what there was before it."""
+    """Return the growth of the resident set during a run, in KiB."""
     model.zero_grad(set_to_none=True)
     gc.collect()
     _trim()
     before = _read_kibibytes("VmRSS")
-    _RESET_FILE.write_text("5")  # the high-water mark starts again from here
+    _RESET_FILE.write_text("5")  # resets the high-water mark
     run()
     return _read_kibibytes("VmHWM") - before
 
@@ -75,9 +75,9 @@ def _trim() -> None:
 
 
 def _read_kibibytes(key: str) -> int:
-    found = re.search(rf"{key}:\s+(\d+) kB", _STATUS_FILE.read_text())
-    assert found is not None
-    return int(found[1])
+    match = re.search(rf"{key}:\s+(\d+) kB", _STATUS_FILE.read_text())
+    assert match is not None
+    return int(match[1])
 
 
 if __name__ == "__main__":

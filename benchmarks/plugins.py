@@ -1,9 +1,9 @@
-"""Whole processes of ``unetgen validate`` with many plugins installed, against the same without any.
+"""Measure processes of ``unetgen validate`` with many plugins installed against processes without any.
 
     python -m benchmarks.plugins [--pairs 11] [--distributions 50]
 
-Each made-up distribution has four parts with two options each. A spec of built-in parts imports none of them, one that
-names ``distribution/part`` imports that one, and one that names a part alone imports all: any of them could have it.
+Each generated distribution has four parts with two options each. A spec of built-in parts imports none of them, one
+that names ``distribution/part`` imports one, and one that names a part only imports all, because each could provide it.
 """
 
 from __future__ import annotations
@@ -86,26 +86,26 @@ def unetgen_parts():
 
 
 def main() -> None:
-    """Prints one row for each way of naming a part."""
+    """Print one row for each way of naming a part."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plugins", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--distributions", type=int, default=50)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     print(describe_machine())
     table = Table("with plugins / without", *COLUMNS, "goal", first=34)
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site")
-        for number in range(given.distributions):
+        for number in range(arguments.distributions):
             install(site, number)
         path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
         without = make_process_run(make_validate_command(Path(folder, "without.yaml"), BUILT_IN))
         for title, block in ROWS:
             ours = make_process_run(make_validate_command(Path(folder, "with.yaml"), block), PYTHONPATH=path)
-            table.print_row(title, *time_ratios(ours, without, given.pairs).to_cells(), "<= 1.5")
+            table.print_row(title, *time_ratios(ours, without, arguments.pairs).to_cells(), "<= 1.5")
 
 
 def install(site: Path, number: int) -> None:
-    """A distribution with four parts, as pip would leave it."""
+    """Install a distribution with four parts, with the same files as pip."""
     module = f"made_up_{number}"
     info = site / f"{module}-1.0.dist-info"
     info.mkdir(parents=True)
@@ -115,7 +115,7 @@ def install(site: Path, number: int) -> None:
 
 
 def make_validate_command(spec: Path, block: str) -> tuple[str, ...]:
-    """The command for a spec of this block."""
+    """Write a spec with a block and return the command that validates it."""
     spec.write_text(SPEC.replace("BLOCK", block))
     return (*UNETGEN, "validate", str(spec))
 

@@ -1,11 +1,12 @@
-"""Every shipped network at full width against its source, its .pt2 and its ONNX in onnxruntime, at three sizes each.
+"""Compare every shipped network at full width with its source, .pt2 and ONNX in onnxruntime, at three sizes each.
 
     python -m benchmarks.programs [--specs unet_paper u2net] [--weights first normalised]
 
-The largest difference of any output from the network's, of the largest value: the figures of docs/export.md.
-``rounding`` is how far the network itself, in single precision, is from its own result in double precision: no program
-can be asked to be much nearer. ``largest`` is the largest output. With ``normalised`` the running statistics of batch
-norms are those of noise, as training leaves them those of its images; at first they are means of 0 and variances of 1.
+The error is the largest difference of any output from the network's, relative to the largest value: the numbers of
+docs/export.md. ``rounding`` is the network's own error in single precision against double precision; no program can be
+expected to be much more exact. ``largest`` is the largest output. ``first`` are the initial weights, with running means
+of 0 and variances of 1. With ``normalised``, the running statistics of batch norms are those of noise, as after
+training.
 """
 
 from __future__ import annotations
@@ -38,39 +39,38 @@ Run = Callable[[Tensor], Any]
 
 
 def main() -> None:
-    """Prints one row for each network."""
+    """Print one row for each network."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.programs", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--specs", nargs="+", default=list_shipped_specs(), metavar="SPEC")
     parser.add_argument("--weights", nargs="+", choices=["first", "normalised"], default=["first"])
-    chosen = parser.parse_args()
-    warnings.simplefilter("ignore")  # of torch's exporter, of its own insides
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # internal warnings of torch's exporter
     table = Table("network", "weights", "source", "pt2", "ONNX", "rounding", "largest", "sizes", first=30)
-    for spec in chosen.specs:
-        for weights in chosen.weights:
+    for spec in arguments.specs:
+        for weights in arguments.weights:
             print_row(table, spec, weights)
 
 
 def print_row(table: Table, spec: str, weights: str) -> None:
-    """One network against all that is made of it."""
+    """Print the errors of a network's source and programs."""
     model = unetgen.build(spec, seed=0).eval()
     if weights == "normalised":
         normalize_running_statistics(model, next(iter_candidates(model.graph, None)).verification_sizes[-1])
     with tempfile.TemporaryDirectory() as folder:
         pt2.write(model, Path(folder, "net.pt2"))
         onnx.write(model, Path(folder, "net.onnx"))
-        told = read_metadata(Path(folder, "net.pt2"))["unetgen.sizes"]
-        sizes = next(
-            found.verification_sizes for found in iter_candidates(model.graph, None) if found.description == told
-        )
-        of_torch = torch.export.load(Path(folder, "net.pt2")).module()
-        runs = [build_from_source(model), of_torch, make_onnxruntime_run(Path(folder, "net.onnx"))]
-        found = [f"{max_relative_error(model, run, sizes):.0e}" for run in runs]
-    own = f"{compute_rounding_error(model, sizes):.0e}"
-    table.print_row(spec, weights, *found, own, f"{largest_output(model, sizes):.2g}", told)
+        description = read_metadata(Path(folder, "net.pt2"))["unetgen.sizes"]
+        candidates = iter_candidates(model.graph, None)
+        sizes = next(c.verification_sizes for c in candidates if c.description == description)
+        program = torch.export.load(Path(folder, "net.pt2")).module()
+        runs = [build_from_source(model), program, make_onnxruntime_run(Path(folder, "net.onnx"))]
+        errors = [f"{max_relative_error(model, run, sizes):.0e}" for run in runs]
+    rounding = f"{compute_rounding_error(model, sizes):.0e}"
+    table.print_row(spec, weights, *errors, rounding, f"{largest_output(model, sizes):.2g}", description)
 
 
 def normalize_running_statistics(model: UNet, size: tuple[int, ...]) -> None:
-    """Gives norms the statistics of noise: with a momentum of one they keep what they saw last."""
+    """Set the running statistics of norms to those of noise: with a momentum of 1 they are those of the last batch."""
     norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -83,16 +83,16 @@ def normalize_running_statistics(model: UNet, size: tuple[int, ...]) -> None:
 
 
 def build_from_source(model: UNet) -> Run:
-    """The network of the file of source, with the same weights."""
-    space: dict[str, Any] = {"__name__": "written"}
-    exec(generate_source(model.spec, model.graph), space)  # noqa: S102  # the file's own code
-    made = space["UNet"]().eval()
-    made.load_state_dict(model.state_dict())
-    return made
+    """Build the network from its exported source, with the same weights."""
+    namespace: dict[str, Any] = {"__name__": "exported"}
+    exec(generate_source(model.spec, model.graph), namespace)  # noqa: S102  # our own generated code
+    network = namespace["UNet"]().eval()
+    network.load_state_dict(model.state_dict())
+    return network
 
 
 def make_onnxruntime_run(path: Path) -> Run:
-    """The program in onnxruntime, on as many threads as torch."""
+    """Return a function that runs a program in onnxruntime, with the same number of threads as torch."""
     import onnxruntime  # noqa: PLC0415  # an extra
 
     options = onnxruntime.SessionOptions()
@@ -102,7 +102,7 @@ def make_onnxruntime_run(path: Path) -> Run:
 
 
 def max_relative_error(model: UNet, run: Run, sizes: Sequence[tuple[int, ...]]) -> float:
-    """The largest difference of any output, of the largest value."""
+    """Return the largest difference of any output, relative to the largest value."""
     with torch.no_grad():
         pairs = [
             zip(flatten_outputs(model(x)), flatten_outputs(run(x)), strict=True)
@@ -112,7 +112,7 @@ def max_relative_error(model: UNet, run: Run, sizes: Sequence[tuple[int, ...]]) 
 
 
 def largest_output(model: UNet, sizes: Sequence[tuple[int, ...]]) -> float:
-    """The largest output of all sizes."""
+    """Return the largest absolute output over all sizes."""
     with torch.no_grad():
         return max(
             float(y.abs().max()) for size in sizes for y in flatten_outputs(model(make_example_input(model, size)))

@@ -1,9 +1,9 @@
-"""Whole processes of the command line, against importing torch and against a script that does the same by hand.
+"""Measure processes of the command line against importing torch, and against an equivalent hand-written script.
 
     python -m benchmarks.startup [--pairs 11]
 
-Ratios are unetgen's time over the other's. Files are in the system's cache and byte code is compiled: the first runs of
-each command are not counted.
+Ratios are unetgen's time over the other's. Files are cached and byte code is compiled: the first runs of each command
+are not counted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROWS = (
 
 
 def main() -> None:
-    """Prints one row for each command."""
+    """Print one row for each command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pairs", type=int, default=11)
     pairs = parser.parse_args().pairs
@@ -40,10 +40,10 @@ def main() -> None:
 
 
 def make_process_run(arguments: tuple[str, ...], **environment: str) -> Callable[[], object]:
-    """A Python process with these arguments, run to its end."""
+    """Return a function that runs a Python process with these arguments to its end."""
 
     def run() -> None:
-        # Under this variable everything is compiled in every run, and that is what would be timed.
+        # If this variable were set, each run would compile all modules, and the measurement would be that.
         env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}
         subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=env)
 

@@ -1,14 +1,14 @@
-"""A sweep's variants against building each on the meta device with torchinfo; matched sweeps against unmatched ones.
+"""Measure sweeps against building each variant on the meta device, and matched sweeps against unmatched ones.
 
     python -m benchmarks.sweeps [--measure stream|whole|matching] [--batches 15] [--size 16]
 
-stream: variants drawn at random from a grid of 10,000 are made, validated, compared by hash with those before, named
-and costed; then torch builds the same networks on its meta device and torchinfo summarises them. Ratios are torch's
-time over unetgen's, batch by batch in turn. Both must count the same parameters.
+stream: random variants of a grid of 10,000 are generated, validated, deduplicated by hash, named and costed; then torch
+builds the same networks on its meta device and torchinfo summarises them. Ratios are torch's time over unetgen's, in
+alternating batches. Both must count the same parameters.
 
-whole: the 10,000 variants of the grid one after the other on one core, and what the process holds on the way.
+whole: all 10,000 variants of the grid on one core, and the memory of the process.
 
-matching: a grid of 216 with its parameters matched to the base's, over the same grid unmatched, per network drawn.
+matching: a grid of 216 with its parameters matched to the base's, over the same grid unmatched, per evaluated network.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ axes:
 
 
 def main() -> None:
-    """Prints one row for each measure that was asked for."""
-    chosen = _parse_arguments()
+    """Print one row for each selected measure."""
+    arguments = _parse_arguments()
     torch.set_num_threads(1)
     print(describe_machine())
     for name, measure in _MEASURES.items():
-        if chosen.measure in (name, "all"):
-            measure(chosen)
+        if arguments.measure in (name, "all"):
+            measure(arguments)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -75,48 +75,48 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def measure_stream(arguments: argparse.Namespace) -> None:
-    """Batches of variants, by unetgen and by torch."""
+    """Measure batches of variants with unetgen and with torch."""
     count = (arguments.batches + 1) * arguments.size
     supply = iter_variants(unetgen.sweep(TEN_THOUSAND + f"mode: {{type: sample, n: {4 * count}, seed: 0}}\n"))
     ratios = []
-    for number in range(-1, arguments.batches):
-        ours, made = measure_time(lambda: list(islice(supply, arguments.size)))
-        theirs, counted = measure_time(lambda batch=made: [summarize(variant) for variant in batch])  # type: ignore[misc]
-        assert [variant.report.cost.params for variant in made] == counted, "they count other parameters"
-        if number >= 0:  # the batch before the first warms up
+    for index in range(-1, arguments.batches):
+        ours, variants = measure_time(lambda: list(islice(supply, arguments.size)))
+        theirs, params = measure_time(lambda batch=variants: [summarize(v) for v in batch])  # type: ignore[misc]
+        assert [variant.report.cost.params for variant in variants] == params, "parameter counts differ"
+        if index >= 0:  # batch -1 warms up
             ratios.append(theirs / ours)
     table = Table("meta device and torchinfo / sweep", *COLUMNS, "goal", first=34)
     table.print_row("variants of a grid of 10,000", *Ratios(tuple(ratios)).to_cells(".1f"), ">= 50")
 
 
 def measure_whole(arguments: argparse.Namespace) -> None:
-    """The whole grid, and the memory it takes."""
-    opened = unetgen.sweep(TEN_THOUSAND)
-    start, held = perf_counter(), []
-    for number, _ in enumerate(iter_variants(opened)):
-        if number % 2000 == 0:
-            held.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+    """Measure the complete grid and its memory."""
+    sweep = unetgen.sweep(TEN_THOUSAND)
+    start, peaks = perf_counter(), []
+    for index, _ in enumerate(iter_variants(sweep)):
+        if index % 2000 == 0:
+            peaks.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
     seconds = perf_counter() - start
-    print(f"{opened.count:,} combinations in {seconds:.1f} s, here and now; peak MiB every 2,000: {', '.join(held)}")
+    print(f"{sweep.count:,} combinations in {seconds:.1f} s on this machine; peak MiB every 2,000: {', '.join(peaks)}")
 
 
 def measure_matching(arguments: argparse.Namespace) -> None:
-    """Matched over unmatched, for each network that was drawn."""
+    """Measure a matched over an unmatched grid, per evaluated network."""
     ratios = []
     for _ in range(max(arguments.batches // 3, 1)):
-        plain, made = measure_time(lambda: list(iter_variants(unetgen.sweep(TWO_HUNDRED))))
-        seconds, matched = measure_time(
+        unmatched_seconds, unmatched = measure_time(lambda: list(iter_variants(unetgen.sweep(TWO_HUNDRED))))
+        matched_seconds, matched = measure_time(
             lambda: list(iter_variants(unetgen.sweep(TWO_HUNDRED + "match: {params: base}\n")))
         )
-        drawn = sum(variant.match.num_evaluations for variant in matched if variant.match)
-        ratios.append((seconds / drawn) / (plain / len(made)))
-    table = Table("matched / unmatched, per network", *COLUMNS, "drawn each", "goal", first=34)
-    each = f"{drawn / len(matched):.1f}"
-    table.print_row(f"a grid of {len(made)}", *Ratios(tuple(ratios)).to_cells(".2f"), each, "<= 2")
+        num_evaluated = sum(variant.match.num_evaluations for variant in matched if variant.match)
+        ratios.append((matched_seconds / num_evaluated) / (unmatched_seconds / len(unmatched)))
+    table = Table("matched / unmatched, per network", *COLUMNS, "evaluated per variant", "goal", first=34)
+    per_variant = f"{num_evaluated / len(matched):.1f}"
+    table.print_row(f"a grid of {len(unmatched)}", *Ratios(tuple(ratios)).to_cells(".2f"), per_variant, "<= 2")
 
 
 def iter_variants(sweep: Sweep) -> Iterator[Variant]:
-    """The variants of a sweep with their costs and names."""
+    """Yield the variants of a sweep with their costs and names."""
     for outcome in sweep.outcomes():
         if isinstance(outcome, Variant):
             assert outcome.report.cost.macs
@@ -125,14 +125,14 @@ def iter_variants(sweep: Sweep) -> Iterator[Variant]:
 
 
 def summarize(variant: Variant) -> int:
-    """The parameters that torchinfo counts in the network on the meta device."""
+    """Return the number of parameters that torchinfo counts in a network on the meta device."""
     model = unetgen.build(variant.report.spec, device="meta")
     shape = (1, *variant.report.in_shape)
     return int(torchinfo.summary(model, input_size=shape, device="meta", verbose=0).total_params)
 
 
 def measure_time(job: Callable[[], Any]) -> tuple[float, Any]:
-    """How long something takes, and what it gives."""
+    """Return the time of a function in seconds, and its result."""
     start = perf_counter()
     result = job()
     return perf_counter() - start, result

@@ -1,4 +1,4 @@
-"""A small aligned table on the terminal."""
+"""Print a small aligned table to the terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _WIDTHS = {"quartiles": 15, "min - max": 15, "pairs": 5}
 
 
 class Table:
-    """Prints each row as soon as it is known, under a header; the first column is as wide as it is told."""
+    """A table with a header that prints each row immediately; ``first`` is the width of the first column."""
 
     def __init__(self, *headers: str, first: int = 36) -> None:
         self.widths = [first, *(_WIDTHS.get(header, 7) for header in headers[1:])]
         self.print_row(*headers)
 
     def print_row(self, *cells: str) -> None:
-        """Prints one row: text on the left, numbers on the right."""
+        """Print one row: the first column left-aligned, the others right-aligned."""
         print("  ".join(self._align(cells)).rstrip(), flush=True)
 
     def _align(self, cells: Row) -> Iterator[str]:

@@ -1,16 +1,16 @@
-"""Images in tiles: what they cost over the network's own calls, what they hold, and how exact they are.
+"""Measure the time, memory and exactness of tiled prediction.
 
     python -m benchmarks.tiling [--measure throughput equal memory monai] [--pairs 7]
 
-throughput: what the network takes for so many tiles of its own, over what ``predict`` takes for an image of as many.
+throughput: the time of the network's own calls on N tiles over the time of ``predict`` for an image of N tiles.
 
-equal: the largest difference between an image in tiles and the same in one piece.
+equal: the largest difference between the tiled and the untiled result.
 
-memory: the most that a process holds of its own (no pages of files) while it runs over images that are mapped into
-memory, each in a process of its own.
+memory: the peak anonymous memory (without pages of files) of a process for memory-mapped images, each in a separate
+process.
 
-monai: the same padded network over the same image by MONAI's sliding window; times and memory as ratios of MONAI's
-over ours, and how far each is from the image in one piece.
+monai: MONAI's sliding window with the same padded network and image; times and memory as ratios of MONAI's over ours,
+and the error of each against the untiled image.
 """
 
 from __future__ import annotations
@@ -36,24 +36,23 @@ from benchmarks.table import Table
 from unetgen.tiling import predict
 from unetgen.tiling.plan import plan_axes
 
-# The networks of the paper and of milesial's Pytorch-UNet, by the width of their finest level, and the border that
-# each takes away at four levels.
+# The networks of the paper and of milesial's Pytorch-UNet, and the border that each trims at four levels.
 VALID, PADDED = "unet_paper", "unet_milesial"
 BORDER = {VALID: 184, PADDED: 0}
 
-# What an image is cut into for MONAI, and how much windows share: its default, and what ours needs to be exact.
+# MONAI's window size, and its overlaps: the default, and the overlap that our tiles need to be exact.
 WINDOW, SHARES = 512, (0.25, 0.5)
 
 
 def main() -> None:
-    """Prints what was asked for."""
-    chosen = _parse_arguments()
-    if chosen.held:
-        print(measure_held(*chosen.held))
+    """Print the selected measurements."""
+    arguments = _parse_arguments()
+    if arguments.held:
+        print(measure_held(*arguments.held))
         return
     print(describe_machine())
-    for name in chosen.measure:
-        _MEASURES[name](chosen)
+    for name in arguments.measure:
+        _MEASURES[name](arguments)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -66,42 +65,42 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def build_network(name: str, width: int, dtype: torch.dtype = torch.float32) -> Any:
-    """A shipped network at another width, ready to predict."""
+    """Build a shipped network at another width, in evaluation mode."""
     widths = {"base": width, "growth": 2, "max": 16 * width}
     return unetgen.build(name, seed=0, depth=4, widths=widths, input_size=None).to(dtype).eval()
 
 
 def make_noise(channels: int, size: int, dtype: Any = np.float32) -> NDArray[Any]:
-    """An image without structure."""
+    """Return an image of noise."""
     return np.random.default_rng(0).normal(size=(channels, size, size)).astype(dtype)
 
 
 def measure_throughput(arguments: argparse.Namespace) -> None:
-    """The network's calls over ours, tile by tile."""
+    """Measure the network's own calls over ``predict``, for the same number of tiles."""
     table = Table("the network's own calls / predict", *COLUMNS, "goal", first=44)
     for name, width, tile, size in ((VALID, 64, 572, 1164), (VALID, 16, 572, 1940), (PADDED, 16, 512, 900)):
         model = build_network(name, width)
         image = make_noise(model.graph.in_channels, size)
         plans = plan_axes(model.graph, (size, size), (tile, tile))
         tiles = len(plans[0].spans) * len(plans[1].spans)
-        # A tile may be larger than was asked for, by what the image's size leaves over.
+        # A tile may be larger than requested, to be in the residue class of the image's size.
         x = torch.from_numpy(make_noise(model.graph.in_channels, plans[0].tile))[None]
 
-        def own(model: Any = model, x: torch.Tensor = x, tiles: int = tiles) -> None:
+        def call_network(model: Any = model, x: torch.Tensor = x, tiles: int = tiles) -> None:
             with torch.inference_mode():
                 for _ in range(tiles):
                     model(x)
 
-        def ours(model: Any = model, image: Any = image, tile: int = tile) -> None:
+        def call_predict(model: Any = model, image: Any = image, tile: int = tile) -> None:
             predict(model, image, tile=tile)
 
-        ratios = time_ratios(own, ours, arguments.pairs, warmups=1)
+        ratios = time_ratios(call_network, call_predict, arguments.pairs, warmups=1)
         table.print_row(f"{name} {width}, {tiles} tiles of {tile} x {tile}", *ratios.to_cells(), ">= 0.9")
 
 
 def measure_exactness(_: argparse.Namespace) -> None:
-    """Tiles against one piece. Convolutions of doubles unfold the image, so wide ones take small images."""
-    table = Table("tiles - one piece", "largest difference", "of outputs up to", first=54)
+    """Compare tiled with untiled results. Convolutions in float64 unfold the image, so wide networks get small ones."""
+    table = Table("tiled - untiled", "largest difference", "of outputs up to", first=54)
     cases = [
         (VALID, 64, 700, 444, torch.float64), (VALID, 2, 4000, 572, torch.float64),
         (VALID, 16, 4000, 572, torch.float32), (PADDED, 2, 4000, 512, torch.float64),
@@ -109,13 +108,14 @@ def measure_exactness(_: argparse.Namespace) -> None:
     for name, width, size, tile, dtype in cases:
         model = build_network(name, width, dtype)
         image = make_noise(model.graph.in_channels, size, str(dtype).removeprefix("torch."))
-        found, truth = predict(model, image, tile=tile), predict_untiled(model, image, BORDER[name])
-        apart, most = np.abs(found - truth).max(), np.abs(truth).max()
-        table.print_row(f"{name} {width}, {size} x {size} in {tile} x {tile}, {dtype}", f"{apart:.3g}", f"{most:.3g}")
+        tiled, untiled = predict(model, image, tile=tile), predict_untiled(model, image, BORDER[name])
+        difference, largest = np.abs(tiled - untiled).max(), np.abs(untiled).max()
+        title = f"{name} {width}, {size} x {size} in {tile} x {tile}, {dtype}"
+        table.print_row(title, f"{difference:.3g}", f"{largest:.3g}")
 
 
 def predict_untiled(model: Any, image: NDArray[Any], border: int) -> NDArray[Any]:
-    """The network's output for the image, mirrored by half the border and behind that to the next size that fits."""
+    """Return the output for an image that is mirrored by half the border, and at its end to the next fitting size."""
     length, before = image.shape[1], border // 2
     behind = model.graph.fits[0].smallest_above(length + border - 1) - length - before
     x = np.pad(image, ((0, 0), (before, behind), (before, behind)), mode="reflect")
@@ -125,17 +125,17 @@ def predict_untiled(model: Any, image: NDArray[Any], border: int) -> NDArray[Any
 
 
 def measure_memory(arguments: argparse.Namespace) -> None:
-    """What a process holds of its own for images of several sizes."""
+    """Measure the peak memory of a process for images of several sizes."""
     command = [sys.executable, "-m", "benchmarks.tiling", "--held", "predict"]
-    table = Table("a mapped image", "MiB held at most", "of the one before", first=24)
-    found = [float(subprocess.check_output([*command, str(size)], text=True)) for size in arguments.sizes]
-    ratios = ["", *(f"{after / before:.3f}" for before, after in pairwise(found))]
-    for size, mebibytes, ratio in zip(arguments.sizes, found, ratios, strict=True):
+    table = Table("a mapped image", "peak MiB", "of the one before", first=24)
+    peaks = [float(subprocess.check_output([*command, str(size)], text=True)) for size in arguments.sizes]
+    ratios = ["", *(f"{after / before:.3f}" for before, after in pairwise(peaks))]
+    for size, mebibytes, ratio in zip(arguments.sizes, peaks, ratios, strict=True):
         table.print_row(f"{size} x {size}", f"{mebibytes:.0f}", ratio)
 
 
 def measure_held(method: str, size: str) -> float:
-    """The MiB that this process holds at most of its own while a network runs over an image."""
+    """Return this process's peak anonymous memory in MiB while a network runs over an image."""
     length = int(size)
     if method == "predict":
         model = build_network(VALID, 2)
@@ -149,25 +149,25 @@ def measure_held(method: str, size: str) -> float:
 
 
 def measure_peak_memory(run: Callable[[], object]) -> float:
-    """MiB of memory that belongs to no file, at most, looked at every few milliseconds."""
-    done, most = threading.Event(), [0]
+    """Return the peak anonymous memory in MiB during a run, sampled every few milliseconds."""
+    is_done, peak_kib = threading.Event(), [0]
 
-    def watch() -> None:
-        while not done.wait(0.005):
-            found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
-            most[0] = max(most[0], int(found[1]) if found else 0)
+    def sample() -> None:
+        while not is_done.wait(0.005):
+            match = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            peak_kib[0] = max(peak_kib[0], int(match[1]) if match else 0)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     run()
-    done.set()
-    watcher.join()
-    return most[0] / 1024
+    is_done.set()
+    sampler.join()
+    return peak_kib[0] / 1024
 
 
 def make_monai_run(model: Any, image: NDArray[Any], share: float) -> Callable[[], NDArray[Any]]:
-    """MONAI's sliding window over an image."""
-    from monai.inferers import sliding_window_inference  # noqa: PLC0415  # it is not in the memory of ours
+    """Return a function that runs MONAI's sliding window over an image."""
+    from monai.inferers import sliding_window_inference  # noqa: PLC0415  # must not count in our memory
 
     x = torch.from_numpy(image[None])
 
@@ -180,21 +180,21 @@ def make_monai_run(model: Any, image: NDArray[Any], share: float) -> Callable[[]
 
 
 def compare_with_monai(arguments: argparse.Namespace) -> None:
-    """MONAI's time over ours, and how far both are from one piece."""
+    """Measure MONAI's time and memory over ours, and the error of both against the untiled image."""
     size = 1536
     model, image = build_network(PADDED, 16), make_noise(3, 1536)
     with torch.inference_mode():
-        truth = model(torch.from_numpy(image[None]))[0].numpy()
-    ours = np.abs(predict(model, image, tile=WINDOW) - truth).max() / np.abs(truth).max()
+        untiled = model(torch.from_numpy(image[None]))[0].numpy()
+    ours = np.abs(predict(model, image, tile=WINDOW) - untiled).max() / np.abs(untiled).max()
     table = Table("MONAI / predict", *COLUMNS, "MONAI's error", "ours", first=40)
     for share in SHARES:
         run = make_monai_run(model, image, share)
-        theirs = np.abs(run() - truth).max() / np.abs(truth).max()
+        theirs = np.abs(run() - untiled).max() / np.abs(untiled).max()
         ratios = time_ratios(run, lambda: predict(model, image, tile=WINDOW), arguments.pairs, warmups=1)
         table.print_row(f"time, windows share {share}", *ratios.to_cells(), f"{theirs:.2g}", f"{ours:.2g}")
     command = [sys.executable, "-m", "benchmarks.tiling", "--held"]
-    a, b = (float(subprocess.check_output([*command, how, str(size)], text=True)) for how in ("monai", "ours"))
-    table.print_row("memory held", f"{a / b:.3f}", f"{a:.0f} and {b:.0f} MiB")
+    a, b = (float(subprocess.check_output([*command, method, str(size)], text=True)) for method in ("monai", "ours"))
+    table.print_row("peak memory", f"{a / b:.3f}", f"{a:.0f} and {b:.0f} MiB")
 
 
 _MEASURES = {

@@ -1,10 +1,10 @@
-"""unetgen run with trials that do nothing: what each costs beside itself, and whether that grows with their number.
+"""Measure the overhead of ``unetgen run`` per trial, and whether it grows with the number of trials.
 
     python -m benchmarks.trials [--trials 2000] [--measure local ray]
 
-local: two workers of this machine. ray: tasks of Ray on this machine. Told are ms for one trial, of the whole run
-without the start of its workers, the last quarter's time over the first quarter's, which is 1 where nothing grows, the
-parent's memory, and how long somebody else takes who asks the results a question while they are made.
+local: two workers on this machine. ray: Ray tasks on this machine. The columns are the time per trial in milliseconds,
+without the start of workers; the last quarter's time over the first quarter's, which is 1 if the overhead is constant;
+the parent's memory; and the time of another connection's query to the results during the run.
 """
 
 from __future__ import annotations
@@ -41,40 +41,40 @@ ENGINES = {"local": lambda: LocalEngine(2), "ray": lambda: RayEngine(address="lo
 
 
 def do_nothing(model: Any, spec: Any, context: Any) -> dict[str, float]:
-    """A trial that does nothing."""
+    """Return the seed, as a trial without work."""
     return {"seed": context.seed}
 
 
 def main() -> None:
-    """Prints one row for each engine."""
+    """Print one row for each engine."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trials", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--measure", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--trials", type=int, default=2000)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     print(describe_machine())
     table = Table("unetgen run", "ms a trial", "last / first quarter", "peak MiB", "trials", "readable", first=12)
-    for name in chosen.measure:
+    for name in arguments.measure:
         with tempfile.TemporaryDirectory() as folder:
-            table.print_row(name, *measure_engine(ENGINES[name](), Path(folder), chosen.trials))
+            table.print_row(name, *measure_engine(ENGINES[name](), Path(folder), arguments.trials))
 
 
 def measure_engine(engine: Any, folder: Path, trials: int) -> Sequence[str]:
-    """The row of an engine."""
+    """Return the cells of an engine's row."""
     rates = ", ".join(f"0.{number:04d}" for number in range(1, trials // 2 + 1))
     (folder / "sweep.yaml").write_text(SWEEP % rates)
     clock = TrialClock(folder / "out" / "results.sqlite")
-    standings = unetgen.run(
-        folder / "sweep.yaml", "benchmarks.trials:nothing", out=folder / "out", engine=engine, listener=clock,
+    results = unetgen.run(
+        folder / "sweep.yaml", "benchmarks.trials:do_nothing", out=folder / "out", engine=engine, listener=clock,
         conditions=TrialLimits(threads=1),
     )  # fmt: skip
     ends = clock.end_times
-    gaps = [after - before for before, after in pairwise(ends)]
-    quarter = len(gaps) // 4
+    intervals = [after - before for before, after in pairwise(ends)]
+    quarter = len(intervals) // 4
     growth = (ends[-1] - ends[-1 - quarter]) / (ends[quarter] - ends[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    finished = standings.counts()["finished"]
+    finished = results.counts()["finished"]
     return (
-        f"{1000 * sum(gaps) / len(gaps):.1f}",
+        f"{1000 * sum(intervals) / len(intervals):.1f}",
         f"{growth:.2f}",
         f"{peak:.0f}",
         str(finished),
@@ -83,7 +83,7 @@ def measure_engine(engine: Any, folder: Path, trials: int) -> Sequence[str]:
 
 
 class TrialClock(RunListener):
-    """When trials ended; now and then it reads the results as anybody might."""
+    """Records when trials end, and times a query to the results after every 200."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.end_times, self.read_times_ms = file, [], []
@@ -93,8 +93,8 @@ class TrialClock(RunListener):
             return
         self.end_times.append(perf_counter())
         if len(self.end_times) % 200 == 0:
-            with closing(sqlite3.connect(self.file)) as opened:
-                opened.execute("SELECT count(*) FROM trials WHERE state = 'finished'").fetchone()
+            with closing(sqlite3.connect(self.file)) as connection:
+                connection.execute("SELECT count(*) FROM trials WHERE state = 'finished'").fetchone()
             self.read_times_ms.append(1000 * (perf_counter() - self.end_times[-1]))
 
 
