@@ -199,6 +199,9 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Regi
 def specs() -> dict[str, Spec]:
     """Return the shipped specs by name.
 
+    Returns:
+        The resolved specs: those of ``specs``, then those of ``specs/zoo``.
+
     Examples:
         >>> import unetgen
         >>> list(unetgen.specs())[:3]

@@ -94,6 +94,14 @@ class UnetgenError(Exception):
         problems: Everything that is wrong, one ``Problem`` each. ``str()`` has one sentence for each.
         exit_code: The exit code of the command line for this class.
         code: The problem code of errors that are raised with a plain sentence.
+
+    Examples:
+        >>> import unetgen
+        >>> try:
+        ...     unetgen.load_spec("unet_paper", depth=40)
+        ... except unetgen.UnetgenError as error:
+        ...     print(type(error).__name__, len(error.problems), int(error.exit_code))
+        SpecError 1 1
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL

@@ -33,6 +33,7 @@ a newer version, or another first number, is rejected."""
 
 hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
 hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
+"""Mark a function of a plugin as the implementation of the hook that has its name."""
 
 
 @hookspec

@@ -273,8 +273,8 @@ def test_torchvisions_dilated_resnets(layers: int, stride: int, replaced: tuple[
 
 
 def rows_of_smp() -> list[tuple[str, str]]:
-    """The table of docs/smp.md: calls, and the equivalent specs."""
-    text = (ROOT / "docs" / "smp.md").read_text(encoding="utf-8")
+    """The table of docs/how-to/segmentation-models-pytorch.md: calls, and the equivalent specs."""
+    text = (ROOT / "docs" / "how-to" / "segmentation-models-pytorch.md").read_text(encoding="utf-8")
     return re.findall(r"^\| `(\w+\(.*?\))` \| `(\{.*\})` \|$", text, re.MULTILINE)
 
 

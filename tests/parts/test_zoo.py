@@ -199,7 +199,7 @@ def test_specs_are_listed_and_filtered(run_cli: RunCli) -> None:
 
 
 def network_table() -> str:
-    """The table of docs/zoo.md."""
+    """The table of docs/reference/networks.md."""
     lines = ["| name | paper | reference | what it adds | parameters | difference |", "|---|---|---|---|---|---|"]
     for name in ZOO:
         row = next(row for row in ROWS if row.name == name)
@@ -210,7 +210,7 @@ def network_table() -> str:
 
 
 def test_the_page_lists_every_network(request: pytest.FixtureRequest) -> None:
-    page = ROOT / "docs" / "zoo.md"
+    page = ROOT / "docs" / "reference" / "networks.md"
     before, start, rest = page.read_text(encoding="utf-8").partition("<!-- networks -->\n")
     shown, end, after = rest.partition("<!-- end of networks -->")
     if request.config.getoption("--update-golden"):

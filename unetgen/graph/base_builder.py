@@ -14,6 +14,7 @@ from unetgen.graph.ops import Input, Normalization, Op
 from unetgen.graph.ops.base import Size
 
 Axes = int | tuple[int, ...]
+"""A number for all axes, or a tuple with one per axis, of the values of `Kernel`, `Factor` and `Amount`."""
 
 
 class Value:

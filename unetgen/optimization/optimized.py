@@ -108,7 +108,7 @@ def optimize(
         dtype: The compute type: float64, float32, bfloat16 or float16; None keeps the type of the weights. Half types
             apply to convolutions and linear layers and are faster only on processors that multiply faster in them.
             Outputs are as far off as with ``torch.autocast``: mostly by a hundredth of the largest value, in deep
-            residual networks by a tenth (see docs/optimize.md).
+            residual networks by a tenth (see docs/reference/performance.md).
         channels_last: Whether to store weights and feature maps with channels last (2-D and 3-D).
         compile: Whether to compile at the first call for each size, which takes half a minute and a C++ compiler.
 

@@ -152,7 +152,12 @@ def format_yaml_value(value: Any) -> str:
 
 # The bounds are far above published values; they only stop typos that would cost minutes.
 Kernel = Annotated[int | tuple[int, ...], PerAxis(1, 255)]
+"""An option type: a kernel size from 1 to 255, one for all axes or a list with one per axis."""
 Factor = Annotated[int | tuple[int, ...], PerAxis(1, 16)]
+"""An option type: a factor from 1 to 16, one for all axes or a list with one per axis."""
 Amount = Annotated[int | tuple[int, ...], PerAxis(0, 255)]
+"""An option type: a number of pixels from 0 to 255, one for all axes or a list with one per axis."""
 Count = Annotated[int, Field(ge=1, le=64)]
+"""An option type: a number of layers, groups or branches from 1 to 64."""
 Channels = Annotated[int, Field(ge=1, le=65_536)]
+"""An option type: a number of channels from 1 to 65,536."""
