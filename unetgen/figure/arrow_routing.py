@@ -24,7 +24,7 @@ class GapCrossing(NamedTuple):
 
 
 class VerticalSegment(NamedTuple):
-    """The vertical part of an arrow in a gap; an end is None if it is on a lane instead of at a box."""
+    """The vertical part of an arrow in a gap; an end is ``None`` if it is on a lane instead of at a box."""
 
     start: GapCrossing | None
     end: GapCrossing | None

@@ -82,7 +82,7 @@ def resolve_tile(model: UNet, tile: int | Sequence[int] | None) -> Size:
 
 
 def prepare_output(model: UNet, keep: Keep, size: Size, out: Any) -> Any:
-    """Return ``out`` if it can hold the result, or a new array if ``out`` is None.
+    """Return ``out`` if it can hold the result, or a new array without ``out``.
 
     Args:
         model: The network.
@@ -107,7 +107,7 @@ def prepare_output(model: UNet, keep: Keep, size: Size, out: Any) -> Any:
 
 
 def _can_hold(dtype: Any, max_label: int | None) -> bool:
-    """Return whether a data type can hold labels up to ``max_label``, or real numbers if that is None."""
+    """Return whether a data type can hold labels up to ``max_label``, or real numbers for ``None``."""
     try:
         numpy_dtype = np.dtype(dtype)
     except TypeError:  # not a data type of numpy
