@@ -1,4 +1,4 @@
-"""The estimate of memory against the maps that torch really holds."""
+"""The memory estimate against the feature maps that torch holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import unetgen
 from unetgen.analysis.memory import estimate_memory
 from unetgen.graph.liveness import inplace_nodes
 
-# Shrunken twins of shipped networks, and some with other layers in them.
+# Narrow versions of shipped networks, and networks with other layers.
 SMALL = {"widths": [8, 16, 32], "levels": {0: {}}}
 SPECS: dict[str, dict[str, Any]] = {
     "valid": {"block": {}},
@@ -38,17 +38,17 @@ def model_and_image(name: str) -> tuple[Any, torch.Tensor]:
         **SPECS[name],
     }
     model = unetgen.build(spec, seed=0)
-    near = {1: 2000, 2: 120, 3: 30}[model.graph.dims]
-    size = tuple(fit.smallest_above(near) for fit in model.graph.fits)
+    minimum = {1: 2000, 2: 120, 3: 30}[model.graph.dims]
+    size = tuple(fit.smallest_above(minimum) for fit in model.graph.fits)
     return model, torch.zeros(2, 1, *size)
 
 
-class Watch(TorchDispatchMode):
-    """Counts the bytes of all storages that ops make, from their making to their end."""
+class ByteCounter(TorchDispatchMode):
+    """Counts the live bytes of all storages that ops allocate."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.alive = self.peak = 0
+        self.live = self.peak = 0
         self.seen: set[int] = set()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -63,48 +63,48 @@ class Watch(TorchDispatchMode):
         if key in self.seen:
             return
         self.seen.add(key)
-        self.alive += storage.nbytes()
-        self.peak = max(self.peak, self.alive)
-        weakref.finalize(storage, self.end, key, storage.nbytes())
+        self.live += storage.nbytes()
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self.release, key, storage.nbytes())
 
-    def end(self, key: int, count: int) -> None:
+    def release(self, key: int, count: int) -> None:
         self.seen.discard(key)
-        self.alive -= count
+        self.live -= count
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_kept_in_training(name: str) -> None:
-    """Within a tenth of what autograd saves; parameters and buffers are not in it."""
+def test_training_memory(name: str) -> None:
+    """The estimate is within a tenth of what autograd saves, without parameters and buffers."""
     model, image = model_and_image(name)
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-    kept: dict[int, int] = {}
+    model_storages = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    saved: dict[int, int] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def save(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in model_storages:
+            saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         output = model(image)
-    kept[output.untyped_storage().data_ptr()] = output.untyped_storage().nbytes()
+    saved[output.untyped_storage().data_ptr()] = output.untyped_storage().nbytes()
     estimate = estimate_memory(model.graph, model.graph.sizes(tuple(image.shape[2:])), batch_size=2).training
-    assert sum(kept.values()) == pytest.approx(estimate, rel=0.1)
+    assert sum(saved.values()) == pytest.approx(estimate, rel=0.1)
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_peak_of_an_inference(name: str) -> None:
-    """Within a twentieth of the most that is alive at one time, the image included."""
+def test_inference_memory(name: str) -> None:
+    """The estimate is within a twentieth of the peak of live bytes, including the image."""
     model, image = model_and_image(name)
     model.eval()
-    with torch.no_grad(), Watch() as watch:
+    with torch.no_grad(), ByteCounter() as counter:
         model(image)
     estimate = estimate_memory(model.graph, model.graph.sizes(tuple(image.shape[2:])), batch_size=2).inference
-    assert watch.peak + image.nbytes == pytest.approx(estimate, rel=0.05)
+    assert counter.peak + image.nbytes == pytest.approx(estimate, rel=0.05)
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_activations_that_write_over_their_input_change_no_gradient(name: str) -> None:
+def test_in_place_activations_change_no_gradient(name: str) -> None:
     model, image = model_and_image(name)
     image = torch.randn_like(image)
     assert inplace_nodes(model.graph) or name == "residual"
@@ -119,7 +119,7 @@ def test_activations_that_write_over_their_input_change_no_gradient(name: str) -
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
-def test_the_image_is_never_written_on() -> None:
+def test_the_image_is_never_overwritten() -> None:
     block = {"padding": "zeros", "order": ["activation", "conv"]}
     spec = {
         "schema_version": 1,
@@ -138,8 +138,8 @@ def test_the_image_is_never_written_on() -> None:
     assert not model.get_submodule("encoder.0.activation1").inplace
 
 
-def test_a_skip_that_is_still_needed_is_never_written_on() -> None:
-    """The next level's activation would change the skip if it ran in place on what pooling may hand on."""
+def test_a_skip_that_is_still_needed_is_never_overwritten() -> None:
+    """The next level's activation would change the skip in place if pooling returned its input."""
     block = {"padding": "zeros", "order": ["activation", "conv"]}
     spec = {"schema_version": 1, "in_channels": 1, "out_channels": 1, "widths": [2, 4], "block": block,
             "downsample": {"type": "max_pool", "kernel_size": 1, "stride": 1}, "upsample": {"type": "interpolate", "factor": 1},

@@ -1,4 +1,4 @@
-"""Which sizes fit, what comes out, and what is said where they do not."""
+"""Fitting sizes, output sizes, receptive fields, and the errors for sizes that do not fit."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ def padded(**more: object) -> Graph:
     return unetgen.graph_of({**PADDED, **more})
 
 
-def refusal(graph: Graph, size: tuple[int, ...]) -> list[str]:
-    with pytest.raises(SizeError) as refused:
+def error_lines(graph: Graph, size: tuple[int, ...]) -> list[str]:
+    with pytest.raises(SizeError) as error:
         check_sizes(graph, size)
-    return str(refused.value).splitlines()
+    return str(error.value).splitlines()
 
 
 def test_512_does_not_fit_the_paper() -> None:
-    assert refusal(unetgen.graph_of("unet_paper"), (512, 572)) == [
+    assert error_lines(unetgen.graph_of("unet_paper"), (512, 572)) == [
         "input_size: 512 on axis H gives 121 at level 2, which max_pool cannot halve; "
         "nearest that fit: 508 (output 324), 524 (output 340)"
     ]
 
 
 def test_140_is_too_small_for_the_paper() -> None:
-    assert refusal(unetgen.graph_of("unet_paper"), (572, 140)) == [
+    assert error_lines(unetgen.graph_of("unet_paper"), (572, 140)) == [
         "input_size: 140 on axis W gives 2 at level 3, where conv needs at least 3; "
         "the smallest that fits is 188 (output 4)"
     ]
 
 
-def test_both_axes_are_told_at_once() -> None:
-    lines = refusal(padded(), (350, 525))
+def test_both_axes_are_reported_at_once() -> None:
+    lines = error_lines(padded(), (350, 525))
     assert [line.partition(";")[2] for line in lines] == [
         " nearest that fit: 336 (output 336), 352 (output 352)",
         " nearest that fit: 512 (output 512), 528 (output 528)",
     ]
 
 
-def test_three_axes_are_told_at_once() -> None:
-    lines = refusal(padded(dims=3), (90, 90, 40))
+def test_three_axes_are_reported_at_once() -> None:
+    lines = error_lines(padded(dims=3), (90, 90, 40))
     assert [line.split(" on axis ")[1][0] for line in lines] == ["D", "H", "W"]
     assert [line.partition(";")[2] for line in lines] == [
         " nearest that fit: 80 (output 80), 96 (output 96)",
@@ -67,14 +67,14 @@ def test_three_axes_are_told_at_once() -> None:
 
 @pytest.mark.parametrize(("align", "output"), [("pad", (350, 525)), ("resize", (350, 525)), ("crop", (336, 512))])
 def test_a_declared_policy_takes_odd_sizes(align: str, output: tuple[int, int]) -> None:
-    """Demand A06, with the loss of a row declared where it happens: ``rounding: floor``."""
+    """Requirement A06; the loss of a row is declared at the pooling: ``rounding: floor``."""
     down = {"type": "max_pool", "rounding": "floor"}
     spec = unetgen.load_spec({**PADDED, "skip": {"align": align}, "downsample": down})
     assert unetgen.graph_of(spec).output_size((350, 525)) == output
     assert unetgen.build(spec).eval()(torch.zeros(1, 1, 350, 525)).shape[2:] == output
 
 
-def test_a_policy_alone_loses_nothing_in_silence() -> None:
+def test_an_align_policy_alone_loses_no_pixels_silently() -> None:
     """Without ``rounding`` an odd row would be lost in the pooling, whatever happens to the skip later."""
     assert not accepts_size(padded(skip={"align": "crop"}), (350, 512))
 
@@ -89,7 +89,7 @@ def test_add_does_not_broadcast() -> None:
     with pytest.raises(SpecError, match=r"add needs equal channels: 6 from below, 5 from the skip; let the upsampling"):
         padded(skip={"align": "strict", "fusion": "add"}, upsample={"type": "interpolate", "projection": "none"})
     sizes = padded(skip={"align": "strict", "fusion": "add"}, upsample={"type": "interpolate", "factor": 1})
-    assert refusal(sizes, (16, 16))[0].startswith(
+    assert error_lines(sizes, (16, 16))[0].startswith(
         "input_size: 16 on axis H gives 1 at level 3, which add cannot combine with 2;"
     )
 
@@ -114,7 +114,7 @@ def test_strided_convolution_halves_exactly() -> None:
 def test_instance_norm_never_sees_one_pixel() -> None:
     spec = {**PADDED, "widths": [2] * 6, "block": {"padding": "zeros", "norm": "instance"}}
     graph = unetgen.graph_of(spec)
-    assert refusal(graph, (32, 32)) == [
+    assert error_lines(graph, (32, 32)) == [
         "input_size: 32 x 32 gives 1 x 1 at the bottleneck, where bottleneck.norm1 needs more than one pixel; "
         "the smallest that fits is 64 x 64"
     ]
@@ -148,16 +148,16 @@ def test_bounded_classes_are_listed() -> None:
 
 
 def test_receptive_field_depends_on_the_phase() -> None:
-    """188 or 204 pixels for the classic net; never the 200 of the textbook's recurrence."""
+    """It is 188 or 204 pixels for the classic U-Net, never the 200 of the textbook recurrence."""
     graph = padded(block={"padding": "zeros"})
     field = receptive_field(graph, 0, graph.sizes((256, 256)))
     assert (field.smallest, field.largest) == (188, 204)
     assert str(field) == "188 to 204"
-    at = {
+    extents = {
         high - low + 1
         for low, high in (input_window(graph, 0, (o, o), graph.sizes((256, 256))) for o in range(96, 160))
     }
-    assert 200 not in at
+    assert 200 not in extents
 
 
 def test_input_window_of_a_valid_net_is_the_image() -> None:
@@ -165,7 +165,7 @@ def test_input_window_of_a_valid_net_is_the_image() -> None:
     assert input_window(graph, 0, (0, 387), graph.sizes((572, 572))) == (0, 571)
 
 
-def test_a_wrong_input_at_run_time_says_the_same() -> None:
+def test_a_wrong_input_at_run_time_raises_the_same() -> None:
     model = unetgen.build("unet_paper", widths=[2, 3, 4, 5, 6])
     with pytest.raises(
         ValueError, match=r"^input_size: 512 on axis H gives 121 at level 2, which max_pool cannot halve;"
@@ -183,7 +183,7 @@ def test_a_wrong_input_at_run_time_says_the_same() -> None:
         model(torch.zeros(188, 188))  # fmt: skip
 
 
-def test_a_network_too_deep_to_list_says_so() -> None:
+def test_too_many_size_classes_are_not_listed() -> None:
     graph = padded(widths=[2] * 13, downsample={"rounding": "floor"}, skip={"align": "pad"}, input_size=[5000, 5000])
     assert graph.output_size((5000, 5000)) == (5000, 5000)
     assert str(graph.fits[0]).startswith("too many size classes to list")

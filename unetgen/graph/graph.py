@@ -191,7 +191,7 @@ class Graph:
 
     @cached_property
     def checkpoint_scopes(self) -> tuple[str, ...]:
-        """For each node the path of the outermost checkpointed module that contains it; empty if there is none."""
+        """For each node the path of the outermost checkpointed module that contains it, or an empty path."""
         scopes = sorted(self.checkpointing)
         return tuple(next((s for s in scopes if n.path.startswith(f"{s}.")), "") for n in self.nodes)
 
