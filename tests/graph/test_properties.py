@@ -362,7 +362,7 @@ def _output_and_gradients(model: UNet, graph: Graph, size: Size) -> list[Tensor]
 @settings(FIXED, max_examples=num_examples(20))
 @given(strategies.specs())
 def test_the_training_estimate_is_near_what_autograd_saves(described: strategies.Data) -> None:
-    """The estimate is within a third of the bytes that autograd saves."""
+    """The estimate is within a third of the bytes that autograd saves, or a KiB: some networks have a few pixels."""
     spec, graph = build_or_reject(described)
     # Autograd saves nothing for layers before the first parameters, but the estimate counts what poolings save there.
     assume(all(graph.nodes[index].op.parameters() for index in graph.consumers[0]))
@@ -372,7 +372,7 @@ def test_the_training_estimate_is_near_what_autograd_saves(described: strategies
     model = unetgen.build(spec, seed=0).train()
     saved = _saved_bytes(model, random_image(graph, size, batch=2))
     estimate = estimate_memory(graph, graph.sizes(size), batch_size=2).training
-    assert saved / 1.33 <= estimate <= saved * 1.33
+    assert saved / 1.33 - 1024 <= estimate <= saved * 1.33 + 1024
 
 
 def _saved_bytes(model: nn.Module, x: Tensor) -> int:

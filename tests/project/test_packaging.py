@@ -34,7 +34,7 @@ def test_torch_has_a_lower_bound_and_is_never_replaced(wheel: Path) -> None:
 def test_core_dependencies_are_few() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [need.partition(">=")[0] for need in project["dependencies"]]
-    assert names == ["torch", "pydantic", "PyYAML", "torchinfo", "numpy", "pluggy", "click", "rich"]
+    assert names == ["torch", "pydantic", "PyYAML", "safetensors", "torchinfo", "numpy", "pluggy", "click", "rich"]
 
 
 def test_wheel_works_outside_the_repository_and_offline(wheel: Path, tmp_path: Path) -> None:

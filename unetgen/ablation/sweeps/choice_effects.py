@@ -73,7 +73,7 @@ class ChoiceEffects:
         return frozenset() if isinstance(effect, bool) else effect
 
     def _get_effect(self, choice: Choice) -> bool | frozenset[Problem]:
-        """Return the problems of the base with one choice; if there are none, whether the choice equals the base."""
+        """Return the problems of the base with one choice; without problems, whether the choice equals the base."""
         if id(choice) not in self._effects:
             self._effects[id(choice)] = self._evaluate_effect(choice)
         return self._effects[id(choice)]

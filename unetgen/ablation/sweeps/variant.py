@@ -21,7 +21,7 @@ class Variant:
     """A valid variant; ``report`` has its sizes and costs."""
 
     label: str
-    """Its differences from the base, such as ``depth=3,skip.fusion=add``; ``base`` if there are none."""
+    """Its differences from the base, such as ``depth=3,skip.fusion=add``; ``base`` without any."""
     combination: Combination
     report: NetworkReport
     match: Match | None = None
