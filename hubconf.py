@@ -11,7 +11,9 @@ def _entry(name):
         return build(name, **overrides)
 
     network.__name__ = name
-    network.__doc__ = f"Build the shipped network {name} with initial weights. Keywords are spec overrides, and ``seed``."
+    network.__doc__ = (
+        f"Build the shipped network {name} with initial weights. Keywords: overrides of the spec, ``seed``."
+    )
     return network
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_DISK_ERRNOS = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EIO", "ESTALE", "ENODEV", "ENXIO") if hasattr(errno, name)
+)
+
+
+def is_disk_failure(error: OSError) -> bool:
+    """Return whether the disk failed (full, over quota, broken), as opposed to a path that cannot be written."""
+    return error.errno in _DISK_ERRNOS
 
 
 @contextmanager

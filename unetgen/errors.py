@@ -22,7 +22,6 @@ programs are made.
 from __future__ import annotations
 
 import difflib
-import errno
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
@@ -281,16 +280,6 @@ class UnetgenWarning(UserWarning):
         >>> with warnings.catch_warnings():
         ...     warnings.simplefilter("error", unetgen.UnetgenWarning)
     """
-
-
-_DISK_ERRNOS = frozenset(
-    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EIO", "ESTALE", "ENODEV", "ENXIO") if hasattr(errno, name)
-)
-
-
-def is_disk_failure(error: OSError) -> bool:
-    """Return whether the disk failed (full, over quota, broken), as opposed to a path that cannot be written."""
-    return error.errno in _DISK_ERRNOS
 
 
 def format_exception_line(error: BaseException) -> str:

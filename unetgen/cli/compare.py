@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from unetgen.analysis.measures import COST_METRICS
+from unetgen.atomic_files import is_disk_failure
 from unetgen.cli.options import InputSize, OutFile, load_command_registry, plugin_option
 from unetgen.cli.output_format import remember_format
-from unetgen.errors import FileWriteError, is_disk_failure
+from unetgen.errors import FileWriteError
 
 if TYPE_CHECKING:
     from unetgen.ablation.comparison.comparison import Comparison

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unetgen.errors import FileWriteError, FormatError, is_disk_failure
+from unetgen.atomic_files import is_disk_failure
+from unetgen.errors import FileWriteError, FormatError
 from unetgen.figure.scene import Scene
 from unetgen.figure.svg import render_svg
 

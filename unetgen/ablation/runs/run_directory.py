@@ -16,18 +16,10 @@ from unetgen.ablation.sweeps.directory.index import INDEXED_METRICS, read_index
 from unetgen.ablation.sweeps.directory.writer import is_written, write_sweep
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.api import load_spec
-from unetgen.atomic_files import partial_path
+from unetgen.atomic_files import is_disk_failure, partial_path
 from unetgen.config.registry.registry import Registry
 from unetgen.config.yaml.writer import dump_yaml
-from unetgen.errors import (
-    MissingDependencyError,
-    PluginError,
-    Problem,
-    RunEnvironmentError,
-    RunError,
-    SpecError,
-    is_disk_failure,
-)
+from unetgen.errors import MissingDependencyError, PluginError, Problem, RunEnvironmentError, RunError, SpecError
 
 
 def resolve_run_directory(source: str | Path, out: str | Path | None) -> Path:

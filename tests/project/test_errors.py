@@ -16,6 +16,7 @@ import pytest
 import unetgen
 from support.command_line import RunCli
 from unetgen import errors
+from unetgen.atomic_files import is_disk_failure
 from unetgen.errors import (
     ExitCode,
     FileWriteError,
@@ -189,7 +190,7 @@ def test_every_warning_has_one_base() -> None:
     ("number", "is_failure"), [(errno.ENOSPC, True), (errno.EIO, True), (errno.ENOENT, False), (errno.EACCES, False)]
 )
 def test_a_disk_failure_is_not_a_wrong_path(number: int, is_failure: bool) -> None:
-    assert errors.is_disk_failure(OSError(number, "")) is is_failure
+    assert is_disk_failure(OSError(number, "")) is is_failure
 
 
 @contextmanager
