@@ -12,7 +12,7 @@ def _entry(name):
 
     network.__name__ = name
     network.__doc__ = (
-        f"Build the shipped network {name} with initial weights. Keywords: overrides of the spec, ``seed``."
+        f"Build the shipped network {name} with initial weights. Keywords: overrides, ``seed``."
     )
     return network
 

@@ -5,8 +5,8 @@
 The error is the largest difference of any output from the network's, relative to the largest value: the numbers of
 docs/reference/export-formats.md. ``rounding`` is the network's own error in single precision against double precision;
 no program can be expected to be much more exact. ``largest`` is the largest output. ``first`` are the initial weights,
-with running means of 0 and variances of 1. With ``normalised``, the running statistics of batch norms are those of noise, as after
-training.
+with running means of 0 and variances of 1. With ``normalised``, the running statistics of batch norms are those of
+noise, as after training.
 """
 
 from __future__ import annotations
