@@ -32,6 +32,10 @@ axes: {skip.fusion: [concat, add], bottleneck.block.repeats: [2, 3]}
 ONE_VARIANT_SWEEP = SWEEP.replace("[concat, add]", "[concat]").replace("[2, 3]", "[2]")
 
 
+IN_PROCESS = ("--workers", "0")  # no worker to start, which takes two seconds
+TIMEOUT_S = 8
+
+
 def run_arguments(sweep_dir: Path, *arguments: str, sweep: str = "sweep.yaml") -> list[str]:
     return ["run", str(sweep_dir / sweep), "-o", str(sweep_dir / "out"), *arguments]
 
@@ -83,7 +87,7 @@ FAILURE_MESSAGES = with_line_numbers(
         "leaves": "its process exited with code 3; raise an exception on errors instead",
         "is killed": "its process was killed, possibly out of memory; reduce its memory, or use fewer workers",
         "is ended": "its process was terminated by SIGSEGV; see its log",
-        "hangs": "timed out after 10 s, at sample_trials.py:{}, <lambda>",
+        "hangs": f"timed out after {TIMEOUT_S} s, at sample_trials.py:{{}}, <lambda>",
         "takes all memory": "MemoryError (sample_trials.py:{})",
         "cannot be sent": "TypeError: metric 'dice' is a function; return a number",
         "says nan": "ValueError: metric 'dice' is NaN; check its learning curve",

@@ -16,16 +16,25 @@ import pytest
 import unetgen
 from support.command_line import RunCli
 from support.paths import ROOT
-from support.runs import FAILURE_MESSAGES, SAMPLE_TRIALS, num_completed, query_results, read_notes, run_arguments
+from support.runs import (
+    FAILURE_MESSAGES,
+    IN_PROCESS,
+    SAMPLE_TRIALS,
+    TIMEOUT_S,
+    num_completed,
+    query_results,
+    read_notes,
+    run_arguments,
+)
 from unetgen.ablation.runs.engines import ray as cluster
 from unetgen.ablation.runs.engines.engine import Event, TrialFinished
+from unetgen.ablation.runs.engines.in_process import InProcessEngine
 from unetgen.ablation.runs.engines.ray import RayEngine
 from unetgen.ablation.runs.run import RunListener
 from unetgen.ablation.runs.trial import Trial
 from unetgen.errors import RunError
 
-# A cluster of this test alone: another test may run one at the same time.
-RAY = ("--engine", "ray", "--address", "local")
+RAY = ("--engine", "ray")
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +43,12 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
+def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli, ray_address: str) -> None:
     results = []
-    for out, engine in (("local", "local"), ("ray", "ray")):
-        arguments = ["--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "2", "--engine", engine, "--cpus", "1"]
-        arguments += ["--address", "local"] * (engine == "ray")
+    engines = {"here": ["--workers", "0"], "ray": [*RAY, "--address", ray_address]}
+    for out, engine in engines.items():
+        arguments = ["--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--cpus", "1"]
+        arguments += engine
         outcome = run_cli("run", str(sweep_dir / "sweep.yaml"), "-o", str(sweep_dir / out), *arguments)
         assert (outcome.code, outcome.err) == (0, "")
         with closing(sqlite3.connect(sweep_dir / out / "results.sqlite")) as opened:
@@ -46,9 +56,10 @@ def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
                 opened.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3, 4").fetchall()  # noqa: S608
                 for name in ("metrics", "curves")
             ]
-        results.append((tables, outcome.out.replace(str(sweep_dir / out), "OUT")))
+        table = outcome.out[outcome.out.index("variant") :]  # without what the trials print
+        results.append((tables, table.replace(str(sweep_dir / out), "OUT")))
     assert results[0] == results[1]
-    assert len(results[0][0][0]) == 40
+    assert len(results[0][0][0]) == 20
     assert (sweep_dir / "ray" / "ray.log").is_file()
 
 
@@ -56,8 +67,17 @@ def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
 UNKNOWN_EXIT = "its process exited without a result, possibly out of memory; see its log"
 
 
-def test_failed_trials_print_one_line_each_on_ray(sweep_dir: Path, run_cli: RunCli) -> None:
-    arguments = ["--trial", f"{SAMPLE_TRIALS}:failing", "--repeat", str(len(FAILURE_MESSAGES)), "--timeout", "10", *RAY]
+@pytest.mark.slow
+def test_failed_trials_print_one_line_each_on_ray(sweep_dir: Path, run_cli: RunCli, ray_address: str) -> None:
+    arguments = [
+        "--trial",
+        f"{SAMPLE_TRIALS}:failing",
+        "--repeat",
+        str(len(FAILURE_MESSAGES)),
+        "--timeout",
+        str(TIMEOUT_S),
+    ]
+    arguments += [*RAY, "--address", ray_address]
     outcome = run_cli(*run_arguments(sweep_dir, *arguments, sweep="lone.yaml"))
     out = sweep_dir / "out"
     name = next(out.glob("*.yaml")).stem
@@ -69,7 +89,7 @@ def test_failed_trials_print_one_line_each_on_ray(sweep_dir: Path, run_cli: RunC
     assert sorted(outcome.err.splitlines()) == sorted(lines)
     assert outcome.code == 3
     (out / "right").touch()
-    assert run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).code == 0
+    assert run_cli(*run_arguments(sweep_dir, "--resume", *IN_PROCESS, sweep="lone.yaml")).code == 0
 
 
 def child_processes(name: str) -> list[int]:
@@ -84,8 +104,10 @@ def child_processes(name: str) -> list[int]:
 
 
 def is_descendant(process: int) -> bool:
-    """Return whether a process was started by this test."""
+    """Return whether a process belongs to the run's own cluster, not to that of ``ray_address``."""
     while process > 1:
+        if "ray.get_runtime_context" in Path(f"/proc/{process}/cmdline").read_text():
+            return False
         if process == os.getpid():
             return True
         stat = Path(f"/proc/{process}/stat").read_text()
@@ -107,6 +129,7 @@ class ProcessKiller(RunListener):
 
 
 # Only the head node by default, because clusters start slowly; with UNETGEN_TEST_EFFORT the raylet too.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gcs_server", *(["raylet"] if "UNETGEN_TEST_EFFORT" in os.environ else [])])
 def test_a_failed_cluster_loses_nothing(name: str, sweep_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "2")
@@ -126,13 +149,17 @@ def test_a_failed_cluster_loses_nothing(name: str, sweep_dir: Path, monkeypatch:
     assert 2 <= kept < 8
     monkeypatch.delenv("RAY_gcs_rpc_server_reconnect_timeout_s")
     (sweep_dir / "out" / "quick").touch()
-    assert unetgen.run(sweep_dir / "out", resume=True).counts()["finished"] == 8
+    assert unetgen.run(sweep_dir / "out", resume=True, engine=InProcessEngine()).counts()["finished"] == 8
     assert sum(times > 1 for note, times in read_notes(sweep_dir).items() if note.startswith("done")) <= 2
     assert len([note for note in read_notes(sweep_dir) if note.startswith("done")]) == 8
 
 
-def test_a_cluster_that_is_too_small_or_unreachable(sweep_dir: Path, run_cli: RunCli) -> None:
-    much = run_cli(*run_arguments(sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", *RAY, "--cpus", "99"))
+def test_a_cluster_that_is_too_small_or_unreachable(sweep_dir: Path, run_cli: RunCli, ray_address: str) -> None:
+    much = run_cli(
+        *run_arguments(
+            sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", *RAY, "--address", ray_address, "--cpus", "99"
+        )
+    )
     assert much.err.startswith("a trial needs 99 CPU, but the cluster has ")
     assert much.err.endswith(" CPU, 0 GPU; request less, or add machines\n")
     nowhere = run_cli("run", str(sweep_dir / "out"), "--resume", "--engine", "ray", "--address", "127.0.0.1:1")
