@@ -38,6 +38,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return variables
 
 
+@pytest.mark.slow  # installs two distributions, and runs all conformance checks in processes
 @pytest.mark.parametrize("page", pages.list_pages("environment"), ids=pages.get_page_name)
 def test_pages_run_in_a_fresh_environment(
     page: Path, environment: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest

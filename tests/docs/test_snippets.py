@@ -23,8 +23,8 @@ from support.textures import write_textures
 # Every block that is shown only, by page.
 NOT_EXECUTED: dict[str, list[str]] = {
     "README.md": [
-        "installs unetgen",
-        "CI runs it",
+        "sets up an environment",
+        ".ci/run executes it",
         "needs the trial function of docs/tutorial/first-ablation.md",
     ],
     "docs/how-to/nnunet.md": ["tests/nnunet trains in nnU-Net"],
@@ -186,7 +186,9 @@ class Session:
             command = command.replace(shown, substitute)
         program, *arguments = shlex.split(command)
         if program == "unetgen":
-            if arguments[0] == "run" and "--engine" not in arguments:
+            if "--engine" in arguments:  # Ray starts processes of its own
+                return self.run_process([sys.executable, "-W", "ignore", "-m", "unetgen", *arguments])
+            if arguments[0] == "run":
                 arguments += [*([] if "--workers" in arguments else ["--workers", "0"]), "--cpus", "1"]
             outcome = self.run_cli(*arguments)
             assert outcome.code == 0 or not must_succeed, outcome.err
@@ -197,7 +199,10 @@ class Session:
                 self.stdout = "\n".join(map(str, opened.execute(arguments[1]).fetchall()))
                 return self.stdout
         assert program in PROGRAMS, program
-        done = subprocess.run([PROGRAMS[program], *arguments], capture_output=True, text=True, check=False)
+        return self.run_process([PROGRAMS[program], *arguments])
+
+    def run_process(self, command: list[str]) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         self.stdout = done.stdout
         return done.stdout
