@@ -144,6 +144,7 @@ def test_deep_supervision_can_be_switched_without_changing_weights(name: str, tm
     assert trained.compute_conv_feature_map_size(patch) == pytest.approx(estimate, rel=0.15)
 
 
+@pytest.mark.slow
 def test_nnunet_plans_and_trains_both_alike(tmp_path: Path, run_cli: RunCli) -> None:
     """Its own commands: plans by two planners, then a few steps of its network, of ours from its plans, of another."""
     pytest.importorskip("nnunetv2", reason="the extra 'parity' is not installed")
