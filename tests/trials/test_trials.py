@@ -377,7 +377,7 @@ def test_patches_without_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     graph: Any = SimpleNamespace(dims=2, output_size=lambda size: tuple(2 * length for length in size))
     for fitting, sentence in (
         (None, "no input size gives an output of at least 20 x 15 pixels; choose a smaller patch"),
-        ((20, 20), "the network's output is larger than its input; choose one with equal or smaller outputs"),
+        ((20, 20), "the network's output is larger than its input; choose a network without larger outputs"),
     ):
         monkeypatch.setattr(
             "unetgen.trials.patch_window.smallest_fitting_size", lambda graph, minimum, size=fitting: size

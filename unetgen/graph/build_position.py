@@ -25,10 +25,10 @@ class BuildPosition:
         Args:
             name: The module's name in the current module.
             label: The class name that ``print(model)`` shows for the module.
-            like: The name of an earlier module beside it with the same ops, whose weights are shared.
+            like: The name of an earlier sibling module with identical ops, whose weights are shared.
 
         Returns:
-            A context manager that goes back to the previous position at its end.
+            A context manager that restores the previous position on exit.
 
         Raises:
             ValueError: If ``name`` is reserved by ``torch.nn.Module``.
@@ -50,7 +50,7 @@ class BuildPosition:
         return guard
 
     def at(self, side: str, level: int, slot: str) -> _PositionGuard:
-        """Enter a slot of the spec, so that problems inside the ``with`` block are reported there.
+        """Enter a slot of the spec: its nodes get the side and level, and its problems are reported there.
 
         Args:
             side: ``encoder``, ``bottleneck``, ``decoder`` or ``head``.
@@ -58,7 +58,7 @@ class BuildPosition:
             slot: The slot's key in the spec.
 
         Returns:
-            A context manager that goes back to the previous position at its end.
+            A context manager that restores the previous position on exit.
 
         Examples:
             >>> from unetgen.authoring import Builder

@@ -128,7 +128,7 @@ def _format_latex_row(cells: Sequence[str]) -> str:
 
 
 def format_count(value: float, units: Sequence[str] = ("", " k", " M", " G", " T", " P")) -> str:
-    """Format a count with four digits: ``31.03 M``."""
+    """Format a count with at most four significant digits: ``31.03 M``."""
     scaled, unit = float(value), 0
     while abs(scaled) >= 999.95 and unit < len(units) - 1:
         scaled, unit = scaled / 1000, unit + 1
@@ -138,5 +138,5 @@ def format_count(value: float, units: Sequence[str] = ("", " k", " M", " G", " T
 
 
 def format_bytes(value: float) -> str:
-    """Format a number of bytes with four digits: ``751.8 MB``."""
+    """Format a number of bytes in decimal units, with at most four significant digits: ``751.8 MB``."""
     return format_count(value, (" B", " kB", " MB", " GB", " TB", " PB"))

@@ -59,7 +59,7 @@ class PatchWindow:
         return window
 
     def crop_mask(self, mask: NDArray[np.int64], position: Sequence[int]) -> NDArray[np.int64]:
-        """Return the classes (*patch) of the patch that starts at a position."""
+        """Return the class indices, of shape (*patch), of the patch that starts at a position."""
         return np.asarray(read_mirrored(mask[None], list(position), self.patch)[0])
 
     def crop_output(self, output: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def _find_smallest_size(graph: Graph, axis: int, patch: Size) -> int:
     while (size := smallest_fitting_size(graph, minimum)) is not None:
         input_length, output_length = size[axis], graph.output_size(size)[axis]
         if output_length > input_length:
-            raise ImageError("the network's output is larger than its input; choose one with equal or smaller outputs")
+            raise ImageError("the network's output is larger than its input; choose a network without larger outputs")
         if output_length >= patch[axis]:
             return input_length
         minimum = input_length + 1
@@ -85,7 +85,7 @@ def _find_smallest_size(graph: Graph, axis: int, patch: Size) -> int:
 
 
 def choose_scoring_patch(image_size: Size) -> Size:
-    """Return the image's size, or a smaller size as close to a cube as possible, within the limit per pass.
+    """Return the image's size, or a smaller size with sides as equal as possible, within the limit per pass.
 
     Examples:
         >>> choose_scoring_patch((512, 700)), choose_scoring_patch((5000, 5000))

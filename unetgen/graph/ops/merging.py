@@ -1,4 +1,4 @@
-"""Ops that merge several feature maps of one size. None of them broadcasts."""
+"""Ops that merge several feature maps of equal size. None of them broadcasts."""
 
 from __future__ import annotations
 

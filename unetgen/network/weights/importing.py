@@ -1,4 +1,4 @@
-"""Import weights of another implementation into a network, completely or not at all."""
+"""Import weights of another implementation into a network."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def import_weights(
 ) -> ImportReport:
     """Copy the weights of another implementation into a network.
 
-    Layers are matched by the key map; without one, by the shipped key map of the spec's name if it matches any layer;
+    Layers are matched by the key map; without one, by the shipped key map named after the spec if it matches any layer;
     otherwise by structure: within each kind of layer, the k-th source layer (file order) with the k-th layer of the
     network (execution order).
 
     Args:
         model: The network, or its ``torch.compile`` wrapper.
         weights: A safetensors file, a torch file, or a mapping.
-        key_map: Source layer paths with those of the network: a mapping, a YAML file, or the name of a shipped map.
+        key_map: Maps source layer paths to those of the network: a mapping, a YAML file, or the name of a shipped map.
         partial: Whether to import the matching tensors if others do not match.
 
     Returns:
@@ -95,7 +95,7 @@ def _match_tensors(
 
 
 def _collect_unmatched(tensors: Mapping[str, Tensor], matched: set[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of unmatched tensors; batch counters of matched norms do not count."""
+    """Return the shapes of unmatched tensors; ``num_batches_tracked`` of matched norms is omitted."""
     layers = {get_layer_path(key) for key in matched}
     return {
         key: tuple(tensor.shape)

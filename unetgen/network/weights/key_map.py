@@ -23,8 +23,8 @@ KeyMap = Mapping[str, str | None] | str | Path
 class KeyTranslator:
     """Translates keys by a key map, in both directions.
 
-    A ``*`` matches one or more characters of one path step, never a dot; the i-th one on the right is replaced by the
-    match of the i-th one on the left. Entries without a star take precedence, then those with one, in file order.
+    A ``*`` matches one or more characters of one path component, never a dot; the i-th one on the right is replaced by
+    the match of the i-th one on the left. Entries without a star take precedence, then those with one, in file order.
     """
 
     def __init__(self, key_map: KeyMap) -> None:

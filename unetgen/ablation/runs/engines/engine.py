@@ -38,10 +38,10 @@ Event = TrialStarted | MetricsReported | TrialFinished
 
 
 class Engine(Protocol):
-    """Runs trials and yields their events. Closing the iterator stops the trials that still run."""
+    """Runs trials and yields their events. Closing the iterator stops the trials that are still running."""
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
-        """Run all trials and yield their events. Each started trial also ends, if the iterator is exhausted.
+        """Run all trials. If the iterator is exhausted, every TrialStarted is followed by a TrialFinished.
 
         Args:
             trials: The trials, in the order in which they are to start.

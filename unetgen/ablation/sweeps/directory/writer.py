@@ -1,4 +1,4 @@
-"""Write a sweep to a directory: a spec for each variant, and an index; installed when complete."""
+"""Write a sweep to a directory: a spec for each variant, and an index, moved into place once complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unetgen.config.yaml.writer import dump_yaml
 # Complete specs with all defaults, or specs that extend the base.
 SpecStyle = Literal["resolved", "overlay"]
 
-# The file of a base that is written in the sweep file itself, which overlay specs extend.
+# Holds the base spec if the sweep file defines it inline; overlay specs extend it.
 BASE_FILE = "base.yaml"
 
 
