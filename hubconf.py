@@ -11,9 +11,7 @@ def _entry(name):
         return build(name, **overrides)
 
     network.__name__ = name
-    network.__doc__ = (
-        f"Build the shipped network {name} with initial weights. Keywords: overrides, ``seed``."
-    )
+    network.__doc__ = f"Build the shipped network {name} with initial weights. Keywords: overrides, ``seed``."
     return network
 
 
