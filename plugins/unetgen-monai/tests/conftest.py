@@ -26,3 +26,11 @@ def _single_torch_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Compilers take seconds for each part: conformance to tracing is for the slow tier."""
+    for item in items:
+        if item.name.endswith("-tracing]"):
+            item.add_marker(pytest.mark.slow)

@@ -78,7 +78,9 @@ def test_exports(registry: Registry, slot: str, name: str) -> None:
     assert torch.equal(export(model, (x,), strict=False).module()(x), model(x))
 
 
-@pytest.mark.parametrize(("slot", "name"), PARTS)
+@pytest.mark.parametrize(
+    ("slot", "name"), [*PARTS[:4], *(pytest.param(*part, marks=pytest.mark.slow) for part in PARTS[4:])]
+)
 def test_compiles_in_one_graph(registry: Registry, slot: str, name: str) -> None:
     torch.compiler.reset()
     model = network(registry, slot, name)

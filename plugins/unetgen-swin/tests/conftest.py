@@ -87,3 +87,11 @@ def timm_swin() -> Iterator[ModuleType]:
         except ImportError:
             pytest.skip("the extra 'parity' is not installed")
         yield pytest.importorskip("timm.models.swin_transformer", reason="the extra 'parity' is not installed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Compilers take seconds for each part: conformance to tracing is for the slow tier."""
+    for item in items:
+        if item.name.endswith("-tracing]"):
+            item.add_marker(pytest.mark.slow)

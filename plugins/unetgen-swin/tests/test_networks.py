@@ -69,8 +69,19 @@ def test_every_parameter_is_trained(networks: Networks, case: tuple[str, int]) -
     assert [key for key, value in model.named_parameters() if torch.equal(before[key], value)] == []
 
 
+TRACED_IN_LINE = {("swin", 2), ("swin", 3), ("vit sincos", 2), ("state space", 1)}
+
+
 # Six directions in 3-D are traced like four in 2-D, but take twice as long.
-@pytest.mark.parametrize("case", [case for case in CASE_DIMS if case != ("state space along axes", 3)], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        case if case in TRACED_IN_LINE else pytest.param(case, marks=pytest.mark.slow)
+        for case in CASE_DIMS
+        if case != ("state space along axes", 3)
+    ],
+    ids=str,
+)
 def test_copies_pickles_and_programs_compute_the_same(networks: Networks, case: tuple[str, int]) -> None:
     model, x = networks[case], image(case[1])
     with torch.no_grad():
@@ -83,7 +94,13 @@ def test_copies_pickles_and_programs_compute_the_same(networks: Networks, case: 
 
 
 # In 1-D if symbolic sizes on two axes would take torch too long.
-DYNAMIC_CASES = [("swin", 1), ("swin padded", 2), ("vit sincos", 2), ("state space", 1)]
+DYNAMIC_CASES = [
+    ("swin", 1),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in [("swin padded", 2), ("vit sincos", 2), ("state space", 1)]
+    ),
+]
 
 
 @torch.no_grad()

@@ -62,3 +62,11 @@ def run_code() -> RunCode:
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
 
     return run
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Compilers take seconds for each part: conformance to tracing is for the slow tier."""
+    for item in items:
+        if item.name.endswith("-tracing]"):
+            item.add_marker(pytest.mark.slow)

@@ -94,7 +94,7 @@ def test_copies_compute_the_same(model: UNet) -> None:
         assert torch.equal(pickle.loads(pickle.dumps(model))(x), expected)
 
 
-@pytest.mark.parametrize("name", NAMES[:3])
+@pytest.mark.parametrize("name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:3])])
 def test_export_and_compile(registry: Registry, name: str) -> None:
     model, x = build(registry, name), image(1, 3, 33, 32)
     with torch.no_grad():

@@ -72,7 +72,16 @@ def build_with_timm(name: str, **more: Any) -> torch.nn.Module:
         return timm.create_model(name, features_only=True, **more).to("meta").eval()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# One of each kind; the others are for the slow tier.
+IN_LINE = {
+    "resnet18", "convnext_atto", "densenet121", "caformer_s18", "swin_tiny_patch4_window7_224", "hrnet_w18_small",
+    "vgg11", "shvit_s1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in IN_LINE else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
 def test_shapes_are_those_of_timm(registry: Registry, name: str) -> None:
     """Compare at the smallest size and at two random ones; smaller sizes are rejected."""
     first, multiple = FAMILIES[name]
@@ -90,7 +99,7 @@ def test_shapes_are_those_of_timm(registry: Registry, name: str) -> None:
         graph.sizes((smallest, smallest - multiple))
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", [*FIXED[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in FIXED[2:])])
 def test_backbones_of_one_size_are_built_for_the_size_of_the_spec(registry: Registry, name: str) -> None:
     size = (256, 256) if name.endswith("256") else (224, 224)
     graph = graph_of(registry, name, DEPTHS.get(name, 5), input_size=[*size])
