@@ -564,6 +564,7 @@ def train(data: Path, folder: Path, overrides: dict[str, Any], **options: Any) -
     return segmentation(model, model.spec, context(folder), **paths, **(defaults | options))
 
 
+@pytest.mark.slow
 def test_networks_beat_the_intensity_baselines(data: Path, tmp_path: Path, run_cli: RunCli) -> None:
     """A padded and a valid network are scored on the same pixels as the baselines, and are better."""
     (tmp_path / "sweep.yaml").write_text(

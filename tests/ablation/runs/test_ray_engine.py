@@ -43,6 +43,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
+@pytest.mark.slow
 def test_trials_are_the_same_on_ray(sweep_dir: Path, run_cli: RunCli, ray_address: str) -> None:
     results = []
     engines = {"here": ["--workers", "0"], "ray": [*RAY, "--address", ray_address]}
