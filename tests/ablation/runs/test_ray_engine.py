@@ -155,6 +155,7 @@ def test_a_failed_cluster_loses_nothing(name: str, sweep_dir: Path, monkeypatch:
     assert len([note for note in read_notes(sweep_dir) if note.startswith("done")]) == 8
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_too_small_or_unreachable(sweep_dir: Path, run_cli: RunCli, ray_address: str) -> None:
     much = run_cli(
         *run_arguments(
