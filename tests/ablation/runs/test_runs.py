@@ -240,6 +240,7 @@ def test_a_curve_continues_from_the_checkpoint(tmp_path: Path) -> None:
 # Failing trials
 
 
+@pytest.mark.slow
 def test_a_failed_trial_prints_one_line_and_stops_no_other(sweep_dir: Path, run_cli: RunCli) -> None:
     """One seed per failure; then the trials succeed, and resuming finishes them all."""
     lethal = dict(list(FAILURE_MESSAGES.items())[:6])  # the others do not need a worker: test_in_process_engine.py
