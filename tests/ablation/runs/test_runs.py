@@ -316,7 +316,8 @@ def test_fail_fast_stops_at_the_first_failure(sweep_dir: Path, run_cli: RunCli) 
 # Failures of workers, of the run and of its disk
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_loses_and_repeats_nothing(sign: signal.Signals, sweep_dir: Path, run_cli: RunCli) -> None:
     child = start_in_background(
         sweep_dir, "--trial", f"{SAMPLE_TRIALS}:seeded_metrics", "--repeat", "3", "--with", "sleep=0.1", "--workers", "2",
