@@ -17,6 +17,7 @@ from support.paths import ROOT
 
 FILE = ROOT / "tests" / "durations.json"
 LIMIT_S = 20.0
+TOLERANCE = 1.5
 SHORTEST_S = 0.2  # what is shorter is not listed
 DEFAULT_S = 0.02
 HEAVY_MODULE_S = 3.0
@@ -60,10 +61,17 @@ def order_tests(items: list[Any], known: dict[str, float], num_workers: int) -> 
 
 
 def find_too_slow(measured: dict[str, float], known: dict[str, float], slow: set[str]) -> dict[str, float]:
-    """The tests that take over 20 s without the marker, on a machine as fast as the one that measured the file."""
+    """The tests that take over 20 s without the marker, on a machine as fast as the one that measured the file.
+
+    A test may take half as long again before it is listed: two processes share the machine, and durations vary.
+    """
     ratios = [seconds / known[name] for name, seconds in measured.items() if known.get(name, 0) >= 1]
     speed = max(1.0, median(ratios)) if ratios else 1.0
-    return {name: seconds for name, seconds in measured.items() if seconds > LIMIT_S * speed and name not in slow}
+    return {
+        name: seconds
+        for name, seconds in measured.items()
+        if seconds > LIMIT_S * TOLERANCE * speed and name not in slow
+    }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
