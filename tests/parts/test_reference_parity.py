@@ -19,7 +19,7 @@ from support.paths import ROOT
 from support.torchvision_stub import declare_operators
 from unetgen.analysis.cost import count_parameters
 from unetgen.network.unet import flatten_outputs
-from unetgen.network.weights.importing import find_shipped_key_map
+from unetgen.network.weights.importing import find_shipped_key_map_name
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -291,7 +291,7 @@ def test_calls_of_segmentation_models_are_the_specs_of_the_page(call: str, spec:
     )
     state = {key: value for key, value in reference.state_dict().items() if key not in unused}
     base = spec.removeprefix("{extends: ").split(",")[0].rstrip("}")
-    known = base if find_shipped_key_map(base) else None  # a spec that extends another is not called as it is
+    known = base if find_shipped_key_map_name(base) else None  # a spec that extends another is not called as it is
     assert not unetgen.import_weights(model, state, key_map=known).missing
     image = torch.randn(1, model.graph.in_channels, 64, 96, dtype=torch.float64)
     with torch.no_grad():

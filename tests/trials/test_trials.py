@@ -34,7 +34,7 @@ from unetgen.trials.baselines import fit_majority, fit_otsu
 from unetgen.trials.dataset import Dataset, Sample
 from unetgen.trials.losses import LossName, build_loss
 from unetgen.trials.metrics import SegmentationMetrics
-from unetgen.trials.patch_window import PatchWindow, choose_scoring_patch
+from unetgen.trials.patch_context import PatchContext, choose_scoring_patch
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
@@ -336,19 +336,19 @@ def test_output_of_a_window_is_that_of_the_whole_image(overrides: dict[str, Any]
     """In double precision, also at the borders of the image."""
     model = unetgen.build("unet_milesial", seed=0, **overrides).double().eval()
     image = np.random.default_rng(0).normal(size=(1, 60, 52))
-    window, image_window = PatchWindow.of(model.graph, (20, 16)), PatchWindow.of(model.graph, (60, 52))
+    window, image_window = PatchContext.of(model.graph, (20, 16)), PatchContext.of(model.graph, (60, 52))
     whole = predict(model, image, tile=image_window.input_size)
     period = model.graph.fits[0].period
     first = [(a - b) % period for a, b in zip(window.margin, image_window.margin, strict=True)]
     for position in [(first[0] + 4 * n, first[1] + 4 * m) for n in (0, 3, 9) for m in (0, 5, 8)]:
         with torch.no_grad():
-            output = window.crop_output(model(torch.from_numpy(window.crop_input(image, position))[None]))[0].numpy()
+            output = window.crop_output(model(torch.from_numpy(window.read_input(image, position))[None]))[0].numpy()
         expected = whole[:, position[0] : position[0] + 20, position[1] : position[1] + 16]
         assert np.abs(output[:, : expected.shape[1], : expected.shape[2]] - expected).max() < 1e-12
 
 
 def test_windows_are_the_smallest_that_cover_the_patch() -> None:
-    padded, valid = (PatchWindow.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
+    padded, valid = (PatchContext.of(unetgen.graph_of("unet_milesial", **o), (20, 15)) for o in (SMALL, VALID))
     assert (padded.input_size, padded.output_size, padded.margin) == ((20, 15), (20, 15), (0, 0))
     assert (valid.input_size, valid.output_size, valid.margin) == ((36, 32), (20, 16), (8, 8))
 
@@ -357,7 +357,7 @@ def test_windows_of_flat_patches_are_flat() -> None:
     graph = unetgen.graph_of(
         "unet_milesial", **{**SMALL, "dims": 3, "widths": [4, 8, 16], "downsample.rounding": "exact"}
     )
-    assert PatchWindow.of(graph, (7, 128, 126)).input_size == (8, 128, 128)
+    assert PatchContext.of(graph, (7, 128, 126)).input_size == (8, 128, 128)
 
 
 @pytest.mark.parametrize(("image", "block"), [
@@ -380,18 +380,18 @@ def test_patches_without_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
         ((20, 20), "the network's output is larger than its input; choose a network without larger outputs"),
     ):
         monkeypatch.setattr(
-            "unetgen.trials.patch_window.smallest_fitting_size", lambda graph, minimum, size=fitting: size
+            "unetgen.trials.patch_context.smallest_fitting_size", lambda graph, minimum, size=fitting: size
         )
         with pytest.raises(ImageError) as error:
-            PatchWindow.of(graph, (20, 15))
+            PatchContext.of(graph, (20, 15))
         assert str(error.value) == sentence
 
 
 def test_mask_is_cropped_to_the_patch(data: Path) -> None:
     sample = Dataset.read(data / "image", data / "mask", 2).train[0]
-    window = PatchWindow.of(unetgen.graph_of("unet_milesial", **VALID), (20, 16))
-    assert np.array_equal(window.crop_mask(sample.mask, (3, 5)), sample.mask[3:23, 5:21])
-    cropped = window.crop_input(sample.image, (20, 24))
+    window = PatchContext.of(unetgen.graph_of("unet_milesial", **VALID), (20, 16))
+    assert np.array_equal(window.read_mask(sample.mask, (3, 5)), sample.mask[3:23, 5:21])
+    cropped = window.read_input(sample.image, (20, 24))
     margin = window.margin
     assert np.array_equal(
         cropped[:, margin[0] : margin[0] + 20, margin[1] : margin[1] + 16], sample.image[:, 20:40, 24:40]
@@ -628,7 +628,7 @@ def test_variants_learn_from_and_are_scored_on_the_same_pixels(data: Path, tmp_p
     for overrides in (SMALL, VALID):
         cuts: list[bytes] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PatchWindow, "crop_mask", record_result(PatchWindow.crop_mask, cuts))
+            patch.setattr(PatchContext, "read_mask", record_result(PatchContext.read_mask, cuts))
             patch.setattr(SegmentationMetrics, "update", record_truth(SegmentationMetrics.update, cuts))
             train(data, tmp_path / str(len(seen)), overrides, steps=2, augment="paper")
         seen.append(cuts)

@@ -16,7 +16,7 @@ from unetgen.errors import FileWriteError
 if TYPE_CHECKING:
     from unetgen.ablation.comparison.comparison import Comparison
     from unetgen.config.registry.registry import Registry
-    from unetgen.outputs.table import DataTable
+    from unetgen.outputs.data_table import DataTable
 
 _EPILOG = """\b
 Examples:

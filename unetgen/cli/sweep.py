@@ -69,7 +69,7 @@ def command(
     Exits with 1 if a combination is invalid or cannot match the budget, unless on_invalid is skip; with 3 if a plugin
     fails.
     """
-    from unetgen.ablation.sweeps.directory.writer import is_written, write_sweep
+    from unetgen.ablation.sweeps.directory.writer import should_install, write_sweep
     from unetgen.ablation.sweeps.summary import process_outcomes
     from unetgen.ablation.sweeps.sweep import sweep
 
@@ -86,7 +86,7 @@ def command(
         listing.close(summary)
     _print_messages(summary)
     if output_format == "text":
-        destination = f"written to {out}" if is_written(loaded, summary) else "nothing written"
+        destination = f"written to {out}" if should_install(loaded, summary) else "nothing written"
         click.echo(_format_summary(loaded, summary) + (f"; {destination}" if out else ""))
     return _choose_exit_code(loaded, summary)
 
@@ -113,7 +113,7 @@ class _TableListing:
     def close(self, summary: Summary) -> None:
         if not self.rows:
             return
-        from unetgen.outputs.table import Column, DataTable
+        from unetgen.outputs.data_table import Column, DataTable
 
         columns = [
             Column("name", "variant"),
@@ -201,7 +201,7 @@ def _format_summary(sweep: Sweep, summary: Summary) -> str:
         "failed": sum(occurrences.count for occurrences in summary.failures.values()),
     }
     rest = "".join(f", {count:,} {outcome}" for outcome, count in parts.items() if count)
-    base = f" of {sweep.definition.base_name}" if sweep.definition.base_name else ""
+    base = f" of {sweep.definition.base_reference}" if sweep.definition.base_reference else ""
     return f"{sweep.definition.name}: {summary.num_variants:,} variant{'s' * (summary.num_variants != 1)}{base}{rest}"
 
 

@@ -77,7 +77,7 @@ def initialize_external_modules(model: UNet, seed: int, *, with_initial_weights:
     for node in model.graph.nodes:
         if not isinstance(node.op, ExternalModule) or node.layer_path != node.path:
             continue
-        call = node.op.to_call()
+        call = node.op.to_layer_call()
         if with_initial_weights:
             call = Call(call.target, {**call.arguments, **node.op.initial_arguments})
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):

@@ -132,5 +132,5 @@ class _NetworkBuilder:
 
     def _build_layer(self, node: Node) -> torch.nn.Module:
         if isinstance(node.op, ExternalModule):
-            return instantiate(node.op.to_call(), node.op.origin)
-        return build_layer(node.op.to_call(), **({"inplace": True} if node.index in self.inplace_nodes else {}))
+            return instantiate(node.op.to_layer_call(), node.op.origin)
+        return build_layer(node.op.to_layer_call(), **({"inplace": True} if node.index in self.inplace_nodes else {}))

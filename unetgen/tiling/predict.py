@@ -16,10 +16,10 @@ from torch import Tensor
 from unetgen.errors import UnetgenWarning
 from unetgen.tiling.argument_checks import check_image, check_keep, prepare_output, resolve_tile, validate_batch
 from unetgen.tiling.mirror_padding import ImageArray, read_mirrored
-from unetgen.tiling.nonlocal_ops import find_nonlocal_modules
 from unetgen.tiling.plan import AxisPlan, TileSpan, plan_axes
 from unetgen.tiling.postprocessing import Keep, build_postprocessor
 from unetgen.tiling.tile_disagreement import TileDisagreement
+from unetgen.tiling.untileable_modules import find_untileable_modules
 
 if TYPE_CHECKING:
     from unetgen.network.unet import UNet
@@ -80,7 +80,7 @@ def predict(
     """
     check_image(model.graph, image)
     check_keep(keep)
-    size, nonlocal_paths = tuple(image.shape[1:]), find_nonlocal_modules(model.graph)
+    size, nonlocal_paths = tuple(image.shape[1:]), find_untileable_modules(model.graph)
     plans = plan_axes(model.graph, size, resolve_tile(model, tile), exact=exact, overlap=bool(nonlocal_paths))
     batches = _batch_tiles(plans, validate_batch(batch))
     out = prepare_output(model, keep, size, out)

@@ -26,7 +26,7 @@ from unetgen.trials.dataset import Dataset, Sample, check_dataset
 from unetgen.trials.losses import LossFunction, LossName, build_loss, cross_entropy, deep_supervision_loss
 from unetgen.trials.metrics import METRIC_DIRECTIONS, SegmentationMetrics
 from unetgen.trials.options import LearningRate, Proportion, SizeOption, expand_per_axis, validate_options
-from unetgen.trials.patch_window import PatchWindow, choose_scoring_patch
+from unetgen.trials.patch_context import PatchContext, choose_scoring_patch
 
 # The trained network, in the trial's directory.
 WEIGHTS_FILE = "model.safetensors"
@@ -81,7 +81,7 @@ def segmentation(  # noqa: PLR0913  # all options of a training
         ImageError: The data are invalid or do not match the network.
         RunError: An option is invalid.
     """
-    window = PatchWindow.of(model.graph, expand_per_axis("patch", patch, spec.dims))
+    window = PatchContext.of(model.graph, expand_per_axis("patch", patch, spec.dims))
     dataset = Dataset.read(Path(images), Path(masks), spec.dims, validation, reduce)
     check_dataset(dataset, model.graph)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
@@ -98,7 +98,7 @@ class _Trainer:
     model: UNet
     context: TrialContext
     dataset: Dataset
-    window: PatchWindow
+    window: PatchContext
     augment: Callable[[Sample, int], Sample]
     optimizer: torch.optim.Optimizer
 
@@ -144,7 +144,7 @@ class _Trainer:
                 int(rng.integers(max(1, image_length - patch_length + 1)))
                 for image_length, patch_length in zip(sample.mask.shape, self.window.patch, strict=True)
             ]
-            pairs.append((self.window.crop_input(sample.image, position), self.window.crop_mask(sample.mask, position)))
+            pairs.append((self.window.read_input(sample.image, position), self.window.read_mask(sample.mask, position)))
         x, truth = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
         return x.to(self.context.device), truth.to(self.context.device)
 
@@ -153,7 +153,7 @@ class _Trainer:
         metrics, losses = SegmentationMetrics(object_class), []
         to_labels = build_postprocessor(self.model.graph, "labels")
         for sample in self.dataset.validation:
-            tile = PatchWindow.of(self.model.graph, choose_scoring_patch(sample.mask.shape)).input_size
+            tile = PatchContext.of(self.model.graph, choose_scoring_patch(sample.mask.shape)).input_size
             output = torch.from_numpy(predict(self.model, sample.image, tile=tile, exact=False))[None]
             losses.append(cross_entropy(output, torch.from_numpy(sample.mask)[None]).item())
             metrics.update(to_labels(output)[0, 0].numpy(), sample.mask)

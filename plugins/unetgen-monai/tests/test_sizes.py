@@ -65,7 +65,7 @@ def actual_size(op: ExternalModule, n: int, dims: int) -> int | None:
     """Return the output size of MONAI's module, or None if it fails."""
     with torch.device("meta"):
         try:
-            return int(instantiate(op.to_call(), "").eval()(torch.zeros(1, 4, *[n] * dims)).shape[-1])
+            return int(instantiate(op.to_layer_call(), "").eval()(torch.zeros(1, 4, *[n] * dims)).shape[-1])
         except (RuntimeError, ValueError):
             return None
 
@@ -123,7 +123,7 @@ def check_receptive_fields(graph: Graph, op: ExternalModule) -> None:
 def gradient_window(op: ExternalModule, o: int, dims: int) -> tuple[int, int]:
     """Return the input pixels along the first axis that an output row depends on."""
     torch.manual_seed(0)
-    module = instantiate(op.to_call(), "").double()
+    module = instantiate(op.to_layer_call(), "").double()
     for norm in [m for m in module.modules() if isinstance(m, torch.nn.GroupNorm)]:
         norm.forward = lambda x: x  # type: ignore[method-assign]  # norms over whole maps are ignored
     x: Tensor = torch.randn(1, 4, *[LENGTH] * dims, dtype=torch.float64, requires_grad=True)

@@ -35,7 +35,7 @@ from unetgen.ablation.sweeps.directory.writer import write_sweep
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.analysis.measures import COST_METRICS
 from unetgen.analysis.report import NetworkReport
-from unetgen.outputs.table import Column, DataTable, format_bytes, format_count
+from unetgen.outputs.data_table import Column, DataTable, format_bytes, format_count
 from unetgen.plugins import load_registry
 
 SMALL = {"extends": "unet_milesial", "widths": [4, 8, 16], "input_size": [32, 32]}

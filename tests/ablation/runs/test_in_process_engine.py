@@ -26,7 +26,7 @@ import unetgen
 from support.command_line import RunCli
 from support.paths import ROOT
 from support.runs import FAILURE_MESSAGES, SAMPLE_TRIALS, PlanRecorder, query_results, read_notes, run_arguments
-from unetgen.ablation.runs.engines.engine import MetricsReported, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.engine import MetricsReported, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.engines.in_process import InProcessEngine
 from unetgen.ablation.runs.engines.local import LocalEngine
 from unetgen.ablation.runs.process_state import _restore_gpu_states
@@ -101,7 +101,7 @@ def test_a_missing_directory_is_the_trials_error(run_trial: Callable[..., TrialF
 def test_reports_follow_when_the_trial_has_ended(tmp_path: Path) -> None:
     trial = Trial("base", 0, 1, f"{SAMPLE_TRIALS}:seeded_metrics", tmp_path, tmp_path, spec=SPEC)
     kinds = [type(event) for event in InProcessEngine().run_trials([trial])]
-    assert kinds == [TrialStarted, MetricsReported, MetricsReported, TrialFinished]
+    assert kinds == [TrialSubmitted, MetricsReported, MetricsReported, TrialFinished]
 
 
 def test_reports_of_threads_left_running_are_ignored(run_trial: Callable[..., TrialFinished]) -> None:

@@ -44,7 +44,7 @@ from support.runs import (
 )
 from unetgen.ablation.results import database
 from unetgen.ablation.runs.engines import worker_process
-from unetgen.ablation.runs.engines.engine import Event, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.engine import Event, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.engines.in_process import InProcessEngine
 from unetgen.ablation.runs.engines.local import LocalEngine
 from unetgen.ablation.runs.execution import TIMEOUT_TRACEBACK_FILE
@@ -366,7 +366,7 @@ def test_a_killed_worker_fails_one_trial(sweep_dir: Path) -> None:
         killed = 0
 
         def on_event(self, event: Event) -> None:
-            if isinstance(event, TrialStarted) and not self.killed:
+            if isinstance(event, TrialSubmitted) and not self.killed:
                 self.killed = 1
                 for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
                     if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -666,7 +666,7 @@ def test_listeners_receive_the_events_of_a_run(sweep_dir: Path, run_cli: RunCli)
         engine=InProcessEngine(),
     )
     assert [type(event).__name__ for event in events] == [
-        "TrialStarted",
+        "TrialSubmitted",
         "MetricsReported",
         "MetricsReported",
         "TrialFinished",

@@ -17,7 +17,7 @@ from unetgen.graph.from_spec import build_graph
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import accepts_size
-from unetgen.outputs.table import CellValue, Column, DataTable, format_bytes, format_count
+from unetgen.outputs.data_table import CellValue, Column, DataTable, format_bytes, format_count
 
 # Metrics of which more is better; of all others, less is.
 HIGHER_IS_BETTER = ("receptive_field",)

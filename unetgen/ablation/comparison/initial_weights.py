@@ -18,7 +18,7 @@ from unetgen.graph.from_spec import build_graph
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Shape
 from unetgen.graph.part_types import Init
-from unetgen.outputs.table import Column, DataTable
+from unetgen.outputs.data_table import Column, DataTable
 
 # The status of a module in another network, compared with the base.
 SAME, DIFFERENT_SHAPE, DIFFERENT_INIT, ABSENT, ADDED = "same", "other shape", "other init", "absent", "added"
@@ -66,7 +66,7 @@ def collect_module_inits(spec: Spec, graph: Graph) -> ModuleInits:
         tensors.setdefault(path, []).append((parameter.shape, f"{key} {rule}"))
     for path, op in external_modules.items():
         if path in tensors:
-            tensors[path].append(((), f"{op.to_call()!r} {sorted(op.initial_arguments.items())!r}"))
+            tensors[path].append(((), f"{op.to_layer_call()!r} {sorted(op.initial_arguments.items())!r}"))
     return {path: ModuleInit(*(tuple(side) for side in zip(*own, strict=True))) for path, own in tensors.items()}
 
 

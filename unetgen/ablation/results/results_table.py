@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from unetgen.ablation.results.database import ResultsDatabase, TrialRow, VariantRow
 from unetgen.ablation.results.significance import MetricDifference, compare_variants_to_base
 from unetgen.errors import RunError, did_you_mean
-from unetgen.outputs.table import CellValue, Column, DataTable, format_count
+from unetgen.outputs.data_table import CellValue, Column, DataTable, format_count
 
 # The costs in the table.
 COST_COLUMNS = ("params", "macs")

@@ -14,7 +14,7 @@ from typing import Any
 from unetgen.ablation.results.database import DATABASE_FILE, ResultsDatabase, TrialRow, VariantRow
 from unetgen.ablation.results.results_table import ResultsTable
 from unetgen.ablation.runs.device import check_device
-from unetgen.ablation.runs.engines.engine import Engine, Event, MetricsReported, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.engine import Engine, Event, MetricsReported, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.engines.in_process import InProcessEngine
 from unetgen.ablation.runs.engines.local import LocalEngine
 from unetgen.ablation.runs.engines.worker_process import exit_if_spawn_reimport
@@ -264,7 +264,7 @@ def _execute(
 def _record(event: Event, database: ResultsDatabase) -> None:
     name, seed = event.trial.name, event.trial.seed
     match event:
-        case TrialStarted():
+        case TrialSubmitted():
             database.start_trial(name, seed)
         case MetricsReported(step=step, metrics=metrics):
             database.record_metrics(name, seed, step, metrics)

@@ -13,7 +13,7 @@ from unetgen.ablation.runs.error_text import format_exception_safely
 from unetgen.ablation.runs.trial import TRIALS_DIRECTORY
 from unetgen.ablation.sweeps.definition.sweep_file import read_sweep_definition
 from unetgen.ablation.sweeps.directory.index import INDEXED_METRICS, read_index
-from unetgen.ablation.sweeps.directory.writer import is_written, write_sweep
+from unetgen.ablation.sweeps.directory.writer import should_install, write_sweep
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.api import load_spec
 from unetgen.atomic_files import is_disk_failure, partial_path
@@ -100,7 +100,7 @@ def ensure_variants_written(source: str | Path, folder: Path, registry: Registry
         return SkippedCombinations()
     loaded = sweep(source, registry=registry)
     summary = write_sweep(loaded, folder)
-    if summary.problems and (not summary.num_variants or not is_written(loaded, summary)):
+    if summary.problems and (not summary.num_variants or not should_install(loaded, summary)):
         raise SpecError(list(summary.problems))
     if not summary.num_variants:
         raise PluginError(summary.format_failures())

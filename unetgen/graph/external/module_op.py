@@ -99,7 +99,7 @@ class ExternalModule(Op):
     def parameters(self) -> tuple[Parameter, ...]:
         from unetgen.graph.external import measurement  # imports torch
 
-        return measurement.read_parameters(self.to_call(), self.origin)
+        return measurement.read_parameters(self.to_layer_call(), self.origin)
 
     def macs(self, inputs: Size, outputs: Size) -> int:
         return self.profile(inputs, outputs).macs
@@ -114,7 +114,7 @@ class ExternalModule(Op):
     def workspace_elements(self, inputs: Shape, outputs: Shape) -> int:
         return inputs[0] * self.profile(inputs[2:], outputs[2:]).workspace_elements
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(self.target, self.arguments)
 
     def profile(self, inputs: Size, outputs: Size) -> ModuleProfile:
@@ -122,7 +122,7 @@ class ExternalModule(Op):
         from unetgen.graph.external import measurement  # imports torch
 
         shapes = tuple((channels, *inputs) for channels in self.in_channels)
-        profile = measurement.profile_module(self.to_call(), shapes, self.origin)
+        profile = measurement.profile_module(self.to_layer_call(), shapes, self.origin)
         self.check_profile(profile, inputs, outputs)
         return profile
 
@@ -183,7 +183,7 @@ class SelectOutput(Op):
     def is_global(self) -> bool:
         return True
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("layers.SelectOutput", {"index": self.index})
 
 

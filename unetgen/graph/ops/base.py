@@ -132,7 +132,7 @@ class Op:
         """Return the number of elements that the op holds while it runs, besides inputs and outputs."""
         return 0
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         """Return the torch layer that computes the op."""
         raise TypeError(f"op {self.kind!r} has no layer")
 

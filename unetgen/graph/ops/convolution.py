@@ -67,7 +67,7 @@ class Convolution(Op):
     def macs(self, inputs: Size, outputs: Size) -> int:
         return prod(outputs) * prod(self.kernel) * (self.in_channels // self.groups) * self.channels
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(f"nn.Conv{len(self.kernel)}d", _non_default_arguments(self, {"padding_mode": self.padding_mode}))
 
 
@@ -116,7 +116,7 @@ class TransposedConvolution(Op):
     def macs(self, inputs: Size, outputs: Size) -> int:
         return prod(inputs) * prod(self.kernel) * (self.channels // self.groups) * self.in_channels
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(
             f"nn.ConvTranspose{len(self.kernel)}d",
             _non_default_arguments(self, {"output_padding": self.output_padding}),

@@ -32,7 +32,7 @@ class GlobalPooling(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.statistic == "max" else ""
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("gating_layers.GlobalPool", {"statistic": self.statistic})
 
 
@@ -48,7 +48,7 @@ class AdaptiveAvgPooling(Op):
     def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         return arithmetic.apply(sizes[0], Rule(factor=0, plus=self.bins[axis], minimum=self.bins[axis]), self.kind)
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(f"nn.AdaptiveAvgPool{len(self.bins)}d", {"output_size": self.bins})
 
     @property
@@ -71,7 +71,7 @@ class ChannelPooling(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.statistic == "max" else ""
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("gating_layers.ChannelPool", {"statistic": self.statistic})
 
 
@@ -90,7 +90,7 @@ class BroadcastMultiply(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "inputs"
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("layers.Multiply")
 
 
@@ -113,7 +113,7 @@ class ChannelConvolution(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("gating_layers.ChannelConv", {"kernel_size": self.kernel})
 
 
@@ -133,7 +133,7 @@ class ChannelScaling(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("gating_layers.ChannelScale", {"channels": self.channels, "start": self.start})
 
 
@@ -145,7 +145,7 @@ class Flatten(Op):
     may_alias_input: ClassVar[bool] = True
     has_no_spatial_axes: ClassVar[bool] = True
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("nn.Flatten")
 
 
@@ -164,5 +164,5 @@ class ChannelGate(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input"
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("gating_layers.SimpleGate")

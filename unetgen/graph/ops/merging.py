@@ -15,7 +15,7 @@ class _Merge(Op):
     def output_size_along(self, axis: int, sizes: Sequence[S], arithmetic: SizeArithmetic[S]) -> S:
         return arithmetic.require_equal(sizes, self.kind)
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(f"layers.{type(self).__name__}")
 
 

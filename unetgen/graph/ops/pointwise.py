@@ -39,7 +39,7 @@ class Normalization(Op):
         shape = (self.channels,)
         return (Parameter("weight", shape, "scale"), Parameter("bias", shape, "shift")) if self.affine else ()
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(self.target, self.arguments)
 
 
@@ -74,7 +74,7 @@ class Activation(Op):
             return ()
         return (Parameter("weight", (self.slopes,), "slope", start=self.arguments.get("init", 0.25)),)
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(self.target, self.arguments)
 
 
@@ -94,5 +94,5 @@ class Dropout(Op):
             return outputs[0]
         return prod(outputs[:2]) if self.target in _CHANNEL_DROPOUTS else prod(outputs)
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call(self.target, {"p": self.rate})

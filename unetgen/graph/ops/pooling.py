@@ -30,7 +30,7 @@ class _Pooling(Op):
     def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         return window_input_interval(output_interval, self.kernel[axis], self.stride[axis], self.padding[axis])
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         arguments: dict[str, Any] = {"kernel_size": self.kernel, "stride": self.stride}
         padding = {"padding": self.padding} if any(self.padding) else {}
         ceil = {"ceil_mode": True} if self.rounding == "ceil" else {}

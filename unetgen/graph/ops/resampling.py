@@ -65,7 +65,7 @@ class Interpolation(Op):
     def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         return interpolation_input_interval(output_interval, sizes, self.mode, self.align_corners)
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         scale = tuple(float(factor) for factor in self.factor)
         return Call("nn.Upsample", {"scale_factor": scale, **mode_arguments(self.mode, len(scale), self.align_corners)})
 
@@ -87,7 +87,7 @@ class PixelShuffle(Op):
     def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         return output_interval[0] // self.factor[axis], output_interval[1] // self.factor[axis]
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         square = len(self.factor) == 2 and self.factor[0] == self.factor[1]
         if square:
             return Call("nn.PixelShuffle", {"upscale_factor": self.factor[0]})

@@ -37,7 +37,7 @@ class Pad(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.mode in ("reflect", "replicate") else ""
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("layers.Pad", {"before": self.before, "after": self.after, "mode": self.mode})
 
 
@@ -58,7 +58,7 @@ class CropTo(Op):
         margin = (sizes[0] - sizes[1]) // 2 if self.place == "centre" else 0
         return output_interval[0] + margin, output_interval[1] + margin
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("layers.CropTo", {} if self.place == "centre" else {"place": self.place})
 
 
@@ -83,7 +83,7 @@ class PadTo(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.mode == "replicate" else ""
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("layers.PadTo", {"mode": self.mode})
 
 
@@ -123,7 +123,7 @@ class PadToMultiple(Op):
     def saved_for_backward(self) -> SavedForBackward:
         return "input" if self.mode in ("reflect", "replicate") else ""
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         return Call("layers.PadToMultiple", {"multiple": self.multiple, "mode": self.mode, "place": self.place})
 
 
@@ -143,6 +143,6 @@ class ResizeTo(Op):
     def input_interval(self, axis: int, output_interval: Interval, sizes: tuple[int, int]) -> Interval:
         return interpolation_input_interval(output_interval, sizes, self.mode, self.align_corners)
 
-    def to_call(self) -> Call:
+    def to_layer_call(self) -> Call:
         arguments: dict[str, Any] = mode_arguments(self.mode, self.dims, self.align_corners)
         return Call("layers.ResizeTo", arguments)

@@ -20,7 +20,7 @@ from unetgen.graph.from_spec import build_graph
 from unetgen.network.assembly import assemble
 from unetgen.network.initialization import initialize_external_modules
 from unetgen.network.unet import UNet
-from unetgen.network.weights.key_map import KeyMap, translate_keys
+from unetgen.network.weights.key_map import KeyMapSource, translate_state_dict
 from unetgen.network.weights.tensor_file import HASH_KEY, SPEC_KEY, VERSION_KEY, read_tensors, write_safetensors
 
 
@@ -79,7 +79,7 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
 
 
 def load_weights(
-    model: UNet, weights: str | Path | Mapping[str, Tensor], *, key_map: KeyMap | None = None, strict: bool = True
+    model: UNet, weights: str | Path | Mapping[str, Tensor], *, key_map: KeyMapSource | None = None, strict: bool = True
 ) -> None:
     """Copy weights into a network.
 
@@ -107,7 +107,7 @@ def load_weights(
     name = "the state dict" if isinstance(weights, Mapping) else str(weights)
     tensors, spec_data = (dict(weights), None) if isinstance(weights, Mapping) else read_tensors(weights)
     if key_map is not None:
-        tensors = translate_keys(tensors, key_map, name)
+        tensors = translate_state_dict(tensors, key_map, name)
     spec_differences = find_differing_fields(spec_data, model.spec.resolved()) if spec_data else []
     if spec_differences and strict:
         raise WeightsError(_mismatch_message(name, spec_differences))

@@ -13,13 +13,13 @@ from unetgen.network.unet import UNet
 from unetgen.network.weights.checkpoint import unwrap_compiled
 from unetgen.network.weights.external_checkpoint import ExternalCheckpoint, WeightsSource
 from unetgen.network.weights.import_report import ImportReport
-from unetgen.network.weights.key_map import KeyMap, KeyTranslator, find_shipped_key_map, join_key
+from unetgen.network.weights.key_map import KeyMapSource, KeyTranslator, find_shipped_key_map_name, join_key
 from unetgen.network.weights.matching import TensorMatching, match_by_key_map, match_by_structure
 from unetgen.network.weights.state_layer import BATCH_COUNTER, get_layer_path
 
 
 def import_weights(
-    model: UNet, weights: WeightsSource, *, key_map: KeyMap | None = None, partial: bool = False
+    model: UNet, weights: WeightsSource, *, key_map: KeyMapSource | None = None, partial: bool = False
 ) -> ImportReport:
     """Copy the weights of another implementation into a network.
 
@@ -55,7 +55,7 @@ def import_weights(
     return report
 
 
-def plan_import(model: UNet, checkpoint: ExternalCheckpoint, key_map: KeyMap | None) -> ImportReport:
+def plan_import(model: UNet, checkpoint: ExternalCheckpoint, key_map: KeyMapSource | None) -> ImportReport:
     """Match a checkpoint with a network, without copying.
 
     Args:
@@ -82,12 +82,12 @@ def plan_import(model: UNet, checkpoint: ExternalCheckpoint, key_map: KeyMap | N
 
 
 def _match_tensors(
-    spec_name: str, target_tensors: Mapping[str, Tensor], checkpoint: ExternalCheckpoint, key_map: KeyMap | None
+    spec_name: str, target_tensors: Mapping[str, Tensor], checkpoint: ExternalCheckpoint, key_map: KeyMapSource | None
 ) -> tuple[str | None, TensorMatching]:
     if key_map is not None:
         translator = KeyTranslator(key_map)
         return translator.name, match_by_key_map(checkpoint, target_tensors, translator)
-    if shipped := find_shipped_key_map(spec_name):
+    if shipped := find_shipped_key_map_name(spec_name):
         matching = match_by_key_map(checkpoint, target_tensors, KeyTranslator(shipped))
         if matching.pairs:
             return shipped, matching

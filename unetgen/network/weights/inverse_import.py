@@ -10,11 +10,11 @@ from unetgen.network.weights.checkpoint import unwrap_compiled
 from unetgen.network.weights.external_checkpoint import ExternalCheckpoint, WeightsSource
 from unetgen.network.weights.import_report import ImportReport
 from unetgen.network.weights.importing import plan_import
-from unetgen.network.weights.key_map import KeyMap, KeyTranslator, find_shipped_key_map
+from unetgen.network.weights.key_map import KeyMapSource, KeyTranslator, find_shipped_key_map_name
 
 
 def export_with_key_map(
-    model: UNet, *, key_map: KeyMap | None = None, like: WeightsSource | None = None, partial: bool = False
+    model: UNet, *, key_map: KeyMapSource | None = None, like: WeightsSource | None = None, partial: bool = False
 ) -> tuple[dict[str, Tensor], ImportReport]:
     """Return the weights of a network under the keys of another implementation.
 
@@ -43,10 +43,10 @@ def export_with_key_map(
     return {**checkpoint.tensors, **exported}, report
 
 
-def _rename_with_key_map(model: UNet, key_map: KeyMap | None) -> ExternalCheckpoint:
+def _rename_with_key_map(model: UNet, key_map: KeyMapSource | None) -> ExternalCheckpoint:
     """Return the state dict of a network under the source keys of a key map."""
     name = model.spec.name or "the network"
-    key_map = key_map if key_map is not None else find_shipped_key_map(model.spec.name)
+    key_map = key_map if key_map is not None else find_shipped_key_map_name(model.spec.name)
     if key_map is None:
         raise WeightsError(f"{name}: no key map for this network; give --key-map, or a checkpoint with --like")
     translator = KeyTranslator(key_map)

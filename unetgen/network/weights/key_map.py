@@ -17,7 +17,7 @@ from unetgen.network.weights.tensor_file import write_atomically
 
 # A mapping of source layer paths to target ones, the name of a shipped map, or a YAML file of one. Entries that map to
 # null are not weights, and are ignored.
-KeyMap = Mapping[str, str | None] | str | Path
+KeyMapSource = Mapping[str, str | None] | str | Path
 
 
 class KeyTranslator:
@@ -27,7 +27,7 @@ class KeyTranslator:
     the match of the i-th one on the left. Entries without a star take precedence, then those with one, in file order.
     """
 
-    def __init__(self, key_map: KeyMap) -> None:
+    def __init__(self, key_map: KeyMapSource) -> None:
         self.name = "given" if isinstance(key_map, Mapping) else str(key_map)
         entries = key_map if isinstance(key_map, Mapping) else _read_key_map(key_map)
         for source, target in entries.items():
@@ -79,7 +79,7 @@ class KeyTranslator:
             )
 
 
-def translate_keys(tensors: Mapping[str, Any], key_map: KeyMap, name: str) -> dict[str, Any]:
+def translate_state_dict(tensors: Mapping[str, Any], key_map: KeyMapSource, name: str) -> dict[str, Any]:
     """Translate the keys of a state dict.
 
     Args:
@@ -128,7 +128,7 @@ def join_key(layer: str, parameter: str) -> str:
     return f"{layer}.{parameter}" if layer else parameter
 
 
-def find_shipped_key_map(spec_name: str) -> str | None:
+def find_shipped_key_map_name(spec_name: str) -> str | None:
     """Return the name of the shipped key map of a shipped spec, if any."""
     return spec_name if spec_name and (_key_map_directory() / f"{spec_name}.yaml").is_file() else None
 

@@ -45,7 +45,7 @@ def _collect_init_rules(graph: Graph, init: Init) -> dict[tuple[str, str], list[
     """Return the distinct init rules for each layer class and tensor name."""
     rules: dict[tuple[str, str], list[InitRule]] = {}
     for node in graph.nodes[1:]:
-        target = node.op.to_call().target
+        target = node.op.to_layer_call().target
         for parameter in node.op.parameters():
             if parameter.role == "own":
                 continue

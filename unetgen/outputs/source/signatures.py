@@ -38,7 +38,7 @@ class LayerCalls:
 
     def build_call(self, node: Node) -> Call:
         """Return the constructor call of a node's layer."""
-        call = node.op.to_call()
+        call = node.op.to_layer_call()
         extra = {"inplace": True} if node.index in self.inplace_nodes else {}
         return Call(call.target, {**call.arguments, **extra})
 

@@ -17,7 +17,7 @@ from unetgen.api import draw
 from unetgen.config.registry.registry import Registry
 from unetgen.config.yaml.writer import dump_yaml
 from unetgen.errors import MissingDependencyError
-from unetgen.outputs.table import DataTable
+from unetgen.outputs.data_table import DataTable
 from unetgen.plugins import load_registry
 
 

@@ -11,7 +11,7 @@ from unetgen.ablation.runs.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class TrialStarted:
+class TrialSubmitted:
     """A trial has started, or is queued where the engine cannot observe its start."""
 
     trial: Trial
@@ -34,14 +34,14 @@ class TrialFinished:
     result: TrialResult
 
 
-Event = TrialStarted | MetricsReported | TrialFinished
+Event = TrialSubmitted | MetricsReported | TrialFinished
 
 
 class Engine(Protocol):
     """Runs trials and yields their events. Closing the iterator stops the trials that are still running."""
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[Event]:
-        """Run all trials. If the iterator is exhausted, every TrialStarted is followed by a TrialFinished.
+        """Run all trials. If the iterator is exhausted, every TrialSubmitted is followed by a TrialFinished.
 
         Args:
             trials: The trials, in the order in which they are to start.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from unetgen.ablation.runs.engines.engine import Event, MetricsReported, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.engine import Event, MetricsReported, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.execution import execute_trial_in_process
 from unetgen.ablation.runs.trial import Trial
 
@@ -26,7 +26,7 @@ class InProcessEngine:
 
     def _run_trial(self, trial: Trial) -> Iterator[Event]:
         reports: list[MetricsReported] = []
-        yield TrialStarted(trial)
+        yield TrialSubmitted(trial)
         try:
             result = execute_trial_in_process(
                 trial, lambda step, metrics: reports.append(MetricsReported(trial, step, metrics))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from unetgen.ablation.runs.engines.engine import Event, MetricsReported, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.engine import Event, MetricsReported, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.engines.worker_process import (
     SPAWN_CONTEXT,
     check_main_guard,
@@ -78,7 +78,7 @@ class _Worker:
         """
         return self.connection, self._process.sentinel
 
-    def start_trial(self, trial: Trial) -> TrialStarted:
+    def start_trial(self, trial: Trial) -> TrialSubmitted:
         """Send a trial to the worker, or to a new one if it has died."""
         if not self.is_alive:
             self.connection.close()
@@ -87,7 +87,7 @@ class _Worker:
         self.trial = trial
         with suppress(OSError):  # it has just died, which the next event reports
             self.connection.send(trial)
-        return TrialStarted(trial)
+        return TrialSubmitted(trial)
 
     def receive_event(self) -> Event:
         """Return the worker's next event, or if it has died the end of its trial with the reason."""

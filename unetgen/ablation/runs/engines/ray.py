@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from unetgen.ablation.runs.engines.engine import Event, TrialFinished, TrialStarted
+from unetgen.ablation.runs.engines.engine import Event, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.engines.worker_process import (
     GRACE_PERIOD_S,
     SPAWN_CONTEXT,
@@ -111,7 +111,7 @@ class _RayTasks:
                 while pending and len(running) < max_in_flight:
                     trial = pending.popleft()
                     running[task.remote(trial)] = trial
-                    yield TrialStarted(trial)
+                    yield TrialSubmitted(trial)
                 for reference in ray.wait(list(running))[0]:
                     trial = running.pop(reference)
                     yield TrialFinished(trial, self._fetch_result(reference, trial))

@@ -55,7 +55,7 @@ class SweepDefinition:
     on_invalid: InvalidPolicy
 
     @property
-    def base_name(self) -> str:
+    def base_reference(self) -> str:
         """The base's name or path as written; empty if the sweep file contains the base itself."""
         base = self.root.mapping["base"].value
         return base if isinstance(base, str) else ""

@@ -49,8 +49,8 @@ def resolve_base_reference(folder: Path, sweep: Sweep) -> str | dict[str, Any]:
         A name or path relative to the folder, or the base itself as plain data if it is in the sweep file.
     """
     definition = sweep.definition
-    if definition.base_name:
-        return _rebase_reference(definition.base_name, definition.folder, folder)
+    if definition.base_reference:
+        return _rebase_reference(definition.base_reference, definition.folder, folder)
     base: dict[str, Any] = definition.root.mapping["base"].to_data()
     if "extends" in base:
         base["extends"] = _rebase_reference(base["extends"], definition.folder, folder)

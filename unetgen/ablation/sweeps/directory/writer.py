@@ -19,7 +19,7 @@ from unetgen.config.yaml.writer import dump_yaml
 SpecStyle = Literal["resolved", "overlay"]
 
 # Holds the base spec if the sweep file defines it inline; overlay specs extend it.
-BASE_FILE = "base.yaml"
+INLINE_BASE_FILE = "base.yaml"
 
 
 def write_sweep(
@@ -50,14 +50,14 @@ def write_sweep(
     target = TargetDirectory.from_path(directory)
     target.check()
     with target.staging_directory() as staging, closing(_DirectoryWriter(sweep, target, staging, spec_style)) as writer:
-        summary = process_outcomes(sweep, writer.add, *observers, fail_fast=fail_fast)
-        writer.finish(summary)
-        if is_written(sweep, summary):
+        summary = process_outcomes(sweep, writer.write_variant, *observers, fail_fast=fail_fast)
+        writer.write_summary(summary)
+        if should_install(sweep, summary):
             target.install(staging)
     return summary
 
 
-def is_written(sweep: Sweep, summary: Summary) -> bool:
+def should_install(sweep: Sweep, summary: Summary) -> bool:
     """Return whether a sweep with this summary is written to its directory."""
     return not summary.stopped_early and not (summary.num_rejected and sweep.definition.on_invalid == "error")
 
@@ -69,13 +69,15 @@ class _DirectoryWriter:
         self._sweep, self._target, self._staging_directory = sweep, target, staging_directory
         base = resolve_base_reference(target.real_path, sweep) if spec_style == "overlay" else ""
         # The value of ``extends`` in overlay specs; empty for resolved specs.
-        self._base_reference = base if isinstance(base, str) else BASE_FILE
+        self._base_reference = base if isinstance(base, str) else INLINE_BASE_FILE
         with target.translate_os_errors():
             if not isinstance(base, str):
-                (staging_directory / BASE_FILE).write_text(dump_yaml(base), encoding="utf-8")
-            self._index = IndexWriter(staging_directory, sweep, base_file="" if isinstance(base, str) else BASE_FILE)
+                (staging_directory / INLINE_BASE_FILE).write_text(dump_yaml(base), encoding="utf-8")
+            self._index = IndexWriter(
+                staging_directory, sweep, base_file="" if isinstance(base, str) else INLINE_BASE_FILE
+            )
 
-    def add(self, outcome: Outcome) -> None:
+    def write_variant(self, outcome: Outcome) -> None:
         """Write the spec of a variant and add it to the index; ignore other outcomes."""
         if isinstance(outcome, Variant):
             text = dump_yaml(self._build_spec_data(outcome))
@@ -84,7 +86,7 @@ class _DirectoryWriter:
                     file.write(text)
                 self._index.add(outcome)
 
-    def finish(self, summary: Summary) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Write the summary and flush the index."""
         with self._target.translate_os_errors():
             self._index.finish(summary)

@@ -24,7 +24,7 @@ _MAX_PIXELS_PER_PASS = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PatchWindow:
+class PatchContext:
     """The input size for a patch, the output size, and the ``margin`` of input pixels before the patch on each axis."""
 
     patch: Size
@@ -33,7 +33,7 @@ class PatchWindow:
     margin: Size
 
     @classmethod
-    def of(cls, graph: Graph, patch: Size) -> PatchWindow:
+    def of(cls, graph: Graph, patch: Size) -> PatchContext:
         """Return the smallest window whose output covers a patch.
 
         Args:
@@ -45,20 +45,20 @@ class PatchWindow:
 
         Examples:
             >>> import unetgen
-            >>> PatchWindow.of(unetgen.graph_of("unet_paper"), (388, 388)).input_size
+            >>> PatchContext.of(unetgen.graph_of("unet_paper"), (388, 388)).input_size
             (572, 572)
         """
         input_size = tuple(_find_smallest_size(graph, axis, patch) for axis in range(graph.dims))
         margin = tuple((n - length) // 2 for n, length in zip(input_size, patch, strict=True))
         return cls(patch, input_size, graph.output_size(input_size), margin)
 
-    def crop_input(self, image: NDArray[np.float32], position: Sequence[int]) -> NDArray[np.float32]:
+    def read_input(self, image: NDArray[np.float32], position: Sequence[int]) -> NDArray[np.float32]:
         """Return the input (channels, *input_size) for the patch that starts at a position."""
         starts = [first - margin for first, margin in zip(position, self.margin, strict=True)]
         window: NDArray[np.float32] = read_mirrored(image, starts, self.input_size)
         return window
 
-    def crop_mask(self, mask: NDArray[np.int64], position: Sequence[int]) -> NDArray[np.int64]:
+    def read_mask(self, mask: NDArray[np.int64], position: Sequence[int]) -> NDArray[np.int64]:
         """Return the class indices, of shape (*patch), of the patch that starts at a position."""
         return np.asarray(read_mirrored(mask[None], list(position), self.patch)[0])
 

@@ -14,16 +14,16 @@ _PER_PIXEL_NORMS = ("layers.ChannelLayerNorm",)
 _TRACKS_STATISTICS_BY_DEFAULT = {"nn.BatchNorm": True, "nn.InstanceNorm": False}
 
 
-def find_nonlocal_modules(graph: Graph) -> list[str]:
+def find_untileable_modules(graph: Graph) -> list[str]:
     """Return the paths of modules that depend on whole feature maps or on positions, in evaluation mode."""
-    return [node.path for node in graph.nodes if _is_nonlocal(node.op)]
+    return [node.path for node in graph.nodes if _is_untileable(node.op)]
 
 
-def _is_nonlocal(op: Op) -> bool:
-    return op.is_global or _is_position_dependent(op) or _is_global_norm(op) or _has_circular_padding(op)
+def _is_untileable(op: Op) -> bool:
+    return op.is_global or _is_not_translation_equivariant(op) or _is_global_norm(op) or _has_circular_padding(op)
 
 
-def _is_position_dependent(op: Op) -> bool:
+def _is_not_translation_equivariant(op: Op) -> bool:
     """Return whether a resampling treats positions of a feature map differently."""
     return isinstance(op, ResizeTo) or (isinstance(op, Interpolation) and op.align_corners)
 
