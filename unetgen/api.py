@@ -10,6 +10,7 @@ from unetgen.config.registry.registry import Registry
 from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
 from unetgen.config.spec_sources import apply_overrides, list_shipped_specs, load_tree
+from unetgen.errors import WeightsError
 from unetgen.figure.cell import Style
 from unetgen.figure.figure import Figure
 from unetgen.figure.palette import Theme
@@ -30,7 +31,8 @@ def load_spec(spec: AnySpec, *, registry: Registry | None = None, **overrides: A
     """Return a spec, validated and with every default filled in.
 
     Args:
-        spec: A file, a shipped spec's name, YAML text, a mapping, or a Spec.
+        spec: A file, a shipped spec's name, YAML text, a mapping, or a Spec. A weights file of unetgen gives the
+            spec inside it.
         registry: The parts that the spec can name (default: those of unetgen and of installed plugins).
         **overrides: Values that override the spec's, as a file that extends it would: ``in_channels=3``, or with
             dotted paths ``**{"decoder.block.repeats": 1}``.
@@ -147,6 +149,7 @@ def build(
 
     Raises:
         SpecError: The spec is invalid, or its parts cannot be combined.
+        WeightsError: The spec is a weights file, whose weights would not be loaded.
         PluginError: A plugin that the spec needs failed.
 
     Examples:
@@ -159,6 +162,7 @@ def build(
     from unetgen.network.assembly import assemble, assemble_on_meta
     from unetgen.network.initialization import sample_seed
 
+    _refuse_weights_file(spec)
     registry = registry or load_registry()
     loaded = load_spec(spec, registry=registry, **overrides)
     graph = graph_of(loaded)
@@ -166,6 +170,12 @@ def build(
         return assemble_on_meta(loaded, graph)
     model = assemble(loaded, graph, registry, sample_seed() if seed is None else seed)
     return model if device is None else model.to(device)
+
+
+def _refuse_weights_file(spec: AnySpec) -> None:
+    if isinstance(spec, (str, Path)) and str(spec).endswith(".safetensors"):
+        hint = f"call unetgen.load({str(spec)!r}), or build(load_spec(...)) for a network with initial weights"
+        raise WeightsError(f"{spec}: build would not load the weights of this file; {hint}")
 
 
 def load(path: str | Path, *, device: torch.device | str = "cpu", registry: Registry | None = None) -> UNet:

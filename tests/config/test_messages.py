@@ -284,6 +284,8 @@ def test_every_problem_code_is_covered() -> None:
         "set",
         "type",
         "encoding",
+        "binary",
+        "weights_file",
         "shape",
         "tile",
         "lost_skip",

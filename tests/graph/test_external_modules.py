@@ -81,7 +81,7 @@ def test_multiples_are_refused_by_the_nearest_that_fit(registry: Registry) -> No
         build_model(registry, block="windowed")(torch.ones(1, 2, 12, 16))
     assert str(caught.value) == (
         "input_size: 12 on axis H gives 6 at the bottleneck, which windowed cannot divide by 4; "
-        "nearest that fit: 8 (output 8), 16 (output 16)"
+        "nearest that fit: 8 (output 8), 16 (output 16); or add 'input: pad'"
     )
 
 

@@ -50,8 +50,8 @@ def test_140_is_too_small_for_the_paper() -> None:
 def test_both_axes_are_reported_at_once() -> None:
     lines = error_lines(padded(), (350, 525))
     assert [line.partition(";")[2] for line in lines] == [
-        " nearest that fit: 336 (output 336), 352 (output 352)",
-        " nearest that fit: 512 (output 512), 528 (output 528)",
+        " nearest that fit: 336 (output 336), 352 (output 352); or add 'input: pad'",
+        " nearest that fit: 512 (output 512), 528 (output 528); or add 'input: pad'",
     ]
 
 
@@ -59,9 +59,9 @@ def test_three_axes_are_reported_at_once() -> None:
     lines = error_lines(padded(dims=3), (90, 90, 40))
     assert [line.split(" on axis ")[1][0] for line in lines] == ["D", "H", "W"]
     assert [line.partition(";")[2] for line in lines] == [
-        " nearest that fit: 80 (output 80), 96 (output 96)",
-        " nearest that fit: 80 (output 80), 96 (output 96)",
-        " nearest that fit: 32 (output 32), 48 (output 48)",
+        " nearest that fit: 80 (output 80), 96 (output 96); or add 'input: pad'",
+        " nearest that fit: 80 (output 80), 96 (output 96); or add 'input: pad'",
+        " nearest that fit: 32 (output 32), 48 (output 48); or add 'input: pad'",
     ]
 
 

@@ -38,11 +38,15 @@ def command(
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
 ) -> None:
-    """Validate a spec, analyse its network, and build it. SPEC is a file or the name of a shipped spec."""
+    """Validate a spec, analyse its network, and build it. SPEC is a file, a weights file or a shipped spec."""
     from unetgen.analysis.report import NetworkReport
     from unetgen.graph.from_spec import build_graph
     from unetgen.plugins.advice import collect_advice
 
+    if out is not None and spec.endswith(".safetensors"):
+        raise click.UsageError(
+            f"--out writes initial weights, not those of {spec}; use: unetgen export {spec} -o {out}"
+        )
     registry = load_command_registry(plugins)
     loaded_spec = load_spec(spec, assignments, registry)
     report = NetworkReport.of(loaded_spec, build_graph(loaded_spec), expand_input_size(input_size, loaded_spec.dims))

@@ -136,9 +136,13 @@ def _predict_image(
     from unetgen.tiling.files.normalization import normalize_image
     from unetgen.tiling.postprocessing import get_result_format
     from unetgen.tiling.predict import predict
+    from unetgen.tiling.tile_choice import describe_high_cost, plan_tiles
 
     size = tuple(image.array.shape[1:])
     channels, dtype = get_result_format(model, keep)
+    tile_size = tile[0] if tile and len(tile) == 1 else tile
+    if warning := describe_high_cost(model, size, plan_tiles(model, size, tile_size, exact=not seams)):
+        click.echo(f"warning: {image.path}: {warning}", err=True)
     num_tiles = 0
 
     def on_progress(num_done: int, total: int) -> None:
@@ -150,7 +154,7 @@ def _predict_image(
         predict(
             model,
             normalize_image(image.array, normalize),
-            tile=tile[0] if tile and len(tile) == 1 else tile,
+            tile=tile_size,
             batch=batch,
             keep=keep,
             exact=not seams,

@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from unetgen.config.embedded_spec import read_embedded_spec
 from unetgen.config.key_path import parse_key_path
 from unetgen.config.overlay import NOT_INHERITED, combine_overlays, merge, nest_at
 from unetgen.config.registry.registry import Registry
+from unetgen.config.yaml.file_kinds import is_safetensors
 from unetgen.config.yaml.parser import MAX_BYTES, parse_yaml, parse_yaml_bytes, parse_yaml_value
 from unetgen.config.yaml.tree import YamlNode, from_data
 from unetgen.errors import Problem, SourceLocation, SpecError, did_you_mean
@@ -35,7 +37,7 @@ def load_tree(spec: str | Path | Mapping[str, Any], registry: Registry) -> YamlN
 
     Args:
         spec: A mapping, YAML text (recognised by a line break or ``": "``), a file, or the name of a shipped spec;
-            a plugin's spec is named ``distribution/name``.
+            a plugin's spec is named ``distribution/name``. A weights file of unetgen gives the spec inside it.
         registry: The registry whose plugins may ship the spec.
 
     Raises:
@@ -107,6 +109,8 @@ class _TreeLoader:
             with file.open("rb") as opened:
                 # Reading one byte more than the limit is enough to reject a file, and /dev/zero never ends.
                 raw = opened.read(MAX_BYTES + 1)
+            if is_safetensors(raw):
+                return read_embedded_spec(file, source)
             identity = str(file.resolve())
         except (OSError, ValueError) as error:
             raise SpecError([self._make_unreadable_problem(name, error, mark, path)]) from None

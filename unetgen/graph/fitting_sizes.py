@@ -66,6 +66,14 @@ class FittingSizes:
         return residue_class.first_output + steps * residue_class.output_step
 
     @property
+    def are_multiples(self) -> bool:
+        """Whether exactly the multiples of ``period`` fit, from some smallest one."""
+        if not self.is_complete or len(self.classes) != 1:
+            return False
+        only = self.classes[0]
+        return only.last is None and only.first % only.period == 0
+
+    @property
     def smallest(self) -> int | None:
         """The smallest size that fits; None if no size does."""
         return min((c.first for c in self.classes), default=None)

@@ -123,18 +123,14 @@ def _padding_multiple(spec: Spec, graph: Graph) -> Size:
     node = spec.root.mapping.get("input", spec.root)
     periods, problems = [], []
     for name, fit in zip(AXIS_NAMES[spec.dims], graph.fits, strict=True):
-        is_one_multiple = fit.is_complete and len(fit.classes) == 1 and fit.classes[0].last is None
-        if not is_one_multiple or fit.classes[0].first % fit.classes[0].period:
+        if not fit.are_multiples:
             message = f"padding needs multiples, but on axis {name} this network accepts {fit}"
             hint = "delete 'input', or use padded convolutions and exact divisions"
             problems.append(node.problem("input", message, hint))
         periods.append(fit.period)
     if not problems:
         input_size = tuple(fit.classes[0].first for fit in graph.fits)
-        sizes = graph.sizes(input_size)
-        spatial_outputs = [i for i in graph.output_nodes if not graph.nodes[i].op.has_no_spatial_axes]
-        resized = [i for i in spatial_outputs if sizes[i] != input_size]
-        if resized:
+        if resized := graph.resized_outputs(input_size):
             message = f"outputs are cropped to the image size, but {graph.nodes[resized[0]].path} has another size"
             problems.append(node.problem("input", message, "make every output the size of the image"))
     if problems:

@@ -129,6 +129,11 @@ class Graph:
         """Return the spatial size of the first output. Raises NodeSizeError if the input size does not fit."""
         return self.sizes(input_size)[self.output]
 
+    def resized_outputs(self, input_size: Size) -> list[int]:
+        """Return the output nodes with spatial axes whose size differs from the input's."""
+        sizes = self.sizes(input_size)
+        return [i for i in self.output_nodes if not self.nodes[i].op.has_no_spatial_axes and sizes[i] != input_size]
+
     @cached_property
     def fits(self) -> tuple[FittingSizes, ...]:
         """The input sizes that fit, for each axis."""

@@ -72,8 +72,21 @@ def size_problems(graph: Graph, input_size: Size, yaml_node: YamlNode | None = N
         except NodeSizeError as error:
             message = f"{size} on axis {AXIS_NAMES[graph.dims][axis]} {_describe_failure(error)}"
             mark = yaml_node.find((axis,)).mark if yaml_node else None
-            problems.append(Problem("size", "input_size", message, _nearest_sizes_hint(graph, axis, size), mark))
+            hint = _nearest_sizes_hint(graph, axis, size) + _padding_hint(graph, axis, size)
+            problems.append(Problem("size", "input_size", message, hint, mark))
     return problems
+
+
+def _padding_hint(graph: Graph, axis: int, size: int) -> str:
+    """Return that padding the input makes a size fit, if it does; empty otherwise."""
+    fits = graph.fits
+    if (
+        not all(fit.are_multiples for fit in fits)
+        or -(-size // fits[axis].period) * fits[axis].period not in fits[axis]
+    ):
+        return ""
+    smallest = tuple(fit.classes[0].first for fit in fits)
+    return "" if graph.resized_outputs(smallest) else "; or add 'input: pad'"
 
 
 def _describe_failure(error: NodeSizeError) -> str:

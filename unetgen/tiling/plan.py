@@ -7,17 +7,16 @@ untiled image. Of each tile, only outputs are used whose receptive field does no
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from unetgen.analysis.receptive_field import input_window
 from unetgen.config.spec import AXIS_NAMES
 from unetgen.errors import Problem, SizeError
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import check_sizes
 from unetgen.tiling.extent import TileExtent, compute_extents
+from unetgen.tiling.valid_outputs import find_smallest_exact_tile, find_valid_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,8 @@ def plan_axes(
         overlap: Let neighbouring tiles share one period of valid outputs, if they have it to spare.
 
     Raises:
-        SizeError: The tile does not fit the network, or is too small to be joined with its neighbours.
+        SizeError: The tile does not fit the network, or is too small to be joined with its neighbours; has one
+            problem for each axis.
 
     Examples:
         >>> from unetgen import graph_of
@@ -79,13 +79,16 @@ def plan_axes(
         raise SizeError([replace(problem, path="tile") for problem in error.problems]) from None
     extents = compute_extents(graph, image, tile)
     sizes = graph.sizes(tuple(extent.tile for extent in extents))
-    plans = []
+    plans, problems = [], []
     for axis, (length, extent) in enumerate(zip(image, extents, strict=True)):
-        valid = _valid_outputs(graph, axis, sizes) if extent.tile < extent.full else (0, sizes[graph.output][axis])
+        valid = find_valid_outputs(graph, axis, sizes) if extent.tile < extent.full else (0, sizes[graph.output][axis])
         usable = _usable_outputs(valid, sizes[graph.output][axis], extent, exact)
         if usable is None:
-            raise SizeError([_tile_size_problem(graph, axis, tile, extent, exact)])
-        plans.append(_plan_axis(length, extent, usable, has_seams=usable != valid, overlap=overlap))
+            problems.append(_tile_size_problem(graph, axis, tile, extent, exact))
+        else:
+            plans.append(_plan_axis(length, extent, usable, has_seams=usable != valid, overlap=overlap))
+    if problems:
+        raise SizeError(problems)
     return tuple(plans)
 
 
@@ -117,7 +120,7 @@ def _tile_size_problem(graph: Graph, axis: int, tile: Size, extent: TileExtent, 
         fixes = [f"crop or shrink the image to {tile[axis]}, the only size that fits", *(["accept seams"] * exact)]
     else:
         fixes = [
-            f"use at least {_smallest_joinable_tile(graph, axis, tile, extent)}",
+            f"use at least {find_smallest_exact_tile(graph, axis, tile, extent)}",
             "accept seams" if exact else "larger tiles with seams",
         ]
     return Problem("tile", "tile", message, ", or ".join(fixes))
@@ -136,28 +139,3 @@ def _iter_spans(length: int, extent: TileExtent, valid_outputs: tuple[int, int],
         yield TileSpan(start, start + valid_start if start else 0, first, stop)
         start, first = min((stop - valid_start - shared) // period * period, full - tile), stop
     yield TileSpan(start, start + valid_start if start else 0, first, length)
-
-
-def _valid_outputs(graph: Graph, axis: int, sizes: tuple[Size, ...]) -> tuple[int, int]:
-    """Return the range (start, stop) of a tile's outputs whose receptive field is inside the tile.
-
-    Both ends of the receptive field grow with the position of the output, so each is found by bisection.
-    """
-    tile, outputs = sizes[0][axis], range(sizes[graph.output][axis])
-    start = bisect_left(outputs, 0, key=lambda pixel: input_window(graph, axis, (pixel, pixel), sizes)[0])
-    stop = bisect_right(outputs, tile - 1, key=lambda pixel: input_window(graph, axis, (pixel, pixel), sizes)[1])
-    return start, stop
-
-
-def _smallest_joinable_tile(graph: Graph, axis: int, tile: Size, extent: TileExtent) -> int:
-    """Return the smallest tile along one axis that has a period of valid outputs, or the untiled size."""
-
-    def is_joinable(size: int) -> bool:
-        if size == extent.full:
-            return True
-        start, stop = _valid_outputs(graph, axis, graph.sizes((*tile[:axis], size, *tile[axis + 1 :])))
-        return stop - start >= extent.period
-
-    # All sizes above a joinable one are joinable, so the first is found by bisection, from False (0) to True (1).
-    sizes = range(extent.tile, extent.full + 1, extent.period)
-    return sizes[bisect_left(sizes, 1, key=is_joinable)]

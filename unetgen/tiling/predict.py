@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unetgen.errors import UnetgenWarning
-from unetgen.tiling.argument_checks import check_image, check_keep, prepare_output, resolve_tile, validate_batch
+from unetgen.tiling.argument_checks import check_image, check_keep, prepare_output, validate_batch
 from unetgen.tiling.mirror_padding import ImageArray, read_mirrored
-from unetgen.tiling.plan import AxisPlan, TileSpan, plan_axes
+from unetgen.tiling.plan import AxisPlan, TileSpan
 from unetgen.tiling.postprocessing import Keep, build_postprocessor
+from unetgen.tiling.tile_choice import plan_tiles
 from unetgen.tiling.tile_disagreement import TileDisagreement
 from unetgen.tiling.untileable_modules import find_untileable_modules
 
@@ -54,7 +55,8 @@ def predict(
     Args:
         model: The network.
         image: The image, (channels, *size): an array of numpy or zarr, or any other that regions can be read from.
-        tile: The input size of a tile, one number for all axes or one per axis (default: the spec's input size).
+        tile: The input size of a tile, one number for all axes or one per axis (default: the spec's input size, or a
+            larger one if that is too small for an exact result).
         batch: The number of tiles per forward pass.
         keep: ``outputs`` as they are, ``probabilities`` by softmax (sigmoid for one channel), or ``labels``.
         exact: Reject tiles that are too small for an exact result, instead of a warning.
@@ -80,11 +82,11 @@ def predict(
     """
     check_image(model.graph, image)
     check_keep(keep)
-    size, nonlocal_paths = tuple(image.shape[1:]), find_untileable_modules(model.graph)
-    plans = plan_axes(model.graph, size, resolve_tile(model, tile), exact=exact, overlap=bool(nonlocal_paths))
+    size, untileable_paths = tuple(image.shape[1:]), find_untileable_modules(model.graph)
+    plans = plan_tiles(model, size, tile, exact=exact)
     batches = _batch_tiles(plans, validate_batch(batch))
     out = prepare_output(model, keep, size, out)
-    reason, disagreement = _describe_inexactness(nonlocal_paths, plans), TileDisagreement()
+    reason, disagreement = _describe_inexactness(untileable_paths, plans), TileDisagreement()
     postprocess = build_postprocessor(model.graph, keep)
     with _evaluation_mode(model):
         for number, positions in enumerate(batches, 1):
@@ -107,10 +109,10 @@ def _batch_tiles(plans: Sequence[AxisPlan], batch: int) -> list[list[TilePositio
     return [positions[first : first + batch] for first in range(0, len(positions), batch)]
 
 
-def _describe_inexactness(nonlocal_paths: Sequence[str], plans: Sequence[AxisPlan]) -> str:
+def _describe_inexactness(untileable_paths: Sequence[str], plans: Sequence[AxisPlan]) -> str:
     """Return why the tiled result differs from the untiled one; empty if it is exact or there is one tile only."""
-    if nonlocal_paths and any(plan.tile < plan.full for plan in plans):
-        first, num_others = nonlocal_paths[0], len(nonlocal_paths) - 1
+    if untileable_paths and any(plan.tile < plan.full for plan in plans):
+        first, num_others = untileable_paths[0], len(untileable_paths) - 1
         modules = f"{first} and {num_others} more depend" if num_others else f"{first} depends"
         return f"{modules} on whole feature maps"
     if any(plan.has_seams for plan in plans):

@@ -547,7 +547,7 @@ def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run_cl
     assert outcome.code == 1
     assert [line for line in outcome.err.splitlines() if " axis H " in line] == [
         f"{file}:2:59: input_size: 572 on axis H gives 143 at level 2, which max_pool cannot halve (unet_paper.yaml:11:14); "
-        "nearest that fit: 560 (output 560), 576 (output 576) "
+        "nearest that fit: 560 (output 560), 576 (output 576); or add 'input: pad' "
         "(in block.padding=zeros; block.padding=zeros,skip.fusion=add)"
     ]
 

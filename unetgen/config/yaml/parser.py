@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from unetgen.config.yaml.file_kinds import get_replacement_hint, identify_binary
 from unetgen.config.yaml.tree import MAX_DIGITS, MAX_NESTING, Scalar, YamlNode, join_path
 from unetgen.errors import Problem, SourceLocation, SpecError
 
@@ -43,6 +44,9 @@ def parse_yaml_bytes(raw: bytes, source: str, document_kind: str = "spec") -> Ya
     Raises:
         SpecError: The text is not YAML, or not a mapping.
     """
+    if kind := identify_binary(raw, source):
+        hint = get_replacement_hint(kind, document_kind)
+        raise SpecError([Problem("binary", "", f"{kind}, not a {document_kind}", hint, SourceLocation(source))])
     if len(raw) > MAX_BYTES:
         message = f"the file has more than {MAX_BYTES:,} bytes"
         raise SpecError([Problem("size", "", message, f"is this a {document_kind}?", SourceLocation(source, 1, 1))])

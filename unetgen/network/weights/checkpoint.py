@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unetgen.config.embedded_spec import SPEC_KEY
 from unetgen.config.registry.registry import Registry
 from unetgen.config.resolution import resolve
 from unetgen.config.spec_diff import find_differing_fields
@@ -21,7 +22,7 @@ from unetgen.network.assembly import assemble
 from unetgen.network.initialization import initialize_external_modules
 from unetgen.network.unet import UNet
 from unetgen.network.weights.key_map import KeyMapSource, translate_state_dict
-from unetgen.network.weights.tensor_file import HASH_KEY, SPEC_KEY, VERSION_KEY, read_tensors, write_safetensors
+from unetgen.network.weights.tensor_file import HASH_KEY, VERSION_KEY, read_tensors, write_safetensors
 
 
 def save(model: UNet, path: str | Path) -> None:

@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unetgen.atomic_files import replace_when_complete
+from unetgen.config.embedded_spec import SPEC_KEY, parse_embedded_spec
 from unetgen.errors import WeightsError
 
-SPEC_KEY, HASH_KEY, VERSION_KEY, ORDER_KEY = "unetgen.spec", "unetgen.hash", "unetgen.version", "unetgen.order"
+HASH_KEY, VERSION_KEY, ORDER_KEY = "unetgen.hash", "unetgen.version", "unetgen.order"
 
 # The first bytes of torch files: a zip archive, or a pickle before torch 1.6.
 _TORCH_MAGIC = (b"PK\x03\x04", b"\x80")
@@ -111,12 +112,8 @@ def _restore_order(names: list[str], metadata: Mapping[str, str]) -> list[str]:
 def _parse_spec(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any] | None:
     if SPEC_KEY not in metadata:
         return None
-    try:
-        spec = json.loads(metadata[SPEC_KEY])
-    except ValueError:
-        spec = None
-    # save() writes specs without extends; one with it could open any file that it names.
-    if not isinstance(spec, dict) or "extends" in spec:
+    spec = parse_embedded_spec(metadata[SPEC_KEY])
+    if spec is None:
         raise WeightsError(f"{path}: the spec in the file is not a resolved spec; write the file with unetgen.save")
     return spec
 

@@ -18,6 +18,7 @@ from unetgen.ablation.sweeps.matching.budget import Budget, read_budget
 from unetgen.ablation.sweeps.mode import SweepMode
 from unetgen.config.registry.registry import Registry
 from unetgen.config.spec_sources import load_named_tree
+from unetgen.config.top_level import TOP_KEYS
 from unetgen.config.validation import parse_model
 from unetgen.config.yaml.parser import MAX_BYTES, parse_yaml, parse_yaml_bytes
 from unetgen.config.yaml.tree import YamlNode, from_data
@@ -98,6 +99,7 @@ class _DefinitionReader:
 
     def read_definition(self, default_name: str) -> SweepDefinition:
         """Parse the file; ``default_name`` is used if it has no ``name``. Raises SpecError with all problems."""
+        self._refuse_spec()
         for key, node in self.root.mapping.items():
             if key not in SWEEP_KEYS:
                 hint = did_you_mean(key, SWEEP_KEYS) or f"its keys are {', '.join(SWEEP_KEYS[1:])}"
@@ -111,6 +113,15 @@ class _DefinitionReader:
             raise SpecError(self.problems)
         name = fields.name or default_name
         return SweepDefinition(self.root, name, self.folder, base, mode, axes, conditions, budget, fields.on_invalid)
+
+    def _refuse_spec(self) -> None:
+        """Raise one SpecError for a file whose keys are those of a spec."""
+        keys = self.root.mapping.keys()
+        if keys & set(TOP_KEYS) - set(SWEEP_KEYS) and not keys & {"base", *AXES_KEYS, "variants"}:
+            source = self.root.mark.source
+            base = f"base: {source}" if source.endswith((".yaml", ".yml", ".json")) else "the spec as its 'base'"
+            hint = f"write {base} in a sweep file, for one network without axes"
+            raise SpecError([self.root.problem("spec", "this is a spec, not a sweep", hint)])
 
     def _read_base(self) -> YamlNode:
         node = self._get_field("base")
