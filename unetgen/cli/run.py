@@ -16,6 +16,7 @@ from unetgen.errors import ExitCode
 
 if TYPE_CHECKING:
     from unetgen.ablation.results.results_table import ResultsTable
+    from unetgen.ablation.runs.change_policy import ChangePolicy
     from unetgen.ablation.runs.engines.engine import Engine
     from unetgen.ablation.runs.run_directory import SkippedCombinations
 
@@ -57,6 +58,8 @@ INTERRUPTED_EXIT_CODE = 130
     "--seed", type=click.IntRange(0), metavar="N", help="First seed (default: 0); with --resume, seeds are added."
 )
 @click.option("--resume", is_flag=True, help="Run only missing and failed trials.")
+@click.option("--rerun-changed", is_flag=True, help="With --resume: repeat trials whose code, data or plugins changed.")
+@click.option("--accept-changes", is_flag=True, help="With --resume: keep their results, marked as outdated.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop a trial that takes longer."
@@ -100,6 +103,9 @@ def command(
     from unetgen.ablation.runs.trial import TrialLimits
     from unetgen.cli.run_progress import open_progress_listener
 
+    run_options["changes"] = _choose_change_policy(
+        rerun=run_options.pop("rerun_changed"), accept=run_options.pop("accept_changes"), resume=run_options["resume"]
+    )
     resources = {name: run_options.pop(name) for name in ("workers", "cpus", "gpus", "address")}
     workers, as_json = resources["workers"], output_format == "json"
     resources["cpus"] = resources["cpus"] or _choose_threads(engine, workers)
@@ -114,6 +120,16 @@ def command(
         click.echo(f"interrupted; finished trials are in {folder}; use --resume to continue", err=True)
         return INTERRUPTED_EXIT_CODE
     return _print_summary(table, listener.skipped, folder, as_json=as_json)
+
+
+def _choose_change_policy(*, rerun: bool, accept: bool, resume: bool) -> ChangePolicy:
+    if rerun and accept:
+        raise click.UsageError("--rerun-changed and --accept-changes exclude each other; remove one of them")
+    if (rerun or accept) and not resume:
+        raise click.UsageError(
+            f"--{'rerun-changed' if rerun else 'accept-changes'} has no effect without --resume; add it"
+        )
+    return "rerun" if rerun else "accept" if accept else "refuse"
 
 
 def _stdout_for_trials(*, as_json: bool) -> AbstractContextManager[Any]:

@@ -46,6 +46,11 @@ class ProgressListener(RunListener):
             log = self._folder / (event.trial.directory / LOG_FILE).relative_to(event.trial.run_directory)
             click.echo(f"failed: {event.trial.label}: {event.result.error}; see {log}", err=True)
 
+    def on_inputs_changed(self, changes: str) -> None:
+        """Warn that trials of this run may have used either state of an input."""
+        message = f"{changes} while the trials ran, so their results may be of either state; check them"
+        click.echo(f"warning: {message}", err=True)
+
 
 @contextmanager
 def open_progress_listener(folder: Path, *, has_bar: bool = True) -> Iterator[ProgressListener]:

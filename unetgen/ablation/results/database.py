@@ -204,6 +204,22 @@ class ResultsDatabase:
                 ("failed" if error else "finished", seconds, device, error or None, variant, seed),
             )
 
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Add settings, or replace those of the same names."""
+        rows = [(name, json.dumps(value)) for name, value in settings.items()]
+        with self._transaction(durable=True) as connection:
+            connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", rows)
+
+    def restart_trials(self, trials: Iterable[tuple[str, int]]) -> None:
+        """Set trials, given by variant and seed, to waiting, and delete their metrics and curves."""
+        keys = list(trials)
+        with self._transaction(durable=True) as connection:
+            for table in ("metrics", "curves"):
+                connection.executemany(f"DELETE FROM {table} WHERE variant = ? AND seed = ?", keys)  # noqa: S608
+            connection.executemany(
+                "UPDATE trials SET state = 'waiting', seconds = NULL, error = NULL WHERE variant = ? AND seed = ?", keys
+            )
+
     # Reading
 
     def read_settings(self) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class ResultsTable:
     metrics: Mapping[str, Mapping[str, Mapping[int, float]]]
     metric_directions: Mapping[str, str]
     base: str
+    outdated: frozenset[tuple[str, int]] = frozenset()
+    """The trials, by variant and seed, whose code, data or plugins changed after they ran."""
 
     @classmethod
     def of(cls, database: ResultsDatabase, base: str | None = None) -> ResultsTable:
@@ -54,6 +56,7 @@ class ResultsTable:
         return cls(
             tuple(rows), tuple(database.read_trials()), database.read_metrics(), settings.get("better", {}),
             base or sweep_base or variants[0],
+            frozenset((variant, seed) for variant, seed in settings.get("outdated", [])),
         )  # fmt: skip
 
     @property
@@ -162,6 +165,10 @@ class ResultsTable:
             columns.append(Column("failed", "failed", is_numeric=True))
             for row, row_cells in zip(rows, cells, strict=True):
                 row_cells.append(self._trial_counts[row.name, "failed"])
+        if self.outdated:
+            columns.append(Column("outdated", "outdated seeds", is_numeric=True))
+            for row, row_cells in zip(rows, cells, strict=True):
+                row_cells.append(sum(variant == row.name for variant, _ in self.outdated))
         return DataTable(tuple(columns), tuple(map(tuple, cells)))
 
     def list_axes(self) -> list[str]:

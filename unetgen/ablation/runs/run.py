@@ -13,11 +13,19 @@ from typing import Any
 
 from unetgen.ablation.results.database import DATABASE_FILE, ResultsDatabase, TrialRow, VariantRow
 from unetgen.ablation.results.results_table import ResultsTable
+from unetgen.ablation.runs.change_policy import CHANGE_POLICIES, ChangePolicy, apply_change_policy
 from unetgen.ablation.runs.device import check_device
 from unetgen.ablation.runs.engines.engine import Engine, Event, MetricsReported, TrialFinished, TrialSubmitted
 from unetgen.ablation.runs.engines.in_process import InProcessEngine
 from unetgen.ablation.runs.engines.local import LocalEngine
 from unetgen.ablation.runs.engines.worker_process import exit_if_spawn_reimport
+from unetgen.ablation.runs.inputs.run_input import (
+    PluginUsage,
+    RunInput,
+    collect_inputs,
+    describe_changes,
+    find_changes,
+)
 from unetgen.ablation.runs.result import read_result
 from unetgen.ablation.runs.run_directory import (
     SkippedCombinations,
@@ -53,6 +61,9 @@ class RunListener:
     def on_event(self, event: Event) -> None:
         """Receive the start of a trial, its reported metrics, or its end."""
 
+    def on_inputs_changed(self, changes: str) -> None:
+        """Receive which code, data or distributions changed while the trials ran: ``"train.py changed"``."""
+
 
 def run(  # noqa: PLR0913  # one parameter per command-line option
     sweep: str | Path,
@@ -63,6 +74,7 @@ def run(  # noqa: PLR0913  # one parameter per command-line option
     repeat: int | None = None,
     seed: int | None = None,
     resume: bool = False,
+    changes: ChangePolicy = "refuse",
     fail_fast: bool = False,
     workers: int | None = None,
     engine: Engine | None = None,
@@ -82,6 +94,9 @@ def run(  # noqa: PLR0913  # one parameter per command-line option
         repeat: The number of seeds per variant (default: 1).
         seed: The first seed (default: 0). With ``resume``, new seeds are added.
         resume: Run only missing and failed trials of the results in ``out``.
+        changes: With ``resume``, what to do if the trial's code, a plugin, the data, or the version of unetgen or torch
+            changed since: ``refuse``; ``rerun`` the trials that depend on it; or ``accept`` their results, which the
+            table then counts as outdated.
         fail_fast: Stop at the first trial that fails.
         workers: The number of parallel worker processes (default: 1). With 0, trials run in this process.
         engine: The engine that runs the trials, in place of ``workers``.
@@ -110,7 +125,8 @@ def run(  # noqa: PLR0913  # one parameter per command-line option
     """
     exit_if_spawn_reimport()
     folder, listener, engine = resolve_run_directory(sweep, out), listener or RunListener(), _engine_of(engine, workers)
-    request = _RunRequest(sweep, folder, trial, dict(options or {}), tuple(plugins), repeat, seed)
+    request = _RunRequest(sweep, folder, trial, dict(options or {}), tuple(plugins), repeat, seed, changes)
+    _check_change_policy(changes, resume=resume)
     _check_limits(conditions, engine)
     with lock_run_directory(folder), _resume_run(request) if resume else _create_run(request) as database:
         database.reset_running()
@@ -121,6 +137,7 @@ def run(  # noqa: PLR0913  # one parameter per command-line option
             _execute(engine, pending, database, listener, fail_fast=fail_fast)
         finally:
             database.reset_running()
+            _report_changes(database, folder, listener)
         return ResultsTable.of(database)
 
 
@@ -133,6 +150,14 @@ def _engine_of(engine: Engine | None, workers: int | None) -> Engine:
     if workers is not None and workers < 0:
         raise RunError(f"workers={workers} must be 0 or more")
     return InProcessEngine() if workers == 0 else LocalEngine(workers or 1)
+
+
+def _check_change_policy(changes: ChangePolicy, *, resume: bool) -> None:
+    """Check that a policy is known and has an effect. Raise RunError."""
+    if changes not in CHANGE_POLICIES:
+        raise RunError(f"changes={changes!r} is unknown; use one of {', '.join(CHANGE_POLICIES)}")
+    if changes != "refuse" and not resume:
+        raise RunError(f"changes={changes!r} has no effect on a new run; add resume")
 
 
 def _check_limits(limits: TrialLimits, engine: Engine) -> None:
@@ -153,6 +178,7 @@ class _RunRequest:
     plugins: tuple[str, ...]
     repeat: int | None
     seed: int | None
+    changes: ChangePolicy
 
     def resolve_seeds(self, default_start: int = 0) -> range:
         """Return the requested seeds. Raise RunError if numpy does not accept one."""
@@ -179,6 +205,9 @@ def _resume_run(request: _RunRequest) -> Iterator[ResultsDatabase]:
         plugins = list(request.plugins) or None
         requested = {"trial": request.trial, "options": request.options or None, "plugins": plugins}
         check_same_run(request.sweep, request.folder, settings, requested, registry)
+        folder = request.folder.absolute()
+        with _enter_original_directory(request.folder, settings["cwd"]):
+            apply_change_policy(database, folder, function, request.changes, str(request.folder))
         if request.repeat is not None or request.seed is not None:
             database.add_trials(request.resolve_seeds(min(record.seed for record in database.read_trials())))
         yield database
@@ -207,10 +236,13 @@ def _create_run(request: _RunRequest) -> Iterator[ResultsDatabase]:
     check_options(request.trial, function, request.options)
     registry = load_registry(request.plugins)
     skipped = asdict(ensure_variants_written(request.sweep, request.folder, registry))
-    variants, sweep_settings = load_variants(request.folder, registry)
+    usage = PluginUsage()
+    variants, sweep_settings = load_variants(request.folder, registry, usage)
+    inputs = [run_input.to_dict() for run_input in collect_inputs(function, request.options, usage)]
     settings = {
         **sweep_settings, "trial": request.trial, "options": request.options, "plugins": list(request.plugins),
         "cwd": str(Path.cwd()), "absent": skipped, "better": get_metric_directions(function), **_collect_versions(),
+        "inputs": inputs, "outdated": [],
     }  # fmt: skip
     baselines = [VariantRow(name) for name in get_baselines(function)]
     with ResultsDatabase.create(request.folder, settings, [*variants, *baselines], seeds) as database:
@@ -247,6 +279,14 @@ def _recover_result(trial: Trial, database: ResultsDatabase) -> bool:
         return False
     database.finish_trial(trial.name, trial.seed, result.metrics, result.curves, result.seconds, result.device, "")
     return True
+
+
+def _report_changes(database: ResultsDatabase, folder: Path, listener: RunListener) -> None:
+    """Tell the listener which inputs changed while the trials ran."""
+    settings = database.read_settings()
+    with _enter_original_directory(folder, settings["cwd"]):
+        if changes := find_changes([RunInput.from_dict(data) for data in settings["inputs"]]):
+            listener.on_inputs_changed(describe_changes(changes))
 
 
 def _execute(

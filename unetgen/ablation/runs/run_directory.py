@@ -10,6 +10,7 @@ from typing import Any
 
 from unetgen.ablation.results.database import DATABASE_FILE, VariantRow
 from unetgen.ablation.runs.error_text import format_exception_safely
+from unetgen.ablation.runs.inputs.run_input import PluginUsage
 from unetgen.ablation.runs.trial import TRIALS_DIRECTORY
 from unetgen.ablation.sweeps.definition.sweep_file import read_sweep_definition
 from unetgen.ablation.sweeps.directory.index import INDEXED_METRICS, read_index
@@ -18,6 +19,7 @@ from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.api import load_spec
 from unetgen.atomic_files import is_disk_failure, partial_path
 from unetgen.config.registry.registry import Registry
+from unetgen.config.resolution import resolve
 from unetgen.config.yaml.writer import dump_yaml
 from unetgen.errors import MissingDependencyError, PluginError, Problem, RunEnvironmentError, RunError, SpecError
 
@@ -108,21 +110,34 @@ def ensure_variants_written(source: str | Path, folder: Path, registry: Registry
     return SkippedCombinations(summary.format_errors(), summary.format_failures(), invalid)
 
 
-def load_variants(folder: Path, registry: Registry) -> tuple[list[VariantRow], dict[str, Any]]:
-    """Return the variants of a sweep directory, and the sweep's name, file and base. Raise SpecError."""
+def load_variants(folder: Path, registry: Registry, usage: PluginUsage) -> tuple[list[VariantRow], dict[str, Any]]:
+    """Load the variants of a sweep directory.
+
+    Args:
+        folder: The directory.
+        registry: The parts.
+        usage: Collects the plugins of the variants.
+
+    Returns:
+        The variants, and the sweep's name, file and base.
+
+    Raises:
+        SpecError: The directory is not that of a sweep, or a spec is invalid.
+    """
     index = read_index(folder)
     if index is None:
         hint = "use a sweep file, or a directory that unetgen sweep --out wrote"
         raise SpecError([Problem("index", "", f"{folder} is not a sweep directory", hint)])
-    variants = [_load_variant(folder, record, registry) for record in index["variants"]]
+    variants = [_load_variant(folder, record, registry, usage) for record in index["variants"]]
     return variants, {"sweep": index["sweep"], "file": index["file"], "base": index["base"]}
 
 
-def _load_variant(folder: Path, record: dict[str, Any], registry: Registry) -> VariantRow:
+def _load_variant(folder: Path, record: dict[str, Any], registry: Registry, usage: PluginUsage) -> VariantRow:
     spec = load_spec(folder / record["file"], registry=registry)
     if spec.hash != record["hash"]:
         what = f"{folder / record['file']} was changed: its hash is not that in the index"
         raise SpecError([Problem("index", "", what, "write the sweep again")])
+    usage.add(record["name"], spec)
     costs = {metric.name: record[metric.name] for metric in INDEXED_METRICS}
     shapes = {side: record[side] for side in ("input", "output")}
     return VariantRow(record["name"], spec.hash, dump_yaml(spec.resolved()), record["choices"], costs | shapes)
@@ -144,9 +159,22 @@ def check_same_run(
         RunError: The results are of something else.
     """
     path = Path(source)
-    if not path.is_dir() and read_sweep_definition(path, registry).root.to_data() != settings["file"]:
-        raise RunError(f"the results in {folder} are not of the sweep {path}; choose another directory")
+    if not path.is_dir():
+        _check_same_sweep(path, folder, settings, registry)
     for name, value in requested.items():
         if value is not None and value != settings[name]:
             what = f"the results in {folder} have {name} {settings[name]!r}, not {value!r}"
             raise RunError(f"{what}; use the same, or choose another directory")
+
+
+def _check_same_sweep(path: Path, folder: Path, settings: dict[str, Any], registry: Registry) -> None:
+    """Check that a sweep file still has the content and the base that the results are of. Raise RunError."""
+    definition = read_sweep_definition(path, registry)
+    if definition.root.to_data() != settings["file"]:
+        raise RunError(f"the results in {folder} are not of the sweep {path}; choose another directory")
+    hashes = resolve(definition.base, registry).hash, settings["base"]
+    if hashes[0] != hashes[1]:
+        now, then = (text[:16] for text in hashes)
+        what = f"the base of {path} was changed: its hash is {now}, and the results in {folder} are of {then}"
+        fix = f"continue with the networks of the results: unetgen run {folder} --resume"
+        raise RunError(f"{what}; {fix}, or choose another --out")

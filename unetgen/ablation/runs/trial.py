@@ -56,9 +56,14 @@ class Trial:
     @property
     def directory(self) -> Path:
         """The trial's own directory, the same in each attempt."""
-        return self.run_directory / TRIALS_DIRECTORY / self.name / f"seed-{self.seed}"
+        return get_trial_directory(self.run_directory, self.name, self.seed)
 
     @property
     def label(self) -> str:
         """The trial's name in messages."""
         return f"{self.name}, seed {self.seed}" if not self.is_baseline else self.name
+
+
+def get_trial_directory(run_directory: Path, name: str, seed: int) -> Path:
+    """Return the directory of the trial of a variant or baseline with a seed."""
+    return run_directory / TRIALS_DIRECTORY / name / f"seed-{seed}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from unetgen.ablation.runs.error_text import format_exception_safely
+from unetgen.ablation.runs.inputs.source_files import find_source_files
 from unetgen.errors import RunError, did_you_mean
 
 MetricDirection = Literal["higher", "lower"]
@@ -21,8 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Attributes of a trial function: two set by ``trial``, and an optional function that checks the options.
 _BETTER, _BASELINES, _CHECK = "better", "baselines", "check"
 
-# The modification times of imported trial files.
-_modification_times: dict[Path, int] = {}
+# For each imported trial module, the modification times of its source files and of the local modules that it imports.
+_modification_times: WeakKeyDictionary[ModuleType, dict[Path, int]] = WeakKeyDictionary()
 
 
 def trial(
@@ -59,7 +61,8 @@ def load_trial_function(name: str, *, reload_changed: bool = False) -> Callable[
 
     Args:
         name: ``module:function`` or ``file.py:function``.
-        reload_changed: Import a file again if it was edited since it was imported. Trials of one run do not.
+        reload_changed: Import a module again if its file, or a local module that it imports, was edited since. Trials
+            of one run do not.
 
     Raises:
         RunError: The module cannot be imported, or has no such function.
@@ -86,7 +89,11 @@ def _import_trial_module(module_or_file: str, name: str, *, reload_changed: bool
     try:
         if is_file:
             return _load_file_module(Path(module_or_file).resolve(), reload_changed=reload_changed)
-        return import_module(module_or_file)
+        if reload_changed:
+            _forget_if_changed(module_or_file)
+        module = import_module(module_or_file)
+        _remember_times(module)
+        return module
     except SystemExit as error:
         what = f"{module_or_file} exits when it is imported ({format_exception_safely(error)})"
         raise RunError(f'{name}: {what}; put its script code under if __name__ == "__main__":') from error
@@ -101,23 +108,45 @@ def _import_trial_module(module_or_file: str, name: str, *, reload_changed: bool
 
 
 def _load_file_module(path: Path, *, reload_changed: bool) -> ModuleType:
+    if reload_changed:
+        _forget_if_changed(path.stem)
     loaded = sys.modules.get(path.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-        is_changed = _modification_times.get(path) not in (None, path.stat().st_mtime_ns)
-        if not (reload_changed and is_changed):
-            return loaded
+        return loaded
     spec = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = module_from_spec(spec)
     sys.modules[path.stem] = module
-    _modification_times[path] = path.stat().st_mtime_ns
     try:
         spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(path.stem, None)  # it is incomplete
         raise
+    _remember_times(module)
     return module
+
+
+def _remember_times(module: ModuleType) -> None:
+    if module not in _modification_times:
+        _modification_times[module] = _read_times(module)
+
+
+def _read_times(module: ModuleType) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in find_source_files(module) if path.is_file()}
+
+
+def _forget_if_changed(name: str) -> None:
+    """Remove a trial's module and its local imports from ``sys.modules`` if one of their files was edited."""
+    module = sys.modules.get(name)
+    times = _modification_times.get(module) if module else None
+    if module is None or times is None or times == _read_times(module):
+        return
+    invalidate_caches()
+    for key, loaded in list(sys.modules.items()):
+        file = getattr(loaded, "__file__", None)
+        if file is not None and key != "__main__" and Path(file).resolve() in times:
+            del sys.modules[key]
 
 
 def get_metric_directions(function: Callable[..., Any]) -> dict[str, MetricDirection]:
