@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -42,6 +43,7 @@ def command(
 ) -> None:
     """Tabulate a network's sizes, parameters and MACs by level or by operation."""
     from unetgen.analysis.report import NetworkReport
+    from unetgen.config.weights_file import read_embedded_preprocessing
     from unetgen.graph.from_spec import build_graph
     from unetgen.plugins.advice import collect_advice
 
@@ -49,12 +51,15 @@ def command(
     loaded_spec = load_spec(spec, assignments, registry)
     report = NetworkReport.of(loaded_spec, build_graph(loaded_spec), expand_input_size(input_size, loaded_spec.dims))
     advice = collect_advice(registry, loaded_spec, report.graph)
+    expected = read_embedded_preprocessing(Path(spec)) if spec.endswith(".safetensors") else None
     if output_format == "json":
-        click.echo(json.dumps({**report.to_dict(), "advice": [a._asdict() for a in advice]}, indent=2))
+        known = {"preprocessing": json.loads(expected.to_json())} if expected else {}
+        click.echo(json.dumps({**report.to_dict(), **known, "advice": [a._asdict() for a in advice]}, indent=2))
         return
     from unetgen.analysis.tables import build_level_table, build_node_table
     from unetgen.cli.console import print_renderables
 
     print_renderables(build_node_table(report) if nodes else build_level_table(report), "")
-    for name, sentence in [*report.format_lines(), *(("advice", str(a)) for a in advice)]:
+    known_lines = expected.format_lines() if expected else []
+    for name, sentence in [*report.format_lines(), *known_lines, *(("advice", str(a)) for a in advice)]:
         click.echo(f"{name:<16} {sentence}")

@@ -17,6 +17,8 @@ from unetgen.errors import ImageError, SizeError, SourceLocation
 
 if TYPE_CHECKING:
     from unetgen.network.unet import UNet
+    from unetgen.preprocessing import Preprocessing
+    from unetgen.tiling.files.axis_order import AxisOrder
     from unetgen.tiling.files.image_file import ImageFile
 
 _EPILOG = """\b
@@ -36,8 +38,11 @@ _NORMALIZATIONS = ["unit", "zscore", "none"]
 @click.option("-o", "--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Output directory; results have the names of the images.")  # fmt: skip
 @click.option("--keep", type=click.Choice(_RESULT_KINDS), default="labels", show_default=True, help="Kind of result.")
-@click.option("--normalize", type=click.Choice(_NORMALIZATIONS), default="unit", show_default=True,
-              help="unit: scale integers to 0..1; zscore: mean 0, standard deviation 1.")  # fmt: skip
+@click.option("--normalize", type=click.Choice(_NORMALIZATIONS),
+              help="unit: scale integers to 0..1; zscore: mean 0, standard deviation 1 (default: as in training, "
+              "unit if the file does not say).")  # fmt: skip
+@click.option("--axes", type=click.Choice(["xyz", "zyx"]),
+              help="Order of the axes of NIfTI images (default: as in training, or xyz).")  # fmt: skip
 @click.option("--tile", type=InputSize(), help="Tile size (default: the spec's input size).")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Number of tiles per batch.")
 @click.option("--seams", is_flag=True, help="Accept tiles that are too small for exact results.")
@@ -64,11 +69,13 @@ def command(
     model = load_model(spec, assignments, seed, registry).to(_resolve_device(device))
     if not spec.endswith(".safetensors"):
         click.echo(f"note: {spec}: a spec has no trained weights; using initial weights of seed {seed}", err=True)
-    jobs = _plan_jobs(model, images, folder, prediction_options["keep"] == "labels")
+    chosen = prediction_options.pop("normalize"), prediction_options.pop("axes")
+    preprocessing = _choose_preprocessing(spec, model.preprocessing, *chosen)
+    jobs = _plan_jobs(model, images, folder, preprocessing.axes, prediction_options["keep"] == "labels")
     _create_directory(folder)
     for image, target in jobs:
         with _prefix_errors(image.path):
-            click.echo(f"{target}: {_predict_image(model, image, target, **prediction_options)}")
+            click.echo(f"{target}: {_predict_image(model, image, target, preprocessing, **prediction_options)}")
 
 
 def _resolve_device(name: str) -> Any:
@@ -81,7 +88,34 @@ def _resolve_device(name: str) -> Any:
         raise click.UsageError(f"--device {name}: {reason}; use another device, or cpu") from None
 
 
-def _plan_jobs(model: UNet, images: Sequence[Path], folder: Path, as_labels: bool) -> list[tuple[ImageFile, Path]]:
+def _choose_preprocessing(
+    spec: str, known: Preprocessing | None, normalize: str | None, axes: str | None
+) -> Preprocessing:
+    """Return the preprocessing of a weights file, or that of the options if the file says nothing.
+
+    An option that contradicts the file is an error, since the network would see other images than in training.
+    """
+    from unetgen.preprocessing import Preprocessing
+
+    if known is None:
+        return Preprocessing(normalization=normalize or "unit", axes=axes)  # type: ignore[arg-type]  # click's choices
+    if normalize not in (None, known.normalization):
+        raise click.UsageError(
+            f"--normalize {normalize} contradicts {spec}, whose normalization is {known.normalization}; "
+            "remove --normalize"
+        )
+    if known.axes and axes not in (None, known.axes):
+        raise click.UsageError(f"--axes {axes} contradicts {spec}, whose axes are {known.axes}; remove --axes")
+    if known.downsampling > 1:
+        factor = known.downsampling
+        message = f"{spec} was trained on images downsampled by {factor}; downsample the images by {factor} too"
+        click.echo(f"warning: {message}", err=True)
+    return known.model_copy(update={"axes": known.axes or axes})
+
+
+def _plan_jobs(
+    model: UNet, images: Sequence[Path], folder: Path, axes: AxisOrder | None, as_labels: bool
+) -> list[tuple[ImageFile, Path]]:
     """Return each image with the path of its result, after checking all of them."""
     from unetgen.tiling.argument_checks import check_image
     from unetgen.tiling.files.formats import check_output_path, output_path, read_image
@@ -89,7 +123,7 @@ def _plan_jobs(model: UNet, images: Sequence[Path], folder: Path, as_labels: boo
     jobs: dict[Path, ImageFile] = {}
     image_directories = {folder for image in images for folder in _find_containing_directories(image)}
     for image in images:
-        image_file = read_image(image, model.graph.dims)
+        image_file = read_image(image, model.graph.dims, axes)
         with _prefix_errors(image):
             check_image(model.graph, image_file.array)
         target = output_path(folder, image_file, as_labels)
@@ -124,9 +158,9 @@ def _predict_image(
     model: UNet,
     image: ImageFile,
     target: Path,
+    preprocessing: Preprocessing,
     *,
     keep: Any,
-    normalize: Any,
     tile: tuple[int, ...] | None,
     batch: int,
     seams: bool,
@@ -153,7 +187,7 @@ def _predict_image(
     with open_output(target, (channels, *size), dtype, image) as out, _show_progress(image.path.name) as update_bar:
         predict(
             model,
-            normalize_image(image.array, normalize),
+            normalize_image(image.array, preprocessing.normalization),
             tile=tile_size,
             batch=batch,
             keep=keep,
@@ -172,6 +206,9 @@ def _prefix_errors(path: Path) -> Iterator[None]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
+    except ImageError as error:
+        text = str(error).removeprefix("image: ")
+        raise ImageError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     except SizeError as error:
         raise SizeError([replace(problem, location=SourceLocation(str(path))) for problem in error.problems]) from None
     finally:

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from unetgen.config.embedded_spec import read_embedded_spec
 from unetgen.config.key_path import parse_key_path
 from unetgen.config.overlay import NOT_INHERITED, combine_overlays, merge, nest_at
 from unetgen.config.registry.registry import Registry
+from unetgen.config.weights_file import read_embedded_spec
 from unetgen.config.yaml.file_kinds import is_safetensors
 from unetgen.config.yaml.parser import MAX_BYTES, parse_yaml, parse_yaml_bytes, parse_yaml_value
 from unetgen.config.yaml.tree import YamlNode, from_data

@@ -19,6 +19,7 @@ from unetgen.graph.size_errors import check_sizes
 from unetgen.network.layer_factory import build_layer
 from unetgen.network.model_methods import ModelMethods
 from unetgen.network.scope import Scope, Step
+from unetgen.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from unetgen.config.spec import Spec
@@ -36,6 +37,8 @@ _ONE_MAP: OutputStructure = (("", None),)
 class UNet(Scope, ModelMethods):
     """The finished network. ``spec`` and ``graph`` are the data it was built from; forward computes with neither.
 
+    ``preprocessing`` is what it expects of its images, if that is known; ``save`` stores it and ``load`` restores it.
+
     ``model(x)`` takes ``(batch, in_channels, *size)`` and returns ``(batch, out_channels, *output_size)``: one tensor;
     with deep supervision a list of tensors, finest first; with named heads a dict of either. The structure is the same
     in training and in evaluation. A size that does not fit raises SizeError, a ValueError, before the first layer runs.
@@ -45,6 +48,7 @@ class UNet(Scope, ModelMethods):
         super().__init__("UNet")
         self.spec = spec
         self.graph = graph
+        self.preprocessing: Preprocessing | None = None
         self.output_structure: OutputStructure = tuple(
             (o.name, len(o.nodes) if o.is_list else None) for o in graph.outputs
         )

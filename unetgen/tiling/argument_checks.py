@@ -7,8 +7,9 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
 
-from unetgen.errors import Problem, SizeError, did_you_mean
+from unetgen.errors import ImageError, Problem, SizeError, did_you_mean
 from unetgen.graph.graph import Graph
 from unetgen.graph.ops.base import Size
 from unetgen.graph.size_errors import smallest_fitting_size
@@ -35,6 +36,12 @@ def check_image(graph: Graph, image: ImageArray) -> None:
     if graph.nodes[graph.output].op.has_no_spatial_axes:
         message, hint = "the first output has no spatial axes", "call the model on whole images"
         raise SizeError([Problem("shape", "head", message, hint)])
+
+
+def check_finite(tiles: Sequence[NDArray[Any]]) -> None:
+    """Raise ImageError if a tile has NaN or infinite values: the network would spread them without a word."""
+    if num_invalid := sum(int(np.count_nonzero(~np.isfinite(tile))) for tile in tiles):
+        raise ImageError(f"image: a tile has {num_invalid:,} NaN or infinite values; replace them")
 
 
 def _shape_hint(graph: Graph, shape: Sequence[int]) -> str:

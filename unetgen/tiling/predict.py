@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unetgen.errors import UnetgenWarning
-from unetgen.tiling.argument_checks import check_image, check_keep, prepare_output, validate_batch
+from unetgen.tiling.argument_checks import check_finite, check_image, check_keep, prepare_output, validate_batch
 from unetgen.tiling.mirror_padding import ImageArray, read_mirrored
 from unetgen.tiling.plan import AxisPlan, TileSpan
 from unetgen.tiling.postprocessing import Keep, build_postprocessor
@@ -67,6 +67,7 @@ def predict(
         The network's first output, (out_channels, *size), or labels, (1, *size).
 
     Raises:
+        ImageError: The image has NaN or infinite values.
         SizeError: The image, the tile or ``out`` has a size that does not fit the network.
         ValueError: ``batch`` or ``keep`` is invalid.
         TypeError: ``out`` cannot hold the result.
@@ -143,6 +144,7 @@ def _run_tiles(
         read_mirrored(image, [s.start - p.left_margin for s, p in zip(position, plans, strict=True)], size)
         for position in positions
     ]
+    check_finite(tiles)
     parameter = next(model.parameters())
     x = torch.from_numpy(np.stack(tiles)).to(parameter.device, parameter.dtype)
     with torch.inference_mode():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unetgen.errors import ImageError, MissingDependencyError
 from unetgen.graph.graph import Graph
+from unetgen.preprocessing import Preprocessing
 from unetgen.tiling.postprocessing import has_probability_output
 from unetgen.trials.image_pairs import ImagePair, read_pairs
 
@@ -34,6 +35,7 @@ class Dataset:
     train: tuple[Sample, ...]
     validation: tuple[Sample, ...]
     class_values: tuple[int, ...]
+    downsampling: int = 1
 
     @classmethod
     def read(cls, images: Path, masks: Path, dims: int, validation_fraction: float = 0.2, reduce: int = 1) -> Dataset:
@@ -60,7 +62,12 @@ class Dataset:
         values = _find_class_values(masks, pairs)
         samples = [_build_sample(pair, values, reduce) for pair in pairs]
         train, validation = samples[:-num_validation], samples[-num_validation:]
-        return cls(tuple(train), tuple(validation), tuple(int(value) for value in values))
+        return cls(tuple(train), tuple(validation), tuple(int(value) for value in values), reduce)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing of the samples, for prediction."""
+        return Preprocessing(normalization="zscore", downsampling=self.downsampling, class_values=self.class_values)
 
     @property
     def num_classes(self) -> int:

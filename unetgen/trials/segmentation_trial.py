@@ -87,7 +87,7 @@ def segmentation(  # noqa: PLR0913  # all options of a training
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     trainer = _Trainer(model, context, dataset, window, build_augmentation(augment, spec.dims), optimizer)
     trainer.fit(steps, batch, build_loss(loss), evaluate or max(1, steps // 5), dataset.find_object_class(objects))
-    save(model, context.directory / WEIGHTS_FILE)
+    save(model, context.directory / WEIGHTS_FILE, preprocessing=dataset.preprocessing)
     return trainer.metrics
 
 

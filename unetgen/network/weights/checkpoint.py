@@ -11,29 +11,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unetgen.config.embedded_spec import SPEC_KEY
 from unetgen.config.registry.registry import Registry
 from unetgen.config.resolution import resolve
 from unetgen.config.spec_diff import find_differing_fields
 from unetgen.config.spec_sources import load_tree
+from unetgen.config.weights_file import SPEC_KEY, read_embedded_preprocessing
 from unetgen.errors import WeightsError
 from unetgen.graph.from_spec import build_graph
 from unetgen.network.assembly import assemble
 from unetgen.network.initialization import initialize_external_modules
 from unetgen.network.unet import UNet
 from unetgen.network.weights.key_map import KeyMapSource, translate_state_dict
-from unetgen.network.weights.tensor_file import HASH_KEY, VERSION_KEY, read_tensors, write_safetensors
+from unetgen.network.weights.tensor_file import (
+    HASH_KEY,
+    VERSION_KEY,
+    read_tensors,
+    write_safetensors,
+)
+from unetgen.preprocessing import PREPROCESSING_KEY, Preprocessing
 
 
-def save(model: UNet, path: str | Path) -> None:
+def save(model: UNet, path: str | Path, *, preprocessing: Preprocessing | Mapping[str, Any] | None = None) -> None:
     """Write the weights and the resolved spec of a network to a safetensors file, atomically.
 
     Args:
         model: The network, or its ``torch.compile`` wrapper.
         path: The file; an existing one is replaced once the new one is complete.
+        preprocessing: What the network expects of its images, such as ``{"normalization": "zscore"}``; it is stored
+            beside the spec, and ``unetgen predict`` prepares images in this way (default: ``model.preprocessing``).
 
     Raises:
-        WeightsError: The network has no weights, or the file cannot be written.
+        WeightsError: The network has no weights, ``preprocessing`` is invalid, or the file cannot be written.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -49,6 +57,10 @@ def save(model: UNet, path: str | Path) -> None:
         raise WeightsError(f"{path}: this network is on the meta device and has no weights; {hint}")
     resolved = json.dumps(model.spec.resolved())
     metadata = {"format": "pt", SPEC_KEY: resolved, HASH_KEY: model.spec.hash, VERSION_KEY: version("unetgen")}
+    if preprocessing is not None:
+        preprocessing = Preprocessing.parse(preprocessing, str(path))
+    if expected := preprocessing or model.preprocessing:
+        metadata[PREPROCESSING_KEY] = expected.to_json()
     tensors = {key: tensor.detach().contiguous() for key, tensor in model.state_dict().items()}
     write_safetensors(tensors, metadata, path)
 
@@ -69,6 +81,7 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
         SpecError: A plugin that the spec needs is missing.
     """
     tensors, spec_data = read_tensors(path)
+    preprocessing = read_embedded_preprocessing(Path(path))
     if spec_data is None:
         hint = "build the network and call load_weights(model, path)"
         raise WeightsError(f"{path}: the file contains no spec; {hint}")
@@ -76,6 +89,7 @@ def load(path: str | Path, registry: Registry, device: str | torch.device = "cpu
     model = assemble(spec, build_graph(spec), registry)
     _check_tensors(model, tensors, str(path), [])
     model.load_state_dict(tensors, assign=True)
+    model.preprocessing = preprocessing
     return model.eval().to(device)
 
 

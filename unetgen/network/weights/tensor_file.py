@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unetgen.atomic_files import replace_when_complete
-from unetgen.config.embedded_spec import SPEC_KEY, parse_embedded_spec
+from unetgen.config.weights_file import SPEC_KEY, parse_embedded_spec
 from unetgen.errors import WeightsError
 
 HASH_KEY, VERSION_KEY, ORDER_KEY = "unetgen.hash", "unetgen.version", "unetgen.order"

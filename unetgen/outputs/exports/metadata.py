@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from unetgen.errors import FormatError, MissingDependencyError
+from unetgen.preprocessing import PREPROCESSING_KEY
 
 if TYPE_CHECKING:
     from unetgen.network.unet import UNet
@@ -32,7 +33,8 @@ def collect_metadata(model: UNet, sizes: ExportSizes) -> dict[str, str]:
     values = (
         json.dumps(model.spec.resolved()), model.spec.hash, version("unetgen"), ", ".join(axes), sizes.description,
     )  # fmt: skip
-    return dict(zip(METADATA_KEYS, values, strict=True))
+    preprocessing = {PREPROCESSING_KEY: model.preprocessing.to_json()} if model.preprocessing else {}
+    return dict(zip(METADATA_KEYS, values, strict=True)) | preprocessing
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -42,7 +44,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         path: A file that ``unetgen export`` wrote as pt2, aoti or onnx.
 
     Returns:
-        The values under ``METADATA_KEYS``.
+        The values under ``METADATA_KEYS``, and the preprocessing as JSON if it is known.
 
     Raises:
         FormatError: The file is missing, invalid, or was not written by unetgen.
@@ -54,7 +56,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     metadata = _read_onnx_metadata(file) if file.suffix.lower() == ".onnx" else _read_archive_metadata(file)
     if not set(METADATA_KEYS) <= set(metadata):
         raise FormatError(f"{path}: contains no spec; write the file with unetgen export")
-    return {key: metadata[key] for key in METADATA_KEYS}
+    return {key: metadata[key] for key in (*METADATA_KEYS, PREPROCESSING_KEY) if key in metadata}
 
 
 def _read_onnx_metadata(file: Path) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unetgen.atomic_files import replace_when_complete
 from unetgen.errors import ImageError, MissingDependencyError, format_exception_line
 from unetgen.tiling.files import nifti, npy, pillow_image, tiff, zarr_file
+from unetgen.tiling.files.axis_order import NIFTI_ORDER, AxisOrder, ReversedAxes
 from unetgen.tiling.files.image_file import ImageFile, ImageFormat
 
 _PILLOW_IMAGE = ImageFormat(pillow_image.read, pillow_image.create, supports_any_dtype=False)
@@ -45,12 +47,13 @@ def _match_suffix(path: Path) -> str:
     return suffix
 
 
-def read_image(path: Path, dims: int) -> ImageFile:
+def read_image(path: Path, dims: int, axes: AxisOrder | None = None) -> ImageFile:
     """Open an image file.
 
     Args:
         path: The file, or the folder of a zarr array.
         dims: The number of the network's spatial dimensions.
+        axes: The order of the spatial axes that the network takes, for NIfTI images (default: x, y, z, as stored).
 
     Returns:
         The image as (channels, *size), read region by region if the format supports it.
@@ -63,7 +66,7 @@ def read_image(path: Path, dims: int) -> ImageFile:
     if not path.exists():
         raise ImageError(f"{path}: file not found; check the path")
     try:
-        return image_format.read(path, dims)
+        image = image_format.read(path, dims)
     except ImportError as error:
         raise MissingDependencyError(f"reading {path.name}", error.name or "a package", "images") from None
     except ImageError:
@@ -72,6 +75,9 @@ def read_image(path: Path, dims: int) -> ImageFile:
         raise ImageError(
             f"{path}: cannot be read: {format_exception_line(error)}; save it again, or in another format"
         ) from error
+    if axes is None or image_format is not _NIFTI or axes == NIFTI_ORDER:
+        return image
+    return replace(image, array=ReversedAxes(image.array), has_reversed_axes=True)
 
 
 def output_path(folder: Path, image_file: ImageFile, labels: bool) -> Path:
@@ -103,7 +109,7 @@ def open_output(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -
 
     Args:
         path: The final path, whose suffix selects the format.
-        shape: The shape of the result, (channels, *size).
+        shape: The shape of the result, (channels, *size), with the axes of ``like``.
         dtype: The numpy data type of the result.
         like: The image, whose metadata the result keeps.
 
@@ -114,8 +120,10 @@ def open_output(path: Path, shape: Sequence[int], dtype: Any, like: ImageFile) -
     check_output_path(path)
     try:
         with replace_when_complete(path) as partial:
-            with FORMATS[_match_suffix(path)].create(partial, shape, dtype, like) as out:
-                yield out
+            channels, *size = shape
+            stored = (channels, *(reversed(size) if like.has_reversed_axes else size))
+            with FORMATS[_match_suffix(path)].create(partial, stored, dtype, like) as out:
+                yield ReversedAxes(out) if like.has_reversed_axes else out
             # Prediction takes a while, and another program may have created a folder there in the meantime.
             check_output_path(path)
     except ImportError as error:

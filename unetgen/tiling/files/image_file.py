@@ -21,6 +21,8 @@ class ImageFile:
     path: Path
     array: ImageArray
     metadata: Any = None
+    has_reversed_axes: bool = False
+    """Whether the spatial axes of ``array`` are those of the file in reverse order."""
 
 
 class ChannelsFirst:

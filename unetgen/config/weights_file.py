@@ -1,4 +1,4 @@
-"""Read the spec that a weights file of unetgen contains. Only the file's header is read, and torch is not imported."""
+"""Read the spec and the preprocessing in a weights file of unetgen, from its header, without importing torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from unetgen.config.yaml.file_kinds import is_safetensors
 from unetgen.config.yaml.tree import YamlNode, from_data
 from unetgen.errors import Problem, SourceLocation, SpecError
+from unetgen.preprocessing import PREPROCESSING_KEY, Preprocessing
 
 # The key of the resolved spec in the metadata of a safetensors file.
 SPEC_KEY = "unetgen.spec"
@@ -43,6 +45,23 @@ def read_embedded_spec(file: Path, source: str) -> YamlNode:
         message = "the spec in the weights file is not a resolved spec"
         raise SpecError([Problem("weights_file", "", message, hint, location)])
     return from_data(spec, source)
+
+
+def read_embedded_preprocessing(file: Path) -> Preprocessing | None:
+    """Return the preprocessing in a weights file, or None for a file without one and for files of other formats.
+
+    Raises:
+        WeightsError: The preprocessing in the file is invalid.
+        OSError: The file cannot be read.
+    """
+    with file.open("rb") as opened:
+        if not is_safetensors(opened.read(9)):
+            return None
+    try:
+        text = _read_metadata(file).get(PREPROCESSING_KEY)
+    except ValueError:
+        return None  # reading the tensors reports a damaged file
+    return None if text is None else Preprocessing.parse(text, str(file))
 
 
 def parse_embedded_spec(text: str) -> dict[str, Any] | None:
