@@ -29,6 +29,7 @@ from unetgen.network.weights.external_checkpoint import ExternalCheckpoint
 from unetgen.network.weights.inverse_import import export_with_key_map
 from unetgen.network.weights.shared_layers import find_aliases
 from unetgen.network.weights.state_layer import group_by_signature, group_into_layers
+from unetgen.network.weights.tensor_file import _read_torch
 
 NETS = [ShuffledUNet, DoublyRegisteredUNet, RecursiveUNet]
 PARTIAL = "import what matches with --partial (partial=True)"
@@ -527,3 +528,18 @@ def test_like_requires_invert(run_cli: RunCli, spec: str, theirs: Path) -> None:
     outcome = run_cli("import-weights", spec, str(theirs), "--like", str(theirs))
     assert outcome.code == 2
     assert "Error: --like has no effect without --invert; add --invert, or remove --like" in outcome.err
+
+
+@pytest.mark.parametrize("kind", ["bool_", "int32", "int64", "uint8", "float16", "float32", "float64"])
+def test_numpy_numbers_beside_the_weights_are_read(kind: str, tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    number = getattr(numpy, kind)(1)
+    torch.save({"state_dict": {"w": torch.ones(2)}, "loss": number}, tmp_path / "net.pt")
+    assert _read_torch(tmp_path / "net.pt")["loss"] == number
+
+
+def test_numpy_objects_other_than_numbers_are_refused(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    torch.save({"w": torch.ones(2), "names": numpy.array(["a"], dtype=object)}, tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match="not a file of tensors only"):
+        _read_torch(tmp_path / "net.pt")

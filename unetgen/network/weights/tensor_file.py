@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import pickle
 import warnings
@@ -123,7 +124,8 @@ def _read_torch(file: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             # torch warns about the format of some files before it rejects them.
             warnings.simplefilter("ignore")
-            loaded = torch.load(file, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_numpy_number_globals()):
+                loaded = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError, OSError) as error:
         # torch's own message recommends to load the file without the safety check.
         message = f"{file}: not a file of tensors only, so it is not loaded; save a state dict with torch.save"
@@ -131,3 +133,15 @@ def _read_torch(file: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise WeightsError(f"{file}: not a state dict; save model.state_dict() with torch.save")
     return loaded
+
+
+def _numpy_number_globals() -> list[Any]:
+    """Return the globals of pickled numpy numbers, which checkpoints hold as losses and scores."""
+    try:
+        import numpy
+        from numpy._core.multiarray import scalar
+    except ImportError:
+        return []
+    number_types = [type(numpy.dtype(code)) for code in "?bhilqBHILQefd"]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    return [*((scalar, name) for name in names), numpy.dtype, *number_types, codecs.encode]
