@@ -32,8 +32,8 @@ from unetgen.ablation.comparison.initial_weights import (
     collect_module_inits,
     compare_modules,
 )
-from unetgen.ablation.comparison.settings_diff import find_differing_settings, flatten_settings
 from unetgen.ablation.sweeps.directory.writer import write_sweep
+from unetgen.ablation.sweeps.settings_diff import find_differing_settings, flatten_settings
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.analysis.measures import COST_METRICS
 from unetgen.analysis.report import NetworkReport

@@ -50,6 +50,7 @@ class Summary:
             case Variant():
                 self.num_variants += 1
                 self._count_reasons(self.notices, outcome.report.spec.notices, outcome.label)
+                self._count_reasons(self.notices, map(str, outcome.confounders), outcome.label)
             case Invalid() | BudgetNotReached():
                 self.num_rejected += 1
                 self._count_reasons(self.problems, outcome.problems, outcome.label)

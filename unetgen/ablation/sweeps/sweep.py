@@ -10,11 +10,13 @@ from typing import Any
 from unetgen.ablation.sweeps.axis import Combination, build_overlay, describe_choice
 from unetgen.ablation.sweeps.choice_effects import BASE_LABEL, ChoiceEffects
 from unetgen.ablation.sweeps.conditions.spec_values import SpecValues
+from unetgen.ablation.sweeps.confounders import find_confounders
 from unetgen.ablation.sweeps.definition.sweep_file import SweepDefinition, read_sweep_definition
 from unetgen.ablation.sweeps.matching.budget import Budget
 from unetgen.ablation.sweeps.matching.scale_grid import build_scale_grid
 from unetgen.ablation.sweeps.matching.search import Match, match_to_budget
 from unetgen.ablation.sweeps.outcome import BudgetNotReached, Duplicate, Excluded, Invalid, PluginFailed
+from unetgen.ablation.sweeps.settings_diff import flatten_settings
 from unetgen.ablation.sweeps.variant import Variant
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.overlay import NOT_INHERITED, merge
@@ -72,6 +74,7 @@ class Sweep:
         self.base_tree = tree.without(*NOT_INHERITED)
         base = self._resolve(tree)
         self.base_report = NetworkReport.of(base, build_graph(base))
+        self._base_settings = flatten_settings(self.base_report.spec)
         budget = definition.budget
         self.target = (budget.target or budget.metric.compute(self.base_report)) if budget else 0
         self.choice_effects = ChoiceEffects(
@@ -148,7 +151,10 @@ class Sweep:
             report = match.best.report
             if match.settings:
                 duplicate = self._find_duplicate(report.spec, combination, seen, rescaled=True)
-        return duplicate or Variant(label, combination, report, match)
+        if duplicate is not None:
+            return duplicate
+        confounders = find_confounders(self._base_settings, flatten_settings(report.spec), combination)
+        return Variant(label, combination, report, match, confounders)
 
     def _match_to_budget(self, tree: YamlNode, report: NetworkReport, budget: Budget) -> Match:
         def build_rescaled_report(values: Mapping[str, Any]) -> NetworkReport:

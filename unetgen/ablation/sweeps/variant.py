@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from unetgen.ablation.sweeps.axis import Combination
+from unetgen.ablation.sweeps.confounders import Confounder
 from unetgen.ablation.sweeps.matching.search import Match
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec import Spec
@@ -26,6 +27,8 @@ class Variant:
     report: NetworkReport
     match: Match | None = None
     """How it was matched to the sweep's budget, or None without one."""
+    confounders: tuple[Confounder, ...] = ()
+    """What it changes beyond its settings, since another type of a part starts from that type's defaults."""
 
     @cached_property
     def name(self) -> str:

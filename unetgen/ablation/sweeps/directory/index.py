@@ -131,6 +131,8 @@ def variant_to_dict(variant: Variant) -> dict[str, Any]:
         "choices": variant.choices,
     }
     record["settings"] = variant.settings
+    if variant.confounders:
+        record["confounders"] = {confounder.part: dict(confounder.resets) for confounder in variant.confounders}
     if match := variant.match:
         record["match"] = {
             "measure": match.budget.metric.name,
