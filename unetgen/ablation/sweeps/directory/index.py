@@ -59,6 +59,8 @@ class JsonIndexWriter:
         self._stream, self._separator = stream, ""
         base = ({"file": base_file} if base_file else {}) | _report_to_dict(sweep.base_report)
         head = {"sweep": sweep.definition.name, "file": sweep.definition.root.to_data(), "base": base}
+        if sweep.window:
+            head["window"] = list(sweep.window)
         # finish() closes the list of variants and appends the summary.
         stream.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "variants": [')
 
