@@ -101,7 +101,7 @@ def test_a_window_that_no_input_covers_is_an_error(monkeypatch: pytest.MonkeyPat
     with pytest.raises(unetgen.SpecError) as error:
         measure_variants()
     assert str(error.value) == (
-        "hold: in base: no input size gives an output of at least 20 x 20; compare at equal inputs with 'hold: input'"
+        "in base: no input size gives an output of at least 20 x 20; compare at equal inputs with 'hold: input'"
     )
 
 

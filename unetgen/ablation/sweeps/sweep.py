@@ -201,7 +201,8 @@ class Sweep:
             return self._build_report_from_tree(apply_overrides(tree, values, "match"))
 
         grid = build_scale_grid(report.spec, budget, self.base_report.spec)
-        return match_to_budget(build_rescaled_report, report, grid, budget, self.target)
+        limits = budget.compute_limits(self.base_report)
+        return match_to_budget(build_rescaled_report, report, grid, budget, self.target, limits)
 
     def _build_report_from_tree(self, tree: YamlNode) -> NetworkReport:
         return self._build_report(self._resolve(tree))
