@@ -248,7 +248,7 @@ def test_what_is_wrong_with_a_size_is_told_with_the_network(run_cli: RunCli, tmp
     outcome = run_cli("compare", "unet_paper", "unet_1d", str(file), "--input-size", "188")
     sentence = (
         "input_size: 188 on axis L gives 47 at level 2, which max_pool cannot halve; "
-        "nearest that fit: 176 (output 176), 192 (output 192)\n"
+        "nearest that fit: 176 (output 176), 192 (output 192); or add 'input: pad'\n"
     )
     assert outcome == (1, "", f"{file}: {sentence}unet_1d: {sentence}")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unetgen.ablation.sweeps.matching.budget import WIDTHS
+from unetgen.ablation.sweeps.matching.match import Match, find_exceeded_limit
 from unetgen.ablation.sweeps.matching.scale_grid import GridPoint
-from unetgen.ablation.sweeps.matching.search import Match, find_exceeded_limit
 from unetgen.errors import PluginError, Problem
 
 

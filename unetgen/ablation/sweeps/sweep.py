@@ -14,8 +14,9 @@ from unetgen.ablation.sweeps.confounders import find_confounders
 from unetgen.ablation.sweeps.definition.sweep_file import SweepDefinition, read_sweep_definition
 from unetgen.ablation.sweeps.held_size import choose_input_size, keeps_resolution
 from unetgen.ablation.sweeps.matching.budget import Budget
+from unetgen.ablation.sweeps.matching.match import Match
 from unetgen.ablation.sweeps.matching.scale_grid import build_scale_grid
-from unetgen.ablation.sweeps.matching.search import Match, match_to_budget
+from unetgen.ablation.sweeps.matching.search import match_to_budget
 from unetgen.ablation.sweeps.outcome import BudgetNotReached, Duplicate, Excluded, Invalid, PluginFailed
 from unetgen.ablation.sweeps.settings_diff import flatten_settings
 from unetgen.ablation.sweeps.variant import Variant

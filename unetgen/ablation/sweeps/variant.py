@@ -8,7 +8,7 @@ from typing import Any
 
 from unetgen.ablation.sweeps.axis import Combination
 from unetgen.ablation.sweeps.confounders import Confounder
-from unetgen.ablation.sweeps.matching.search import Match
+from unetgen.ablation.sweeps.matching.match import Match
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec import Spec
 from unetgen.graph.graph import Graph
