@@ -65,7 +65,7 @@ def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: st
         assert above.value > 1.01 * target
         for point in (below, above):
             assert COST_METRICS[measure].compute(point.report) == point.value
-    assert len(unmatched) <= 0.06 * len(all_outcomes)
+    assert len(unmatched) <= 0.1 * len(all_outcomes)
 
 
 def test_a_variant_that_fits_is_left_as_it_is() -> None:
@@ -247,7 +247,7 @@ def test_a_peak_that_one_step_leaves_as_it_is_has_both_neighbours() -> None:
     outcome = single_outcome({"base": SMALL, "axes": {"skip.fusion": ["add"]}, "match": {"inference_memory": "base"}})
     assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 1,097,728 bytes of "
-        "inference memory; the nearest give 901,120 with widths [16, 48, 88] and 1,228,800 with widths [24, 48, 88]; "
+        "inference memory; the nearest give 835,584 with widths [16, 32, 64] and 1,228,800 with widths [24, 48, 88]; "
         "raise the tolerance, lower 'multiple', or match by another path"
     )
 
@@ -337,6 +337,7 @@ def test_widths_out_of_proportion_are_refused() -> None:
         ((8, 16, 32), (16, 16, 40), False),
         ((8, 16, 32), (8, 24, 8), False),
         ((8, 16, 32), (8, 16, 40), True),
+        ((16, 32, 64), (24, 32, 64), False),
         ((64, 128, 256), (72, 136, 280), True),
         ((64, 128, 256), (64, 128, 512), False),
         ((64, 128, 256), (8, 16, 32), True),

@@ -19,6 +19,9 @@ GridPoint = tuple[int, ...]
 
 MAX_VALUE = 65_536
 
+# Numbers that proportions would bring elsewhere by more than this fraction are out of proportion.
+MAX_DISTORTION = 1 / 6
+
 
 @dataclass(frozen=True, slots=True)
 class ScaleGrid:
@@ -66,7 +69,7 @@ class ScaleGrid:
     def keeps_proportions(self, grid_point: GridPoint) -> bool:
         """Return whether a point has the start's order and, as far as the grid allows, its proportions.
 
-        A common scale must bring each number within half a step, or within two steps and a quarter of the number.
+        A common scale must bring each number within half a step, or within two steps and a sixth of the number.
         """
         first = 0
         for _, count in self.paths:
@@ -81,8 +84,8 @@ class ScaleGrid:
 
     def _find_scale_bounds(self, number: int, rescaled: int, step: int) -> tuple[float, float]:
         """Return the smallest and the largest scale that a rescaled number agrees with."""
-        low = min(rescaled - step / 2, max(rescaled - 2 * step, rescaled / 1.25))
-        high = max(rescaled + step / 2, min(rescaled + 2 * step, rescaled / 0.75))
+        low = min(rescaled - step / 2, max(rescaled - 2 * step, rescaled / (1 + MAX_DISTORTION)))
+        high = max(rescaled + step / 2, min(rescaled + 2 * step, rescaled / (1 - MAX_DISTORTION)))
         return (0.0 if rescaled <= self._get_minimum(step) else low / number), high / number
 
     def shift(self, grid_point: GridPoint, index: int, num_steps: int) -> GridPoint | None:
