@@ -515,7 +515,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
         (
             "base: unet_paper\nmatch: {params: 0, macs: base}",
             [
-                "2:8: match: 'match' must have exactly one metric, but has params and macs; use one of params, macs, memory, inference_memory, receptive_field",
+                "2:8: match: 'match' must have exactly one metric, but has params and macs; match params, and limit the other with at_most: {macs: base}",
                 "2:17: match.params: 0 is not a budget; write 'base' or a positive whole number",
             ],
         ),

@@ -20,7 +20,7 @@ GridPoint = tuple[int, ...]
 MAX_VALUE = 65_536
 
 # Numbers that proportions would bring elsewhere by more than this fraction are out of proportion.
-MAX_DISTORTION = 1 / 6
+MAX_DISTORTION = 3 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ScaleGrid:
     def keeps_proportions(self, grid_point: GridPoint) -> bool:
         """Return whether a point has the start's order and, as far as the grid allows, its proportions.
 
-        A common scale must bring each number within half a step, or within two steps and a sixth of the number.
+        A common scale must bring each number within half a step, or within two steps and 3/16 of the number.
         """
         first = 0
         for _, count in self.paths:
