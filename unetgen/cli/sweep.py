@@ -35,7 +35,7 @@ A sweep file:
   match: {params: base, tolerance: 1%}"""
 
 # The limits of the text output. A directory or --format json has everything.
-MAX_ROWS, MAX_LINES = 40, 20
+MAX_ROWS, MAX_LINES = 24, 8
 
 
 @click.command(epilog=_EPILOG)
@@ -108,7 +108,9 @@ class _TableListing:
         if self.num_variants <= MAX_ROWS:
             cost, match = outcome.report.cost, outcome.match
             scaled = ", ".join(f"{path} {value}" for path, value in match.settings.items()) if match else ""
-            self.rows.append((outcome.name, cost.params, cost.macs, match.deviation if match else None, scaled))
+            size = "x".join(map(str, outcome.report.input_size))
+            deviation = match.deviation if match else None
+            self.rows.append((outcome.name, size, cost.params, cost.macs, deviation, scaled))
 
     def close(self, summary: Summary) -> None:
         if not self.rows:
@@ -117,13 +119,17 @@ class _TableListing:
 
         columns = [
             Column("name", "variant"),
+            Column("input", "input"),
             Column("params", "parameters", "{:,}".format, is_numeric=True),
             Column("macs", "MACs", "{:,}".format, is_numeric=True),
             Column("deviation", "off budget", "{:+.2%}".format, is_numeric=True),
             Column("scaled", "matched by"),
         ]
-        shown = columns if self.is_matched else columns[:3]
-        click.echo(DataTable(tuple(shown), tuple(row[: len(shown)] for row in self.rows)).text())
+        hidden = set() if summary.num_resized else {"input"}
+        hidden |= set() if self.is_matched else {"deviation", "scaled"}
+        indices = [index for index, column in enumerate(columns) if column.name not in hidden]
+        rows = tuple(tuple(row[index] for index in indices) for row in self.rows)
+        click.echo(DataTable(tuple(columns[index] for index in indices), rows).text())
         if self.num_variants > MAX_ROWS:
             click.echo(f"and {self.num_variants - MAX_ROWS:,} more\n")
 

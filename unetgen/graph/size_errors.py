@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from unetgen.config.spec import AXIS_NAMES
@@ -16,6 +17,8 @@ from unetgen.graph.ops.base import Size
 
 # If the fitting sizes cannot be listed, the sizes within this distance are tried one by one.
 SEARCH_RADIUS = 512
+
+_AXIS_PHRASE = re.compile(r" on axis ([DHWL])(?= )")
 
 
 def check_sizes(graph: Graph, input_size: Size, yaml_node: YamlNode | None = None) -> tuple[Size, ...]:
@@ -75,6 +78,22 @@ def size_problems(graph: Graph, input_size: Size, yaml_node: YamlNode | None = N
             hint = _nearest_sizes_hint(graph, axis, size) + _padding_hint(graph, axis, size)
             problems.append(Problem("size", "input_size", message, hint, mark))
     return problems
+
+
+def merge_axis_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems with one problem for equal findings on several axes: ``572 on axes H and W gives ...``."""
+    merged: dict[tuple[str, str, str, str], tuple[Problem, list[str]]] = {}
+    for problem in problems:
+        axis = _AXIS_PHRASE.search(problem.message) if problem.code == "size" else None
+        message = _AXIS_PHRASE.sub(" on axes", problem.message, count=1) if axis else problem.message
+        _, axes = merged.setdefault((problem.code, problem.path, message, problem.hint), (problem, []))
+        axes += [axis[1]] if axis else []
+    return [
+        replace(problem, message=message.replace(" on axes", f" on axes {', '.join(axes[:-1])} and {axes[-1]}", 1))
+        if len(axes) > 1
+        else problem
+        for (_, _, message, _), (problem, axes) in merged.items()
+    ]
 
 
 def _padding_hint(graph: Graph, axis: int, size: int) -> str:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import unetgen
+from support import spec_strategies
 from support.command_line import RunCli
+from support.effort import ROTATING, num_examples
 from support.plugin_site import PluginSite
 from unetgen.ablation.comparison.comparison import Comparison
 from unetgen.ablation.comparison.initial_weights import (
@@ -30,11 +32,12 @@ from unetgen.ablation.comparison.initial_weights import (
     collect_module_inits,
     compare_modules,
 )
-from unetgen.ablation.comparison.settings_diff import find_differing_settings, flatten_settings
 from unetgen.ablation.sweeps.directory.writer import write_sweep
+from unetgen.ablation.sweeps.settings_diff import find_differing_settings, flatten_settings
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.analysis.measures import COST_METRICS
 from unetgen.analysis.report import NetworkReport
+from unetgen.graph.from_spec import build_graph
 from unetgen.outputs.data_table import Column, DataTable, format_bytes, format_count
 from unetgen.plugins import load_registry
 
@@ -67,10 +70,20 @@ def test_equal_specs_differ_in_nothing() -> None:
 @pytest.mark.parametrize(
     ("overrides", "difference"),
     [
-        ({"block.norm": "instance"}, {"block.norm": ["batch", "instance"]}),
+        (
+            {"block.norm": "instance"},
+            {
+                "block.norm": ["batch", "instance"],
+                "block.norm.affine": ["true", "false"],
+                "block.norm.track_running_stats": ["true", "false"],
+            },
+        ),
         ({"decoder.block.repeats": 3}, {"decoder.block.repeats": ["2", "3"], "encoder.block.repeats": None}),
         ({"levels.1.encoder.block.repeats": 3}, {"encoder.1.block.repeats": ["2", "3"]}),
-        ({"levels.0.skip": "none"}, {"decoder.0.skip.fusion": ["concat", "none"]}),
+        (
+            {"levels.0.skip": "none"},
+            {"decoder.0.skip.fusion": ["concat", "none"], "decoder.0.skip.align": ["pad", None]},
+        ),
         ({"out_channels": 5}, {"out_channels": ["2", "5"]}),
         ({"widths": [4, 8, 32]}, {"widths": ["[4, 8, 16]", "[4, 8, 32]"]}),
         ({"decoder.widths": [8, 8]}, {"decoder.widths": ["mirrored", "[8, 8]"]}),
@@ -79,11 +92,21 @@ def test_equal_specs_differ_in_nothing() -> None:
         ({"init": "he_normal"}, {"init": ["torch_default", "he_normal"]}),
         (
             {"upsample": {"type": "interpolate", "mode": "linear"}},
-            {"upsample": ["transposed_conv", "interpolate"]},
+            {
+                "upsample": ["transposed_conv", "interpolate"],
+                "upsample.kernel_size": ["2", "1"],
+                "upsample.padding": ["0", "zeros"],
+                "upsample.mode": [None, "linear"],
+            },
         ),
         (
-            {"block": {"type": "residual", "padding": "zeros", "norm": "instance"}},
-            {"block": ["conv", "residual"], "block.norm": ["batch", "instance"]},
+            {"block": {"type": "residual", "kernel_size": 5, "norm": "batch"}},
+            {
+                "block": ["conv", "residual"],
+                "block.kernel_size": ["3", "5"],
+                "block.padding": ["zeros", "valid"],
+                "block.bias": ["false", "true"],
+            },
         ),
     ],
 )  # fmt: skip
@@ -141,6 +164,60 @@ def test_something_is_told_wherever_hashes_differ(overrides: list[dict[str, Any]
         assert len(values) == len(specs)
 
 
+REPLACED = ("block", "downsample", "upsample", "skip", "head", "init", "input", "encoder", "decoder", "levels")
+
+
+@st.composite
+def related_specs(draw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two random specs with some settings in common."""
+    first, second = draw(spec_strategies.specs(dims=2)), draw(spec_strategies.specs(dims=2))
+    replaced = draw(st.lists(st.sampled_from(REPLACED), min_size=1, max_size=2))
+    rest = {key: value for key, value in first.items() if key not in replaced}
+    return first, rest | {key: second[key] for key in replaced if key in second}
+
+
+def draw_graph(spec: unetgen.Spec) -> list[Any]:
+    """Return everything that a graph draws."""
+    graph = build_graph(spec)
+    nodes = [(node.path, node.op, tuple(node.inputs), node.channels) for node in graph.nodes]
+    return [nodes, [(output.name, tuple(output.nodes), output.is_list) for output in graph.outputs]]
+
+
+@pytest.mark.effort
+@settings(ROTATING, max_examples=num_examples(60))
+@given(spec_strategies.specs(dims=2), related_specs())
+def test_equal_tables_imply_equal_graphs(anchor: dict[str, Any], pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    try:
+        base, *networks = [unetgen.load_spec(spec) for spec in (anchor, *pair)]
+        graphs = [draw_graph(spec) for spec in networks]
+    except unetgen.SpecError:
+        reject()
+    first, second = map(flatten_settings, networks)
+    if graphs[0] != graphs[1]:
+        assert find_differing_settings([first, second])
+        tables = [find_differing_settings([flatten_settings(base), flat]) for flat in (first, second)]
+        assert tables[0] != tables[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"heads": {"mask": {"type": "conv"}, "kind": {"type": "classification"}}}, "heads.kind"),
+        ({"levels.2.block.norm": "instance"}, "bottleneck.block.norm"),
+        ({"block": {"type": "residual", "repeats": 3}}, "block.repeats"),
+    ],
+)
+def test_settings_that_the_other_network_lacks_are_listed(change: dict[str, Any], column: str) -> None:
+    without_head = {key: value for key, value in unetgen.load_spec(SMALL).resolved().items() if key != "head"}
+    changed = without_head | change if "heads" in change else SMALL
+    overrides = {} if "heads" in change else change
+    flat = [
+        flatten_settings(unetgen.load_spec(SMALL, depth=1)),
+        flatten_settings(unetgen.load_spec(changed, **overrides)),
+    ]
+    assert column in find_differing_settings(flat)
+
+
 # The table
 
 
@@ -171,7 +248,7 @@ def test_what_is_wrong_with_a_size_is_told_with_the_network(run_cli: RunCli, tmp
     outcome = run_cli("compare", "unet_paper", "unet_1d", str(file), "--input-size", "188")
     sentence = (
         "input_size: 188 on axis L gives 47 at level 2, which max_pool cannot halve; "
-        "nearest that fit: 176 (output 176), 192 (output 192)\n"
+        "nearest that fit: 176 (output 176), 192 (output 192); or add 'input: pad'\n"
     )
     assert outcome == (1, "", f"{file}: {sentence}unet_1d: {sentence}")
 

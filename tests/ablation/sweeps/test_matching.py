@@ -65,7 +65,7 @@ def test_every_variant_of_a_grid_is_matched_or_told_with_the_nearest(measure: st
         assert above.value > 1.01 * target
         for point in (below, above):
             assert COST_METRICS[measure].compute(point.report) == point.value
-    assert len(unmatched) <= 0.02 * len(all_outcomes)
+    assert len(unmatched) <= 0.1 * len(all_outcomes)
 
 
 def test_a_variant_that_fits_is_left_as_it_is() -> None:
@@ -88,9 +88,9 @@ def test_a_target_can_be_a_number_and_steps_and_tolerance_can_be_said() -> None:
 @pytest.mark.parametrize("measure", ["params", "macs", "memory", "inference_memory"])
 @pytest.mark.parametrize("factor", [0.3, 4])
 def test_every_measure_that_follows_the_widths_can_be_matched(measure: str, factor: float) -> None:
-    base = {**TINY, "widths": [32, 64, 128]}
+    base = {**TINY, "widths": [64, 128, 256]}
     target = int(factor * COST_METRICS[measure].compute(NetworkReport.of(*_spec_and_graph(base))))
-    variant = single_outcome({"base": base, "match": {measure: target, "tolerance": 0.1}})
+    variant = single_outcome({"base": base, "match": {measure: target, "tolerance": 0.1, "multiple": 4}})
     assert abs(COST_METRICS[measure].compute(variant.report) / target - 1) <= 0.1
 
 
@@ -126,7 +126,7 @@ def test_what_widths_cannot_change_is_told_as_impossible() -> None:
     assert isinstance(outcome, BudgetNotReached)
     assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 44 pixels of receptive field; "
-        "the nearest gives 18 with widths [8, 16]; raise the tolerance, or match by another path"
+        "the nearest gives 18 with widths [8, 16]; raise the tolerance, lower 'multiple', or match by another path"
     )
     assert outcome.match.num_evaluations <= 4
 
@@ -184,7 +184,7 @@ def test_variants_that_become_the_same_by_matching_are_there_once() -> None:
 
 @pytest.mark.parametrize(
     ("widths", "axes", "tolerance"),
-    [([16, 32, 64], {"widths": [[44, 28, 10]]}, "1%"), ([24, 20], {"skip.fusion": ["add"]}, "4%")],
+    [([16, 32, 64], {"widths": [[44, 28, 10]]}, "1%"), ([24, 20], {"skip.fusion": ["add"]}, "8%")],
 )
 def test_only_multiples_are_chosen_wherever_a_variant_starts(widths: list[int], axes: Any, tolerance: str) -> None:
     base = {**TINY, "widths": widths}
@@ -207,7 +207,7 @@ def test_of_large_steps_only_the_smallest_is_told() -> None:
     )
     assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 1024 near these proportions give a network within 1 % of 117,378 parameters; "
-        "the nearest gives 93,375,490 with widths [1024, 1024, 1024]; raise the tolerance, or match by another path"
+        "the nearest gives 93,375,490 with widths [1024, 1024, 1024]; raise the tolerance, lower 'multiple', or match by another path"
     )
 
 
@@ -216,7 +216,7 @@ def test_beyond_all_networks_the_largest_is_told() -> None:
     assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 999,999,999,999,999 "
         "parameters; the nearest gives 121,870,876,674 with widths [16384, 32768, 65536]; "
-        "raise the tolerance, or match by another path"
+        "raise the tolerance, lower 'multiple', or match by another path"
     )
 
 
@@ -248,7 +248,7 @@ def test_a_peak_that_one_step_leaves_as_it_is_has_both_neighbours() -> None:
     assert str(outcome.problems[0]) == (
         "match: no widths in multiples of 8 near these proportions give a network within 1 % of 1,097,728 bytes of "
         "inference memory; the nearest give 835,584 with widths [16, 32, 64] and 1,228,800 with widths [24, 48, 88]; "
-        "raise the tolerance, or match by another path"
+        "raise the tolerance, lower 'multiple', or match by another path"
     )
 
 
@@ -263,7 +263,7 @@ def test_channels_that_must_be_equal_stay_in_proportion() -> None:
         "and 60,941,284 with widths [16, 32, 64, 128, 384], decoder.widths [32, 64, 128, 256]; "
         "with widths [16, 32, 64, 128, 272], decoder.widths [32, 64, 128, 272] the network is invalid: "
         "in the decoder at level 3: add needs equal channels: 136 from below, 128 from the skip; "
-        "raise the tolerance, or match by another path"
+        "raise the tolerance, lower 'multiple', or match by another path"
     )
 
 
@@ -275,7 +275,7 @@ def test_what_stands_in_the_way_is_told() -> None:
         "the nearest gives 2,759,809 with widths [16, 32, 128, 160, 256]; "
         "with widths [16, 32, 128, 176, 256] the network is invalid: "
         "in the decoder at level 3: add needs equal channels: 176 from below, 160 from the skip; "
-        "raise the tolerance, or match by another path"
+        "raise the tolerance, lower 'multiple', or match by another path"
     )
 
 
@@ -291,7 +291,7 @@ def test_whole_numbers_at_a_path_have_no_proportions() -> None:
     assert str(single_outcome(source).problems[0]) == (
         "match: no multiple of 4 for block.kernel_size gives a network within 1 % of 117,378 parameters; "
         "the nearest give 44,082 with block.kernel_size 4 and 169,266 with block.kernel_size 8; "
-        "raise the tolerance, or match by another path"
+        "raise the tolerance, lower 'multiple', or match by another path"
     )
 
 
@@ -307,6 +307,106 @@ def test_a_skip_less_is_made_up_for() -> None:
         {"base": "resunetplusplus", "axes": {"levels.0.skip": ["none"]}, "match": {"params": "base"}}
     )
     assert variant.match.settings == {"widths": [32, 64, 128, 528], "decoder.widths": [64, 128, 264]}
+
+
+# Order, proportions and limits
+
+SMALLEST = {"extends": "unet_milesial", "widths": [8, 16, 32], "input_size": [64, 64]}
+
+
+def test_widths_out_of_proportion_are_refused() -> None:
+    source = {"base": SMALLEST, "axes": {"skip.fusion": ["add"]}, "match": {"params": "base", "tolerance": "3%"}}
+    outcome = single_outcome(source)
+    assert str(outcome.problems[0]) == (
+        "match: no widths in multiples of 8 near these proportions give a network within 3 % of 29,634 parameters; "
+        "the nearest give 26,754 with widths [8, 16, 32] and 33,634 with widths [8, 16, 40]; "
+        "raise the tolerance, lower 'multiple', or match by another path"
+    )
+    source["match"]["multiple"] = 1
+    variant = single_outcome(source)
+    assert abs(variant.match.deviation) <= 0.03
+    first, second, third = variant.spec.widths
+    assert 1.8 <= second / first <= 2.2
+    assert 1.8 <= third / second <= 2.2
+
+
+@pytest.mark.parametrize(
+    ("start", "rescaled", "is_kept"),
+    [
+        ((8, 16, 32), (16, 8, 40), False),
+        ((8, 16, 32), (16, 16, 40), False),
+        ((8, 16, 32), (8, 24, 8), False),
+        ((8, 16, 32), (8, 16, 40), True),
+        ((16, 32, 64), (24, 32, 64), False),
+        ((64, 128, 256), (72, 136, 280), True),
+        ((64, 128, 256), (64, 128, 512), False),
+        ((64, 128, 256), (8, 16, 32), True),
+        ((24, 20), (16, 24), False),
+    ],
+)
+def test_order_and_proportions(start: tuple[int, ...], rescaled: tuple[int, ...], is_kept: bool) -> None:
+    grid = ScaleGrid(start, (("widths", len(start)),), 8)
+    assert grid.keeps_proportions(rescaled) is is_kept
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 16).map(lambda n: 4 * n), min_size=2, max_size=4),
+    share=st.floats(0.3, 4),
+    multiple=st.sampled_from([1, 4, 8]),
+    measure=st.sampled_from(["params", "macs"]),
+)
+def test_matched_widths_keep_their_order(widths: list[int], share: float, multiple: int, measure: str) -> None:
+    base = {**TINY, "widths": widths}
+    target = max(int(share * COST_METRICS[measure].compute(NetworkReport.of(*_spec_and_graph(base)))), 1)
+    outcome = single_outcome({"base": base, "match": {measure: target, "tolerance": "5%", "multiple": multiple}})
+    for point in filter(None, (outcome.match.best, outcome.match.below, outcome.match.above)):
+        pairs = list(zip(widths, point.grid_point, strict=True))
+        assert all(a <= b for (first, a), (last, b) in itertools.product(pairs, pairs) if first < last)
+
+
+def test_another_metric_can_be_limited() -> None:
+    match: dict[str, Any] = {"params": "base", "tolerance": "5%", "at_most": {"macs": "110%"}}
+    source = {"base": SMALL, "axes": {"skip.fusion": ["concat", "add"]}, "match": match}
+    sources = sweep(source)
+    for variant in sources:
+        assert abs(variant.match.deviation) <= 0.05
+        assert variant.report.cost.macs <= 1.1 * sources.base_report.cost.macs
+    match["at_most"] = {"macs": 1000, "memory": "base"}
+    base, variant = list_outcomes(source)
+    macs = sources.base_report.cost.macs
+    assert str(base.problems[0]).startswith(
+        "match: no widths in multiples of 8 near these proportions give a network within 5 % of 117,378 parameters; "
+        f"widths [16, 32, 64] would, but need {macs:,} MACs, above the limit of 1,000; "
+    )
+    assert isinstance(variant, BudgetNotReached)
+
+
+@pytest.mark.parametrize(
+    ("match", "sentence"),
+    [
+        (
+            "{params: base, macs: base}",
+            "3:8: match: 'match' must have exactly one metric, but has params and macs; "
+            "match params, and limit the other with at_most: {macs: base}",
+        ),
+        ("{params: base, at_most: 5}", "3:32: match.at_most: 'at_most' must be a mapping; write at_most: {macs: 110%}"),
+        (
+            "{params: base, at_most: {params: 5}}",
+            "3:33: match.at_most.params: params is matched already; "
+            "limit one of macs, memory, inference_memory, receptive_field",
+        ),
+        ("{params: base, at_most: {mac: 5}}", "3:33: match.at_most.mac: unknown metric; did you mean 'macs'?"),
+        (
+            "{params: base, at_most: {macs: few}}",
+            "3:39: match.at_most.macs: 'few' is not a limit; write 'base', 110% of the base, or a whole number",
+        ),
+    ],
+)
+def test_limits_that_make_no_sense(match: str, sentence: str) -> None:
+    with pytest.raises(unetgen.SpecError) as error:
+        sweep(f"base: unet_milesial\naxes: {{depth: [4]}}\nmatch: {match}\n")
+    assert str(error.value) == f"<text>:{sentence}"
 
 
 # Conflicts with axes

@@ -505,7 +505,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
             "base: unet_paper\nbudget: {params: base}",
             [
                 "2:1: budget: unknown key of a sweep; its keys are name, description, base, mode, axes, zip, variants, where, "
-                "match, on_invalid"
+                "match, hold, on_invalid"
             ],
         ),
         (
@@ -515,7 +515,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
         (
             "base: unet_paper\nmatch: {params: 0, macs: base}",
             [
-                "2:8: match: 'match' must have exactly one metric, but has params and macs; use one of params, macs, memory, inference_memory, receptive_field",
+                "2:8: match: 'match' must have exactly one metric, but has params and macs; match params, and limit the other with at_most: {macs: base}",
                 "2:17: match.params: 0 is not a budget; write 'base' or a positive whole number",
             ],
         ),
@@ -542,11 +542,11 @@ def test_a_file_that_is_not_there(run_cli: RunCli) -> None:
 
 def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run_cli: RunCli, tmp_path: Path) -> None:
     axes = "{skip.fusion: [concat, add], block.padding: [valid, zeros]}"
-    file = write_sweep_file(tmp_path, f"base: unet_paper\naxes: {axes}\n")
+    file = write_sweep_file(tmp_path, f"base: unet_paper\naxes: {axes}\nhold: input\n")
     outcome = run_cli("sweep", file)
     assert outcome.code == 1
-    assert [line for line in outcome.err.splitlines() if " axis H " in line] == [
-        f"{file}:2:59: input_size: 572 on axis H gives 143 at level 2, which max_pool cannot halve (unet_paper.yaml:11:14); "
+    assert outcome.err.splitlines() == [
+        f"{file}:2:59: input_size: 572 on axes H and W gives 143 at level 2, which max_pool cannot halve (unet_paper.yaml:11:14); "
         "nearest that fit: 560 (output 560), 576 (output 576); or add 'input: pad' "
         "(in block.padding=zeros; block.padding=zeros,skip.fusion=add)"
     ]
@@ -554,8 +554,10 @@ def test_a_choice_that_makes_no_network_by_itself_is_the_one_that_is_told(run_cl
 
 def test_what_the_base_says_anyway_is_not_to_blame(tmp_path: Path) -> None:
     axes = "{skip.fusion: [concat], depth: [3], block.padding: [zeros]}"
-    file = write_sweep_file(tmp_path, f"base: unet_paper\naxes: {axes}\non_invalid: error\nwhere: depth == 3\n")
-    assert [line.partition(": ")[0] for line in error_lines(file)] == [f"{file}:2:59"] * 2
+    file = write_sweep_file(
+        tmp_path, f"base: unet_paper\naxes: {axes}\non_invalid: error\nwhere: depth == 3\nhold: input\n"
+    )
+    assert [line.partition(": ")[0] for line in error_lines(file)] == [f"{file}:2:59"]
 
 
 def test_invalid_combinations_are_told_where_the_sweep_says_them_and_by_name(run_cli: RunCli, tmp_path: Path) -> None:
@@ -662,6 +664,8 @@ def test_what_a_depth_leaves_no_place_for_is_noted(run_cli: RunCli, tmp_path: Pa
     outcome = run_cli("sweep", write_sweep_file(tmp_path, "base: unet_paper\naxes: {depth: [3, 4]}\n"))
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
+        "note: 1 variant with another input size than the base: the smallest that outputs 388 x 388 or more; "
+        "compare that output window (hold: output)",
         "note: inherited setting levels.3.encoder is dropped at depth 3 (in depth=3)",
         "note: inherited setting levels.4 is dropped at depth 3 (in depth=3)",
     ]

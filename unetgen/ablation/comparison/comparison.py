@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unetgen.ablation.comparison.settings_diff import FlatSettings, find_differing_settings, flatten_settings
 from unetgen.ablation.comparison.spec_loading import choose_base, load_specs
+from unetgen.ablation.sweeps.settings_diff import FlatSettings, find_differing_settings, flatten_settings
 from unetgen.analysis.measures import COST_METRICS
 from unetgen.analysis.report import NetworkReport, format_shape
 from unetgen.config.registry.registry import Registry

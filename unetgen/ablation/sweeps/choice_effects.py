@@ -9,6 +9,7 @@ from unetgen.ablation.sweeps.axis import Axis, Choice, Combination, Setting, bui
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import PluginError, Problem, SpecError
+from unetgen.graph.size_errors import merge_axis_problems
 
 # The label of a variant that equals the base.
 BASE_LABEL = "base"
@@ -58,7 +59,7 @@ class ChoiceEffects:
         choices = [choice for _, choice in combination if choice.settings]
         changing = [choice for choice in choices if not self.equals_base(choice)] or choices
         attributed = []
-        for problem in problems:
+        for problem in merge_axis_problems(problems):
             causes = [
                 choice
                 for choice in choices

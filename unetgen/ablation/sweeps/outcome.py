@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unetgen.ablation.sweeps.matching.budget import WIDTHS
+from unetgen.ablation.sweeps.matching.match import Match, find_exceeded_limit
 from unetgen.ablation.sweeps.matching.scale_grid import GridPoint
-from unetgen.ablation.sweeps.matching.search import Match
 from unetgen.errors import PluginError, Problem
 
 
@@ -32,10 +32,12 @@ class BudgetNotReached:
         match, budget = self.match, self.match.budget
         unit = f"{budget.metric.unit} of " if budget.metric.unit else ""
         within = f"within {100 * budget.tolerance:g} % of {match.target:,} {unit}{budget.metric.title}"
+        lower = "lower 'multiple', " if match.grid.multiple > 1 else ""
         hints = [
             *self._iter_nearest_hints(),
+            *self._iter_refusal_hints(),
             *self._iter_rejection_hints(),
-            "raise the tolerance, or match by another path",
+            f"raise the tolerance, {lower}or match by another path",
         ]
         return (
             budget.node.problem("unmatched", f"{self._describe_search_space()} a network {within}", "; ".join(hints)),
@@ -53,6 +55,16 @@ class BudgetNotReached:
         if nearest:
             values = [f"{near.value:,} with {self._format_grid_point(near.grid_point)}" for near in nearest]
             yield f"the nearest {'give' if len(nearest) > 1 else 'gives'} {' and '.join(values)}"
+
+    def _iter_refusal_hints(self) -> Iterator[str]:
+        match = self.match
+        if match.refused is not None:
+            verdict = "change the order or the proportions"
+            if metric := find_exceeded_limit(match.refused.report, match.limits):
+                unit = f"{metric.unit} of " if metric.unit else ""
+                value, limit = metric.compute(match.refused.report), match.limits[metric]
+                verdict = f"need {value:,} {unit}{metric.title}, above the limit of {limit:,}"
+            yield f"{self._format_grid_point(match.refused.grid_point)} would, but {verdict}"
 
     def _iter_rejection_hints(self) -> Iterator[str]:
         if self.match.nearest_rejected is not None:

@@ -42,6 +42,8 @@ class Summary:
         self.notices: dict[str, Occurrences] = {}
         self.duplicates: list[Duplicate] = []
         self.failures: dict[str, Occurrences] = {}
+        self.num_resized = 0
+        self.held_size_note = ""
         self.stopped_early = False
 
     def add(self, outcome: Outcome) -> None:
@@ -49,7 +51,9 @@ class Summary:
         match outcome:
             case Variant():
                 self.num_variants += 1
+                self.num_resized += outcome.resized_to is not None
                 self._count_reasons(self.notices, outcome.report.spec.notices, outcome.label)
+                self._count_reasons(self.notices, map(str, outcome.confounders), outcome.label)
             case Invalid() | BudgetNotReached():
                 self.num_rejected += 1
                 self._count_reasons(self.problems, outcome.problems, outcome.label)
@@ -84,7 +88,7 @@ class Summary:
             f"{duplicate.settings} is the same network as {duplicate.original_settings} and is skipped"
             for duplicate in self.duplicates
         ]
-        return [*notices, *duplicates]
+        return [*([self.held_size_note] if self.held_size_note else []), *notices, *duplicates]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain data, for JSON."""
@@ -132,6 +136,8 @@ def process_outcomes(sweep: Sweep, *observers: Callable[[Outcome], None], fail_f
         if fail_fast and isinstance(outcome, (Invalid, BudgetNotReached, PluginFailed)):
             summary.stopped_early = True
             break
+    if summary.num_resized:
+        summary.held_size_note = sweep.describe_held_size(summary.num_resized)
     if summary.num_excluded and summary.num_excluded == summary.num_combinations:
         where = sweep.definition.root.mapping["where"]
         message = f"the conditions exclude all {summary.num_excluded:,} combinations"

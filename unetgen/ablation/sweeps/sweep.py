@@ -10,13 +10,17 @@ from typing import Any
 from unetgen.ablation.sweeps.axis import Combination, build_overlay, describe_choice
 from unetgen.ablation.sweeps.choice_effects import BASE_LABEL, ChoiceEffects
 from unetgen.ablation.sweeps.conditions.spec_values import SpecValues
+from unetgen.ablation.sweeps.confounders import find_confounders
 from unetgen.ablation.sweeps.definition.sweep_file import SweepDefinition, read_sweep_definition
+from unetgen.ablation.sweeps.held_size import choose_input_size, keeps_resolution
 from unetgen.ablation.sweeps.matching.budget import Budget
+from unetgen.ablation.sweeps.matching.match import Match
 from unetgen.ablation.sweeps.matching.scale_grid import build_scale_grid
-from unetgen.ablation.sweeps.matching.search import Match, match_to_budget
+from unetgen.ablation.sweeps.matching.search import match_to_budget
 from unetgen.ablation.sweeps.outcome import BudgetNotReached, Duplicate, Excluded, Invalid, PluginFailed
+from unetgen.ablation.sweeps.settings_diff import flatten_settings
 from unetgen.ablation.sweeps.variant import Variant
-from unetgen.analysis.report import NetworkReport
+from unetgen.analysis.report import NetworkReport, format_shape
 from unetgen.config.overlay import NOT_INHERITED, merge
 from unetgen.config.part_cache import PartCache
 from unetgen.config.registry.registry import Registry
@@ -72,6 +76,8 @@ class Sweep:
         self.base_tree = tree.without(*NOT_INHERITED)
         base = self._resolve(tree)
         self.base_report = NetworkReport.of(base, build_graph(base))
+        self.window = self._find_window()
+        self._base_settings = flatten_settings(self.base_report.spec)
         budget = definition.budget
         self.target = (budget.target or budget.metric.compute(self.base_report)) if budget else 0
         self.choice_effects = ChoiceEffects(
@@ -135,11 +141,23 @@ class Sweep:
         except PluginError as error:
             return PluginFailed(label, error)
 
+    def _find_window(self) -> Size | None:
+        """Return the output size that all variants cover; None if the sweep does not hold one fixed."""
+        node = self.definition.root.mapping.get("hold")
+        if node is not None and self.base_report.is_size_assumed:
+            hint = "set the base's input_size, or delete 'hold'"
+            raise SpecError([node.key_problem("no_effect", "'hold' has no effect: the base has no input_size", hint)])
+        is_held = self.definition.held_size == "output" and not self.base_report.is_size_assumed
+        return self.base_report.out_shape[1:] if is_held and keeps_resolution(self.base_report.graph) else None
+
     def _build_outcome(
         self, label: str, combination: Combination, tree: YamlNode, spec: Spec, seen: dict[str, str]
     ) -> Outcome:
         """Return the outcome of a valid spec. Raises SpecError if its graph cannot be built."""
-        report, match = self._build_report(spec), None
+        report, size = self._build_held_report(tree, spec)
+        if size is not None:
+            tree = apply_overrides(tree, {"input_size": list(size)}, "hold")
+        match: Match | None = None
         duplicate = self._find_duplicate(report.spec, combination, seen)
         if duplicate is None and self.definition.budget is not None:
             match = self._match_to_budget(tree, report, self.definition.budget)
@@ -148,14 +166,44 @@ class Sweep:
             report = match.best.report
             if match.settings:
                 duplicate = self._find_duplicate(report.spec, combination, seen, rescaled=True)
-        return duplicate or Variant(label, combination, report, match)
+        if duplicate is not None:
+            return duplicate
+        confounders = find_confounders(self._base_settings, flatten_settings(report.spec), combination)
+        return Variant(label, combination, report, match, size, confounders)
+
+    def _build_held_report(self, tree: YamlNode, spec: Spec) -> tuple[NetworkReport, Size | None]:
+        """Analyse a variant at the input size that ``hold`` asks for; return it if it is not the base's."""
+        base = self.base_report.spec
+        held = "input" if base.input_size is None or spec.input_size != base.input_size else self.definition.held_size
+        if held == "input" or spec.dims != base.dims:
+            return self._build_report(spec), None
+        graph = build_graph(spec)
+        size = choose_input_size(graph, held, self.base_report.input_size, self.window)
+        if size is None and accepts_size(graph, self.base_report.input_size):
+            message = f"no input size gives an output of at least {format_shape(self.window or ())}"
+            node = self.definition.root.mapping.get("hold", self.definition.root)
+            raise SpecError([node.problem("hold", message, "compare at equal inputs with 'hold: input'")])
+        if size is None or size == self.base_report.input_size:
+            return NetworkReport.of(spec, graph), None
+        return self._build_report_from_tree(apply_overrides(tree, {"input_size": list(size)}, "hold")), size
+
+    def describe_held_size(self, num_resized: int) -> str:
+        """Return what all variants have in common although some have other input sizes than the base."""
+        inputs = f"{num_resized:,} variant{'s' * (num_resized != 1)} with another input size than the base"
+        if self.definition.held_size == "nearest_input":
+            return (
+                f"{inputs}: the nearest to {format_shape(self.base_report.input_size)} that fits (hold: nearest_input)"
+            )
+        window = format_shape(self.window or ())
+        return f"{inputs}: the smallest that outputs {window} or more; compare that output window (hold: output)"
 
     def _match_to_budget(self, tree: YamlNode, report: NetworkReport, budget: Budget) -> Match:
         def build_rescaled_report(values: Mapping[str, Any]) -> NetworkReport:
             return self._build_report_from_tree(apply_overrides(tree, values, "match"))
 
         grid = build_scale_grid(report.spec, budget, self.base_report.spec)
-        return match_to_budget(build_rescaled_report, report, grid, budget, self.target)
+        limits = budget.compute_limits(self.base_report)
+        return match_to_budget(build_rescaled_report, report, grid, budget, self.target, limits)
 
     def _build_report_from_tree(self, tree: YamlNode) -> NetworkReport:
         return self._build_report(self._resolve(tree))

@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from unetgen.ablation.sweeps.axis import Combination
-from unetgen.ablation.sweeps.matching.search import Match
+from unetgen.ablation.sweeps.confounders import Confounder
+from unetgen.ablation.sweeps.matching.match import Match
 from unetgen.analysis.report import NetworkReport
 from unetgen.config.spec import Spec
 from unetgen.graph.graph import Graph
+from unetgen.graph.ops.base import Size
 
 # Longer labels are cut in names; the hash keeps them unique. File systems limit names to 255 bytes.
 MAX_LABEL_BYTES = 100
@@ -26,6 +28,10 @@ class Variant:
     report: NetworkReport
     match: Match | None = None
     """How it was matched to the sweep's budget, or None without one."""
+    resized_to: Size | None = None
+    """Its input size, if the sweep chose another than the base's to hold what is compared fixed."""
+    confounders: tuple[Confounder, ...] = ()
+    """What it changes beyond its settings, since another type of a part starts from that type's defaults."""
 
     @cached_property
     def name(self) -> str:
@@ -57,6 +63,12 @@ class Variant:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The values that override the base, by path; those set by matching come last."""
+        """The values that override the base, by path; those that the sweep chose come last."""
         settings = {s.path: s.value.to_data() for _, choice in self.combination for s in choice.settings}
-        return settings | (self.match.settings if self.match else {})
+        return settings | self.derived_settings
+
+    @property
+    def derived_settings(self) -> dict[str, Any]:
+        """The values that the sweep chose: the input size, and those set by matching."""
+        size = {"input_size": list(self.resized_to)} if self.resized_to else {}
+        return size | (self.match.settings if self.match else {})

@@ -73,10 +73,17 @@ def _build_budget_schema() -> JsonSchema:
     tolerance = {
         "anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"type": "string", "pattern": "%$"}]
     }
+    limit: JsonSchema = {"anyOf": [target, {"type": "string", "pattern": "%$"}]}
     options: JsonSchema = {
         "tolerance": tolerance,
         "by": {"type": "string"},
         "multiple": {"type": "integer", "minimum": 1},
+        "at_most": {
+            "type": "object",
+            "properties": dict.fromkeys(COST_METRICS, limit),
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
     }
     return {
         "type": "object",

@@ -14,6 +14,7 @@ from unetgen.ablation.sweeps.conditions.condition import Condition
 from unetgen.ablation.sweeps.definition.axes import AXES_KEYS, AxesReader
 from unetgen.ablation.sweeps.definition.conditions import ConditionReader
 from unetgen.ablation.sweeps.definition.mode import read_mode
+from unetgen.ablation.sweeps.held_size import HeldSize
 from unetgen.ablation.sweeps.matching.budget import Budget, read_budget
 from unetgen.ablation.sweeps.mode import SweepMode
 from unetgen.config.registry.registry import Registry
@@ -27,7 +28,19 @@ from unetgen.errors import Problem, SpecError, did_you_mean
 # Invalid variants: reported with exit code 1, an error that prevents any output, or reported only.
 InvalidPolicy = Literal["report", "error", "skip"]
 
-SWEEP_KEYS = ("$schema", "name", "description", "base", "mode", *AXES_KEYS, "variants", "where", "match", "on_invalid")
+SWEEP_KEYS = (
+    "$schema",
+    "name",
+    "description",
+    "base",
+    "mode",
+    *AXES_KEYS,
+    "variants",
+    "where",
+    "match",
+    "hold",
+    "on_invalid",
+)
 
 
 class SweepFields(BaseModel):
@@ -37,6 +50,7 @@ class SweepFields(BaseModel):
 
     name: str = ""
     description: str = ""
+    hold: HeldSize = "output"
     on_invalid: InvalidPolicy = "report"
 
 
@@ -53,6 +67,7 @@ class SweepDefinition:
     axes: tuple[Axis, ...]
     conditions: tuple[Condition, ...]
     budget: Budget | None
+    held_size: HeldSize
     on_invalid: InvalidPolicy
 
     @property
@@ -112,7 +127,9 @@ class _DefinitionReader:
         if self.problems or fields is None:
             raise SpecError(self.problems)
         name = fields.name or default_name
-        return SweepDefinition(self.root, name, self.folder, base, mode, axes, conditions, budget, fields.on_invalid)
+        return SweepDefinition(
+            self.root, name, self.folder, base, mode, axes, conditions, budget, fields.hold, fields.on_invalid
+        )
 
     def _refuse_spec(self) -> None:
         """Raise one SpecError for a file whose keys are those of a spec."""

@@ -59,6 +59,8 @@ class JsonIndexWriter:
         self._stream, self._separator = stream, ""
         base = ({"file": base_file} if base_file else {}) | _report_to_dict(sweep.base_report)
         head = {"sweep": sweep.definition.name, "file": sweep.definition.root.to_data(), "base": base}
+        if sweep.window:
+            head["window"] = list(sweep.window)
         # finish() closes the list of variants and appends the summary.
         stream.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "variants": [')
 
@@ -131,6 +133,8 @@ def variant_to_dict(variant: Variant) -> dict[str, Any]:
         "choices": variant.choices,
     }
     record["settings"] = variant.settings
+    if variant.confounders:
+        record["confounders"] = {confounder.part: dict(confounder.resets) for confounder in variant.confounders}
     if match := variant.match:
         record["match"] = {
             "measure": match.budget.metric.name,

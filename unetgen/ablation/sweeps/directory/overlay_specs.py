@@ -65,9 +65,8 @@ def _compute_hash(sweep: Sweep, overlay: YamlNode) -> str:
 
 
 def _build_combination_overlay(variant: Variant, combination: Combination) -> YamlNode:
-    """Return the overlay of some choices of a variant, with the settings from matching."""
-    overlay = build_overlay(combination)
-    return apply_overrides(overlay, variant.match.settings, "match") if variant.match else overlay
+    """Return the overlay of some choices of a variant, with the settings that the sweep chose."""
+    return apply_overrides(build_overlay(combination), variant.derived_settings, "sweep")
 
 
 def _rebase_reference(name: str, source: Path, target: Path) -> str:

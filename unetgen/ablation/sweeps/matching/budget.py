@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from unetgen.ablation.sweeps.axis import Axis
 from unetgen.analysis.measures import COST_METRICS, CostMetric
+from unetgen.analysis.report import NetworkReport
 from unetgen.config.key_path import KeyPath, explain_unknown_path, parse_key_path
 from unetgen.config.registry.registry import Registry
 from unetgen.config.yaml.tree import YamlNode
 from unetgen.errors import Problem, SpecError, did_you_mean
 
 WIDTHS = "widths"
-BUDGET_KEYS = ("tolerance", "by", "multiple")
+LIMITS = "at_most"
+BUDGET_KEYS = ("tolerance", "by", "multiple", LIMITS)
 
 # A multiple that suits processors and the groups of group norms.
 DEFAULT_MULTIPLE = 8
@@ -36,6 +38,15 @@ class Budget:
     tolerance: float = 0.01
     by: str = WIDTHS
     multiple: int | None = None
+    limits: Mapping[CostMetric, int | float | None] = field(default_factory=dict)
+    """The largest value of other metrics: a whole number, a factor of the base's value, or None for that itself."""
+
+    def compute_limits(self, base: NetworkReport) -> dict[CostMetric, int]:
+        """Return the largest value of each metric that is limited."""
+        return {
+            metric: limit if isinstance(limit, int) else int((limit or 1) * metric.compute(base) + 1e-6)
+            for metric, limit in self.limits.items()
+        }
 
     @property
     def location(self) -> KeyPath:
@@ -80,9 +91,15 @@ def read_budget(node: YamlNode, registry: Registry) -> tuple[Budget | None, list
     metrics = [key for key in node.value if key in COST_METRICS]
     if len(metrics) != 1:
         message = f"'match' must have exactly one metric, but has {' and '.join(metrics) or 'none'}"
-        problems.append(node.problem("match", message, f"use one of {', '.join(COST_METRICS)}"))
+        hint = f"use one of {', '.join(COST_METRICS)}"
+        if metrics:
+            hint = f"match {metrics[0]}, and limit the other with at_most: {{{metrics[1]}: base}}"
+        problems.append(node.problem("match", message, hint))
     values = {key: child for key, child in node.value.items() if key in (*BUDGET_KEYS, *metrics)}
-    problems += [problem for key, child in values.items() if (problem := _check_value(key, child, registry))]
+    problems += [
+        problem for key, child in values.items() if key != LIMITS and (problem := _check_value(key, child, registry))
+    ]
+    problems += _check_limits(values[LIMITS], metrics) if LIMITS in values else []
     if problems:
         return None, problems
     options = {key: child.to_data() for key, child in values.items()}
@@ -94,7 +111,35 @@ def read_budget(node: YamlNode, registry: Registry) -> tuple[Budget | None, list
         _parse_tolerance(options.get("tolerance", "1%")) or 0.0,
         options.get("by", WIDTHS),
         options.get("multiple"),
+        {COST_METRICS[name]: _parse_limit(value) for name, value in options.get(LIMITS, {}).items()},
     ), []
+
+
+def _check_limits(node: YamlNode, matched: list[str]) -> list[Problem]:
+    if not isinstance(node.value, dict) or not node.value:
+        return [node.problem("match", "'at_most' must be a mapping", "write at_most: {macs: 110%}")]
+    others = [name for name in COST_METRICS if name not in matched]
+    problems = []
+    for name, child in node.value.items():
+        value = child.to_data()
+        if name in matched:
+            message = f"{name} is matched already"
+            problems.append(child.key_problem("match", message, f"limit one of {', '.join(others)}"))
+        elif name not in COST_METRICS:
+            hint = did_you_mean(name, others) or f"use one of {', '.join(others)}"
+            problems.append(child.key_problem("unknown_key", "unknown metric", hint))
+        elif value != "base" and not (type(value) is int and value > 0) and not _parse_limit(value):
+            message = f"{value!r} is not a limit"
+            problems.append(child.problem("match", message, "write 'base', 110% of the base, or a whole number"))
+    return problems
+
+
+def _parse_limit(value: object) -> int | float | None:
+    """Parse a limit: a whole number, a percentage as a factor, or None for the base's own value."""
+    if isinstance(value, str):
+        match = _PERCENT.match(value)
+        return float(match[1]) / 100 if match else None
+    return value if type(value) is int else None
 
 
 def _make_unknown_key_problem(key: str, node: YamlNode) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import floor, gcd, lcm, log
 from typing import Any
 
@@ -17,6 +18,9 @@ from unetgen.errors import SpecError
 GridPoint = tuple[int, ...]
 
 MAX_VALUE = 65_536
+
+# Numbers that proportions would bring elsewhere by more than this fraction are out of proportion.
+MAX_DISTORTION = 3 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,28 @@ class ScaleGrid:
     def contains(self, grid_point: GridPoint) -> bool:
         """Return whether a point is on the grid, ignoring coarse step sizes."""
         return all((number - self.offset) % self.multiple == 0 for number in grid_point)
+
+    def keeps_proportions(self, grid_point: GridPoint) -> bool:
+        """Return whether a point has the start's order and, as far as the grid allows, its proportions.
+
+        A common scale must bring each number within half a step, or within two steps and 3/16 of the number.
+        """
+        first = 0
+        for _, count in self.paths:
+            numbers = sorted(zip(self.start[first : first + count], grid_point[first : first + count], strict=True))
+            if any(small > large for (a, small), (b, large) in pairwise(numbers) if a < b):
+                return False
+            first += count
+        bounds = [
+            self._find_scale_bounds(*numbers) for numbers in zip(self.start, grid_point, self.step_sizes, strict=True)
+        ]
+        return max(low for low, _ in bounds) <= min(high for _, high in bounds)
+
+    def _find_scale_bounds(self, number: int, rescaled: int, step: int) -> tuple[float, float]:
+        """Return the smallest and the largest scale that a rescaled number agrees with."""
+        low = min(rescaled - step / 2, max(rescaled - 2 * step, rescaled / (1 + MAX_DISTORTION)))
+        high = max(rescaled + step / 2, min(rescaled + 2 * step, rescaled / (1 - MAX_DISTORTION)))
+        return (0.0 if rescaled <= self._get_minimum(step) else low / number), high / number
 
     def shift(self, grid_point: GridPoint, index: int, num_steps: int) -> GridPoint | None:
         """Return the point with one number moved by some steps; None if it leaves the valid range."""

@@ -3,21 +3,24 @@
 A cost metric grows roughly as a power of the scale, so a secant search in log-log space finds the scale. If the grid
 points on both sides of the target are outside the tolerance, a local search moves single numbers by one or two steps:
 the change per step of each number predicts which combinations of moves come near the target, and the most promising
-are evaluated, those that change the proportions least first. Grid points that are not valid networks are avoided with
-coarser grids and smaller steps.
+are evaluated, those that change the proportions least first. Points that change the order of the numbers, or their
+proportions by more than the grid requires, are never chosen, nor are points beyond a limit. Grid points that are not
+valid networks are avoided with coarser grids and smaller steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, product
 from math import copysign, exp, log
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from unetgen.ablation.sweeps.matching.budget import Budget
+from unetgen.ablation.sweeps.matching.match import Evaluation, Match, find_exceeded_limit
 from unetgen.ablation.sweeps.matching.scale_grid import GridPoint, ScaleGrid
+from unetgen.analysis.measures import CostMetric
 from unetgen.analysis.report import NetworkReport
 from unetgen.errors import Problem, SpecError
 
@@ -38,14 +41,6 @@ MAX_FLAT_LOG_SCALE = log(4)
 LOCAL_SEARCH_RANGE = 0.25
 
 
-class Evaluation(NamedTuple):
-    """An evaluated grid point, with the value of the metric and the report."""
-
-    grid_point: GridPoint
-    value: int
-    report: NetworkReport
-
-
 class BracketEnd(NamedTuple):
     """One end of the bracket around the target: a log scale and the evaluation there."""
 
@@ -58,41 +53,13 @@ class BracketEnd(NamedTuple):
         return log(max(self.evaluation.value, 1))
 
 
-@dataclass(frozen=True)
-class Match:
-    """The result of matching a variant to its budget."""
-
-    budget: Budget
-    target: int
-    grid: ScaleGrid
-    best: Evaluation
-    below: Evaluation | None
-    """The nearest evaluated grid point that is not above the target."""
-    above: Evaluation | None
-    """The nearest evaluated grid point above the target."""
-    nearest_rejected: tuple[GridPoint, Problem] | None
-    """The grid point nearest to the start that is not a valid network, and its first problem."""
-    num_evaluations: int
-    """The number of networks that were evaluated."""
-
-    @property
-    def deviation(self) -> float:
-        """The relative difference from the target."""
-        return self.best.value / self.target - 1
-
-    @property
-    def is_within_tolerance(self) -> bool:
-        """Whether the deviation is within the budget's tolerance."""
-        return abs(self.best.value - self.target) <= self.budget.tolerance * self.target
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The rescaled numbers by path; empty if the variant matched without rescaling."""
-        return {} if self.best.grid_point == self.grid.start else self.grid.to_settings(self.best.grid_point)
-
-
 def match_to_budget(
-    build_report: ReportBuilder, initial_report: NetworkReport, grid: ScaleGrid, budget: Budget, target: int
+    build_report: ReportBuilder,
+    initial_report: NetworkReport,
+    grid: ScaleGrid,
+    budget: Budget,
+    target: int,
+    limits: Mapping[CostMetric, int] = MappingProxyType({}),
 ) -> Match:
     """Search the grid for the point nearest to the target.
 
@@ -102,19 +69,28 @@ def match_to_budget(
         grid: The numbers that can be chosen. The start counts as a candidate even if it is off the grid.
         budget: The metric and its tolerance.
         target: The metric's target value.
+        limits: The largest value of other metrics.
 
     Returns:
         The best point found, and its neighbours on both sides of the target.
     """
-    search = _Search(build_report, budget, target, grid)
+    search = _Search(build_report, budget, target, grid, limits)
     search.record_evaluation(grid.start, initial_report)
     search.run()
     return search.build_match()
 
 
 class _Search:
-    def __init__(self, build_report: ReportBuilder, budget: Budget, target: int, grid: ScaleGrid) -> None:
+    def __init__(
+        self,
+        build_report: ReportBuilder,
+        budget: Budget,
+        target: int,
+        grid: ScaleGrid,
+        limits: Mapping[CostMetric, int],
+    ) -> None:
         self.build_report, self.budget, self.target, self.grid = build_report, budget, target, grid
+        self.limits = limits
         self.evaluations: dict[GridPoint, Evaluation] = {}
         self.rejected: dict[GridPoint, Problem] = {}
         # The grid, and coarser ones once a point was rejected; the last successful one is first.
@@ -137,9 +113,21 @@ class _Search:
         evaluations, start = self._sort_by_distance(), self.evaluations[self.grid.start]
         below = next((evaluation for evaluation in evaluations if evaluation.value <= self.target), None)
         above = next((evaluation for evaluation in evaluations if evaluation.value > self.target), None)
-        best = evaluations[0] if evaluations and not self._is_within_tolerance(start) else start
+        best = evaluations[0] if evaluations and not self._is_solution(start) else start
+        refused = [e for e in self.evaluations.values() if self._is_within_tolerance(e) and not self._is_solution(e)]
         rejected = min(self.rejected.items(), key=self._compute_distance_from_start, default=None)
-        return Match(self.budget, self.target, self.grid, best, below, above, rejected, len(self.evaluations))
+        return Match(
+            self.budget,
+            self.target,
+            self.grid,
+            best,
+            below,
+            above,
+            rejected,
+            len(self.evaluations),
+            self.limits,
+            min(refused, key=self._compute_distance, default=None),
+        )
 
     def record_evaluation(self, grid_point: GridPoint, report: NetworkReport) -> Evaluation:
         """Store the evaluation of a point."""
@@ -150,7 +138,19 @@ class _Search:
     def is_done(self) -> bool:
         """Whether a point is within the tolerance, or a limit of the search is reached."""
         is_exhausted = len(self.evaluations) >= MAX_EVALUATIONS or len(self.rejected) >= MAX_REJECTED
-        return is_exhausted or any(map(self._is_within_tolerance, self.evaluations.values()))
+        return is_exhausted or any(map(self._is_solution, self.evaluations.values()))
+
+    def _is_solution(self, evaluation: Evaluation) -> bool:
+        return self._is_within_tolerance(evaluation) and self._is_allowed(evaluation)
+
+    def _is_allowed(self, evaluation: Evaluation) -> bool:
+        """Return whether a network keeps the proportions of the start and exceeds no limit."""
+        grid_point = evaluation.grid_point
+        is_proportional = grid_point == self.grid.start or self._keeps_proportions(grid_point)
+        return is_proportional and find_exceeded_limit(evaluation.report, self.limits) is None
+
+    def _keeps_proportions(self, grid_point: GridPoint) -> bool:
+        return any(grid.keeps_proportions(grid_point) for grid in {self.grid, self.grids[0]})
 
     def _is_within_tolerance(self, evaluation: Evaluation) -> bool:
         return self._compute_distance(evaluation) <= self.budget.tolerance * self.target
@@ -159,11 +159,9 @@ class _Search:
         return abs(evaluation.value - self.target)
 
     def _sort_by_distance(self) -> list[Evaluation]:
-        """Return the evaluated points on the grid, nearest to the target first."""
-        return sorted(
-            (evaluation for evaluation in self.evaluations.values() if self.grid.contains(evaluation.grid_point)),
-            key=self._compute_distance,
-        )
+        """Return the allowed evaluated points on the grid, nearest to the target first."""
+        evaluations = [e for e in self.evaluations.values() if self.grid.contains(e.grid_point) and self._is_allowed(e)]
+        return sorted(evaluations, key=self._compute_distance)
 
     def _compute_distance_from_start(self, rejection: tuple[GridPoint, Problem]) -> float:
         return sum(abs(log(n / first)) for n, first in zip(rejection[0], self.grid.start, strict=True))
@@ -279,7 +277,7 @@ class _Search:
             grid_point: GridPoint | None = centre.grid_point
             for index, count in moves:
                 grid_point = self.grids[0].shift(grid_point, index, count) if grid_point else None
-            if grid_point and grid_point not in self.evaluations:
+            if grid_point and grid_point not in self.evaluations and self._keeps_proportions(grid_point):
                 error = abs(gap - sum((changes[index] or 0) * count for index, count in moves))
                 distortion = sum(abs(count) / centre.grid_point[index] for index, count in moves)
                 candidates.append((max(error - close_enough, 0), distortion, grid_point))
