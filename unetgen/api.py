@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetgen.config.registry.registry import Registry
-from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
+from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import apply_overrides, list_shipped_specs, load_tree
 from unetgen.errors import WeightsError
 from unetgen.figure.cell import Style

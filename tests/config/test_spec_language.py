@@ -16,7 +16,7 @@ from unetgen.config.part_cache import PartCache
 from unetgen.config.provenance import trace_provenance
 from unetgen.config.registry.part import Count
 from unetgen.config.registry.registry import RegisteredPart, Registry
-from unetgen.config.resolution import resolve
+from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import apply_assignments, load_tree
 from unetgen.config.yaml.parser import parse_scalar
 from unetgen.config.yaml.writer import dump_yaml
@@ -289,7 +289,7 @@ def test_set_reads_yaml_values_at_dotted_paths() -> None:
     ],
 )  # fmt: skip
 def test_set_rejects_unknown_paths(assignment: str, sentence: str) -> None:
-    from unetgen.config.resolution import resolve
+    from unetgen.config.spec_resolution import resolve
 
     registry = unetgen.load_registry()
     with pytest.raises(SpecError) as error_info:

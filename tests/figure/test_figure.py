@@ -25,9 +25,9 @@ from unetgen.config.spec_sources import list_shipped_specs
 from unetgen.figure.arrow_routing import GapCrossing, VerticalSegment, find_conflicts, order_tracks
 from unetgen.figure.contact_sheet import build_contact_sheet
 from unetgen.figure.figure import Figure
+from unetgen.figure.figure_labels import compress_repeats
 from unetgen.figure.layout import MARGIN
 from unetgen.figure.legend import FONT_SIZE, SAMPLE_WIDTH, TEXT_INDENT
-from unetgen.figure.op_labels import compress_repeats
 from unetgen.figure.png import render_png
 from unetgen.figure.scene import Box, Line, Rect, Scene, Text, measure_text_width
 

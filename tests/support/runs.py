@@ -53,8 +53,8 @@ def read_notes(sweep_dir: Path) -> Counter[str]:
 class PlanRecorder(RunListener):
     """Records the trials that a run plans."""
 
-    def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
-        self.trials, self.done = trials, num_finished
+    def on_planned(self, trials_to_run: Sequence[Trial], num_finished_before: int) -> None:
+        self.trials, self.done = trials_to_run, num_finished_before
 
 
 class NullEngine:

@@ -11,8 +11,8 @@ import click
 
 from unetgen.cli.output_format import remember_format
 from unetgen.config.registry.registry import Registry
-from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
+from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import apply_assignments, load_tree
 from unetgen.plugins import format_failure_warnings, load_registry
 

@@ -18,7 +18,7 @@ from unetgen.ablation.runs.trial import Trial
 
 
 class ProgressListener(RunListener):
-    """Prints failures on stderr and advances the progress bar."""
+    """Prints failures on stderr, advances the progress bar, and keeps the skipped combinations."""
 
     def __init__(self, progress: Progress, folder: Path) -> None:
         self.skipped = SkippedCombinations()
@@ -29,11 +29,11 @@ class ProgressListener(RunListener):
         """Store the skipped combinations, which are printed after the table."""
         self.skipped = skipped
 
-    def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
+    def on_planned(self, trials_to_run: Sequence[Trial], num_finished_before: int) -> None:
         """Set the bar's length; print the number of trials if the run is resumed."""
-        self._progress.update(self._task, total=len(trials))
-        if num_finished:
-            click.echo(f"{num_finished:,} finished before, {len(trials):,} to run", err=True)
+        self._progress.update(self._task, total=len(trials_to_run))
+        if num_finished_before:
+            click.echo(f"{num_finished_before:,} finished before, {len(trials_to_run):,} to run", err=True)
 
     def on_event(self, event: Event) -> None:
         """Advance the bar when a trial has ended, and print its error."""
@@ -46,7 +46,7 @@ class ProgressListener(RunListener):
             log = self._folder / (event.trial.directory / LOG_FILE).relative_to(event.trial.run_directory)
             click.echo(f"failed: {event.trial.label}: {event.result.error}; see {log}", err=True)
 
-    def on_inputs_changed(self, changes: str) -> None:
+    def on_inputs_changed_during_run(self, changes: str) -> None:
         """Warn that trials of this run may have used either state of an input."""
         message = f"{changes} while the trials ran, so their results may be of either state; check them"
         click.echo(f"warning: {message}", err=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from unetgen.figure.op_labels import compress_repeats, describe_op, format_per_axis, humanize_label
+from unetgen.figure.figure_labels import compress_repeats, format_per_axis, humanize_label, label_op
 from unetgen.graph.external.module_op import ExternalModule
 from unetgen.graph.graph import Graph
 from unetgen.graph.node import Node
@@ -101,7 +101,7 @@ class ArrowReader(NamedTuple):
             phrases += (
                 [name + self._format_scale_factor(nodes)]
                 if name
-                else filter(None, (describe_op(node.op) for node in nodes))
+                else filter(None, (label_op(node.op) for node in nodes))
             )
         return compress_repeats(phrases)
 

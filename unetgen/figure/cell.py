@@ -8,7 +8,7 @@ from math import log2, prod
 from typing import Literal, NamedTuple
 
 from unetgen.figure.arrow import Arrow, ArrowKind, ArrowReader
-from unetgen.figure.op_labels import describe_op, format_size
+from unetgen.figure.figure_labels import format_size, label_op
 from unetgen.figure.palette import Palette
 from unetgen.figure.scene import Box, Line, Scene, Text, measure_text_width
 from unetgen.figure.stage import DrawnMap, Stage
@@ -247,7 +247,7 @@ class CellRenderer(NamedTuple):
         for node in [*entry, *stage.nodes]:
             name = node.path.removeprefix(f"{stage.title}.")
             size = "" if node.op.has_no_spatial_axes else f" · {format_size(self.sizes[node.index])}"
-            yield f"{name}: {describe_op(node.op) or node.op.kind}", f"{node.channels}{size}"
+            yield f"{name}: {label_op(node.op) or node.op.kind}", f"{node.channels}{size}"
 
     def _draw_card(self, cell: Cell, scene: Scene, x: float, middle: float) -> None:
         top = middle - cell.height / 2

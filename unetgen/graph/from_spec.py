@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from unetgen.config.locations import describe_locations, problem_at
 from unetgen.config.registry.attribution import attribute_plugin_errors
 from unetgen.config.registry.part import Part
+from unetgen.config.slot_locations import build_cannot_draw_problem, describe_locations
 from unetgen.config.spec import AXIS_NAMES, NamedHead, SlotLocation, Spec
 from unetgen.errors import Problem, SpecError
 from unetgen.graph.build_problems import UnknownSizeError
@@ -142,7 +142,7 @@ def _merge_problems(spec: Spec, build_problems: list[BuildProblem]) -> list[Prob
     """Return one problem for each distinct message, however many places of the spec it applies to."""
     locations: dict[Problem, list[SlotLocation]] = {}
     for p in build_problems:
-        problem = problem_at(spec, p.slot_location, p.part, p.option, p.message, p.hint)
+        problem = build_cannot_draw_problem(spec, p.slot_location, p.part, p.option, p.message, p.hint)
         locations.setdefault(problem, []).append(p.slot_location)
     return [
         replace(problem, message=f"{describe_locations(places)}: {problem.message}")

@@ -43,7 +43,7 @@ def test_odd_sizes_do_not_fit_an_exact_stride(registry: Registry) -> None:
         unetgen.graph_of(spec, registry=registry)
     assert str(error.value) == (
         "input_size: 9 on axis W gives 9 at the bottleneck, which monai_unet_basic cannot halve; "
-        "nearest that fit: 8 (output 8), 10 (output 10)"
+        "nearest that fit: 8 (output 8), 10 (output 10); or add 'input: pad'"
     )
 
 

@@ -73,7 +73,7 @@ def test_a_size_that_the_window_does_not_divide(registry: Registry) -> None:
         unetgen.graph_of(spec({"type": "swin", "window": [5, 4]}), registry=registry)
     assert str(error.value) == (
         "input_size: 16 on axis H gives 8 at the bottleneck, which swin cannot divide by 5; nearest that fit: "
-        "10 (output 10), 20 (output 20)"
+        "10 (output 10), 20 (output 20); or add 'input: pad'"
     )
 
 

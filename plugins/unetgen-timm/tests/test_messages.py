@@ -195,7 +195,9 @@ def test_sizes_that_do_not_divide(registry: Registry) -> None:
     more: dict[str, Any] = {"encoder.name": "dla34", "input_size": [96, 100]}
     message = error_message(registry, **more)
     assert message.startswith("input_size: 100 on axis W ")
-    assert message.endswith("timm cannot divide by 32; nearest that fit: 96 (output 96), 128 (output 128)")
+    assert message.endswith(
+        "timm cannot divide by 32; nearest that fit: 96 (output 96), 128 (output 128); or add 'input: pad'"
+    )
 
 
 @pytest.mark.parametrize(("option", "column"), [("pretrained: nope", 15), ("frozen: 9", 11), ("levels: [7]", 11)])

@@ -90,7 +90,7 @@ class ChangeRecorder(RunListener):
     def __init__(self) -> None:
         self.changes: list[str] = []
 
-    def on_inputs_changed(self, changes: str) -> None:
+    def on_inputs_changed_during_run(self, changes: str) -> None:
         self.changes.append(changes)
 
 

@@ -390,7 +390,7 @@ def test_two_runs_at_once_in_one_directory(sweep_dir: Path, run_cli: RunCli, mon
     class Second(RunListener):
         messages: list[str] = []
 
-        def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
+        def on_planned(self, trials_to_run: Sequence[Trial], num_finished_before: int) -> None:
             (sweep_dir / "link").symlink_to(out)
             self.messages.append(run_cli(*run_arguments(sweep_dir, "--resume", sweep="lone.yaml")).err)
             self.messages.append(run_cli("run", str(sweep_dir / "link"), "--resume").err)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unetgen.ablation.comparison.spec_loading import choose_base, load_specs
+from unetgen.ablation.comparison.compared_networks import choose_base, extract_from_specs
 from unetgen.ablation.sweeps.settings_diff import FlatSettings, find_differing_settings, flatten_settings
 from unetgen.analysis.measures import COST_METRICS
 from unetgen.analysis.report import NetworkReport, format_shape
@@ -68,7 +68,7 @@ class Comparison:
         Raises:
             SpecError: Specs are invalid, or the base is not one of the networks; has all problems.
         """
-        rows = load_specs(sources, registry, _RowBuilder(input_size).build_row)
+        rows = extract_from_specs(sources, registry, _RowBuilder(input_size).build_row)
         return cls(rows, choose_base(base, sources, {name: row.hash for name, row in rows.items()}))
 
     def to_table(self, names: Sequence[str] | None = None) -> DataTable:

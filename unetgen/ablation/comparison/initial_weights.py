@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from unetgen.ablation.comparison.spec_loading import choose_base, load_specs
+from unetgen.ablation.comparison.compared_networks import choose_base, extract_from_specs
 from unetgen.config.registry.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.errors import Problem, SpecError
@@ -99,7 +99,9 @@ def build_weights_table(sources: Sequence[str], registry: Registry, base: str | 
     Raises:
         SpecError: Specs are invalid, there is only one network, or the base is not one of them.
     """
-    networks = load_specs(sources, registry, lambda spec: (spec.hash, collect_module_inits(spec, build_graph(spec))))
+    networks = extract_from_specs(
+        sources, registry, lambda spec: (spec.hash, collect_module_inits(spec, build_graph(spec)))
+    )
     base_name = choose_base(base, sources, {name: hash_ for name, (hash_, _) in networks.items()})
     inits = {name: module_inits for name, (_, module_inits) in networks.items()}
     if len(inits) < 2:

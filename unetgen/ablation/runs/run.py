@@ -55,13 +55,13 @@ class RunListener:
     def on_skipped(self, skipped: SkippedCombinations) -> None:
         """Receive the combinations of the sweep that have no trials."""
 
-    def on_planned(self, trials: Sequence[Trial], num_finished: int) -> None:
+    def on_planned(self, trials_to_run: Sequence[Trial], num_finished_before: int) -> None:
         """Receive the trials to run, and the number of those that finished before."""
 
     def on_event(self, event: Event) -> None:
         """Receive the start of a trial, its reported metrics, or its end."""
 
-    def on_inputs_changed(self, changes: str) -> None:
+    def on_inputs_changed_during_run(self, changes: str) -> None:
         """Receive which code, data or distributions changed while the trials ran: ``"train.py changed"``."""
 
 
@@ -286,7 +286,7 @@ def _report_changes(database: ResultsDatabase, folder: Path, listener: RunListen
     settings = database.read_settings()
     with _enter_original_directory(folder, settings["cwd"]):
         if changes := find_changes([RunInput.from_dict(data) for data in settings["inputs"]]):
-            listener.on_inputs_changed(describe_changes(changes))
+            listener.on_inputs_changed_during_run(describe_changes(changes))
 
 
 def _execute(

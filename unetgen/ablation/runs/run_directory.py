@@ -19,7 +19,7 @@ from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.api import load_spec
 from unetgen.atomic_files import is_disk_failure, partial_path
 from unetgen.config.registry.registry import Registry
-from unetgen.config.resolution import resolve
+from unetgen.config.spec_resolution import resolve
 from unetgen.config.yaml.writer import dump_yaml
 from unetgen.errors import MissingDependencyError, PluginError, Problem, RunEnvironmentError, RunError, SpecError
 

@@ -14,7 +14,7 @@ from unetgen.config.registry.slots import LEVEL_KEYS, SKIP_KEYS, SLOTS
 from unetgen.config.spec import Skip, Spec
 
 
-class SettingValue(NamedTuple):
+class FormattedSetting(NamedTuple):
     """The value of a setting."""
 
     text: str
@@ -24,10 +24,10 @@ class SettingValue(NamedTuple):
 
 # A side and a level; the values of a setting by location; all settings of a spec by path.
 SettingLocation = tuple[str, int]
-FlatSettings = Mapping[str, Mapping[SettingLocation, SettingValue]]
+FlatSettings = Mapping[str, Mapping[SettingLocation, FormattedSetting]]
 
 # The values of a setting at all locations of its slot; None if the part there does not have it.
-ValuesByLocation = Mapping[SettingLocation, SettingValue | None]
+ValuesByLocation = Mapping[SettingLocation, FormattedSetting | None]
 
 # The location of settings that belong to neither side.
 _WHOLE_NETWORK = ("", 0)
@@ -35,10 +35,10 @@ _WHOLE_NETWORK = ("", 0)
 
 def flatten_settings(spec: Spec) -> FlatSettings:
     """Return every setting of a spec by path and location, with values formatted as text."""
-    settings: dict[str, dict[SettingLocation, SettingValue]] = {}
+    settings: dict[str, dict[SettingLocation, FormattedSetting]] = {}
     for path, value in _iter_network_settings(spec):
         settings.setdefault(path, {})[_WHOLE_NETWORK] = value
-    flattened: dict[int, list[tuple[str, SettingValue]]] = {}
+    flattened: dict[int, list[tuple[str, FormattedSetting]]] = {}
     for (side, level, slot), part in spec.places():
         # Levels share most of their parts.
         if id(part) not in flattened:
@@ -62,12 +62,12 @@ def find_differing_settings(settings: Sequence[FlatSettings]) -> dict[str, list[
     columns: dict[str, list[str | None]] = {}
     for path in dict.fromkeys(path for flat in settings for path in flat):
         values_by_spec = [_collect_values(path, flat) for flat in settings]
-        for name, locations in _choose_granularity(path, values_by_spec).items():
+        for name, locations in _split_into_columns(path, values_by_spec).items():
             pairs = list(zip(values_by_spec, locations, strict=True))
             values = [values[location] if location else None for values, location in pairs]
             # Of settings that differ between levels, those of levels that only some networks have are listed, too.
             is_listed = name != path and None in locations and any(values)
-            if is_listed or _is_informative(values):
+            if is_listed or _differs_or_is_not_implied(values):
                 columns[name] = [value and value.text for value in values]
     return columns
 
@@ -81,7 +81,7 @@ def _collect_values(path: str, settings: FlatSettings) -> ValuesByLocation:
     return {location: values.get(location) for location in settings.get("skip.fusion" if slot == "skip" else slot, {})}
 
 
-def _choose_granularity(
+def _split_into_columns(
     path: str, values_by_spec: Sequence[ValuesByLocation]
 ) -> dict[str, list[SettingLocation | None]]:
     """Return the columns that a setting needs, each with the location of its value in each spec."""
@@ -106,11 +106,11 @@ def _choose_granularity(
     }
 
 
-def _is_uniform(values: Iterable[SettingValue | None]) -> bool:
+def _is_uniform(values: Iterable[FormattedSetting | None]) -> bool:
     return len({value and value.text for value in values}) <= 1
 
 
-def _is_informative(values: Sequence[SettingValue | None]) -> bool:
+def _differs_or_is_not_implied(values: Sequence[FormattedSetting | None]) -> bool:
     """Return whether values differ, or the types of the parts do not imply which parts have one."""
     is_implied = None not in values or all(value is None or value.is_default for value in values)
     return not is_implied or not _is_uniform(value for value in values if value is not None)
@@ -121,7 +121,7 @@ def _format_location(location: SettingLocation) -> str:
     return side if side == "bottleneck" else f"{side}.{level}"
 
 
-def _iter_network_settings(spec: Spec) -> Iterator[tuple[str, SettingValue]]:
+def _iter_network_settings(spec: Spec) -> Iterator[tuple[str, FormattedSetting]]:
     """Yield the settings that exist once per network."""
     decoder = tuple(level.width for level in spec.decoder_levels)
     mirrored = spec.widths is not None and decoder == spec.widths[:-1]
@@ -133,21 +133,21 @@ def _iter_network_settings(spec: Spec) -> Iterator[tuple[str, SettingValue]]:
         ("widths", list(spec.widths) if spec.widths else "the encoder's own"),
         ("decoder.widths", "mirrored" if mirrored else list(decoder)),
     ):
-        yield name, SettingValue(_format_value(value))
+        yield name, FormattedSetting(_format_value(value))
     for name in ("encoder", "decoder", "init", "input"):
         yield from _iter_part_settings(name, getattr(spec, name), spec.names)
     for head in spec.heads:
         yield from _iter_part_settings(f"heads.{head.name}" if head.name else "head", head.part, spec.names)
     for name, names in (("checkpointing", spec.checkpointing), ("model_built", spec.model_built)):
-        yield name, SettingValue(_format_value(list(names)))
+        yield name, FormattedSetting(_format_value(list(names)))
 
 
-def _iter_slot_settings(slot: str, part: Part | Skip, names: QualifiedNames) -> Iterator[tuple[str, SettingValue]]:
+def _iter_slot_settings(slot: str, part: Part | Skip, names: QualifiedNames) -> Iterator[tuple[str, FormattedSetting]]:
     """Yield the settings of a level's part or skip."""
     if isinstance(part, Part):
         yield from _iter_part_settings(slot, part, names, is_default=part.type == SLOTS[slot].default)
     elif part.is_dropped:
-        yield "skip.fusion", SettingValue("none")
+        yield "skip.fusion", FormattedSetting("none")
     else:
         for key in SKIP_KEYS:
             value = getattr(part, key)
@@ -155,14 +155,14 @@ def _iter_slot_settings(slot: str, part: Part | Skip, names: QualifiedNames) -> 
                 is_default = value.type == SLOTS[key].default
                 yield from _iter_part_settings(f"skip.{key}", value, names, is_default=is_default)
             else:
-                yield f"skip.{key}", SettingValue(value, value in ("after_block", "after_upsample"))
+                yield f"skip.{key}", FormattedSetting(value, value in ("after_block", "after_upsample"))
 
 
 def _iter_part_settings(
     path: str, part: Part, names: QualifiedNames, default: Any = None, *, is_default: bool = False
-) -> Iterator[tuple[str, SettingValue]]:
+) -> Iterator[tuple[str, FormattedSetting]]:
     """Yield the type of a part at its own path, then its options; ``default`` is the part that is implied."""
-    yield path, SettingValue(names.get(type(part), part.type), is_default)
+    yield path, FormattedSetting(names.get(type(part), part.type), is_default)
     described = part.describe(names)
     for name, value in get_option_defaults(type(part)).items():
         option, implied = getattr(part, name), getattr(default, name) if type(default) is type(part) else value
@@ -170,7 +170,7 @@ def _iter_part_settings(
             is_implied = type(option) is type(implied)
             yield from _iter_part_settings(f"{path}.{name}", option, names, implied, is_default=is_implied)
         elif isinstance(described, Mapping):
-            yield f"{path}.{name}", SettingValue(_format_value(described[name]), option == implied)
+            yield f"{path}.{name}", FormattedSetting(_format_value(described[name]), option == implied)
 
 
 def _format_value(value: Any) -> str:

@@ -24,8 +24,8 @@ from unetgen.analysis.report import NetworkReport, format_shape
 from unetgen.config.overlay import NOT_INHERITED, merge
 from unetgen.config.part_cache import PartCache
 from unetgen.config.registry.registry import Registry
-from unetgen.config.resolution import resolve
 from unetgen.config.spec import Spec
+from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import apply_overrides
 from unetgen.config.top_level import TopLevelFields
 from unetgen.config.yaml.tree import YamlNode, from_data

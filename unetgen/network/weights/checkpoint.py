@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from unetgen.config.registry.registry import Registry
-from unetgen.config.resolution import resolve
 from unetgen.config.spec_diff import find_differing_fields
+from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import load_tree
 from unetgen.config.weights_file import SPEC_KEY, read_embedded_preprocessing
 from unetgen.errors import WeightsError

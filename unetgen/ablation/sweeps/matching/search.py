@@ -38,7 +38,7 @@ MIN_GROWTH_EXPONENT = 0.001
 MAX_FLAT_LOG_SCALE = log(4)
 
 # The local search starts only from points within this fraction of the target.
-LOCAL_SEARCH_RANGE = 0.25
+MAX_LOCAL_START_DISTANCE = 0.25
 
 
 class BracketEnd(NamedTuple):
@@ -101,8 +101,8 @@ class _Search:
         if not self.is_done:
             is_bracketed = self._bracket()
             is_near = any(
-                self._compute_distance(evaluation) <= LOCAL_SEARCH_RANGE * self.target
-                for evaluation in self._sort_by_distance()
+                self._compute_distance(evaluation) <= MAX_LOCAL_START_DISTANCE * self.target
+                for evaluation in self._list_allowed_by_distance()
             )
             # A single number has no other numbers to trade off against.
             if len(self.grid.start) > 1 and (is_bracketed or is_near):
@@ -110,7 +110,7 @@ class _Search:
 
     def build_match(self) -> Match:
         """Return the best point so far; the start may be off the grid if it is within the tolerance."""
-        evaluations, start = self._sort_by_distance(), self.evaluations[self.grid.start]
+        evaluations, start = self._list_allowed_by_distance(), self.evaluations[self.grid.start]
         below = next((evaluation for evaluation in evaluations if evaluation.value <= self.target), None)
         above = next((evaluation for evaluation in evaluations if evaluation.value > self.target), None)
         best = evaluations[0] if evaluations and not self._is_solution(start) else start
@@ -141,9 +141,9 @@ class _Search:
         return is_exhausted or any(map(self._is_solution, self.evaluations.values()))
 
     def _is_solution(self, evaluation: Evaluation) -> bool:
-        return self._is_within_tolerance(evaluation) and self._is_allowed(evaluation)
+        return self._is_within_tolerance(evaluation) and self._keeps_proportions_and_limits(evaluation)
 
-    def _is_allowed(self, evaluation: Evaluation) -> bool:
+    def _keeps_proportions_and_limits(self, evaluation: Evaluation) -> bool:
         """Return whether a network keeps the proportions of the start and exceeds no limit."""
         grid_point = evaluation.grid_point
         is_proportional = grid_point == self.grid.start or self._keeps_proportions(grid_point)
@@ -158,9 +158,13 @@ class _Search:
     def _compute_distance(self, evaluation: Evaluation) -> int:
         return abs(evaluation.value - self.target)
 
-    def _sort_by_distance(self) -> list[Evaluation]:
+    def _list_allowed_by_distance(self) -> list[Evaluation]:
         """Return the allowed evaluated points on the grid, nearest to the target first."""
-        evaluations = [e for e in self.evaluations.values() if self.grid.contains(e.grid_point) and self._is_allowed(e)]
+        evaluations = [
+            e
+            for e in self.evaluations.values()
+            if self.grid.contains(e.grid_point) and self._keeps_proportions_and_limits(e)
+        ]
         return sorted(evaluations, key=self._compute_distance)
 
     def _compute_distance_from_start(self, rejection: tuple[GridPoint, Problem]) -> float:
@@ -192,7 +196,7 @@ class _Search:
 
     def _evaluate_next(self, choose_scale: Callable[[ScaleGrid], float | None]) -> BracketEnd | None:
         """Evaluate the scale chosen on each grid until one is a valid network; return it, or None."""
-        for grid in self._iter_grids():
+        for grid in self._iter_grids_adding_coarser():
             scale = None if self.is_done else choose_scale(grid)
             if scale is not None and (evaluation := self._evaluate(grid.find_nearest_point(exp(scale)))):
                 self.grids.remove(grid)
@@ -200,7 +204,7 @@ class _Search:
                 return BracketEnd(scale, evaluation)
         return None
 
-    def _iter_grids(self) -> Iterator[ScaleGrid]:
+    def _iter_grids_adding_coarser(self) -> Iterator[ScaleGrid]:
         """Yield the grids in turn; coarser ones only after a point was rejected."""
         yield from tuple(self.grids)
         if self.rejected and len(self.grids) == 1:
@@ -262,7 +266,9 @@ class _Search:
     def _search_locally(self) -> None:
         """Move single numbers by up to two steps, around the nearest point first, then the next ones."""
         centres: set[GridPoint] = set()
-        while not self.is_done and (rest := [e for e in self._sort_by_distance() if e.grid_point not in centres]):
+        while not self.is_done and (
+            rest := [e for e in self._list_allowed_by_distance() if e.grid_point not in centres]
+        ):
             centres.add(rest[0].grid_point)
             for grid_point in self._rank_candidates(rest[0]):
                 if not self.is_done:
@@ -270,7 +276,7 @@ class _Search:
 
     def _rank_candidates(self, centre: Evaluation) -> list[GridPoint]:
         """Return the points around a centre that should be nearest to the target, by linear prediction."""
-        changes = {index: self._compute_change(centre, index) for index in range(len(centre.grid_point))}
+        changes = {index: self._measure_change(centre, index) for index in range(len(centre.grid_point))}
         gap, close_enough = self.target - centre.value, 0.7 * self.budget.tolerance * self.target
         candidates = []
         for moves in _iter_moves([index for index, change in changes.items() if change is not None]):
@@ -283,7 +289,7 @@ class _Search:
                 candidates.append((max(error - close_enough, 0), distortion, grid_point))
         return [grid_point for _, _, grid_point in sorted(candidates)[:MAX_CANDIDATES]]
 
-    def _compute_change(self, centre: Evaluation, index: int) -> int | None:
+    def _measure_change(self, centre: Evaluation, index: int) -> int | None:
         """Return how one step of a number changes the metric; None if neither direction is a valid network."""
         for step in (1, -1):
             grid_point = self.grids[0].shift(centre.grid_point, index, step)

@@ -14,7 +14,9 @@ from unetgen.errors import Problem
 Steps = tuple[str | int, ...]
 
 
-def problem_at(spec: Spec, slot_location: SlotLocation, part: Part, option: str, message: str, hint: str) -> Problem:
+def build_cannot_draw_problem(
+    spec: Spec, slot_location: SlotLocation, part: Part, option: str, message: str, hint: str
+) -> Problem:
     """Report an option of a part that cannot be built, at the place where the option was written.
 
     Args:

@@ -55,7 +55,7 @@ def _find_repeat(phrases: Sequence[str], start: int) -> tuple[int, int]:
     return best
 
 
-def describe_op(op: Op) -> str:
+def label_op(op: Op) -> str:
     """Return the legend's label of an op; empty for padding, which belongs to the next op."""
     for op_type, describe in _OP_DESCRIBERS.items():
         if isinstance(op, op_type):

@@ -16,7 +16,7 @@ from unetgen.errors import Problem, SourceLocation, SpecError, did_you_mean
 T = TypeVar("T")
 
 
-def load_specs(sources: Sequence[str], registry: Registry, extract: Callable[[Spec], T]) -> dict[str, T]:
+def extract_from_specs(sources: Sequence[str], registry: Registry, extract: Callable[[Spec], T]) -> dict[str, T]:
     """Load specs and extract data from each.
 
     Args:
@@ -66,7 +66,7 @@ def choose_base(name: str | None, sources: Sequence[str], hashes: Mapping[str, s
         SpecError: The requested network is not one of the networks.
     """
     if name is None:
-        base_hash = _read_base_hash(sources)
+        base_hash = _read_base_hash_of_single_sweep(sources)
         return next((network for network, hash_ in hashes.items() if hash_ == base_hash), next(iter(hashes)))
     if name not in hashes:
         hint = did_you_mean(name, hashes) or f"use one of {', '.join(list(hashes)[:10])}"
@@ -74,7 +74,7 @@ def choose_base(name: str | None, sources: Sequence[str], hashes: Mapping[str, s
     return name
 
 
-def _read_base_hash(sources: Sequence[str]) -> str:
+def _read_base_hash_of_single_sweep(sources: Sequence[str]) -> str:
     """Return the base's hash if the only source is a sweep directory, else an empty string."""
     index = read_index(Path(sources[0])) if len(sources) == 1 else None
     return str(index["base"]) if index else ""
