@@ -19,6 +19,7 @@ from unetgen.outputs.exports.metadata import read_metadata
 from unetgen.outputs.formats import export
 from unetgen.preprocessing import PREPROCESSING_KEY, Preprocessing, Standardization
 from unetgen.tiling import predict
+from unetgen.tiling.files.class_values import ClassValueArray
 from unetgen.tiling.files.formats import open_output, read_image
 from unetgen.tiling.files.normalization import normalize_image
 
@@ -78,8 +79,9 @@ def test_a_trial_predicts_as_it_scored(suffix: str, dtype: str, dims: int, tmp_p
     result = tmp_path / "result"
     outcome = run_cli("predict", str(weights), str(tmp_path / "images" / f"2{suffix}"), "-o", str(result))
     assert (outcome.code, outcome.err) == (0, "")
-    found = np.asarray(read_image(result / f"2{suffix}", dims).array[(slice(None),) * (dims + 1)])[0] > 0
-    assert found.any()
+    labels = np.asarray(read_image(result / f"2{suffix}", dims).array[(slice(None),) * (dims + 1)])[0]
+    assert set(np.unique(labels)) == {0, 255}  # the values of the masks
+    found = labels > 0
     truth = mask > 0
     dices = [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in ((found, truth), (~found, ~truth))]
     assert scored == pytest.approx(np.mean(dices), abs=1e-6)
@@ -227,6 +229,7 @@ def test_reversed_axes_write_and_read_the_same_regions(tmp_path: Path) -> None:
         ({"normalisation": "zscore"}, "normalisation: Extra inputs are not permitted"),
         ({"axes": "yxz"}, "axes: Input should be 'xyz' or 'zyx'"),
         ({"downsampling": 0}, "downsampling: Input should be greater than or equal to 1"),
+        ({"class_values": [1, 1]}, "class_values: Value error, two classes have the same mask value"),
     ],
 )
 def test_invalid_preprocessing_is_refused(data: dict[str, Any], reason: str, tmp_path: Path) -> None:
@@ -245,3 +248,97 @@ def test_fixed_numbers_need_the_channels_of_the_training() -> None:
     assert str(error_info.value) == (
         "normalization has numbers for 2 channels, the image has 3; use an image with the channels of the training"
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"channels": ["a", "b"]}, "channels has 2 entries for a network of 1 input channels"),
+        (
+            {"normalization": {"mean": [1], "std": [1, 2]}},
+            "normalization has 2 entries for a network of 1 input channels",
+        ),
+        ({"spacing": [1.0]}, "spacing has 1 entries for a network of 2 dimensions"),
+        ({"class_values": [1, 2, 3]}, "class_values has 3 entries for a network of 2 classes"),
+        ({"class_names": ["a"]}, "class_names has 1 entries for a network of 2 classes"),
+    ],
+)
+def test_preprocessing_of_another_network_is_refused(data: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as error_info:
+        unetgen.save(build_network(), tmp_path / "net.safetensors", preprocessing=data)
+    assert str(error_info.value) == (f"{tmp_path}/net.safetensors: invalid preprocessing: {reason}; give one for each")
+
+
+@pytest.mark.parametrize(("values", "dtype"), [([7, 3], "uint8"), ([0, 1000], "uint16"), ([-1, 70000], "int32")])
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_labels_have_the_values_of_the_masks(
+    values: list[int], dtype: str, suffix: str, tmp_path: Path, run_cli: RunCli
+) -> None:
+    model = build_network()
+    image = np.random.default_rng(1).normal(size=(24, 20)).astype("float32")
+    outputs = predict(model, image[None])
+    list(model.parameters())[-1].data[0] += float(np.median(outputs[1] - outputs[0]))  # the head's bias
+    unetgen.save(model, tmp_path / "net.safetensors", preprocessing={"class_values": values})
+    write_array(tmp_path / f"image{suffix}", image)
+    command = [
+        "predict",
+        str(tmp_path / "net.safetensors"),
+        str(tmp_path / f"image{suffix}"),
+        "-o",
+        str(tmp_path / "o"),
+    ]
+    assert run_cli(*command).code == 0
+    result = np.asarray(read_image(tmp_path / "o" / f"image{suffix}", 2).array[:, 0:24, 0:20])
+    classes = predict(model, image[None], keep="labels")
+    assert len(np.unique(classes)) == 2
+    assert np.array_equal(result, np.array(values)[classes])
+    assert result.dtype == dtype
+
+
+def test_labels_that_a_file_cannot_hold_are_refused(tmp_path: Path, run_cli: RunCli) -> None:
+    write_array(tmp_path / "image.png", np.zeros((16, 16), "uint8"))
+    command = ["predict", str(tmp_path / "net.safetensors"), str(tmp_path / "image.png"), "-o", str(tmp_path / "o")]
+    unetgen.save(build_network(), tmp_path / "net.safetensors", preprocessing={"class_values": [0, 70000]})
+    assert run_cli(*command).err == (
+        f"{tmp_path}/image.png: {tmp_path}/o/image.png: a PNG cannot hold the mask value 70000; "
+        "save the image as TIFF, for a TIFF result\n"
+    )
+    unetgen.save(build_network(), tmp_path / "net.safetensors", preprocessing={"class_values": [5]})
+    with pytest.raises(ImageError) as error_info:
+        ClassValueArray(np.zeros((1, 2)), [5])[:] = np.array([[0, 1]])
+    assert str(error_info.value) == (
+        "the network predicts class 1, but mask values are known for 1 classes; "
+        "save it with one of class_values for each output"
+    )
+
+
+def test_overlapping_tiles_compare_classes(tmp_path: Path) -> None:
+    array = ClassValueArray(np.zeros((1, 4), "uint8"), [255, 0, 7])
+    array[:, 0:3] = np.array([[0, 1, 2]])
+    assert array.array.tolist() == [[255, 0, 7, 0]]
+    assert array[:, 0:3].tolist() == [[0, 1, 2]]
+
+
+def test_a_preprocessing_file_that_cannot_be_read(tmp_path: Path, run_cli: RunCli) -> None:
+    unetgen.save(build_network(), tmp_path / "net.safetensors")
+    spec = tmp_path / "net.yaml"
+    spec.write_text(run_cli("show", str(tmp_path / "net.safetensors")).out)
+    command = [
+        "import-weights",
+        str(spec),
+        str(tmp_path / "net.safetensors"),
+        "--out",
+        str(tmp_path / "out.safetensors"),
+    ]
+    file = tmp_path / "expected.json"
+    give = "give a file that from-nnunet wrote"
+    missing = run_cli(*command, "--preprocessing", str(file))
+    assert missing.err == f"{file}: cannot be read: No such file or directory; {give}\n"
+    file.write_bytes(b"\xff")
+    assert run_cli(*command, "--preprocessing", str(file)).err == f"{file}: cannot be read: not UTF-8; {give}\n"
+    file.write_text("[]")
+    assert run_cli(*command, "--preprocessing", str(file)).err == (
+        f"{file}: invalid preprocessing: Input should be an object; "
+        "its fields are normalization, axes, channels, spacing, downsampling, class_values, class_names\n"
+    )
+    assert not (tmp_path / "out.safetensors").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from unetgen.errors import WeightsError
 
@@ -13,6 +13,7 @@ from unetgen.errors import WeightsError
 PREPROCESSING_KEY = "unetgen.preprocessing"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+MaskValue = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -49,9 +50,33 @@ class Preprocessing(BaseModel):
     """The size of a pixel in millimetres, in the order of ``axes``; empty if unknown."""
     downsampling: Annotated[int, Field(ge=1)] = 1
     """The factor by which images were downsampled."""
-    class_values: tuple[int, ...] = ()
+    class_values: tuple[MaskValue, ...] = ()
     """The values in the masks for the classes 0, 1, ...; empty if they are the classes themselves."""
     class_names: tuple[str, ...] = ()
+
+    @field_validator("class_values")
+    @classmethod
+    def _check_distinct(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("two classes have the same mask value")
+        return values
+
+    def check_network(self, in_channels: int, out_channels: int, dims: int, source: str) -> None:
+        """Raise WeightsError if this cannot be the preprocessing of a network."""
+        num_classes = max(out_channels, 2)  # a single channel distinguishes two classes
+        fixed = self.normalization if isinstance(self.normalization, Standardization) else None
+        counts = [
+            ("channels", len(self.channels), (in_channels,), "input channels"),
+            ("normalization", len(fixed.mean) if fixed else 0, (1, in_channels), "input channels"),
+            ("normalization", len(fixed.std) if fixed else 0, (1, in_channels), "input channels"),
+            ("spacing", len(self.spacing), (dims,), "dimensions"),
+            ("class_values", len(self.class_values), range(num_classes + 1), "classes"),
+            ("class_names", len(self.class_names), (num_classes, out_channels), "classes"),
+        ]
+        for field, count, allowed, unit in counts:
+            if count and count not in allowed:
+                what = f"{field} has {count} entries for a network of {max(allowed)} {unit}"
+                raise WeightsError(f"{source}: invalid preprocessing: {what}; give one for each")
 
     @classmethod
     def parse(cls, data: Preprocessing | Mapping[str, Any] | str, source: str) -> Preprocessing:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +21,9 @@ from unetgen.graph.size_errors import smallest_fitting_size
 from unetgen.nnunet import SpecUNet
 from unetgen.nnunet.checkpoint import in_order
 from unetgen.nnunet.plans import read_configuration, read_plans
+from unetgen.nnunet.preprocessing import convert_to_preprocessing
 from unetgen.nnunet.to_spec import convert_to_spec
+from unetgen.tiling.files.normalization import normalize_image
 
 pytestmark = pytest.mark.usefixtures("single_torch_thread")
 
@@ -240,6 +243,113 @@ def test_command_errors(name: str, tmp_path: Path, run_cli: RunCli) -> None:
     assert done.code == code
     assert "".join(lines) == sentence.format(**places)
     assert not Path(places["o"]).exists()
+
+
+CT = {"mean": 99.4, "std": 39.4, "percentile_00_5": -29.0, "percentile_99_5": 324.0}
+
+
+def write_plans(path: Path, schemes: list[str], **changes: Any) -> Path:
+    """Write a plans file that normalizes images of as many channels as schemes."""
+    content = plans(PLANNED["plain"][0], [64, 64])
+    content |= {"foreground_intensity_properties_per_channel": {str(i): CT for i in range(len(schemes))}}
+    content["configurations"]["2d"] |= {"normalization_schemes": schemes, "spacing": [1.0, 0.5]}
+    for key, value in changes.items():
+        (content["configurations"]["2d"] if key == "use_mask_for_norm" else content)[key] = value
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("scheme", "normalization"),
+    [
+        ("CTNormalization", "mean 99.4, standard deviation 39.4, clipped to -29, 324"),
+        ("ZScoreNormalization", "zscore"),
+        ("NoNormalization", "none"),
+        ("RGBTo01Normalization", "unit"),
+    ],
+)
+def test_preprocessing_goes_from_plans_to_predictions(
+    scheme: str, normalization: str, tmp_path: Path, run_cli: RunCli
+) -> None:
+    path = write_plans(tmp_path / "plans.json", [scheme])
+    dataset = tmp_path / "dataset.json"
+    dataset.write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "ignore": 2}}))
+    spec, expected, weights = (tmp_path / name for name in ("my.yaml", "my.json", "ours.safetensors"))
+    convert = ["from-nnunet", str(path), "-c", "2d", "--dataset", str(dataset), "-o", str(spec)]
+    assert run_cli(*convert).err == (
+        f"note: {path}: the plans also say how images are normalized; "
+        "write that with --preprocessing, for import-weights\n"
+    )
+    assert run_cli(*convert, "--preprocessing", str(expected)).err == ""
+    torch.save(unetgen.build(spec, seed=0).state_dict(), tmp_path / "theirs.pth")
+    convert = ["import-weights", str(spec), str(tmp_path / "theirs.pth"), "--preprocessing", str(expected)]
+    assert run_cli(*convert, "--out", str(weights)).code == 0
+    assert run_cli(*convert).err.endswith(
+        "Error: --preprocessing is stored in the file of --out, without --invert; add --out\n"
+    )
+    lines = dict(unetgen.load(weights).preprocessing.format_lines())
+    assert lines == {
+        "normalization": normalization, "axes": "z, y, x", "channels": "CT", "spacing": "1 x 0.5 mm",
+        "classes": "background, liver",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "scheme", ["CTNormalization", "ZScoreNormalization", "NoNormalization", "RGBTo01Normalization"]
+)
+def test_normalization_equals_nnunets(scheme: str, tmp_path: Path) -> None:
+    schemes = pytest.importorskip(
+        "nnunetv2.preprocessing.normalization.default_normalization_schemes",
+        reason="the extra 'parity' is not installed",
+    )
+    path = write_plans(tmp_path / "plans.json", [scheme])
+    expected = convert_to_preprocessing(path, read_plans(path), "2d")
+    image = np.random.default_rng(0).integers(0, 256, (1, 20, 30)).astype("uint8")
+    theirs = getattr(schemes, scheme)(use_mask_for_norm=False, intensityproperties=CT).run(image[0].astype("float32"))
+    ours = np.asarray(normalize_image(image, expected.normalization)[:, 0:20, 0:30], "float32")
+    assert np.allclose(ours[0], theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("schemes", "changes", "sentence"),
+    [
+        (["CTNormalization", "ZScoreNormalization"], {}, (
+            "{p}: configuration '2d' normalizes by CTNormalization, ZScoreNormalization, but unetgen predict knows one of "
+            "CTNormalization, ZScoreNormalization, NoNormalization, RGBTo01Normalization for all channels; "
+            "normalize the images yourself"
+        )),
+        (["RescaleTo01Normalization"], {}, (
+            "{p}: configuration '2d' normalizes by RescaleTo01Normalization, but unetgen predict knows one of "
+            "CTNormalization, ZScoreNormalization, NoNormalization, RGBTo01Normalization for all channels; "
+            "normalize the images yourself"
+        )),
+        (["ZScoreNormalization"], {"use_mask_for_norm": [True]}, (
+            "{p}: configuration '2d' normalizes within a mask of the nonzero pixels ('use_mask_for_norm'), "
+            "which unetgen predict does not; normalize the images yourself"
+        )),
+        (["ZScoreNormalization"], {"transpose_forward": [2, 0, 1]}, (
+            "{p}: 'transpose_forward' transposes axes by [2, 0, 1], which unetgen predict does not; "
+            "transpose the images yourself"
+        )),
+        (["CTNormalization"], {"foreground_intensity_properties_per_channel": {}}, (
+            "{p}: foreground_intensity_properties_per_channel: no intensities of channel 0 for CTNormalization; "
+            "plan it again with nnU-Net"
+        )),
+        (["CTNormalization"] * 2, {
+            "foreground_intensity_properties_per_channel": {"0": CT, "1": {**CT, "percentile_99_5": 5.0}}
+        }, (
+            "{p}: foreground_intensity_properties_per_channel: channels are clipped to different ranges, but unetgen "
+            "predict knows one range for all; normalize the images yourself"
+        )),
+    ],
+)  # fmt: skip
+def test_preprocessing_that_cannot_be_repeated(
+    schemes: list[str], changes: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    path = write_plans(tmp_path / "plans.json", schemes, **changes)
+    with pytest.raises(PlansError) as error_info:
+        convert_to_preprocessing(path, read_plans(path), "2d")
+    assert str(error_info.value) == sentence.format(p=path)
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unetgen.cli.options import format_option, load_command_registry, load_spec, plugin_option, set_option
+from unetgen.errors import WeightsError
 
 if TYPE_CHECKING:
     from unetgen.config.registry.registry import Registry
     from unetgen.config.spec import Spec
     from unetgen.network.weights.import_report import ImportReport
+    from unetgen.preprocessing import Preprocessing
 
 _EPILOG = """\b
 Examples:
@@ -38,6 +40,7 @@ class _ImportRequest:
     seed: int
     partial: bool
     invert: bool
+    preprocessing: Path | None
 
 
 @click.command(epilog=_EPILOG)
@@ -54,6 +57,7 @@ class _ImportRequest:
     help="Export FILE, weights of unetgen, under the other names.",
 )
 @click.option("--like", type=_FILE_TYPE, help="With --invert: a file of the other implementation, which has its names.")
+@click.option("--preprocessing", type=_FILE_TYPE, help="JSON file of what the network expects of its images.")
 @format_option
 @set_option
 @plugin_option
@@ -64,6 +68,8 @@ def command(
     request = _ImportRequest(**options)
     if request.like is not None and not request.invert:
         raise click.UsageError("--like has no effect without --invert; add --invert, or remove --like")
+    if request.preprocessing is not None and (request.invert or request.out is None):
+        raise click.UsageError("--preprocessing is stored in the file of --out, without --invert; add --out")
     registry = load_command_registry(plugins)
     loaded_spec = load_spec(spec, assignments, registry)
     report = (
@@ -90,8 +96,21 @@ def _import_weights(spec: Spec, request: _ImportRequest, registry: Registry) -> 
     model = build(spec, seed=request.seed, registry=registry) if is_initialized else build(spec, device="meta")
     report = import_weights(model, request.file, key_map=request.key_map, partial=request.partial)
     if request.out is not None:
-        save(model, request.out)
+        save(model, request.out, preprocessing=_read_preprocessing(request.preprocessing))
     return report
+
+
+def _read_preprocessing(path: Path | None) -> Preprocessing | None:
+    """Read what the network expects of its images. Raises WeightsError."""
+    from unetgen.preprocessing import Preprocessing
+
+    if path is None:
+        return None
+    try:
+        return Preprocessing.parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise WeightsError(f"{path}: cannot be read: {reason}; give a file that from-nnunet wrote") from None
 
 
 def _export_weights(spec: Spec, request: _ImportRequest) -> ImportReport:

@@ -166,6 +166,7 @@ def _predict_image(
     seams: bool,
 ) -> str:
     """Predict one image; return a description of the result."""
+    from unetgen.tiling.files.class_values import ClassValueArray, get_class_value_dtype
     from unetgen.tiling.files.formats import open_output
     from unetgen.tiling.files.normalization import normalize_image
     from unetgen.tiling.postprocessing import get_result_format
@@ -184,6 +185,9 @@ def _predict_image(
         num_tiles = total
         update_bar(num_done, total)
 
+    values = preprocessing.class_values if keep == "labels" else ()
+    if values:
+        dtype = get_class_value_dtype(values, target)
     with open_output(target, (channels, *size), dtype, image) as out, _show_progress(image.path.name) as update_bar:
         predict(
             model,
@@ -192,7 +196,7 @@ def _predict_image(
             batch=batch,
             keep=keep,
             exact=not seams,
-            out=out,
+            out=ClassValueArray(out, values) if values else out,
             progress=on_progress,
         )
     count = "1 tile" if num_tiles == 1 else f"{num_tiles:,} tiles"

@@ -75,7 +75,7 @@ def read_configuration(path: Path, plans: Mapping[str, Any], name: str) -> Confi
     known = plans["configurations"]
     if name not in known:
         raise PlansError(f"{path}: unknown configuration {name!r}; {_suggest_configuration(name, known)}")
-    node = _resolve_inheritance(path, known, name)
+    node = resolve_inheritance(path, known, name)
     architecture = node.mapping.get("architecture", node)
     if not {"network_class_name", "arch_kwargs"} <= set(architecture.mapping):
         raise PlansError(
@@ -89,7 +89,7 @@ def read_configuration(path: Path, plans: Mapping[str, Any], name: str) -> Confi
     return Configuration(path, name, tuple(entry.patch_size), network, architecture.mapping["arch_kwargs"])
 
 
-def _resolve_inheritance(path: Path, known: Mapping[str, Any], name: str) -> YamlNode:
+def resolve_inheritance(path: Path, known: Mapping[str, Any], name: str) -> YamlNode:
     """Merge a configuration onto those it inherits from; each value keeps its position in the file."""
     node, lineage = _read_entry(path, known, name), [name]
     values = node.mapping
@@ -126,8 +126,16 @@ def write_file(path: Path, text: str) -> None:
         raise PlansError(f"{path}: cannot be written: {error.strerror}; choose another path") from error
 
 
-def read_dataset_counts(dataset: Path) -> tuple[int, int]:
-    """Return the numbers of input channels and classes in a dataset.json. Raises PlansError."""
+@dataclass(frozen=True, slots=True)
+class DatasetLabels:
+    """The input channels and the outputs of a dataset.json, by name."""
+
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def read_dataset_labels(dataset: Path) -> DatasetLabels:
+    """Return the names of the input channels and classes in a dataset.json. Raises PlansError."""
     try:
         content = json.loads(dataset.read_text(encoding="utf-8"))
     except OSError as error:
@@ -138,7 +146,10 @@ def read_dataset_counts(dataset: Path) -> tuple[int, int]:
     channels, classes = fields.get("channel_names", fields.get("modality")), fields.get("labels")
     if not isinstance(channels, dict) or not isinstance(classes, dict):
         raise PlansError(f"{dataset}: 'channel_names' or 'labels' is missing; give the dataset.json of nnU-Net")
-    labels = [value for name, value in classes.items() if name != "ignore"]
+    labels = {str(name): value for name, value in classes.items() if name != "ignore"}
     # With regions a label is a list, and every region except the background has an output.
-    has_regions = any(isinstance(value, list) for value in labels)
-    return len(channels), len(labels) - 1 if has_regions else len(labels)
+    has_regions = any(isinstance(value, list) for value in labels.values())
+    names = [name for name, value in labels.items() if not has_regions or value != 0]
+    if has_regions and len(names) == len(labels):
+        names = names[1:]
+    return DatasetLabels(tuple(map(str, channels.values())), tuple(names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Dataset:
     validation: tuple[Sample, ...]
     class_values: tuple[int, ...]
     downsampling: int = 1
+    axes: Literal["xyz"] | None = None
+    """The order of the spatial axes, if the format names them."""
 
     @classmethod
     def read(cls, images: Path, masks: Path, dims: int, validation_fraction: float = 0.2, reduce: int = 1) -> Dataset:
@@ -62,12 +64,14 @@ class Dataset:
         values = _find_class_values(masks, pairs)
         samples = [_build_sample(pair, values, reduce) for pair in pairs]
         train, validation = samples[:-num_validation], samples[-num_validation:]
-        return cls(tuple(train), tuple(validation), tuple(int(value) for value in values), reduce)
+        return cls(tuple(train), tuple(validation), tuple(int(value) for value in values), reduce, _find_axes(images))
 
     @property
     def preprocessing(self) -> Preprocessing:
         """The preprocessing of the samples, for prediction."""
-        return Preprocessing(normalization="zscore", downsampling=self.downsampling, class_values=self.class_values)
+        return Preprocessing(
+            normalization="zscore", axes=self.axes, downsampling=self.downsampling, class_values=self.class_values
+        )
 
     @property
     def num_classes(self) -> int:
@@ -86,6 +90,12 @@ class Dataset:
             message = f"no validation mask contains the value {value}"
             raise ImageError(f"objects: {message}; increase validation, or omit objects")
         return object_class
+
+
+def _find_axes(images: Path) -> Literal["xyz"] | None:
+    """Return the order in which images were read, if they are NIfTI files, which name their axes."""
+    files = [images] if images.is_file() else images.iterdir()
+    return "xyz" if any(file.name.lower().endswith((".nii", ".nii.gz")) for file in files) else None
 
 
 def _find_class_values(masks: Path, pairs: list[ImagePair]) -> NDArray[Any]:

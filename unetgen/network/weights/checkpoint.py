@@ -60,6 +60,7 @@ def save(model: UNet, path: str | Path, *, preprocessing: Preprocessing | Mappin
     if preprocessing is not None:
         preprocessing = Preprocessing.parse(preprocessing, str(path))
     if expected := preprocessing or model.preprocessing:
+        expected.check_network(model.graph.in_channels, model.graph.out_channels, model.graph.dims, str(path))
         metadata[PREPROCESSING_KEY] = expected.to_json()
     tensors = {key: tensor.detach().contiguous() for key, tensor in model.state_dict().items()}
     write_safetensors(tensors, metadata, path)
