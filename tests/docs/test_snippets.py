@@ -27,7 +27,7 @@ NOT_EXECUTED: dict[str, list[str]] = {
         ".ci/run executes it",
         "needs the trial function of docs/tutorial/first-ablation.md",
     ],
-    "docs/how-to/nnunet.md": ["tests/nnunet trains in nnU-Net"],
+    "docs/how-to/nnunet.md": ["needs a network that nnU-Net trained", "tests/nnunet trains in nnU-Net"],
     "docs/how-to/predict-large-images.md": ["needs a trained network and its images"],
     "docs/how-to/train-without-code.md": ["needs the images of the ISBI 2012 challenge"],
 }

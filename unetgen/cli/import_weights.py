@@ -130,6 +130,6 @@ def _export_weights(spec: Spec, request: _ImportRequest) -> ImportReport:
 def _write_key_map(report: ImportReport, path: Path) -> None:
     from unetgen.network.weights.key_map import write_key_map
 
-    by = "structure" if report.key_map is None else f"the key map {report.key_map}"
+    by = report.method if report.key_map is None else f"the key map {report.key_map}"
     heading = f"Layers of {report.source} on the left, of unetgen on the right, matched by {by}."
     write_key_map({**report.layer_pairs, **dict.fromkeys(report.ignored)}, heading, path)

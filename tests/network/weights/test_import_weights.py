@@ -453,7 +453,7 @@ def test_a_partial_report_lists_both_sides(run_cli: RunCli, spec: str, tmp_path:
     command = ("import-weights", spec, str(tmp_path / "part.pth"), "--partial", "--seed", "7")
     lines = run_cli(*command, "--out", str(tmp_path / "o.safetensors")).out.splitlines()
     assert lines[:3] == [
-        "matched          2 tensors of 1 layer by structure",
+        "matched          2 of 76 tensors of 1 layer by structure",
         "ignored          classes",
         "missing          encoder.0.conv1.weight (4, 1, 3, 3)",
     ]

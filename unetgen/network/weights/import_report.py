@@ -37,6 +37,13 @@ class ImportReport:
     """The number of layers that were matched only by their order among layers of equal kind."""
     unordered: bool
     """Whether layers stayed unmatched because the file is sorted by name."""
+    has_own_names: bool = False
+    """Whether the checkpoint has the names of this network, so that these matched the tensors."""
+
+    @property
+    def method(self) -> str:
+        """What matched the tensors: ``name``, ``structure`` or ``key map``."""
+        return "key map" if self.key_map is not None else "name" if self.has_own_names else "structure"
 
     @property
     def is_complete(self) -> bool:
@@ -60,7 +67,7 @@ class ImportReport:
         """Return the report as plain data, for JSON."""
         return {
             "source": self.source,
-            "by": "structure" if self.key_map is None else "key map",
+            "by": self.method,
             "key_map": self.key_map,
             "tensors": len(set(self.pairs.values())),
             "layers": len(set(self.layer_pairs.values())),
@@ -75,9 +82,11 @@ class ImportReport:
 
     def format_lines(self) -> list[tuple[str, str]]:
         """Return labelled lines for a terminal."""
-        by = "structure" if self.key_map is None else f"the key map {self.key_map}"
+        by = self.method if self.key_map is None else f"the key map {self.key_map}"
         tensors, layers = len(set(self.pairs.values())), len(set(self.layer_pairs.values()))
-        lines = [("matched", f"{_format_count(tensors, 'tensor')} of {_format_count(layers, 'layer')} by {by}")]
+        of_all = f" of {tensors + len(self.missing)}" if self.missing else ""
+        counts = f"{tensors}{of_all} tensor{'s' * (of_all != '' or tensors != 1)} of {_format_count(layers, 'layer')}"
+        lines = [("matched", f"{counts} by {by}")]
         if self.aliases:
             lines.append(
                 ("aliases", f"{_format_count(len(self.aliases), 'duplicate layer')} in the checkpoint, merged")
@@ -104,6 +113,9 @@ class ImportReport:
         partial = "import what matches with --partial (partial=True)"
         if self.key_map is not None:
             return f"{self.source}: the key map {self.key_map} leaves {counts}; correct the map, or {partial}"
+        if self.has_own_names:
+            problem = f"has the names of this network, but another architecture: {counts}"
+            return f"{self.source}: {problem}; build the network of the file, or {partial}"
         if self.unordered:
             problem = f"sorted by name, so layers of equal kind cannot be distinguished: {counts}"
             return f"{self.source}: {problem}; import a file of torch.save, give a key map, or {partial}"

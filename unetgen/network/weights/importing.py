@@ -14,7 +14,13 @@ from unetgen.network.weights.checkpoint import unwrap_compiled
 from unetgen.network.weights.external_checkpoint import ExternalCheckpoint, WeightsSource
 from unetgen.network.weights.import_report import ImportReport
 from unetgen.network.weights.key_map import KeyMapSource, KeyTranslator, find_shipped_key_map_name, join_key
-from unetgen.network.weights.matching import TensorMatching, match_by_key_map, match_by_structure
+from unetgen.network.weights.matching import (
+    TensorMatching,
+    find_name_prefix,
+    match_by_key_map,
+    match_by_name,
+    match_by_structure,
+)
 from unetgen.network.weights.state_layer import BATCH_COUNTER, get_layer_path
 
 
@@ -78,6 +84,7 @@ def plan_import(model: UNet, checkpoint: ExternalCheckpoint, key_map: KeyMapSour
         missing=_collect_unmatched(targets, set(matching.pairs.values())),
         matched_by_order=matching.matched_by_order,
         unordered=matching.unordered,
+        has_own_names=matching.has_own_names,
     )
 
 
@@ -87,6 +94,8 @@ def _match_tensors(
     if key_map is not None:
         translator = KeyTranslator(key_map)
         return translator.name, match_by_key_map(checkpoint, target_tensors, translator)
+    if (prefix := find_name_prefix(checkpoint, target_tensors)) is not None:
+        return None, match_by_name(checkpoint, target_tensors, prefix)
     if shipped := find_shipped_key_map_name(spec_name):
         matching = match_by_key_map(checkpoint, target_tensors, KeyTranslator(shipped))
         if matching.pairs:
@@ -115,7 +124,9 @@ def _load_matched(model: UNet, checkpoint: ExternalCheckpoint, report: ImportRep
         initialize_external_modules(model, 0, with_initial_weights=False)
     state = model.state_dict()
     imported = {
-        target: checkpoint.tensors[source].reshape(state[target].shape) for source, target in report.pairs.items()
+        # In the network's own type: a file in half precision would leave it with layers of two types.
+        target: checkpoint.tensors[source].reshape(state[target].shape).to(state[target].dtype)
+        for source, target in report.pairs.items()
     }
     counters = {
         join_key(layer, BATCH_COUNTER): torch.zeros((), dtype=torch.long) for layer in set(report.layer_pairs.values())

@@ -1,7 +1,8 @@
-"""Match the tensors of a checkpoint with those of a network: by a key map, or by shapes and order."""
+"""Match the tensors of a checkpoint with those of a network: by name, by a key map, or by shapes and order."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,6 +33,8 @@ class TensorMatching:
     """The number of layers that were matched only by their order among layers of equal kind."""
     unordered: bool = False
     """Whether layers stayed unmatched because the file is sorted by name."""
+    has_own_names: bool = False
+    """Whether the checkpoint has the names of this network, so that these decide."""
 
 
 def match_by_key_map(
@@ -65,6 +68,51 @@ def match_by_key_map(
             if first != key:
                 require_equal(checkpoint.tensors[first], tensor, target, checkpoint.name)
                 matching.aliases[get_layer_path(key)] = get_layer_path(first)
+    return matching
+
+
+def find_name_prefix(checkpoint: ExternalCheckpoint, target_tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the prefix below which a checkpoint has the names of a network, such as ``model.``; None if it has others.
+
+    At least half of the network's names, or of the checkpoint's, must be the same; equal names of another
+    implementation are single ones.
+    """
+    prefixes: Counter[str] = Counter()
+    for key in checkpoint.tensors:
+        parts = key.split(".")
+        prefixes.update(
+            ".".join(parts[:n]) + "." * (n > 0) for n in range(len(parts)) if ".".join(parts[n:]) in target_tensors
+        )
+    if not prefixes:
+        return None
+    prefix, count = max(prefixes.items(), key=lambda item: (item[1], -len(item[0])))
+    below = sum(key.startswith(prefix) for key in checkpoint.tensors)
+    return prefix if 2 * count >= min(below, len(target_tensors)) else None
+
+
+def match_by_name(checkpoint: ExternalCheckpoint, target_tensors: Mapping[str, Tensor], prefix: str) -> TensorMatching:
+    """Match the tensors of equal name and shape, then the rest by structure.
+
+    A name that both have with different shapes stays unmatched, since its tensor belongs to no other layer.
+
+    Args:
+        checkpoint: A checkpoint with the names of the network below a prefix.
+        target_tensors: The state dict of the network.
+        prefix: The prefix; tensors outside it belong to something beside the network, and are ignored.
+
+    Returns:
+        The matching.
+    """
+    names = {key: key.removeprefix(prefix) for key in checkpoint.tensors if key.startswith(prefix)}
+    named = {key: name for key, name in names.items() if name in target_tensors}
+    other_sources = {key: checkpoint.tensors[key] for key in names if key not in named}
+    other_targets = {key: tensor for key, tensor in target_tensors.items() if key not in named.values()}
+    rest = ExternalCheckpoint(checkpoint.name, other_sources)
+    matching = match_by_structure(rest, other_targets)
+    equal = {key: name for key, name in named.items() if target_tensors[name].shape == checkpoint.tensors[key].shape}
+    matching.pairs = {**equal, **matching.pairs}
+    matching.ignored += [key for key in checkpoint.tensors if key not in names]
+    matching.has_own_names = True
     return matching
 
 
