@@ -286,6 +286,7 @@ def test_every_problem_code_is_covered() -> None:
         "encoding",
         "binary",
         "weights_file",
+        "clip",
         "shape",
         "tile",
         "lost_skip",

@@ -131,7 +131,16 @@ class NetworkReport:
                 f"{_format_megabytes(self.memory.training)} kept in training, and {_format_megabytes(weights)} "
                 "of weights (estimate, one sample, float32)",
             ),
+            *self._describe_omitted_levels(),
             ("hash", self.spec.hash[:16]),
+        ]
+
+    def _describe_omitted_levels(self) -> list[tuple[str, str]]:
+        levels = self.graph.omitted_levels
+        if not levels:
+            return []
+        return [
+            ("not built", f"decoder level{'s' * (len(levels) > 1)} {', '.join(map(str, levels))}, not read by a head")
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,6 +152,7 @@ class NetworkReport:
             "input": list(self.in_shape),
             "output": list(self.out_shape),
             "outputs": {name: [list(shape) for shape in shapes] for name, shapes in self.out_shapes.items()},
+            "omitted_levels": list(self.graph.omitted_levels),
             "fits": [str(fit) for fit in self.graph.fits],
             "receptive_field": [[field.smallest, field.largest] for field in self.receptive_fields],
             "params": {"total": self.cost.params},

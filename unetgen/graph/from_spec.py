@@ -80,7 +80,17 @@ def _emit_network(g: Builder, spec: Spec, multiple: Size) -> Graph:
         Output(head.name, tuple(v.index for v in values), cast(Head, head.part).several)
         for head, values in zip(spec.heads, outputs, strict=True)
     ]
-    return g.to_graph(graph_outputs, spec.name, keep_unused=not cast(Decoder, spec.decoder).leaves_out)
+    graph = g.to_graph(graph_outputs, spec.name, keep_unused=not cast(Decoder, spec.decoder).leaves_out)
+    return _omit_unread_levels(graph)
+
+
+def _omit_unread_levels(graph: Graph) -> Graph:
+    """Return the graph without the decoder levels that no head reads, such as level 0 for ``head.level: 1``."""
+    unread = graph.find_unread_levels()
+    if not unread:
+        return graph
+    skips = {level: index for level, index in graph.skips.items() if level not in unread}
+    return replace(graph, skips=skips, omitted_levels=unread).prune()
 
 
 def _describe_failure(g: Builder, part_label: str) -> str:

@@ -75,6 +75,8 @@ class Graph:
     """Whether all ops treat all axes alike, so that the results for one axis hold for all."""
     checkpointing: tuple[str, ...] = ()
     """The paths of the modules whose feature maps are recomputed in the backward pass."""
+    omitted_levels: tuple[int, ...] = ()
+    """The decoder levels of the spec that are not built, since no head reads them."""
 
     @property
     def output(self) -> int:
@@ -200,12 +202,26 @@ class Graph:
         scopes = sorted(self.checkpointing)
         return tuple(next((s for s in scopes if n.path.startswith(f"{s}.")), "") for n in self.nodes)
 
-    def prune(self) -> Graph:
-        """Return the graph without the nodes that are not on a path to an output; paths do not change."""
+    def find_needed_nodes(self) -> set[int]:
+        """Return the image and the nodes that are on a path to an output."""
         needed = {0, *self.output_nodes}
         for node in reversed(self.nodes):
             if node.index in needed:
                 needed.update(node.inputs)
+        return needed
+
+    def find_unread_levels(self) -> tuple[int, ...]:
+        """Return the decoder levels none of whose nodes is on a path to an output, from the coarsest to the finest."""
+        needed = self.find_needed_nodes()
+        is_read: dict[int, bool] = {}
+        for node in self.nodes:
+            if node.side == "decoder":
+                is_read[node.level] = is_read.get(node.level, False) or node.index in needed
+        return tuple(level for level, read in is_read.items() if not read)
+
+    def prune(self) -> Graph:
+        """Return the graph without the nodes that are not on a path to an output; paths do not change."""
+        needed = self.find_needed_nodes()
         new_index = {old: new for new, old in enumerate(sorted(needed))}
         nodes = [
             Node(

@@ -36,10 +36,7 @@ def _lost_skip_problems(graph: Graph, spec: Spec) -> list[Problem]:
 
 def _dead_layer_problems(graph: Graph, spec: Spec) -> list[Problem]:
     """Return a problem for each layer that is not on a path to an output, whose parameters would get no gradient."""
-    needed = set(graph.output_nodes)
-    for node in reversed(graph.nodes):
-        if node.index in needed:
-            needed.update(node.inputs)
+    needed = graph.find_needed_nodes()
     return [
         spec.root.problem("dead_layer", f"{node.path} is not on a path to an output", _PART_BUG_HINT)
         for node in graph.nodes

@@ -184,7 +184,7 @@ def draw_graph(spec: unetgen.Spec) -> list[Any]:
 
 
 @pytest.mark.effort
-@settings(ROTATING, max_examples=num_examples(60))
+@settings(ROTATING, max_examples=num_examples(12))
 @given(spec_strategies.specs(dims=2), related_specs())
 def test_equal_tables_imply_equal_graphs(anchor: dict[str, Any], pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
     try:
