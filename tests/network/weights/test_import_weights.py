@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -541,5 +542,23 @@ def test_numpy_numbers_beside_the_weights_are_read(kind: str, tmp_path: Path) ->
 def test_numpy_objects_other_than_numbers_are_refused(tmp_path: Path) -> None:
     numpy = pytest.importorskip("numpy")
     torch.save({"w": torch.ones(2), "names": numpy.array(["a"], dtype=object)}, tmp_path / "net.pt")
-    with pytest.raises(WeightsError, match="not a file of tensors only"):
+    with pytest.raises(
+        WeightsError, match=r"contains numpy._core.multiarray._reconstruct, numpy.ndarray beside tensors"
+    ):
         _read_torch(tmp_path / "net.pt")
+
+
+def test_a_refused_file_names_what_blocks(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.pth"
+    torch.save({"state_dict": {"a": torch.zeros(2)}, "epoch": 3, "args": Namespace(epochs=3)}, file)
+    with pytest.raises(WeightsError) as error_info:
+        _read_torch(file)
+    assert str(error_info.value) == (
+        f"{file}: contains argparse.Namespace beside tensors, so it is not loaded; save a state dict with torch.save"
+    )
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(WeightsError) as error_info:
+        _read_torch(file)
+    assert str(error_info.value) == (
+        f"{file}: not a file of tensors only, so it is not loaded; save a state dict with torch.save"
+    )

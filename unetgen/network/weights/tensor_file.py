@@ -21,6 +21,9 @@ from unetgen.errors import WeightsError
 
 HASH_KEY, VERSION_KEY, ORDER_KEY = "unetgen.hash", "unetgen.version", "unetgen.order"
 
+# The maximum number of types that a message names.
+_MAX_NAMED_TYPES = 5
+
 # The first bytes of torch files: a zip archive, or a pickle before torch 1.6.
 _TORCH_MAGIC = (b"PK\x03\x04", b"\x80")
 
@@ -128,11 +131,21 @@ def _read_torch(file: Path) -> dict[str, Any]:
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError, OSError) as error:
         # torch's own message recommends to load the file without the safety check.
-        message = f"{file}: not a file of tensors only, so it is not loaded; save a state dict with torch.save"
-        raise WeightsError(message) from error
+        blocking = _find_blocking_types(file)
+        what = f"contains {', '.join(blocking)} beside tensors" if blocking else "not a file of tensors only"
+        raise WeightsError(f"{file}: {what}, so it is not loaded; save a state dict with torch.save") from error
     if not isinstance(loaded, dict):
         raise WeightsError(f"{file}: not a state dict; save model.state_dict() with torch.save")
     return loaded
+
+
+def _find_blocking_types(file: Path) -> list[str]:
+    """Return the names of the types in a torch file whose code loading would run; empty if they are not known."""
+    try:
+        with torch.serialization.safe_globals(_numpy_number_globals()):
+            return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))[:_MAX_NAMED_TYPES]
+    except Exception:  # a damaged file, or one of a torch before 1.6
+        return []
 
 
 def _numpy_number_globals() -> list[Any]:
