@@ -414,8 +414,8 @@ def test_code_in_a_file_does_not_run(tmp_path: Path, how: Any, suffix: str) -> N
     how({**network().state_dict(), "evil": Evil(pwned)}, path)
     sentence = refusal(network(), path)
     assert not pwned.exists()
-    assert sentence.startswith(f"{path}: not a file of tensors")
-    assert sentence.endswith("; save a state dict with torch.save")
+    what = f"contains {os.mkdir.__module__}.mkdir beside tensors" if how is torch.save else "not a file of tensors only"
+    assert sentence == f"{path}: {what}, so it is not loaded; save a state dict with torch.save"
     assert "\n" not in sentence
     assert "weights_only" not in sentence  # torch's own message recommends weights_only=False
 
