@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import unetgen
 from unetgen.ablation.sweeps.matching.scale_grid import ScaleGrid
+from unetgen.ablation.sweeps.matching.search import _iter_moves
 from unetgen.ablation.sweeps.outcome import BudgetNotReached, Duplicate, Excluded, Invalid
 from unetgen.ablation.sweeps.sweep import sweep
 from unetgen.ablation.sweeps.variant import Variant
@@ -537,3 +538,24 @@ def _compute_or_none(spec: Any, compute: Any) -> int | None:
 
 def _spec_and_graph(spec: Any) -> tuple[unetgen.Spec, Any]:
     return unetgen.load_spec(spec), unetgen.graph_of(spec)
+
+
+# Details that a mutation of the code once survived
+
+
+@pytest.mark.parametrize(
+    ("number", "offset", "multiple", "on_grid"),
+    [(9, 1, 8, True), (7, 1, 8, False), (8, 0, 8, True), (12, 0, 8, False), (3, 3, 4, True), (5, 3, 4, False)],
+)
+def test_a_grid_contains_its_offset_plus_multiples(number: int, offset: int, multiple: int, on_grid: bool) -> None:
+    grid = ScaleGrid((16,), (("widths", 1),), multiple, offset)
+    assert grid.contains((number,)) == on_grid
+    assert grid.contains((number, offset + multiple)) == on_grid
+
+
+def test_a_move_takes_up_to_three_numbers_up_to_two_steps() -> None:
+    assert list(_iter_moves([4])) == [((4, -2),), ((4, -1),), ((4, 1),), ((4, 2),)]
+    moves = list(_iter_moves([0, 1, 2, 3]))
+    assert len(moves) == len(set(moves)) == 4 * 4 + 6 * 4**2 + 4 * 4**3
+    assert {abs(count) for move in moves for _, count in move} == {1, 2}
+    assert max(map(len, moves)) == 3
