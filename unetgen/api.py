@@ -10,6 +10,7 @@ from unetgen.config.registry.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import apply_overrides, list_shipped_specs, load_tree
+from unetgen.config.weights_file import is_weights_path
 from unetgen.errors import WeightsError
 from unetgen.figure.cell import Style
 from unetgen.figure.figure import Figure
@@ -173,7 +174,7 @@ def build(
 
 
 def _refuse_weights_file(spec: AnySpec) -> None:
-    if isinstance(spec, (str, Path)) and str(spec).endswith(".safetensors"):
+    if is_weights_path(spec):
         hint = f"call unetgen.load({str(spec)!r}), or build(load_spec(...)) for a network with initial weights"
         raise WeightsError(f"{spec}: build would not load the weights of this file; {hint}")
 

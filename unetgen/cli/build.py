@@ -15,6 +15,7 @@ from unetgen.cli.options import (
     set_option,
     spec_argument,
 )
+from unetgen.config.weights_file import is_weights_path
 
 _EPILOG = """\b
 Examples:
@@ -43,7 +44,7 @@ def command(
     from unetgen.graph.from_spec import build_graph
     from unetgen.plugins.advice import collect_advice
 
-    if out is not None and spec.endswith(".safetensors"):
+    if out is not None and is_weights_path(spec):
         raise click.UsageError(
             f"--out writes initial weights, not those of {spec}; use: unetgen export {spec} -o {out}"
         )

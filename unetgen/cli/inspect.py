@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Tabulate a network's sizes, parameters and MACs by level or by operation."""
     from unetgen.analysis.report import NetworkReport
-    from unetgen.config.weights_file import read_embedded_preprocessing
+    from unetgen.config.weights_file import is_weights_path, read_embedded_preprocessing
     from unetgen.graph.from_spec import build_graph
     from unetgen.plugins.advice import collect_advice
 
@@ -51,7 +51,7 @@ def command(
     loaded_spec = load_spec(spec, assignments, registry)
     report = NetworkReport.of(loaded_spec, build_graph(loaded_spec), expand_input_size(input_size, loaded_spec.dims))
     advice = collect_advice(registry, loaded_spec, report.graph)
-    expected = read_embedded_preprocessing(Path(spec)) if spec.endswith(".safetensors") else None
+    expected = read_embedded_preprocessing(Path(spec)) if is_weights_path(spec) else None
     if output_format == "json":
         known = {"preprocessing": json.loads(expected.to_json())} if expected else {}
         click.echo(json.dumps({**report.to_dict(), **known, "advice": [a._asdict() for a in advice]}, indent=2))

@@ -14,6 +14,7 @@ from unetgen.config.registry.registry import Registry
 from unetgen.config.spec import Spec
 from unetgen.config.spec_resolution import resolve
 from unetgen.config.spec_sources import apply_assignments, load_tree
+from unetgen.config.weights_file import is_weights_path
 from unetgen.plugins import format_failure_warnings, load_registry
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def load_model(spec: str, assignments: Sequence[str], seed: int, registry: Regis
     """
     from unetgen.api import build, load
 
-    if not spec.endswith(".safetensors"):
+    if not is_weights_path(spec):
         return build(load_spec(spec, assignments, registry), seed=seed, registry=registry)
     if assignments:
         raise click.UsageError("--set cannot change the spec in a weights file; remove --set")

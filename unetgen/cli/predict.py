@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unetgen.cli.options import InputSize, load_command_registry, load_model, plugin_option, set_option
+from unetgen.config.weights_file import is_weights_path
 from unetgen.errors import ImageError, SizeError, SourceLocation
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def command(
     """
     registry = load_command_registry(plugins)
     model = load_model(spec, assignments, seed, registry).to(_resolve_device(device))
-    if not spec.endswith(".safetensors"):
+    if not is_weights_path(spec):
         click.echo(f"note: {spec}: a spec has no trained weights; using initial weights of seed {seed}", err=True)
     chosen = prediction_options.pop("normalize"), prediction_options.pop("axes")
     preprocessing = _choose_preprocessing(spec, model.preprocessing, *chosen)

@@ -18,6 +18,11 @@ SPEC_KEY = "unetgen.spec"
 _MAX_HEADER_BYTES = 100_000_000
 
 
+def is_weights_path(spec: object) -> bool:
+    """Return whether a spec is given as the path of a weights file of unetgen."""
+    return isinstance(spec, (str, Path)) and str(spec).endswith(".safetensors")
+
+
 def read_embedded_spec(file: Path, source: str) -> YamlNode:
     """Return the tree of the spec inside a weights file.
 

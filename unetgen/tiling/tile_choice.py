@@ -53,9 +53,7 @@ def enlarge_tile(graph: Graph, image: Size, tile: Size) -> Size:
     smallest = [find_smallest_exact_tile(graph, axis, fitted, extent) for axis, extent in enumerate(extents)]
     if smallest == list(fitted):
         return tile
-    return tuple(
-        find_smallest_exact_tile(graph, axis, fitted, extent, _MIN_VALID_SHARE) for axis, extent in enumerate(extents)
-    )
+    return _find_half_valid_tile(graph, image, tile)
 
 
 def compute_relative_cost(plans: Sequence[AxisPlan]) -> float:
@@ -69,7 +67,7 @@ def describe_high_cost(model: UNet, image: Size, plans: Sequence[AxisPlan]) -> s
     if cost < COST_LIMIT:
         return ""
     tile = tuple(plan.tile for plan in plans)
-    larger = plan_tiles(model, image, _find_cheaper_tile(model.graph, image, tile))
+    larger = plan_tiles(model, image, _find_half_valid_tile(model.graph, image, tile))
     sizes = [" x ".join(str(plan.tile) for plan in axes) for axes in (plans, larger)]
     return (
         f"tiles of {sizes[0]} compute {cost:.3g} times as many pixels as the untiled image; "
@@ -77,8 +75,10 @@ def describe_high_cost(model: UNet, image: Size, plans: Sequence[AxisPlan]) -> s
     )
 
 
-def _find_cheaper_tile(graph: Graph, image: Size, tile: Size) -> Size:
+def _find_half_valid_tile(graph: Graph, image: Size, tile: Size) -> Size:
+    """Return the smallest tile, at least as large as another, half of whose pixels are valid outputs."""
     extents = compute_extents(graph, image, tile)
+    fitted = tuple(extent.tile for extent in extents)
     return tuple(
-        find_smallest_exact_tile(graph, axis, tile, extent, _MIN_VALID_SHARE) for axis, extent in enumerate(extents)
+        find_smallest_exact_tile(graph, axis, fitted, extent, _MIN_VALID_SHARE) for axis, extent in enumerate(extents)
     )

@@ -215,7 +215,7 @@ class ResultsDatabase:
         keys = list(trials)
         with self._transaction(durable=True) as connection:
             for table in ("metrics", "curves"):
-                connection.executemany(f"DELETE FROM {table} WHERE variant = ? AND seed = ?", keys)  # noqa: S608
+                connection.executemany(f"DELETE FROM {table} WHERE variant = ? AND seed = ?", keys)  # noqa: S608  # our own tables
             connection.executemany(
                 "UPDATE trials SET state = 'waiting', seconds = NULL, error = NULL WHERE variant = ? AND seed = ?", keys
             )

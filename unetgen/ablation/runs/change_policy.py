@@ -64,7 +64,8 @@ def apply_change_policy(
     elif affected:
         outdated |= set(affected)
     if changes:
-        inputs = _update_inputs(recorded, function, settings["options"])
+        now = dict(changes)
+        inputs = _add_new_inputs([now.get(item, item) for item in recorded], function, settings["options"])
         database.write_settings({"inputs": [i.to_dict() for i in inputs], "outdated": sorted(outdated)})
 
 
@@ -74,11 +75,10 @@ def _depends_on_inputs(row: TrialRow, folder: Path) -> bool:
     return row.state == "finished" or any(file.name not in (LOG_FILE, TIMEOUT_TRACEBACK_FILE) for file in files)
 
 
-def _update_inputs(
-    recorded: Sequence[RunInput], function: Callable[..., Any], options: Mapping[str, Any]
+def _add_new_inputs(
+    present: Sequence[RunInput], function: Callable[..., Any], options: Mapping[str, Any]
 ) -> list[RunInput]:
-    """Return the inputs as they are now: the recorded ones, and what the trial's code imports in addition."""
-    present = [before.measure() for before in recorded]
+    """Return the inputs, and what the trial's code imports in addition since they were recorded."""
     known = {(item.kind, item.name) for item in present}
     collected = collect_inputs(function, options, PluginUsage())
     return [*present, *(item for item in collected if (item.kind, item.name) not in known)]

@@ -76,7 +76,7 @@ def load_trial_function(name: str, *, reload_changed: bool = False) -> Callable[
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = did_you_mean(function_name, known) or f"it has {', '.join(sorted(known)[:8]) or 'no functions'}"
         raise RunError(f"{name}: {module_or_file} has no function {function_name!r}; {hint}")
-    return function  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]  # whatever the module has
 
 
 def _import_trial_module(module_or_file: str, name: str, *, reload_changed: bool) -> ModuleType:
